@@ -1,0 +1,1 @@
+"""Lion: a loop that distils a proprietary LLM into a small open student."""

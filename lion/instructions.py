@@ -1,0 +1,21 @@
+"""What an instruction is: its id, and the text that every prompt shows."""
+
+import hashlib
+import json
+
+
+def instruction_id(instruction: str, input: str) -> str:
+    """The id of an instruction is its content: 16 hex digits."""
+    text = json.dumps([instruction, input], ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def task_text(instruction: str, input: str) -> str:
+    """An instruction with its input, as every prompt shows it."""
+    return f"{instruction}\n\n{input}" if input else instruction
+
+
+def stable_seed(*parts: object) -> int:
+    """A 31-bit seed that depends on `parts` alone, equal on every machine."""
+    text = json.dumps([str(part) for part in parts])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -1,0 +1,87 @@
+"""How far long work has come: a bar on a terminal, a plain line every ten seconds elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from tqdm import tqdm
+
+EVERY = 10.0  # seconds between plain lines
+
+
+class Progress:
+    """Progress of `total` units on stderr; `done` of them were there before the work began.
+
+    Rate and time left count only what is done here, so that what was there before does not
+    promise a speed that nothing will keep.
+    """
+
+    def __init__(self, total: int, label: str, unit: str = "rows", *, done: int = 0) -> None:
+        self._total, self._label, self._unit = total, label, unit
+        self._before = self._done = done
+        self._note = ""
+        self._bar: tqdm[Any] | None = None
+
+    def __enter__(self) -> Self:
+        self._begun = self._said = time.monotonic()
+        if sys.stderr.isatty():
+            self._bar = tqdm(
+                total=self._total,
+                initial=self._done,
+                desc=self._label,
+                unit=f" {self._unit}",
+                file=sys.stderr,
+                dynamic_ncols=True,
+            )
+        else:
+            self._say()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        elif self._done > self._before or kind is not None:
+            self._say()
+
+    def advance(self, n: int = 1) -> None:
+        """Count `n` more units as done."""
+        self._done += n
+        if self._bar is not None:
+            self._bar.update(n)
+        elif time.monotonic() - self._said >= EVERY:
+            self._say()
+
+    def note(self, text: str) -> None:
+        """Show `text` after the figures from now on."""
+        self._note = text
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+        elif time.monotonic() - self._said >= EVERY:
+            self._say()
+
+    def _say(self) -> None:
+        """One plain line: done, rate, time left or taken, note."""
+        self._said = time.monotonic()
+        seconds = self._said - self._begun
+        here = self._done - self._before
+        parts = [f"{self._done:,}/{self._total:,} {self._unit}"]
+        if here and seconds > 0:
+            left = (self._total - self._done) * seconds / here
+            parts.append(f"{here / seconds:,.1f}/s")
+            parts.append(f"{_clock(left)} left" if left > 0 else f"took {_clock(seconds)}")
+        if self._note:
+            parts.append(self._note)
+        print(f"{self._label}: {', '.join(parts)}", file=sys.stderr, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

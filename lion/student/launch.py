@@ -1,0 +1,111 @@
+"""Starting a stage in several processes, by torchrun or accelerate; nothing of ours in between."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from lion.errors import LionError, ParamsError
+from lion.params import Compute
+
+PATIENCE = timedelta(hours=24)  # that a process waits for the slowest other one
+YIELD = 10.0  # seconds that the others leave to the main process to say what is wrong
+
+
+def relaunch(stage: str, compute: Compute) -> None:
+    """Run module `stage` with this command's arguments under `compute.launcher`, then exit.
+
+    Returns at once without a launcher, and in the processes that a launcher has started.
+    """
+    if compute.launcher is None or "WORLD_SIZE" in os.environ or "LION_LAUNCHED" in os.environ:
+        return
+    os.environ["LION_LAUNCHED"] = "1"  # accelerate sets no WORLD_SIZE for a single process
+    if compute.sharding == "fsdp":
+        # Read while the model is loaded, which is before TrainingArguments says so again.
+        os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}
+    arguments = ["-m", stage, *sys.argv[1:]]
+    if compute.launcher == "accelerate":
+        count = ["--num_processes", str(compute.processes)]
+        launch = ["accelerate.commands.launch", *count, *compute.launcher_args]
+        os.execv(sys.executable, [sys.executable, "-m", *launch, *arguments])
+    _torchrun([f"--nproc-per-node={compute.processes}", *compute.launcher_args, *arguments])
+
+
+def _torchrun(arguments: list[str]) -> None:
+    """What the command torchrun does, without its traceback when a process fails."""
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    try:
+        run.run(run.parse_args(arguments))
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode == 1:  # it has told the user why
+            raise SystemExit(1) from None
+        raise LionError(f"process {rank} ended with code {failure.exitcode}") from None
+    raise SystemExit(0)
+
+
+def world() -> int:
+    """How many processes run this stage together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """The number of this process, from 0 over all machines."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def is_main() -> bool:
+    """Whether this process writes results and speaks to the user."""
+    return rank() == 0
+
+
+@contextmanager
+def one_voice() -> Iterator[None]:
+    """Let the main process alone tell an error that all have; another's own comes after it."""
+    try:
+        yield
+    except LionError:
+        if not is_main():
+            time.sleep(YIELD)  # the launcher ends this process when the main one fails
+        raise
+
+
+def join(*, cpu: bool) -> None:
+    """Meet the other processes, if there are any."""
+    if world() == 1:
+        return
+    from accelerate import PartialState
+
+    PartialState(cpu=cpu, timeout=PATIENCE)
+
+
+def share(value: Any) -> Any:
+    """The main process's `value`, in every process."""
+    if world() == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([value])[0]
+
+
+def gather(value: list[Any]) -> list[Any]:
+    """The lists of all processes as one, in every process."""
+    if world() == 1:
+        return value
+    from accelerate.utils import gather_object
+
+    gathered: list[Any] = gather_object(value)
+    return gathered
+
+
+def check_share(rows: int, *, what: str) -> None:
+    """ParamsError where some process would have nothing to do."""
+    if rows < world():
+        raise ParamsError(
+            f"{what}: {world()} processes for {rows} rows; lower compute.processes to {rows} or less"
+        )

@@ -1,0 +1,73 @@
+"""Work that outlives a kill: kept under a fingerprint, removed once its result is written."""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from lion.student.launch import is_main, share
+
+LOCK = "in-use"
+STALE = 14 * 24 * 3600  # seconds after which nobody comes back to an unfinished folder
+
+
+def fingerprint(*parts: Any) -> str:
+    """A hash over everything that a result depends on."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+class Unfinished:
+    """Folders of unfinished work under `home`, one a fingerprint; without a home nothing is kept.
+
+    with Unfinished(home) as unfinished:
+        folder = unfinished.claim(fingerprint(...))
+        ...             # work that notes in `folder` how far it is, and writing its result
+    """
+
+    def __init__(self, home: Path | None) -> None:
+        self._home = home
+        self._claimed: dict[Path, IO[str]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for folder, lock in self._claimed.items():
+            if kind is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            lock.close()
+
+    def claim(self, key: str) -> Path | None:
+        """The folder of `key`, locked; None if nothing is kept or another run has it now."""
+        if self._home is None:
+            return None
+        folder: Path | None = share(self._lock(self._home / key) if is_main() else None)
+        return folder
+
+    def _lock(self, folder: Path) -> Path | None:
+        self._sweep(folder.parent)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return None
+        self._claimed[folder.resolve()] = lock
+        return folder.resolve()
+
+    def _sweep(self, home: Path) -> None:
+        """Remove what was begun long ago and not taken up again."""
+        for lock in home.glob(f"*/{LOCK}"):
+            if time.time() - lock.stat().st_mtime > STALE:
+                shutil.rmtree(lock.parent, ignore_errors=True)

@@ -1,0 +1,28 @@
+"""The pipeline's stages, one click command each: load, do, save.
+
+dvc.yaml alone knows the paths; run one by hand with `python -m stages.NAME --help`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def path(*flags: str, help: str) -> Decorator:
+    """A required option that names a file or folder."""
+    return click.option(*flags, type=click.Path(path_type=Path), required=True, help=help)
+
+
+params = click.option(
+    "--params",
+    "params_path",
+    type=click.Path(path_type=Path),
+    default=Path("params.yaml"),
+    show_default=True,
+    help="The parameters.",
+)
+round_name = click.option("--round", "round_", required=True, help="The round's name, such as r1.")

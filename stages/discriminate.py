@@ -1,0 +1,27 @@
+"""Discriminate: tau parts the hard instructions from the easy ones."""
+
+from pathlib import Path
+
+import click
+
+import stages
+from lion.params import load_params
+from lion.scores import discriminate, score
+from lion.tables import REVIEW, VERDICT, read_table, write_table
+
+
+@click.command()
+@stages.path("--reviews", help="Every reply of the referee.")
+@stages.path("--out", help="Out: scores, gap and verdict by instruction.")
+@stages.params
+def main(reviews: Path, out: Path, params_path: Path) -> None:
+    """Average the two orders; hard if the teacher leads by tau or more."""
+    params = load_params(params_path)
+    scores = discriminate(score(read_table(reviews, REVIEW)), tau=params.tau)
+    write_table(out, scores, VERDICT)
+    counts = dict(scores["verdict"].value_counts().iter_rows())
+    click.echo(", ".join(f"{counts.get(name, 0)} {name}" for name in ("hard", "easy", "unjudged")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Referee: every answer of the student is scored against the teacher's, in both orders."""
+
+from pathlib import Path
+
+import click
+
+import stages
+from lion.chat import connect
+from lion.params import load_params
+from lion.pools import read_cache, with_responses
+from lion.referee import review
+from lion.tables import ANSWER, REVIEW, read_table, write_table
+
+
+@click.command()
+@stages.path("--cache", help="The cache pool of the round before.")
+@stages.path("--responses", help="The student's answers to it.")
+@stages.path("--out", help="Out: every reply of the referee.")
+@stages.round_name
+@stages.params
+def main(cache: Path, responses: Path, out: Path, round_: str, params_path: Path) -> None:
+    """Ask the referee; unreadable replies are asked again and all are kept."""
+    params = load_params(params_path)
+    pairs = with_responses(read_cache(cache), read_table(responses, ANSWER))
+    with connect(params, "referee", stage="referee", round=round_) as chat:
+        reviews = review(pairs, chat, params.referee, label=f"referee {round_}")
+    write_table(out, reviews, REVIEW)
+
+
+if __name__ == "__main__":
+    main()

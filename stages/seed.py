@@ -1,0 +1,59 @@
+"""Seed: the first train pool, an empty cache pool, the base student and the questions."""
+
+from pathlib import Path
+
+import click
+import polars as pl
+
+import stages
+from lion.instructions import instruction_id
+from lion.params import load_params
+from lion.pools import start_cache
+from lion.seeds import read_questions, read_seeds
+from lion.student.models import write_base
+from lion.tables import INSTRUCTION, QUESTION, VERDICT, write_table
+
+
+@click.command()
+@stages.path("--seeds", help="Seed instructions: Alpaca's JSON list, or JSONL.")
+@stages.path("--questions", help="Evaluation questions: JSONL.")
+@stages.path("--pool", help="Out: train pool of round 0.")
+@stages.path("--cache", help="Out: the cache pool before round 0.")
+@stages.path("--student", help="Out: the student before round 0.")
+@stages.path("--scores", help="Out: the verdicts before round 1: none.")
+@stages.path("--questions-out", help="Out: the questions with ids.")
+@stages.params
+def main(
+    seeds: Path,
+    questions: Path,
+    pool: Path,
+    cache: Path,
+    student: Path,
+    scores: Path,
+    questions_out: Path,
+    params_path: Path,
+) -> None:
+    """Read the user's seeds and questions; refuse what is not right."""
+    params = load_params(params_path)
+    read = read_seeds(seeds)
+    asked = read_questions(questions)
+    write_base(student, base=params.student.base, revision=params.student.revision)
+    ids = [instruction_id(*row) for row in read.frame.select("instruction", "input").iter_rows()]
+    rows = read.frame.with_columns(
+        pl.Series("id", ids),
+        origin=pl.lit("seed"),
+        parent=pl.lit(None, pl.String),
+        round=pl.lit("r0"),
+    )
+    write_table(pool, rows, INSTRUCTION)
+    write_table(questions_out, asked, QUESTION)
+    write_table(scores, pl.DataFrame(schema=VERDICT), VERDICT)
+    start_cache(cache)
+    click.echo(
+        f"{rows.height} seeds from {seeds} ({read.duplicates} duplicates dropped), "
+        f"{asked.height} questions from {questions}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Teach: the teacher answers a pool."""
+
+from pathlib import Path
+
+import click
+
+import stages
+from lion.chat import connect
+from lion.params import load_params
+from lion.tables import ANSWER, read_pool, write_table
+from lion.teacher import teach
+
+
+@click.command()
+@stages.path("--pool", help="Instructions or questions to answer.")
+@stages.path("--out", help="Out: the answers.")
+@stages.round_name
+@stages.params
+def main(pool: Path, out: Path, round_: str, params_path: Path) -> None:
+    """Ask the teacher for an answer to each row of the pool."""
+    params = load_params(params_path)
+    rows = read_pool(pool)
+    with connect(params, "teacher", stage="teach", round=round_) as chat:
+        answers = teach(rows, chat, params.teacher, label=f"teach {round_}")
+    write_table(out, answers, ANSWER)
+
+
+if __name__ == "__main__":
+    main()

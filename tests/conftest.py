@@ -1,0 +1,27 @@
+"""What many tests share: quiet, offline, one thread, and a tiny student made on the spot."""
+
+import os
+
+os.environ.update(
+    HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OMP_NUM_THREADS="1", DVC_NO_ANALYTICS="1"
+)
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an untrained Llama of some thousand weights and a word tokenizer."""
+    from tests.student.tiny import make_tiny_base
+
+    return make_tiny_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the developer's own response store."""
+    monkeypatch.setenv("LION_HOME", str(tmp_path / "lion-home"))
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "LION_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,121 @@
+"""The real pipeline in a folder of its own, small enough to be played within a test."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+CODE = ("lion", "stages", "dvc.yaml", "params.yaml", ".gitignore", ".dvcignore")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder under git and DVC; `site` is DVC's own scratch folder."""
+
+    root: Path
+    site: Path
+
+    def run(self, *command: str, ok: bool = True, **env: str) -> str:
+        """What the command printed, both streams; with `ok` it must have succeeded."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self._environment() | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode == 0) == ok, done.stdout[-3000:]
+        return done.stdout
+
+    def dvc(self, *args: str, ok: bool = True, **env: str) -> str:
+        return self.run("dvc", *args, ok=ok, **env)
+
+    def git(self, *args: str) -> str:
+        return self.run("git", *args)
+
+    def commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+
+    def set(self, **changes: Any) -> None:
+        """Change parameters; `section__key` for a nested one."""
+        path = self.root / "params.yaml"
+        raw = yaml.safe_load(path.read_text())
+        for name, value in changes.items():
+            *sections, last = name.split("__")
+            part = raw
+            for section in sections:
+                part = part[section]
+            part[last] = value
+        path.write_text(yaml.safe_dump(raw, sort_keys=False))
+
+    def metrics(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.root / "reports" / "metrics.json").read_text())
+        return found
+
+    def _environment(self) -> dict[str, str]:
+        """The caller's, with the venv first, no store of the developer's and DVC's files apart."""
+        kept = {name: value for name, value in os.environ.items() if name != "LION_HOME"}
+        return kept | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
+            "DVC_SITE_CACHE_DIR": str(self.site),
+            "DVC_GLOBAL_CONFIG_DIR": str(self.site),
+            "DVC_NO_ANALYTICS": "1",
+            "GIT_AUTHOR_NAME": "t",
+            "GIT_AUTHOR_EMAIL": "t@example.org",
+            "GIT_COMMITTER_NAME": "t",
+            "GIT_COMMITTER_EMAIL": "t@example.org",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+        }
+
+
+def ran(output: str) -> list[str]:
+    """The stages that a dvc command ran, in order."""
+    return re.findall(r"Running stage '([^']+)'", output)
+
+
+def make_project(root: Path, base: Path) -> Project:
+    """The code as it stands, with few seeds, few questions, one round after r0 and the student `base`."""
+    root.mkdir(parents=True)
+    for name in CODE:
+        source = ROOT / name
+        if source.is_dir():
+            skip = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, root / name, ignore=skip)
+        else:
+            shutil.copy(source, root / name)
+    shutil.copytree(base, root / "data" / "base")
+    for folder, rows in (("seeds", 40), ("eval", 12)):
+        lines = (ROOT / "data" / folder / "oracle.jsonl").read_text().splitlines(keepends=True)
+        target = root / "data" / folder / "oracle.jsonl"
+        target.parent.mkdir()
+        step = len(lines) // rows
+        target.write_text("".join(lines[::step][:rows]))
+    project = Project(root, root.parent / f"{root.name}-site")
+    project.set(
+        rounds={"r1": "r0"},
+        generate__count=6,
+        imitate__epochs=1,
+        student__max_tokens=6,
+    )
+    project.git("init", "--quiet")
+    project.dvc("init", "--quiet")
+    project.dvc("config", "core.autostage", "false")
+    project.commit("A miniature")
+    return project
+
+
+def copy_project(project: Project, root: Path) -> Project:
+    """The same project, played as far, in another folder."""
+    shutil.copytree(project.root, root, symlinks=True)
+    return Project(root, root.parent / f"{root.name}-site")

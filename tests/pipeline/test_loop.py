@@ -1,0 +1,89 @@
+"""The loop through real DVC: what runs, what does not, and what comes out."""
+
+from lion.pools import read_cache
+from lion.tables import DRAW, INSTRUCTION, VERDICT, read_table
+from tests.pipeline.mini import Project, ran
+
+BEFORE = {"seed", "teach-questions", "teach-seed@r0", "imitate-seed@r0", "cache-seed@r0"}
+ROUND = ("respond", "referee", "discriminate", "generate", "teach", "imitate", "cache", "evaluate")
+
+
+def test_the_loop_trains_once_more_than_it_generates(played: Project) -> None:
+    data = played.root / "data"
+    pools = {path.stem: read_table(path, INSTRUCTION) for path in data.glob("pools/train/*.jsonl")}
+    assert {name: pool.height for name, pool in pools.items()} == {"r0": 40, "r1": 6}
+    assert read_cache(data / "pools" / "cache" / "r1").height == 46
+    assert len(list(data.glob("students/r*/model.safetensors"))) == 2
+    assert len(list(data.glob("scores/*.parquet"))) == 3
+
+
+def test_a_round_examines_the_whole_cache_pool(played: Project) -> None:
+    scores = read_table(played.root / "data" / "scores" / "r1.parquet", VERDICT)
+    assert scores.height == 40
+
+
+def test_every_new_instruction_leads_back_to_a_seed(played: Project) -> None:
+    pool = read_cache(played.root / "data" / "pools" / "cache" / "r1")
+    parents = dict(pool.select("id", "parent").iter_rows())
+    origins = dict(pool.select("id", "origin").iter_rows())
+    for id in pool["id"]:
+        while parents[id]:
+            id = parents[id]
+        assert origins[id] == "seed"
+
+
+def test_draws_keep_what_was_rejected(played: Project) -> None:
+    draws = read_table(played.root / "data" / "draws" / "r1.jsonl", DRAW)
+    assert draws.filter(verdict="accepted").height == 6
+
+
+def test_the_metrics_are_few_and_of_the_last_round(played: Project) -> None:
+    metrics = played.metrics()
+    assert list(metrics) == [
+        "relative_quality",
+        "gain",
+        "hard_share",
+        "mean_gap",
+        "unjudged_share",
+        "acceptance",
+        "quality",
+    ]
+    assert list(metrics["quality"]) == ["r0", "r1"]
+    assert metrics["gain"] == round(metrics["quality"]["r1"] - metrics["quality"]["r0"], 2)
+    assert "relative_quality" in played.dvc("metrics", "show")
+
+
+def test_a_second_repro_runs_nothing(played: Project) -> None:
+    output = played.dvc("repro")
+    assert not ran(output)
+    assert "up to date" in output
+
+
+def test_forced_repro_leaves_the_lock_file_as_it_was(played: Project) -> None:
+    before = (played.root / "dvc.lock").read_bytes()
+    assert len(ran(played.dvc("repro", "-f"))) == 24
+    assert (played.root / "dvc.lock").read_bytes() == before
+
+
+def test_another_tau_reruns_discriminate_and_what_hangs_on_it(played: Project) -> None:
+    stages = ran(played.dvc("exp", "run", "-S", "tau=1.5"))
+    assert stages[0] == "discriminate@r1"
+    assert not {"respond@r1", "referee@r1", *BEFORE} & set(stages)
+
+
+def test_one_more_round_runs_that_round_and_the_report(played: Project) -> None:
+    stages = ran(played.dvc("exp", "run", "-S", "+rounds.r2=r1"))
+    assert set(stages) == {f"{name}@r2" for name in ROUND} | {"report"}
+    assert list(played.metrics()["quality"]) == ["r0", "r1", "r2"]
+
+
+def test_a_full_run_is_paid_for_once(played: Project) -> None:
+    ledger = played.run("lion", "ledger", "--json")
+    played.dvc("repro", "-f", "teach-seed@r0")
+    assert '"requests": 40' in ledger
+    assert played.run("lion", "ledger", "--json").count('"requests": 40') == 1
+
+
+def test_plots_are_drawn_from_the_tables(played: Project) -> None:
+    output = played.dvc("plots", "show", "--json")
+    assert all(name in output for name in ("quality.csv", "gaps.csv", "losses.csv"))

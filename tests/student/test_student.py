@@ -1,0 +1,181 @@
+"""The student learns the answer's tokens and its end, and answers the same in any batch."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from lion.errors import EmptyError, InputError
+from lion.params import Imitate
+from lion.student.answering import answer_tasks
+from lion.student.layout import encode_example, encode_prompt, pad_id
+from lion.student.models import Loaded, load_student, save_student, write_base
+from lion.student.training import IGNORED, _Collator, train
+from tests.student.tiny import make_tiny_base, make_tokenizer
+
+TASKS = ["say red", "say blue", "say green", "what comes next one two"]
+ANSWERS = ["red", "blue", "green", "three"]
+SETTINGS = Imitate(
+    epochs=60, learning_rate=1e-2, warmup=0.03, weight_decay=0.0, batch=4, max_length=40
+)
+
+
+def load(folder: Path, tmp_path: Path) -> Loaded:
+    write_base(tmp_path / "base", base=str(folder), revision=None)
+    return load_student(tmp_path / "base")
+
+
+def said(
+    loaded: Loaded, tasks: list[str], *, temperature: float = 0.0, batch: int = 8
+) -> list[str]:
+    answers = answer_tasks(
+        loaded, tasks, temperature=temperature, max_tokens=12, seed=3, batch=batch, label="respond"
+    )
+    return [answer.answer for answer in answers]
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    loaded = load(tiny_base, folder)
+    losses = train(loaded, TASKS, ANSWERS, settings=SETTINGS, seed=1, label="imitate r0")
+    assert losses["loss"][-1] < 0.1 < losses["loss"][0]
+    assert losses["step"].to_list() == list(range(1, 61))
+    save_student(loaded, folder / "r0")
+    return folder / "r0"
+
+
+def test_a_trained_student_says_what_it_learnt_and_stops_by_itself(trained: Path) -> None:
+    answers = answer_tasks(
+        load_student(trained), TASKS, temperature=0.0, max_tokens=12, seed=1, batch=2, label="x"
+    )
+    assert [answer.answer for answer in answers] == ANSWERS
+    assert {answer.finish_reason for answer in answers} == {"stop"}
+    assert {answer.completion_tokens for answer in answers} == {2}
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_an_answer_does_not_depend_on_the_batch(trained: Path, temperature: float) -> None:
+    loaded = load_student(trained)
+    tasks = [f"{task} {more}".strip() for task in TASKS for more in ("", "red", "one two blue")]
+    whole = said(loaded, tasks, temperature=temperature, batch=12)
+    assert whole == said(loaded, tasks, temperature=temperature, batch=1)
+    assert whole[::-1] == said(loaded, tasks[::-1], temperature=temperature, batch=5)
+
+
+def test_sampling_is_seeded_by_the_row_and_varies_with_the_seed(tiny_base: Path) -> None:
+    loaded = load_student(tiny_base)
+
+    def sample(seed: int) -> list[str]:
+        return [
+            answer.answer
+            for answer in answer_tasks(
+                loaded, TASKS, temperature=1.0, max_tokens=9, seed=seed, batch=2, label="x"
+            )
+        ]
+
+    assert sample(1) == sample(1) != sample(2)
+
+
+def test_sampling_follows_the_models_probabilities(tiny_base: Path) -> None:
+    loaded = load_student(tiny_base)
+    prompt = torch.tensor([encode_prompt(loaded.tokenizer, "say red")])
+    with torch.inference_mode():
+        expected = torch.softmax(loaded.model(input_ids=prompt).logits[0, -1], dim=-1)
+    counts = torch.zeros_like(expected)
+    for seed in range(40):
+        answers = answer_tasks(
+            loaded,
+            ["say red"] * 1,
+            temperature=1.0,
+            max_tokens=1,
+            seed=seed,
+            batch=1,
+            label="x",
+        )
+        word = answers[0].answer or "<eos>"
+        counts[loaded.tokenizer.convert_tokens_to_ids(word)] += 1
+    assert 0.5 * (counts / 40 - expected).abs().sum() < 0.5
+
+
+def test_training_twice_gives_the_same_weights(tiny_base: Path, tmp_path: Path) -> None:
+    digests = []
+    for name in ("a", "b"):
+        loaded = load_student(tiny_base)
+        few = SETTINGS.model_copy(update={"epochs": 3})
+        train(loaded, TASKS, ANSWERS, settings=few, seed=1, label="imitate")
+        save_student(loaded, tmp_path / name)
+        digests.append((tmp_path / name / "model.safetensors").read_bytes())
+    assert digests[0] == digests[1]
+
+
+def test_only_safetensors_are_written(trained: Path) -> None:
+    weights = [path.name for path in trained.iterdir() if path.suffix not in {".json", ".jinja"}]
+    assert weights == ["model.safetensors"]
+
+
+def test_the_loss_is_on_the_answer_and_its_end_alone() -> None:
+    tokenizer = make_tokenizer()
+    example = encode_example(tokenizer, "say red", "red two")
+    batch = _Collator(pad_id(tokenizer))([example, encode_example(tokenizer, "say", "one")])
+    learnt = [[i for i in row if i != IGNORED] for row in batch["labels"].tolist()]
+    eos = tokenizer.eos_token_id
+    assert [tokenizer.convert_ids_to_tokens(row) for row in learnt] == [
+        ["red", "two", "<eos>"],
+        ["one", "<eos>"],
+    ]
+    assert batch["attention_mask"].sum(dim=1).tolist() == [len(example), 5]
+    assert pad_id(tokenizer) != eos
+
+
+def test_a_tokenizer_whose_pad_is_its_end_mark_still_learns_the_end() -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.pad_token = tokenizer.eos_token
+    batch = _Collator(pad_id(tokenizer))([encode_example(tokenizer, "say", "one")])
+    assert batch["labels"][0, -1] == tokenizer.eos_token_id != pad_id(tokenizer)
+
+
+def test_a_base_without_chat_template_gets_our_layout() -> None:
+    tokenizer = make_tokenizer(chat=False)
+    text = tokenizer.decode(encode_prompt(tokenizer, "say red"))
+    assert "Task say red" in text.replace("<unk> ", "")
+
+
+def test_a_tokenizer_without_end_mark_is_refused() -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.eos_token = None
+    with pytest.raises(InputError, match="no end-of-text token"):
+        encode_example(tokenizer, "say", "red")
+
+
+def test_a_row_that_is_too_long_is_counted_before_training(tiny_base: Path) -> None:
+    short = SETTINGS.model_copy(update={"max_length": 8})
+    with pytest.raises(InputError, match=r"1 of 4 rows are longer .*max_length=8"):
+        train(load_student(tiny_base), TASKS, ANSWERS, settings=short, seed=1, label="imitate")
+
+
+def test_an_empty_train_pool_is_refused(tiny_base: Path) -> None:
+    with pytest.raises(EmptyError, match="no whole answer"):
+        train(load_student(tiny_base), [], [], settings=SETTINGS, seed=1, label="imitate")
+
+
+@pytest.mark.parametrize("base", ["data/nowhere", "./nowhere", "/nowhere/at/all"])
+def test_a_missing_model_folder_is_named(tmp_path: Path, base: str) -> None:
+    with pytest.raises(InputError, match=f"student.base: {base}: no such folder"):
+        write_base(tmp_path / "base", base=base, revision=None)
+
+
+def test_a_folder_that_holds_no_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(InputError, match="not a causal language model"):
+        load(tmp_path / "model", tmp_path)
+
+
+def test_a_base_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> None:
+    folder = make_tiny_base(tmp_path / "model")
+    write_base(tmp_path / "base", base=str(folder), revision=None)
+    make_tiny_base(folder, seed=1)
+    with pytest.raises(InputError, match="changed since the seed stage saw it"):
+        load_student(tmp_path / "base")

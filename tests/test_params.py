@@ -1,0 +1,95 @@
+"""params.yaml: what is shipped is valid; what is wrong is named by key."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lion.errors import ParamsError
+from lion.params import load_params
+
+ROOT = Path(__file__).parent.parent
+SHIPPED = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_file_is_valid(path: Path) -> None:
+    assert load_params(path).round_names[0] == "r0"
+
+
+def test_paper_preset_holds_the_papers_settings() -> None:
+    paper = load_params(ROOT / "presets" / "paper.yaml")
+    assert (paper.generate.count, paper.generate.hard_share, paper.generate.novelty) == (
+        6000,
+        0.5,
+        0.7,
+    )
+    assert (paper.imitate.epochs, paper.imitate.learning_rate, paper.imitate.batch) == (
+        3,
+        2e-5,
+        128,
+    )
+    assert (paper.tau, paper.round_names) == (1.0, ["r0", "r1", "r2", "r3"])
+    assert (paper.teacher.temperature, paper.referee.temperature) == (0.7, 0.2)
+
+
+def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(raw: dict[str, Any]) -> None:
+        *path, last = key.split(".")
+        for part in path:
+            raw = raw[part]
+        raw[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_set("taus", 1.0), "taus: unknown parameter"),
+        (_set("teacher.temprature", 1.0), "teacher.temprature: unknown parameter"),
+        (_set("tau", "high"), "tau: Input should be a valid number (it is 'high')"),
+        (_set("tau", True), "tau: Input should be a valid number (it is True)"),
+        (_set("generate.hard_share", 1.5), "generate.hard_share: Input should be less than"),
+        (_set("generate.hard_share", -0.1), "generate.hard_share: Input should be greater than"),
+        (_set("generate.count", 0), "generate.count: Input should be greater than 0"),
+        (_set("rounds.r4", "r5"), "rounds: r4: r5 follows no round; expected r4: r3"),
+        (_set("rounds.r1", "r1"), "rounds: r1: r1 follows no round; expected r1: r0"),
+        (_set("rounds", {"first": "r0"}), "rounds: first: not a round's name; expected r1"),
+        (_set("rounds", {"r1": "r0", "r3": "r1"}), "rounds: r3: not a round's name; expected r2"),
+        (_set("endpoints", {}), "endpoints: 'default' is missing"),
+        (lambda raw: raw.pop("seed"), "seed: Field required"),
+    ],
+)
+def test_bad_values_are_named_by_key(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    change(raw)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    assert told in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [("a: [", "not YAML"), ("", "the file: "), ("- 1", "the file: ")]
+)
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: str, told: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(ParamsError, match=told):
+        load_params(path)
+
+
+def test_a_role_may_name_its_own_model(tmp_path: Path) -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["referee"]["model"] = "strict-one"
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    params = load_params(path)
+    assert (params.model_of("referee"), params.model_of("teacher")) == ("strict-one", "oracle")
