@@ -1,6 +1,5 @@
 """params.yaml as typed records; an unknown, missing or contradictory value is an error."""
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -39,6 +38,23 @@ class Referee(Record):
     retries: Annotated[int, Field(ge=0)]
 
 
+class Judge(Referee):
+    """The referee of the evaluation, in one of the paper's settings (lion/evaluation/judging.py).
+
+    1: scores first, one run, the teacher shown first. 2: evidence first, `samples` runs, both
+    orders, mean.
+    """
+
+    setting: Literal[1, 2]
+    samples: Positive
+
+    @model_validator(mode="after")
+    def _has_one_run_in_setting_1(self) -> "Judge":
+        if self.setting == 1 and self.samples > 1:
+            raise ValueError("setting: 1 is one run; it needs samples: 1")
+        return self
+
+
 class Generator(Record):
     """How new instructions are written."""
 
@@ -69,7 +85,7 @@ class Lora(Record):
     """Low-rank adapters; `targets` are the ends of layer names, or all linear layers."""
 
     rank: Positive
-    alpha: Annotated[float, Field(gt=0)]
+    alpha: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     targets: list[str] | Literal["all-linear"] = "all-linear"
 
@@ -112,7 +128,9 @@ class Sampling(Record):
     @model_validator(mode="after")
     def _has_one_meaning(self) -> "Sampling":
         if self.by == "chance" and (self.weight != "none" or self.teacher_floor is not None):
-            raise ValueError("by: chance asks no referee; it needs weight: none, teacher_floor: null")
+            raise ValueError(
+                "by: chance asks no referee; it needs weight: none, teacher_floor: null"
+            )
         return self
 
 
@@ -123,10 +141,46 @@ class Decontaminate(Record):
     files: Annotated[dict[str, str], Field(min_length=1)]
 
 
+class Candidate(Record):
+    """Whom `lion evaluate` examines: one of `student`, `checkpoint`, `api` and `answers`."""
+
+    student: str | None = None  # folder of a student
+    checkpoint: str | None = None  # folder or Hugging Face name, with its `layout`
+    revision: str | None = None
+    layout: Literal["raw", "alpaca", "vicuna", "wizardlm", "chat"] | None = None
+    api: str | None = None  # a model, asked like the teacher, at `base_url` if given
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/]")] | None = None
+    api_key_env: str | None = None
+    answers: str | None = None  # file of recorded answers
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> "Candidate":
+        kinds = (self.student, self.checkpoint, self.api, self.answers)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("give exactly one of student, checkpoint, api, answers")
+        if (self.checkpoint is None) != (self.layout is None):
+            raise ValueError(
+                "checkpoint and layout (raw, alpaca, vicuna, wizardlm, chat) go together"
+            )
+        if self.revision and not self.checkpoint:
+            raise ValueError("revision is for a checkpoint")
+        if (self.base_url or self.api_key_env) and not self.api:
+            raise ValueError("base_url and api_key_env are for an api model")
+        return self
+
+
 class Evaluate(Record):
-    """What the students are examined on."""
+    """What the students are examined on; whom `lion evaluate` compares with whom."""
 
     questions: str
+    reference: str = "teacher"  # or the name of a candidate
+    candidates: dict[str, Candidate] = {}
+
+    @model_validator(mode="after")
+    def _knows_its_reference(self) -> "Evaluate":
+        if self.reference != "teacher" and self.reference not in self.candidates:
+            raise ValueError(f"reference: {self.reference} is neither teacher nor a candidate")
+        return self
 
 
 class Oracle(Record):
@@ -134,6 +188,15 @@ class Oracle(Record):
 
     position_bias: Annotated[float, Field(ge=0, le=3)]
     unreadable: Share
+
+
+class Report(Record):
+    """How many instructions the page carries (of each kind, and MB in all), and the rounds.csv
+    of another run to draw beside this one's quality."""
+
+    each: Annotated[int, Field(ge=0)] = 60
+    megabytes: Annotated[float, Field(ge=0, le=100)] = 4.0
+    control: str | None = None
 
 
 class Compute(Record):
@@ -174,7 +237,7 @@ class Endpoint(Record):
     between two looks at a batch. `thinking_tokens` is room beside a role's max_tokens.
     """
 
-    base_url: str | None = None
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/]")] | None = None
     api_key_env: str = "OPENAI_API_KEY"
     mode: Literal["live", "batch"] = "live"
     concurrency: Positive = 32
@@ -199,10 +262,13 @@ class Price(Record):
 
 
 class Prices(Record):
-    """What models cost: a currency, the day the prices were read, a price each."""
+    """What models cost: a currency, the day the prices were read, a price each.
+
+    The day stands in quotes, since DVC cannot read a params.yaml with YAML dates.
+    """
 
     currency: str
-    date: date
+    date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
     models: dict[str, Price]
 
 
@@ -225,7 +291,7 @@ class Params(Record):
     teacher: Teacher
     referee: Referee
     generator: Generator
-    judge: Referee
+    judge: Judge
     student: Student
     imitate: Imitate
     generate: Generate
@@ -233,6 +299,7 @@ class Params(Record):
     decontaminate: Decontaminate
     evaluate: Evaluate
     oracle: Oracle
+    report: Report = Report()
     compute: Compute
     endpoints: dict[Literal["default"] | Role, Endpoint]
     prices: Prices | None = None

@@ -1,0 +1,252 @@
+"""Asking through the Batch API: half the price, within a day.
+
+A batch outlives this process. Its requests are claimed in the store in the batch's name, and its
+metadata carries a hash of them, so that whoever runs next collects it instead of paying again.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Literal
+
+from openai.types import Batch
+from pydantic import BaseModel, ValidationError
+
+from lion.chat.live import Arrived, too_dear
+from lion.chat.money import Purse
+from lion.chat.sender import Sender, filtered, may_pass
+from lion.chat.store import Store
+from lion.chat.types import Reply
+from lion.chat.wire import Job, UnusableBody, counted, most_tokens, reply_in
+from lion.errors import ChatError
+
+_MOST_REQUESTS = 50_000  # the API's limits for one file
+_MOST_BYTES = 190_000_000
+_LOST = {"failed", "expired", "cancelled", "cancelling"}
+_OVER = {"completed", "failed", "expired", "cancelled"}
+_PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
+
+
+class _Response(BaseModel):
+    status_code: int
+    body: dict[str, Any]
+
+
+class _Line(BaseModel):
+    """A line of a result file; without a response the request was never answered."""
+
+    custom_id: str
+    response: _Response | None = None
+
+    def error(self) -> dict[str, Any]:
+        said = self.response.body.get("error") if self.response else None
+        return said if isinstance(said, dict) else {}
+
+
+class Batches:
+    """Sends jobs in batches and collects them, those of earlier runs included."""
+
+    def __init__(
+        self, sender: Sender, store: Store, purse: Purse, *, entry: int, arrived: Arrived
+    ) -> None:
+        self._sender, self._store, self._purse, self._entry = sender, store, purse, entry
+        self._client = sender.client.with_options(timeout=sender.endpoint.timeout)
+        self._arrived = arrived
+        self._said = ""  # why the last unanswered request was not answered
+
+    async def ask(self, jobs: list[Job]) -> None:
+        """Bring the replies to all jobs into the store; ChatError if one cannot be had.
+
+        What a batch leaves unanswered goes into the next one, as often as the endpoint's retries.
+        """
+        endpoint = self._sender.endpoint
+        rounds, waited = 0, 0.0
+        while jobs and rounds <= endpoint.retries and waited <= endpoint.patience:
+            if await self._round(jobs):
+                rounds += 1
+            else:
+                waited += endpoint.poll
+                await self._sender.rest(endpoint.poll)
+            found = self._store.find([job.key for job in jobs])
+            jobs = [job for job in jobs if job.key not in found]
+        if jobs:
+            why = self._said or "another process has asked for it, and nothing came"
+            raise ChatError(f"{jobs[0].row}: {why}; tried {rounds} times")
+
+    async def _round(self, jobs: list[Job]) -> bool:
+        """Send what nobody has asked for and collect; False if other processes hold it all."""
+        names = self._open_batches(jobs)
+        claimed = self._claimed(jobs, alone=not names)
+        for chunk in _chunks(claimed):
+            names.append(await self._submitted(chunk))
+        faults = [await self._collected(name, jobs) for name in names]
+        for fault in faults:
+            if fault is not None:
+                raise fault
+        return bool(names)
+
+    def _open_batches(self, jobs: list[Job]) -> list[str]:
+        """The batches of earlier runs that hold some of `jobs`."""
+        keys = {job.key for job in jobs}
+        with self._store.reading() as db:
+            rows = db.execute("SELECT key, owner FROM claims WHERE until IS NULL ORDER BY owner")
+            return list(dict.fromkeys(owner for key, owner in rows if key in keys))
+
+    def _claimed(self, jobs: list[Job], *, alone: bool) -> list[Job]:
+        """Those jobs that this process may ask for now, as far as the budget goes."""
+        claimed = []
+        for job in sorted(jobs, key=lambda job: job.key):
+            claim = self._store.claim(job.key, self._entry, most_tokens(job.body), self._purse)
+            if claim == "mine":
+                claimed.append(job)
+            elif claim == "too dear":
+                if alone and not claimed:
+                    raise too_dear(job, self._store, self._purse)
+                break
+        return claimed
+
+    async def _submitted(self, jobs: list[Job]) -> str:
+        """Hand `jobs` over to a batch, unless a run that was killed has done so already."""
+        keys = [job.key for job in jobs]
+        mark = hashlib.blake2b(b"".join(keys), digest_size=16).hexdigest()
+        try:
+            batch = await self._sender.persist(
+                lambda: self._found_or_made(jobs, mark), row=jobs[0].row
+            )
+        except BaseException:
+            self._store.release(keys)
+            raise
+        name = f"batch:{batch.id}"
+        with self._store.writing() as db:
+            db.executemany(
+                "UPDATE claims SET owner = ?, until = NULL WHERE key = ?",
+                ((name, key) for key in keys),
+            )
+        return name
+
+    async def _found_or_made(self, jobs: list[Job], mark: str) -> Batch:
+        """Look before every try: a creation whose reply got lost must not be paid twice."""
+        for batch in (await self._client.batches.list(limit=100)).data:
+            if (batch.metadata or {}).get("lion") == mark and batch.status not in _LOST:
+                return batch
+        content = b"".join(map(_line_of, jobs))
+        file = await self._client.files.create(file=("lion.jsonl", content), purpose="batch")
+        return await self._client.batches.create(
+            input_file_id=file.id,
+            endpoint=_PATH,
+            completion_window="24h",
+            metadata={"lion": mark},
+        )
+
+    async def _collected(self, name: str, jobs: list[Job]) -> ChatError | None:
+        """Wait for a batch, keep its replies, end its claims; an error that no retry can mend."""
+        batch = await self._over(name.removeprefix("batch:"))
+        wanted = {job.key: job for job in jobs}
+        fault = _failure(batch)
+        with self._store.reading() as db:
+            query = "SELECT key, entry FROM claims WHERE owner = ?"
+            open_keys = dict(db.execute(query, (name,)).fetchall())
+        for line in await self._results(batch):
+            key = _key_in(line)
+            if key in open_keys:  # neither a stranger nor a second delivery
+                try:
+                    self._take(line, key, open_keys.pop(key), wanted.get(key))
+                except ChatError as error:
+                    fault = fault or error
+        with self._store.writing() as db:
+            db.execute("DELETE FROM claims WHERE owner = ?", (name,))
+        return fault
+
+    async def _over(self, number: str) -> Batch:
+        """The batch when it has ended, which a server brings about within its window."""
+        while True:
+            batch = await self._sender.persist(
+                lambda: self._client.batches.retrieve(number), row=f"batch {number}"
+            )
+            counts = batch.request_counts
+            done = f", {counts.completed:,} of {counts.total:,} done" if counts else ""
+            self._sender.doing = f"batch {number} is {batch.status}{done}"
+            if batch.status in _OVER:
+                return batch
+            await self._sender.rest(self._sender.endpoint.poll)
+
+    async def _results(self, batch: Batch) -> list[_Line]:
+        """All result lines; one that is broken has its file read again."""
+
+        async def read(file: str) -> list[_Line]:
+            content = (await self._client.files.content(file)).content
+            try:
+                return [_Line.model_validate_json(line) for line in content.splitlines() if line]
+            except ValidationError as error:
+                raise UnusableBody(f"a line is no result: {error.errors()[0]['msg']}") from error
+
+        lines = []
+        for file in (batch.output_file_id, batch.error_file_id):
+            if file:
+                row = f"batch {batch.id}, file {file}"
+                lines += await self._sender.persist(partial(read, file), row=row)
+        return lines
+
+    def _take(self, line: _Line, key: bytes, entry: int, job: Job | None) -> None:
+        """Keep the reply in `line`; ChatError where the server will never give one."""
+        reply = self._reply_in(line, job)
+        if reply is None:
+            return
+        self._store.keep(key, entry, reply, 0.0)
+        if job is not None:
+            self._arrived(job, reply)
+
+    def _reply_in(self, line: _Line, job: Job | None) -> Reply | None:
+        """The reply in `line`, or None if the request may be sent again."""
+        error = line.error()
+        message = str(error.get("message") or "no response, the batch ended before")
+        status = line.response.status_code if line.response else 0
+        if status == 200 and line.response is not None:
+            try:
+                reply = reply_in(line.response.body)
+                return counted(reply, job.body) if job else reply
+            except UnusableBody as unusable:
+                message = str(unusable)
+        elif error.get("code") == "content_filter":
+            return filtered(job.body["model"] if job else "")
+        elif status and not may_pass(status, error.get("code")):
+            raise ChatError(f"{job.row if job else line.custom_id}: {' '.join(message.split())}")
+        self._said = message
+        self._sender.retries += 1
+        return None
+
+
+def _line_of(job: Job) -> bytes:
+    line = {"custom_id": job.key.hex(), "method": "POST", "url": _PATH, "body": job.body}
+    return json.dumps(line).encode() + b"\n"
+
+
+def _chunks(jobs: list[Job]) -> Iterator[list[Job]]:
+    """`jobs` in files that the API takes."""
+    chunk: list[Job] = []
+    size = 0
+    for job in jobs:
+        length = len(_line_of(job))
+        if chunk and (len(chunk) == _MOST_REQUESTS or size + length > _MOST_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(job)
+        size += length
+    if chunk:
+        yield chunk
+
+
+def _key_in(line: _Line) -> bytes:
+    try:
+        return bytes.fromhex(line.custom_id)
+    except ValueError:
+        return b""
+
+
+def _failure(batch: Batch) -> ChatError | None:
+    if batch.status != "failed":
+        return None
+    errors = (batch.errors.data if batch.errors else None) or []
+    told = "; ".join(error.message or error.code or "" for error in errors)
+    return ChatError(f"batch {batch.id} failed: {' '.join(told.split()) or 'no reason given'}")

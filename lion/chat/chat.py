@@ -1,0 +1,152 @@
+"""A connection of one role in one stage to its model."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from lion.chat.home import machine_home, store_home
+from lion.chat.money import Purse
+from lion.chat.pace import Pace
+from lion.chat.source import source_of
+from lion.chat.store import Asker, Store
+from lion.chat.types import Reply, Request
+from lion.chat.watch import Room, Watch
+from lion.chat.wire import Job, body_of, key_of, spoken
+from lion.errors import ChatError
+from lion.params import Params, Role
+from lion.progress import Progress
+
+if TYPE_CHECKING:
+    import openai
+
+
+class Stopped(ChatError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130
+
+
+class Chat:
+    """Asks one model on behalf of a role; a context manager."""
+
+    def __init__(self, params: Params, role: Role, *, stage: str, round: str) -> None:
+        self.model = params.model_of(role)
+        self._params, self._role, self._stage, self._round = params, role, stage, round
+        self._endpoint = params.endpoint_of(role)
+        self._source = source_of(params, role)
+        self._purse = Purse(params.prices, params.budget)
+        self._store = Store(store_home() / "replies.sqlite")
+        self._entry = self._store.entry(
+            Asker(stage, role, round, self._source.url, self.model, self._endpoint.mode)
+        )
+        self._runner = asyncio.Runner()
+        self._client: openai.AsyncOpenAI | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._client is not None:
+            self._runner.run(self._client.close())
+        self._runner.close()
+        self._store.__exit__()
+
+    def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
+        """Replies in the order of `requests`: from the store, else from the server.
+
+        ChatError says how many are kept; asking again continues from there.
+        """
+        jobs = [self._job(request) for request in requests]
+        unique = list({job.key: job for job in jobs}.values())
+        stored = self._store.find([job.key for job in unique])
+        self._store.note_saved(self._entry, list(stored.values()))
+        missing = [job for job in unique if job.key not in stored]
+        with Progress(len(unique), label, "replies", done=len(stored)) as bar:
+            share = len(stored) / len(unique) if unique else 0.0
+            if missing:
+                watch = Watch(bar, self._purse, self._store.spent, stored=share)
+                self._bring(missing, watch, total=len(unique))
+        replies = self._store.find([job.key for job in unique])
+        self._check_room(unique, replies)
+        return [self._spoken(replies[job.key]) for job in jobs]
+
+    def _job(self, request: Request) -> Job:
+        row = f"{self._stage} {self._round}, row {request.id}"
+        body = body_of(request, self.model, self._endpoint)
+        try:
+            key = key_of(request, body, self._source.identity)
+        except UnicodeEncodeError as error:
+            raise ChatError(f"{row}: its text is no valid Unicode: {error.reason}") from None
+        return Job(key=key, body=body, row=row, attempt=request.attempt)
+
+    def _spoken(self, reply: Reply) -> Reply:
+        return spoken(reply, thinks=self._endpoint.thinking_tokens > 0)
+
+    def _bring(self, missing: list[Job], watch: Watch, *, total: int) -> None:
+        """Bring missing replies into the store; every error says how many are kept."""
+        if os.environ.get("LION_OFFLINE") == "1" and not self._source.in_process:
+            raise ChatError(
+                f"{missing[0].row}: its reply is not in {self._store.path} and LION_OFFLINE=1"
+                f" forbids to ask; {len(missing):,} of {total:,} replies are missing"
+            )
+        try:
+            self._runner.run(self._ask(missing, watch))
+        except ChatError as error:
+            raise ChatError(f"{error.message}; {self._kept(missing, total)}") from error
+        except KeyboardInterrupt:
+            who = f"{self._stage} {self._round}"
+            raise Stopped(f"{who}: stopped; {self._kept(missing, total)}") from None
+
+    async def _ask(self, missing: list[Job], watch: Watch) -> None:
+        from lion.chat.batch import Batches  # only now: a replay needs no client
+        from lion.chat.client import open_client
+        from lion.chat.live import Live, tended
+        from lion.chat.sender import Sender
+
+        room = self._room()
+
+        def arrived(job: Job, reply: Reply) -> None:
+            watch.arrived(self.model, self._endpoint.mode, reply)
+            if job.attempt == 0:
+                room.count(self._spoken(reply))
+
+        self._client = self._client or open_client(
+            self._source, self._endpoint, self._params.oracle, stage=self._stage
+        )
+        way = Live if self._endpoint.mode == "live" else Batches
+        with self._pace() as pace:
+            sender = Sender(self._client, self._endpoint, pace)
+            asking = way(sender, self._store, self._purse, entry=self._entry, arrived=arrived)
+            try:
+                async with tended(sender, self._store, watch.show):
+                    await asking.ask(missing)
+            finally:
+                self._store.note_retries(self._entry, sender.retries)
+
+    def _pace(self) -> Pace:
+        named = self._role if self._role in self._params.endpoints else "default"
+        path = machine_home() / "limits.sqlite"
+        return Pace(path, f"{self._source.url} {named}", self._endpoint, owner=self._store.owner)
+
+    def _room(self) -> Room:
+        who = f"{self._stage} {self._round}: {self.model}"
+        return Room(who, self._role)
+
+    def _check_room(self, jobs: list[Job], replies: dict[bytes, Reply]) -> None:
+        """The same error from the store as from the server: a rerun must not pass."""
+        room = self._room()
+        for job in jobs:
+            if job.attempt == 0:
+                room.count(self._spoken(replies[job.key]))
+        room.check()
+
+    def _kept(self, missing: list[Job], total: int) -> str:
+        kept = total - len(missing) + len(self._store.find([job.key for job in missing]))
+        return f"{kept:,} of {total:,} replies are kept, run again to continue"

@@ -1,0 +1,130 @@
+"""`lion store` and `lion ledger`: the replies that are kept, and what they cost."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from lion.chat import archive
+from lion.chat.archive import Choice
+from lion.chat.database import salvage
+from lion.chat.home import store_home
+from lion.chat.ledger import ledger_of, table_of
+from lion.chat.money import Purse
+from lion.chat.store import Store
+from lion.errors import InputError
+from lion.params import load_params
+
+_CHOICES = [
+    click.option("--stage", help="Only replies that this stage asked for."),
+    click.option("--role", help="Only this role's."),
+    click.option("--round", "round", help="Only this round's."),
+    click.option("--model", help="Only this model's."),
+    click.option("--older-than", type=float, metavar="DAYS", help="Only older ones."),
+]
+
+
+def _choosing(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_CHOICES):
+        command = option(command)
+    return command
+
+
+def _open() -> Store:
+    path = store_home() / "replies.sqlite"
+    if not path.exists():
+        raise InputError(f"{path}: no replies are stored here; LION_HOME names another folder")
+    return Store(path)
+
+
+@click.group()
+def store() -> None:
+    """The replies that were paid for: they answer the same request for ever."""
+
+
+@store.command()
+def stats() -> None:
+    """How many replies are stored, whose, and how they ended."""
+    with _open() as opened:
+        size = sum(path.stat().st_size for path in opened.path.parent.glob("replies.sqlite*"))
+        click.echo(
+            f"{opened.path}: {archive.count(opened, Choice()):,} replies, {size / 1e6:,.1f} MB"
+        )
+        for reason, count in archive.finish_reasons(opened).items():
+            click.echo(f"  {count:>9,} {reason}")
+
+
+@store.command("export")
+@click.argument("file", type=click.File("w", encoding="utf-8", atomic=True))
+@_choosing
+def export_(file: TextIO, **named: Any) -> None:
+    """Write replies to FILE as JSON Lines, - for standard output."""
+    with _open() as opened:
+        lines = archive.export_lines(opened, Choice(**named))
+        count = sum(1 for line in lines if file.write(line + "\n"))
+    click.echo(f"{count:,} replies written", err=True)
+
+
+@store.command("import")
+@click.argument("file", type=click.File(encoding="utf-8"))
+def import_(file: TextIO) -> None:
+    """Add the replies in FILE, so that what they answer is not asked again."""
+    with Store(store_home() / "replies.sqlite") as opened:
+        new, known = archive.import_lines(opened, file, name=file.name)
+        click.echo(f"{new:,} replies added to {opened.path}, {known:,} were there")
+
+
+@store.command()
+@_choosing
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def prune(*, yes: bool, **named: Any) -> None:
+    """Delete replies; asking for them again costs again. Name at least one choice."""
+    choice = Choice(**named)
+    if choice == Choice():
+        raise click.UsageError(
+            "name what to delete: --stage, --role, --round, --model, --older-than"
+        )
+    with _open() as opened:
+        count = archive.count(opened, choice)
+        if count and (yes or click.confirm(f"Delete {count:,} replies?")):
+            count = archive.prune(opened, choice)
+            click.echo(f"{count:,} replies deleted")
+        else:
+            click.echo("nothing deleted")
+
+
+@store.command("salvage")
+def salvage_() -> None:
+    """Replace a damaged store by what can be read of it; let nothing else run meanwhile."""
+    with _open() as opened:
+        path = opened.path
+    salvage(path)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+@click.option(
+    "--params",
+    "file",
+    type=click.Path(path_type=Path),
+    default="params.yaml",
+    show_default=True,
+    help="Where prices and budget stand.",
+)
+def ledger(*, as_json: bool, file: Path) -> None:
+    """What was spent on replies, and what the store saved."""
+    params = load_params(file)
+    purse = Purse(params.prices, params.budget)
+    with _open() as opened:
+        entries = opened.entries()
+    told = ledger_of(entries, purse)
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    click.echo(table_of(told))
+    if params.prices:
+        click.echo(f"Money in {purse.currency} at prices of {params.prices.date}.")
+    if purse.is_bounded:
+        click.echo(f"Budget: {purse.left_told([entry.spent() for entry in entries])}.")

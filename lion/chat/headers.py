@@ -1,0 +1,60 @@
+"""What a server's headers say about when to ask again and how fast."""
+
+import email.utils
+import re
+import time
+from collections.abc import Mapping
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_WHAT = ("requests", "tokens")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait: Retry-After in any of its forms, else the reset of what is used up."""
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is not None:
+            seconds = _number(value)
+            return max(0.0, seconds * scale) if seconds is not None else _until(value)
+    resets = [
+        _duration(headers.get(f"x-ratelimit-reset-{what}"))
+        for what in _WHAT
+        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
+    ]
+    return max((reset for reset in resets if reset is not None), default=None)
+
+
+def request_gap(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server takes to allow one more request, if it has none left.
+
+    `reset` is the time in which all of `limit` come back.
+    """
+    if headers.get("x-ratelimit-remaining-requests") != "0":
+        return None
+    limit = _number(headers.get("x-ratelimit-limit-requests", ""))
+    reset = _duration(headers.get("x-ratelimit-reset-requests"))
+    return reset / limit if limit and reset is not None else None
+
+
+def _number(value: str) -> float | None:
+    return float(value) if re.fullmatch(r"\d+(\.\d+)?", value.strip()) else None
+
+
+def _until(date: str) -> float | None:
+    """Seconds until an HTTP date, at least 0."""
+    try:
+        then = email.utils.parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return max(0.0, then.timestamp() - time.time())
+
+
+def _duration(value: str | None) -> float | None:
+    """Seconds in `6m0s`, `20ms` or plain `1.5`."""
+    if value is None:
+        return None
+    parts = _PART.findall(value)
+    if not parts or "".join(number + unit for number, unit in parts) != value.strip():
+        return _number(value)
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)

@@ -1,0 +1,131 @@
+"""Asking many requests at once, each reply committed when it arrives."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from lion.chat.money import Purse
+from lion.chat.sender import Sender
+from lion.chat.store import LEASE, Store
+from lion.chat.types import Reply
+from lion.chat.wire import Job, most_tokens
+from lion.errors import ChatError
+
+_DRAIN = 0.5  # seconds that replies in flight still get after Ctrl-C
+_LOOK = 0.1  # seconds between two looks at what somebody else asks for
+_TICK = 1.0  # seconds between two shows of the figures
+
+Arrived = Callable[[Job, Reply], None]
+Show = Callable[[list[str]], None]
+
+
+class Live:
+    """Workers that share a queue of jobs; after the first error they finish what they began."""
+
+    def __init__(
+        self, sender: Sender, store: Store, purse: Purse, *, entry: int, arrived: Arrived
+    ) -> None:
+        self._sender, self._store, self._purse, self._entry = sender, store, purse, entry
+        self._arrived = arrived
+        self._queue: deque[Job] = deque()
+        self._moved = time.monotonic()
+
+    async def ask(self, jobs: list[Job]) -> None:
+        """Bring the replies to all jobs into the store; ChatError if one cannot be had."""
+        self._queue.extend(jobs)
+        count = min(self._sender.endpoint.concurrency, len(jobs))
+        workers = [asyncio.create_task(self._work()) for _ in range(count)]
+        try:
+            await asyncio.wait(workers)  # unlike gather, it leaves them alone when it is cancelled
+        except asyncio.CancelledError:
+            self._sender.stop(ChatError("stopped"))
+            await asyncio.wait(workers, timeout=_DRAIN)
+            raise
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        if self._sender.fault is not None:
+            raise self._sender.fault
+        for worker in workers:
+            worker.result()
+
+    async def _work(self) -> None:
+        while self._queue and self._sender.fault is None:
+            job = self._queue.popleft()
+            try:
+                if not await self._do(job):
+                    self._queue.append(job)
+                    await asyncio.sleep(_LOOK)
+            except ChatError as error:
+                self._sender.stop(error)
+
+    async def _do(self, job: Job) -> bool:
+        """Get the reply to one job, or say that it is not to be had yet."""
+        claim = self._store.claim(job.key, self._entry, most_tokens(job.body), self._purse)
+        if claim == "too dear":
+            raise too_dear(job, self._store, self._purse)
+        if claim == "later":
+            self._check_patience(job)
+            return False
+        if claim == "mine":
+            self._arrived(job, await self._send(job))
+        else:
+            self._arrived(job, self._store.find([job.key])[job.key])
+        self._moved = time.monotonic()
+        return True
+
+    async def _send(self, job: Job) -> Reply:
+        try:
+            begun = time.monotonic()
+            reply = await self._sender.send(job.body, row=job.row)
+            self._store.keep(job.key, self._entry, reply, time.monotonic() - begun)
+        except BaseException:
+            self._store.release([job.key])
+            raise
+        return reply
+
+    def _check_patience(self, job: Job) -> None:
+        """ChatError if nothing moved for the endpoint's patience."""
+        patience = self._sender.endpoint.patience
+        if time.monotonic() - self._moved > patience:
+            raise ChatError(
+                f"{job.row}: another process or an open batch has asked for it, or holds the rest"
+                f" of the budget, and nothing came for {patience:g} s"
+            )
+
+
+def too_dear(job: Job, store: Store, purse: Purse) -> ChatError:
+    """The error for a request that the budget may not cover."""
+    left = purse.left_told(store.spent())
+    return ChatError(
+        f"{job.row}: this request may cost more than the budget has left ({left}); raise"
+        " `budget` in params.yaml"
+    )
+
+
+@asynccontextmanager
+async def tended(sender: Sender, store: Store, show: Show) -> AsyncIterator[None]:
+    """While the block runs, show the figures and renew the claims well within their lease."""
+
+    async def tend() -> None:
+        renewed = time.monotonic()
+        while sender.fault is None:  # or until the block ends
+            await asyncio.sleep(_TICK)
+            show(sender.told())
+            if time.monotonic() - renewed > LEASE / 4:
+                renewed = time.monotonic()
+                try:
+                    store.renew()
+                except ChatError as error:
+                    sender.stop(error)
+
+    tending = asyncio.create_task(tend())
+    try:
+        yield
+    finally:
+        tending.cancel()
+        await asyncio.gather(tending, return_exceptions=True)
+        show(sender.told())

@@ -1,0 +1,61 @@
+"""What requests and tokens cost, and whether more may be spent."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from lion.params import Budget, Prices
+
+_BATCH_SHARE = 0.5  # of the live price
+_FREE = "oracle"
+
+
+class Usage(NamedTuple):
+    """Requests and tokens of one model: spent, saved, or claimed and not yet spent."""
+
+    model: str
+    mode: str
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Purse:
+    """The prices and the budget of params.yaml."""
+
+    def __init__(self, prices: Prices | None, budget: Budget) -> None:
+        self._prices, self._budget = prices, budget
+        self.currency = prices.currency if prices else ""
+        self.is_bounded = budget != Budget()
+
+    def cost(self, usage: Usage) -> float | None:
+        """Price of `usage` in the table's currency, or None if its model has no price."""
+        if usage.model == _FREE:
+            return 0.0
+        price = self._prices.models.get(usage.model) if self._prices else None
+        if price is None:
+            return None
+        money = (usage.prompt_tokens * price.input + usage.completion_tokens * price.output) / 1e6
+        return money * _BATCH_SHARE if usage.mode == "batch" else money
+
+    def left(self, usages: Iterable[Usage]) -> dict[str, float]:
+        """What is left of each bound of the budget; negative if it is exceeded."""
+        usages = list(usages)
+        used = {
+            "money": sum(self.cost(usage) or 0.0 for usage in usages),
+            "tokens": sum(usage.prompt_tokens + usage.completion_tokens for usage in usages),
+            "requests": sum(usage.requests for usage in usages),
+        }
+        bounds = self._budget.model_dump(exclude_none=True)
+        return {name: bound - used[name] for name, bound in bounds.items()}
+
+    def allows(self, usages: Iterable[Usage]) -> bool:
+        """Whether all `usages` together stay within the budget."""
+        return all(left >= 0 for left in self.left(usages).values())
+
+    def left_told(self, spent: Iterable[Usage]) -> str:
+        """What is left of the budget, for the user."""
+        units = {"money": self.currency, "tokens": "tokens", "requests": "requests"}
+        return ", ".join(
+            f"{left:,.{2 if name == 'money' else 0}f} {units[name]} left"
+            for name, left in self.left(spent).items()
+        )

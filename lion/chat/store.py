@@ -1,0 +1,270 @@
+"""The response store: every reply that was paid for, under the hash of the whole request.
+
+SQLite in WAL mode. A commit survives the death of the process at once; the lease's renewal syncs
+it to the disk every few seconds, which is what a power cut can take.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from lion.chat.database import is_damage, open_database
+from lion.chat.home import Presence, is_alive
+from lion.chat.money import Purse, Usage
+from lion.chat.types import Reply
+from lion.errors import ChatError
+
+LEASE = 60.0  # seconds that a claim holds without being renewed
+_CHUNK = 500  # keys a look-up; SQLite takes at most 999 parameters in old builds
+
+_FIELDS = [field.name for field in fields(Reply)]  # columns of `replies`, too
+Claim = Literal["mine", "kept", "later", "too dear"]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """On whose behalf something is asked."""
+
+    stage: str
+    role: str
+    round: str
+    endpoint: str
+    model: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class Entry(Asker):
+    """What an asker spent, and what the store saved it."""
+
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    retries: int
+    saved_requests: int
+    saved_prompt_tokens: int
+    saved_completion_tokens: int
+
+    def spent(self) -> Usage:
+        return Usage(
+            self.model, self.mode, self.requests, self.prompt_tokens, self.completion_tokens
+        )
+
+    def saved(self) -> Usage:
+        return Usage(
+            self.model,
+            self.mode,
+            self.saved_requests,
+            self.saved_prompt_tokens,
+            self.saved_completion_tokens,
+        )
+
+
+class Store:
+    """One open response store; ChatError where the file fails."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._faults():
+            self._db = open_database(path)
+            self._presence = Presence(path.parent)
+        self.owner = self._presence.name
+        self.sweep()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+        self._presence.__exit__()
+
+    def entry(self, asker: Asker) -> int:
+        """The ledger entry of `asker`, made when it is new."""
+        with self.writing():
+            return self.entry_in_transaction(asker)
+
+    def entry_in_transaction(self, asker: Asker) -> int:
+        """`entry`, for callers that write already."""
+        names = [field.name for field in fields(Asker)]
+        values = astuple(asker)
+        self._db.execute(
+            f"INSERT OR IGNORE INTO ledger ({', '.join(names)}) VALUES ({_marks(values)})", values
+        )
+        where = " AND ".join(f"{name} = ?" for name in names)
+        (found,) = self._db.execute(f"SELECT id FROM ledger WHERE {where}", values).fetchone()
+        return int(found)
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
+        """The replies that are there."""
+        found = {}
+        with self.reading():
+            for start in range(0, len(keys), _CHUNK):
+                chunk = keys[start : start + _CHUNK]
+                marks = ", ".join("?" * len(chunk))
+                query = f"SELECT key, {', '.join(_FIELDS)} FROM replies WHERE key IN ({marks})"
+                found.update({row[0]: _reply(row[1:]) for row in self._db.execute(query, chunk)})
+        return found
+
+    def claim(self, key: bytes, entry: int, most: tuple[int, int], purse: Purse) -> Claim:
+        """Try to become the one who asks for `key`, at most `most` prompt and answer tokens.
+
+        later: somebody else asks for it, or the budget suffices only if what is in flight costs
+        less than it may.
+        """
+        with self.writing():
+            if self._db.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone():
+                return "kept"
+            if not self._is_free(key):
+                return "later"
+            if purse.is_bounded:
+                needed = [*self._spent(), self._wanted(entry, most)]
+                if not purse.allows(needed):
+                    return "too dear"
+                if not purse.allows(needed + self._claimed()):
+                    return "later"
+            self._db.execute(
+                "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)",
+                (key, entry, self.owner, time.monotonic() + LEASE, *most),
+            )
+        return "mine"
+
+    def sweep(self) -> None:
+        """End the claims of processes that are dead, so that they hold no budget."""
+        with self.writing():
+            owners = self._db.execute("SELECT DISTINCT owner FROM claims WHERE until IS NOT NULL")
+            dead = [row for row in owners.fetchall() if not is_alive(row[0])]
+            self._db.executemany("DELETE FROM claims WHERE owner = ?", dead)
+
+    def renew(self) -> None:
+        """Hold this process's claims for another lease, and sync to the disk."""
+        self.sweep()
+        with self.writing():
+            self._db.execute(
+                "UPDATE claims SET until = ? WHERE owner = ?",
+                (time.monotonic() + LEASE, self.owner),
+            )
+        with self.reading():
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def keep(self, key: bytes, entry: int, reply: Reply, seconds: float) -> None:
+        """Commit a reply and what it cost, and end its claim; the first of two replies stays."""
+        with self.writing():
+            row = (key, entry, *astuple(reply), time.time(), seconds)
+            new = self._db.execute(f"INSERT OR IGNORE INTO replies VALUES ({_marks(row)})", row)
+            if new.rowcount:
+                self._db.execute(
+                    "UPDATE ledger SET requests = requests + 1, prompt_tokens = prompt_tokens + ?,"
+                    " completion_tokens = completion_tokens + ? WHERE id = ?",
+                    (reply.prompt_tokens, reply.completion_tokens, entry),
+                )
+            self._db.execute("DELETE FROM claims WHERE key = ?", (key,))
+
+    def release(self, keys: Iterable[bytes]) -> None:
+        """End own claims that brought no reply."""
+        with self.writing():
+            self._db.executemany(
+                "DELETE FROM claims WHERE key = ? AND owner = ?",
+                ((key, self.owner) for key in keys),
+            )
+
+    def note_saved(self, entry: int, replies: Sequence[Reply]) -> None:
+        """Count replies that the store answered instead of the server."""
+        prompt = sum(reply.prompt_tokens for reply in replies)
+        completion = sum(reply.completion_tokens for reply in replies)
+        with self.writing():
+            self._db.execute(
+                "UPDATE ledger SET saved_requests = saved_requests + ?,"
+                " saved_prompt_tokens = saved_prompt_tokens + ?,"
+                " saved_completion_tokens = saved_completion_tokens + ? WHERE id = ?",
+                (len(replies), prompt, completion, entry),
+            )
+
+    def note_retries(self, entry: int, count: int) -> None:
+        """Count requests that were sent again after a fault."""
+        with self.writing():
+            self._db.execute("UPDATE ledger SET retries = retries + ? WHERE id = ?", (count, entry))
+
+    def entries(self) -> list[Entry]:
+        """The ledger: one entry for each asker, in the order of their first request."""
+        names = ", ".join(field.name for field in fields(Entry))
+        with self.reading():
+            return [Entry(*row) for row in self._db.execute(f"SELECT {names} FROM ledger")]
+
+    def spent(self) -> list[Usage]:
+        """What was paid for."""
+        with self.reading():
+            return self._spent()
+
+    def _spent(self) -> list[Usage]:
+        rows = self._db.execute(
+            "SELECT model, mode, requests, prompt_tokens, completion_tokens FROM ledger"
+            " WHERE requests > 0"
+        )
+        return [Usage(*row) for row in rows]
+
+    def _claimed(self) -> list[Usage]:
+        rows = self._db.execute(
+            "SELECT l.model, l.mode, count(*), sum(c.prompt_tokens), sum(c.completion_tokens)"
+            " FROM claims c JOIN ledger l ON l.id = c.entry GROUP BY c.entry"
+        )
+        return [Usage(*row) for row in rows]
+
+    def _wanted(self, entry: int, most: tuple[int, int]) -> Usage:
+        query = "SELECT model, mode FROM ledger WHERE id = ?"
+        model, mode = self._db.execute(query, (entry,)).fetchone()
+        return Usage(model, mode, 1, *most)
+
+    def _is_free(self, key: bytes) -> bool:
+        """Whether nobody who lives, and whose lease runs, has claimed `key`."""
+        claim = self._db.execute("SELECT owner, until FROM claims WHERE key = ?", (key,)).fetchone()
+        if claim is None:
+            return True
+        owner, until = claim
+        if until is None:
+            return False
+        left = until - time.monotonic()
+        # More than a lease is left only if the machine was started anew since.
+        return not (0 < left <= LEASE and is_alive(owner))
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, alone among all processes; ChatError where the file fails."""
+        with self.reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The database; ChatError where the file fails."""
+        with self._faults():
+            yield self._db
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            hint = "; `lion store salvage` rescues what can be read" if is_damage(error) else ""
+            raise ChatError(f"{self.path}: {error}{hint}") from error
+        except OSError as error:
+            raise ChatError(
+                f"{error.filename}: {error.strerror}; set LION_HOME to a folder that has room and"
+                " can be written"
+            ) from error
+
+
+def _reply(row: Sequence[Any]) -> Reply:
+    return Reply(**dict(zip(_FIELDS, row, strict=True)))
+
+
+def _marks(row: Sequence[object]) -> str:
+    return ", ".join("?" * len(row))

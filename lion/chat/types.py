@@ -1,0 +1,40 @@
+"""What is asked and what comes back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lion.prompts import Message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One question to a role's model.
+
+    `id` names the row in messages to the user and is no part of what is asked. `seed` goes to the
+    server; `attempt` counts from 0 when the same question is asked again on purpose. `schema` is
+    a JSON schema for the reply; it is sent only where the endpoint says `structured: true`.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    temperature: float
+    max_tokens: int
+    seed: int
+    attempt: int = 0
+    schema: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What the model said, as the server reports it. `text` may be empty (cut, refused).
+
+    `completion_tokens` counts everything paid for; `reasoning_tokens` is the part of it that was
+    thinking, which is no part of `text`.
+    """
+
+    text: str
+    finish_reason: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int = 0

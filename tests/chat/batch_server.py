@@ -1,0 +1,108 @@
+"""The file and batch endpoints of an OpenAI-compatible server, in memory."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chat.server import Answer, Asked, Body, echo, refusal
+
+Result = Callable[[Body], tuple[int, Body] | None]
+
+
+def echoed(line: Body) -> tuple[int, Body]:
+    """The live server's answer to the request in `line`."""
+    asked = Asked("POST", line["url"], {}, json.dumps(line["body"]).encode())
+    answer = echo(asked)
+    assert isinstance(answer.body, dict)
+    return 200, answer.body
+
+
+@dataclass
+class BatchServer:
+    """Ends a batch at its third look; `result` answers each line, None leaves it unanswered."""
+
+    result: Result = echoed
+    end: str = "completed"  # the status of a batch that ends
+    looks: int = 3
+    requests: int = 0  # lines in batches that were created
+    files: dict[str, bytes] = field(default_factory=dict)
+    batches: dict[str, Body] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, asked: Asked) -> Answer:
+        path = asked.path.removeprefix("/v1")
+        if path == "/files":
+            return self._upload(asked)
+        if found := re.fullmatch(r"/files/(.+)/content", path):
+            return Answer(self.files[found[1]], headers={"content-type": "application/jsonl"})
+        if path == "/batches":
+            return self._list() if asked.method == "GET" else self._create(asked.body)
+        if found := re.fullmatch(r"/batches/(.+)", path):
+            return self._look(found[1])
+        return refusal(404, f"no {path} here")
+
+    def _upload(self, asked: Asked) -> Answer:
+        boundary = asked.headers["content-type"].split("boundary=")[1].encode()
+        parts = asked.content.split(b"--" + boundary)
+        content = next(part for part in parts if b'name="file"' in part)
+        number = f"file-{len(self.files)}"
+        self.files[number] = content.split(b"\r\n\r\n", 1)[1].removesuffix(b"\r\n")
+        return Answer({"id": number, "object": "file"})
+
+    def _create(self, body: Body) -> Answer:
+        number = f"batch-{len(self.batches)}"
+        lines = self.files[body["input_file_id"]].splitlines()
+        self.requests += len(lines)
+        self.batches[number] = {
+            **body,
+            "id": number,
+            "object": "batch",
+            "created_at": 0,
+            "status": "validating",
+            "request_counts": {"total": len(lines), "completed": 0, "failed": 0},
+        }
+        return Answer(self.batches[number])
+
+    def _list(self) -> Answer:
+        return Answer({"object": "list", "data": list(self.batches.values()), "has_more": False})
+
+    def _look(self, number: str) -> Answer:
+        batch = self.batches[number]
+        self.seen[number] = self.seen.get(number, 0) + 1
+        if self.seen[number] >= self.looks and batch["status"] in ("validating", "in_progress"):
+            self._end(batch)
+        elif batch["status"] == "validating":
+            batch["status"] = "in_progress"
+        return Answer(batch)
+
+    def _end(self, batch: Body) -> None:
+        batch["status"] = self.end
+        if self.end == "failed":
+            batch["errors"] = {"object": "list", "data": [{"message": "line 1 is wrong"}]}
+            return
+        lines = [json.loads(line) for line in self.files[batch["input_file_id"]].splitlines()]
+        good: list[Body] = []
+        bad: list[Body] = []
+        for line in reversed(lines):  # results come in any order
+            result = self.result(line)
+            (good if result and result[0] == 200 else bad).append(_result_of(line, result))
+        for name, results in (("output_file_id", good), ("error_file_id", bad)):
+            if results:
+                batch[name] = f"file-{len(self.files)}"
+                self.files[batch[name]] = b"".join(
+                    json.dumps(result).encode() + b"\n" for result in results
+                )
+
+
+def _result_of(line: Body, result: tuple[int, Body] | None) -> dict[str, Any]:
+    if result is None:
+        error = {"code": "batch_expired", "message": "expired before it was processed"}
+        return {"custom_id": line["custom_id"], "response": None, "error": error}
+    status, body = result
+    return {
+        "custom_id": line["custom_id"],
+        "response": {"status_code": status, "body": body},
+        "error": None,
+    }

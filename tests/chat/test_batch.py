@@ -1,0 +1,161 @@
+"""The Batch API: half the price, and never paid twice."""
+
+from collections import Counter
+
+import pytest
+
+from lion.chat import Reply, connect
+from lion.chat.batch import Batches
+from lion.errors import ChatError
+from lion.params import Params
+from tests.chat.batch_server import BatchServer, echoed
+from tests.chat.conftest import ParamsOf, requests
+from tests.chat.server import Answer, Asked, Body, Server, completion
+
+
+def ask(params: Params, count: int) -> list[Reply]:
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        return chat.ask(requests(count), label="teach")
+
+
+@pytest.fixture
+def batches(server: Server) -> BatchServer:
+    server.answering = batches = BatchServer()
+    return batches
+
+
+@pytest.fixture
+def params(server: Server, batches: BatchServer, params_at: ParamsOf) -> Params:
+    return params_at(server.url, mode="batch", poll=0.01)
+
+
+def test_a_batch_brings_the_replies_of_the_live_server(
+    server: Server, params: Params, params_at: ParamsOf, batches: BatchServer
+) -> None:
+    batched = ask(params, 30)
+    assert batches.requests == 30
+    assert ask(params, 30) == batched
+    assert batches.requests == 30
+    with Server() as live:
+        assert ask(params_at(live.url), 30) == batched
+
+
+def test_what_failed_in_passing_or_expired_goes_into_the_next_batch(
+    params: Params, batches: BatchServer
+) -> None:
+    tries: Counter[str] = Counter()
+
+    def result(line: Body) -> tuple[int, Body] | None:
+        number = tries.total()
+        tries[line["custom_id"]] += 1
+        if tries[line["custom_id"]] > 1:
+            return echoed(line)
+        return [echoed(line), (500, {"error": {"message": "oops"}}), None][number % 3]
+
+    batches.result, batches.end = result, "expired"
+    assert len({reply.text for reply in ask(params, 30)}) == 30
+    assert [batch["status"] for batch in batches.batches.values()] == ["expired"] * 2
+    assert batches.requests == 30 + 20
+
+
+def test_a_row_that_will_never_pass_stops_with_the_servers_words_and_the_rest_is_kept(
+    params: Params, batches: BatchServer
+) -> None:
+    def result(line: Body) -> tuple[int, Body]:
+        broken = line["body"]["messages"][0]["content"] == "question 3"
+        return (400, {"error": {"message": "too long"}}) if broken else echoed(line)
+
+    batches.result = result
+    with pytest.raises(ChatError, match="row 3: too long; 9 of 10 replies are kept"):
+        ask(params, 10)
+
+
+def test_a_batch_that_the_server_rejects_says_why(params: Params, batches: BatchServer) -> None:
+    batches.end = "failed"
+    with pytest.raises(ChatError, match="batch batch-0 failed: line 1 is wrong"):
+        ask(params, 3)
+
+
+@pytest.mark.parametrize("moment", ["before it is noted", "while it is waited for"])
+def test_a_run_that_is_killed_leaves_a_batch_for_the_next(
+    params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if moment == "before it is noted":
+            made = Batches._found_or_made
+
+            async def made_and_die(self: Batches, *values: object) -> None:
+                await made(self, *values)  # type: ignore[arg-type]
+                raise Killed
+
+            patch.setattr(Batches, "_found_or_made", made_and_die)
+        else:
+            patch.setattr(Batches, "_over", die)
+        with pytest.raises(Killed):
+            ask(params, 20)
+    assert len(ask(params, 20)) == 20
+    assert len(batches.batches) == 1
+
+
+def test_a_bigger_run_collects_the_open_batch_and_sends_the_rest(
+    params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Batches, "_over", None)
+        with pytest.raises(TypeError):
+            ask(params, 20)
+    assert len(ask(params, 25)) == 25
+    assert batches.requests == 25
+
+
+def test_strangers_and_second_deliveries_are_ignored(
+    server: Server, params: Params, batches: BatchServer
+) -> None:
+    stranger = b'{"custom_id": "not hex", "response": {"status_code": 200, "body": {}}}\n'
+
+    def answering(asked: Asked) -> Answer:
+        answer = batches(asked)
+        if isinstance(answer.body, bytes):
+            twice = answer.body + answer.body.replace(b"reply ", b"other ")
+            return Answer(stranger + twice, headers=answer.headers)
+        return answer
+
+    server.answering = answering
+    assert all(reply.text.startswith("reply") for reply in ask(params, 5))
+    assert batches.requests == 5
+
+
+def test_a_result_file_that_comes_cut_is_read_again(
+    server: Server, params: Params, batches: BatchServer
+) -> None:
+    seen = Counter[str]()
+
+    def answering(asked: Asked) -> Answer:
+        answer = batches(asked)
+        seen[asked.path] += 1
+        if isinstance(answer.body, bytes) and seen[asked.path] == 1:
+            return Answer(answer.body[:-30], headers=answer.headers)
+        return answer
+
+    server.answering = answering
+    assert len(ask(params, 5)) == 5
+    assert batches.requests == 5
+
+
+def test_a_large_file_is_split(
+    params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lion.chat.batch._MOST_REQUESTS", 8)
+    assert len(ask(params, 20)) == 20
+    assert sorted(len(batch["metadata"]["lion"]) for batch in batches.batches.values()) == [32] * 3
+
+
+def test_a_batch_with_nothing_but_empty_replies_ends(params: Params, batches: BatchServer) -> None:
+    batches.result = lambda line: (200, completion(""))
+    assert [reply.text for reply in ask(params, 3)] == [""] * 3

@@ -1,0 +1,221 @@
+"""Processes that are killed, disks that are full, files that are cut."""
+
+import hashlib
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lion.chat import Reply, connect
+from lion.chat.home import Presence, is_alive
+from lion.chat.money import Purse
+from lion.chat.store import LEASE, Asker, Store
+from lion.errors import ChatError
+from lion.params import Budget, load_params
+from lion.pools import grow_cache, start_cache
+from lion.tables import ANSWER, ANSWERED, INSTRUCTION, from_rows, write_table
+from tests.chat.conftest import ROOT, ParamsOf, requests
+from tests.chat.server import Answer, Asked, Server, completion, echo
+
+ROWS, CONCURRENCY, KILLS = 100, 4, 20
+SPAWNING = multiprocessing.get_context("forkserver")
+SPAWNING.set_forkserver_preload(["stages.teach", "stages.referee", "openai", "lion.chat.live"])
+
+
+def playing(asked: Asked) -> Answer:
+    """An answer for the teacher, scores for the referee, one in ten unreadable; 5 ms."""
+    body = asked.body
+    number = int.from_bytes(hashlib.sha256(asked.content).digest()[:4])
+    scores = f"Assistant 1: {number % 10 + 1}\nAssistant 2: {number % 7 + 1}"
+    judging = "Assistant 1" in body["messages"][-1]["content"]
+    unreadable = number % 10 == 0
+    text = ("no idea" if unreadable else scores) if judging else f"answer {number}"
+    return Answer(completion(text), delay=0.005)
+
+
+def write_tables(folder: Path) -> None:
+    """A pool, the cache pool that holds it answered, and the student's answers."""
+    ids = [f"{row:016x}" for row in range(ROWS)]
+    common = {"input": "", "origin": "seed", "parent": None, "round": "r0"}
+    pool = [{"id": id, "instruction": f"question {id}", **common} for id in ids]
+    answered = [{**row, "answer": "teacher's", "finish_reason": "stop"} for row in pool]
+    tokens = {"completion_tokens": 1, "prompt_tokens": 1, "model": "s", "finish_reason": "stop"}
+    said = [{"id": id, "answer": "student's", **tokens} for id in ids]
+    write_table(folder / "pool.jsonl", from_rows(pool, INSTRUCTION), INSTRUCTION)
+    start_cache(folder / "base")
+    grow_cache(folder / "base", from_rows(answered, ANSWERED), "r0", folder / "cache")
+    write_table(folder / "responses.jsonl", from_rows(said, ANSWER), ANSWER)
+
+
+def write_params(path: Path, url: str) -> None:
+    raw = load_params(ROOT / "params.yaml").model_dump()
+    raw["model"] = "m"
+    raw["endpoints"] = {"default": {"base_url": url, "concurrency": CONCURRENCY}}
+    path.write_text(yaml.safe_dump(raw))
+
+
+def play(stage: str, folder: str, home: str, out: str) -> None:
+    """Run a stage in this process."""
+    os.environ["LION_HOME"] = home
+    options = {
+        "teach": ["--pool", f"{folder}/pool.jsonl"],
+        "referee": ["--cache", f"{folder}/cache", "--responses", f"{folder}/responses.jsonl"],
+    }[stage]
+    module = __import__(f"stages.{stage}", fromlist=["main"])
+    module.main([*options, "--out", out, "--round", "r1", "--params", f"{folder}/params.yaml"])
+
+
+@pytest.mark.parametrize(("stage", "fewest"), [("teach", ROWS), ("referee", 2 * ROWS)])
+def test_kills_at_random_moments_change_no_byte_and_pay_nothing_twice(
+    server: Server, tmp_path: Path, stage: str, fewest: int
+) -> None:
+    server.answering = playing
+    write_tables(tmp_path)
+    write_params(tmp_path / "params.yaml", server.url)
+
+    def started(home: str, out: str) -> Any:
+        values = (stage, str(tmp_path), str(tmp_path / home), str(tmp_path / out))
+        process = SPAWNING.Process(target=play, args=values)
+        process.start()
+        return process
+
+    started("quiet", "expected.jsonl").join()
+    needed = len(server.asked)
+    assert needed >= fewest
+    server.asked.clear()
+    moments = sorted(random.Random(stage).sample(range(needed), KILLS))
+    for moment in moments:
+        process = started("killed", "out.jsonl")
+        while len(server.asked) <= moment and process.is_alive():
+            time.sleep(0.001)
+        process.kill()
+        process.join()
+    started("killed", "out.jsonl").join()
+    assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "expected.jsonl").read_bytes()
+    assert needed < len(server.asked) <= needed + KILLS * CONCURRENCY
+
+
+def test_ctrl_c_ends_soon_with_one_line(server: Server) -> None:
+    server.answering = lambda asked: Answer(
+        echo(asked).body, delay=0.01 if len(server.asked) <= 20 else 60
+    )
+    command = [sys.executable, "-m", "tests.chat.asking", server.url, "100", "0", "concurrency=4"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while len(server.asked) < 24:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert time.monotonic() - begun < 2
+    assert process.returncode == 130
+    last = said.splitlines()[-1]
+    assert last == ("Error: teach r0: stopped; 20 of 100 replies are kept, run again to continue")
+    assert "Traceback" not in said
+
+
+def test_replies_that_arrive_just_after_ctrl_c_are_kept(server: Server) -> None:
+    server.answering = lambda asked: Answer(echo(asked).body, delay=0.2)
+    command = [sys.executable, "-m", "tests.chat.asking", server.url, "100", "0", "concurrency=4"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while len(server.asked) < 4:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert "4 of 100 replies are kept" in said
+
+
+def test_a_full_disk_keeps_what_was_there_and_continues(
+    server: Server, params_at: ParamsOf, home: Path
+) -> None:
+    server.answering = lambda asked: Answer(completion("word " * 500))
+    params = params_at(server.url, concurrency=2)
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        with chat._store.reading() as db:
+            db.execute("PRAGMA max_page_count = 60")
+        with pytest.raises(ChatError, match=r"replies.sqlite: database or disk is full; \d+ of"):
+            chat.ask(requests(200), label="teach")
+    paid = len(server.asked)
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        assert len(chat.ask(requests(200), label="teach")) == 200
+    assert 40 < paid <= len(server.asked) <= 200 + 2
+
+
+@pytest.mark.parametrize("share", [0.0001, 0.3, 0.5, 0.9])
+def test_a_store_that_was_cut_serves_what_can_be_read(
+    server: Server,
+    params_at: ParamsOf,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    share: float,
+) -> None:
+    server.answering = lambda asked: Answer(completion(f"{asked.body['seed']} words " * 100))
+    params = params_at(server.url)
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        expected = chat.ask(requests(200), label="teach")
+    path = home / "replies.sqlite"
+    os.truncate(path, int(path.stat().st_size * share))
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        assert chat.ask(requests(200), label="teach") == expected
+    assert len(server.asked) <= 200 + (1.15 - share) * 200
+    assert f"{path} was damaged: " in capsys.readouterr().err
+    assert (home / "replies.sqlite.damaged-1").exists()
+
+
+def test_a_file_that_is_no_store_is_kept_aside(
+    server: Server, params_at: ParamsOf, home: Path
+) -> None:
+    home.mkdir()
+    (home / "replies.sqlite").write_text("not a database, but quite a long text about it" * 99)
+    with connect(params_at(server.url), "teacher", stage="teach", round="r0") as chat:
+        assert len(chat.ask(requests(3), label="teach")) == 3
+
+
+def test_a_presence_ends_with_its_process(tmp_path: Path) -> None:
+    with Presence(tmp_path) as presence:
+        assert is_alive(presence.name)
+        code = "import sys, time; from pathlib import Path; from lion.chat.home import Presence\n"
+        code += "p = Presence(Path(sys.argv[1])); print(p.name, flush=True); time.sleep(60)"
+        command = [sys.executable, "-c", code, str(tmp_path)]
+        other = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert other.stdout is not None
+        name = other.stdout.readline().strip()
+        assert is_alive(name)
+        other.kill()
+        other.communicate()
+        assert not is_alive(name)
+    assert not is_alive(presence.name)
+
+
+def test_a_claim_falls_when_its_lease_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asker = Asker("teach", "teacher", "r0", "url", "m", "live")
+    purse = Purse(None, Budget())
+    with Store(tmp_path / "s.sqlite") as one, Store(tmp_path / "s.sqlite") as two:
+        entry = one.entry(asker)
+        assert one.claim(b"key", entry, (1, 1), purse) == "mine"
+        assert two.claim(b"key", entry, (1, 1), purse) == "later"
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + LEASE - 1)
+        one.renew()
+        monkeypatch.setattr(time, "monotonic", lambda: now + LEASE + 1)
+        assert two.claim(b"key", entry, (1, 1), purse) == "later"
+        monkeypatch.setattr(time, "monotonic", lambda: now + 3 * LEASE)
+        assert two.claim(b"key", entry, (1, 1), purse) == "mine"
+
+
+def test_the_first_of_two_replies_stays(tmp_path: Path) -> None:
+    first = Reply(text="a", finish_reason="stop", model="m", prompt_tokens=1, completion_tokens=1)
+    with Store(tmp_path / "s.sqlite") as store:
+        entry = store.entry(Asker("teach", "teacher", "r0", "url", "m", "live"))
+        store.keep(b"key", entry, first, 0.0)
+        store.keep(b"key", entry, replace(first, text="b"), 0.0)
+        assert store.find([b"key"]) == {b"key": first}
+        assert [usage.requests for usage in store.spent()] == [1]
