@@ -1,11 +1,13 @@
 """The novelty filter: ROUGE-L F-measure against every known text, decided exactly and fast.
 
-Decisions are those of rouge-score's rougeL without stemming. RapidFuzz's normalised Indel
-similarity of two token sequences is the same measure up to rounding: it picks out the pairs at,
-above or just below the threshold, and on those rouge-score's own arithmetic decides.
+Decisions are those of rouge-score's rougeL without stemming. The normalised Indel similarity of
+two token sequences is the same measure up to rounding. RapidFuzz computes it fastest on bytes, so
+tokens become bytes first: where two share one, the similarity can only rise, so no pair is lost.
+The few pairs found are then compared token by token, with rouge-score's own arithmetic.
 """
 
 import re
+import sys
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from rapidfuzz import process
-from rapidfuzz.distance import Indel
+from rapidfuzz.distance import Indel, LCSseq
 
 from lion.errors import InputError
 
@@ -35,10 +37,17 @@ class Match(NamedTuple):
     similarity: float
 
 
-class _Known(NamedTuple):
-    """The known texts of one length, encoded, and their positions among all known texts."""
+class _Text(NamedTuple):
+    """A text with one character a token, and with one byte a token, which others may share."""
 
-    encoded: list[str]
+    exact: str
+    rough: bytes
+
+
+class _Known(NamedTuple):
+    """The known texts of one length, and their positions among all known texts."""
+
+    texts: list[_Text]
     positions: list[int]
 
 
@@ -76,7 +85,8 @@ class NoveltyFilter:
             raise InputError(f"novelty threshold {threshold}: must be above 0 and at most 1")
         self._threshold = threshold
         self._ids: list[str] = []
-        self._alphabet: dict[str, str] = {}
+        self._distinct: set[str] = set()
+        self._alphabet: dict[str, int] = {}
         self._known: defaultdict[int, _Known] = defaultdict(lambda: _Known([], []))
         for text, id in zip(texts, ids, strict=True):
             self.add(text, id)
@@ -105,37 +115,37 @@ class NoveltyFilter:
             matches += self._accept([self._encode(text) for text in texts[block]], ids[block])
         return matches
 
-    def _accept(self, queries: list[str], ids: Sequence[str]) -> list[Match | None]:
+    def _accept(self, queries: list[_Text], ids: Sequence[str]) -> list[Match | None]:
         matches = self._nearest(queries)
-        rivals = self._rivals(queries, [place for place, match in enumerate(matches) if not match])
+        fresh = [at for at, match in enumerate(matches) if match is None and queries[at].exact]
+        rivals = self._rivals(queries, fresh)
         for place, match in enumerate(matches):
-            accepted = [rival for rival in rivals[place] if not matches[rival[1]]]
-            if accepted:
-                similarity, rival = max(accepted, key=lambda rival: (rival[0], -rival[1]))
-                matches[place] = Match(ids[rival], similarity)
-            elif not match:
+            accepted = [rival for rival in rivals[place] if matches[rival[1]] is None]
+            similarity, opposite = max(((s, -rival) for s, rival in accepted), default=(0.0, 0))
+            if similarity > (match.similarity if match else 0.0):
+                matches[place] = Match(ids[-opposite], similarity)
+            elif match is None:
                 self._learn(queries[place], ids[place])
         return matches
 
     def _rivals(
-        self, queries: list[str], places: list[int]
+        self, queries: list[_Text], fresh: list[int]
     ) -> defaultdict[int, list[tuple[float, int]]]:
-        """For each of `places` the similar ones before it, as (similarity, place)."""
-        places = [place for place in places if queries[place]]
-        texts = [queries[place] for place in places]
+        """For each place the similar ones before it among `fresh`, as (similarity, place)."""
+        pairs = _similar(queries, [queries[place] for place in fresh], self._threshold)
         rivals: defaultdict[int, list[tuple[float, int]]] = defaultdict(list)
-        for one, other, similarity in zip(*_similar(texts, texts, self._threshold), strict=True):
-            if other < one:
-                rivals[places[one]].append((float(similarity), places[other]))
+        for one, other, similarity in zip(*pairs, strict=True):
+            if fresh[other] < one:
+                rivals[one].append((float(similarity), fresh[other]))
         return rivals
 
-    def _nearest(self, queries: list[str]) -> list[Match | None]:
+    def _nearest(self, queries: list[_Text]) -> list[Match | None]:
         """The same for encoded texts, one length of known texts at a time.
 
         F = 2 LCS / (m + n) and LCS <= min(m, n), so texts of too different a length cannot match.
         """
-        order = sorted(range(len(queries)), key=lambda place: len(queries[place]))
-        lengths = [len(queries[place]) for place in order]
+        order = sorted(range(len(queries)), key=lambda place: len(queries[place].exact))
+        lengths = [len(queries[place].exact) for place in order]
         lowest = self._threshold * (1 - _SLACK)
         ratio = lowest / (2 - lowest)
         best = [(0.0, 0)] * len(queries)  # minus the similarity, position: the least is the best
@@ -146,50 +156,51 @@ class NoveltyFilter:
         return [Match(self._ids[at], -opposite) if opposite else None for opposite, at in best]
 
     def _search(
-        self, queries: list[str], places: list[int], known: _Known
+        self, queries: list[_Text], places: list[int], known: _Known
     ) -> Iterator[tuple[int, tuple[float, int]]]:
         """The best of `known` for those of `places` that have any: (place, what `best` holds)."""
         texts = [queries[place] for place in places]
         step = max(1, _PAIRS // max(1, len(texts)))
-        for start in range(0, len(known.encoded) if texts else 0, step):
-            choices = known.encoded[start : start + step]
-            pairs = _similar(texts, choices, self._threshold).best()
+        for start in range(0, len(known.texts) if texts else 0, step):
+            pairs = _similar(texts, known.texts[start : start + step], self._threshold).best()
             for one, other, similarity in zip(*pairs, strict=True):
                 yield places[one], (-float(similarity), known.positions[start + other])
 
-    def _learn(self, encoded: str, id: str) -> None:
-        if encoded:
-            known = self._known[len(encoded)]
-            known.encoded.append(encoded)
+    def _learn(self, text: _Text, id: str) -> None:
+        # A repeat never is the nearest: the first of its kind is as near and known longer.
+        if text.exact and text.exact not in self._distinct:
+            self._distinct.add(text.exact)
+            known = self._known[len(text.exact)]
+            known.texts.append(text)
             known.positions.append(len(self._ids))
             self._ids.append(id)
 
-    def _encode(self, text: str) -> str:
-        """`text` with one character a token: what RapidFuzz compares fastest."""
+    def _encode(self, text: str) -> _Text:
         known = self._alphabet
-        try:
-            return "".join(known.setdefault(token, chr(len(known))) for token in tokens(text))
-        except ValueError:
-            raise InputError(f"more than {len(known)} different words: filter in parts") from None
+        numbers = [known.setdefault(token, len(known)) for token in tokens(text)]
+        if len(known) > sys.maxunicode:
+            raise InputError(f"more than {sys.maxunicode:,} different words; filter in parts")
+        return _Text("".join(map(chr, numbers)), bytes(number % 256 for number in numbers))
 
 
-def _similar(queries: list[str], choices: list[str], threshold: float) -> _Pairs:
+def _similar(queries: list[_Text], choices: list[_Text], threshold: float) -> _Pairs:
     """Every pair whose F-measure, in rouge-score's own arithmetic, is at least `threshold`.
 
-    The texts are encoded and not empty. (Two empty ones would count as equal here.)
+    The choices have a token each: rouge-score sees nothing in common between two empty texts.
     """
     rough = process.cdist(
-        queries,
-        choices,
+        [query.rough for query in queries],
+        [choice.rough for choice in choices],
         scorer=Indel.normalized_similarity,
         score_cutoff=threshold * (1 - _SLACK),  # anything lower becomes 0
         dtype=np.float32,
         workers=-1,
     )
     rows, columns = np.nonzero(rough)
-    ours = np.array([len(query) for query in queries])[rows]
-    theirs = np.array([len(choice) for choice in choices])[columns]
-    common = np.rint(rough[rows, columns] * (ours + theirs) / 2)  # length of the LCS, exact
-    precision, recall = common / ours, common / theirs
-    similarities = 2 * precision * recall / (precision + recall)
+    ours, theirs = [queries[row].exact for row in rows], [choices[at].exact for at in columns]
+    common = process.cpdist(ours, theirs, scorer=LCSseq.similarity, dtype=np.int64, workers=-1)
+    precision = common / np.array([len(text) for text in ours])
+    recall = common / np.array([len(text) for text in theirs])
+    total = precision + recall
+    similarities = 2 * precision * recall / np.where(total > 0, total, 1)  # nothing shared: 0
     return _Pairs(rows, columns, similarities).at(similarities >= threshold)

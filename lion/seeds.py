@@ -1,4 +1,4 @@
-"""Instructions and questions that people bring: read whole and checked, or refused in one line.
+"""Instructions that people bring: read whole and checked, or refused in one line.
 
 Alpaca's JSON list of {instruction, input, output}, or JSONL; a missing input is an empty one,
 unknown keys are ignored. Whatever is wrong is an InputError that names file, row and key.
@@ -15,7 +15,7 @@ import polars as pl
 
 from lion.errors import InputError
 from lion.instructions import instruction_id
-from lion.tables import QUESTION, from_rows
+from lion.tables import from_rows
 
 MAX_CHARACTERS = 20_000
 
@@ -58,36 +58,20 @@ def read_seeds(path: Path) -> Seeds:
     return Seeds(frame, len(rows) - len(distinct))
 
 
-def read_questions(path: Path) -> pl.DataFrame:
-    """The evaluation questions in `path` (QUESTION); without a category it is `all`.
-
-    A repeated question is an error: dropping it would change what is measured.
-    """
-    questions: dict[str, dict[str, str]] = {}
-    places: dict[str, str] = {}
-    for row in _some_rows(path):
-        if row.id in places:
-            raise InputError(f"{row.place}: repeats {places[row.id]}; remove one of them")
-        places[row.id] = row.place
-        category = _text(row.keys, "category", row.place) or "all"
-        questions[row.id] = {
-            "category": category,
-            "id": row.id,
-            "input": row.input,
-            "instruction": row.instruction,
-        }
-    return from_rows(list(questions.values()), QUESTION)
-
-
 def read_rows(path: Path) -> list[Row]:
     """Every row of `path` in order, repeats included; an empty file has none."""
+    return [_row(place, found) for place, found in read_objects(path)]
+
+
+def read_objects(path: Path) -> list[tuple[str, Any]]:
+    """Every JSON value of `path`, a JSON list or JSONL, with its place for messages."""
     text = _content(path)
     if text.lstrip().startswith("["):
         items: list[object] = _parse(text, path, line=1)
-        return [_row(f"{path}, item {n}", item) for n, item in enumerate(items, start=1)]
+        return [(f"{path}, item {n}", item) for n, item in enumerate(items, start=1)]
     # Only "\n" ends a line: a JSON string may hold the other line ends that splitlines() knows.
     lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    return [_row(f"{path}, line {n}", _parse(line, path, line=n)) for n, line in lines]
+    return [(f"{path}, line {n}", _parse(line, path, line=n)) for n, line in lines]
 
 
 def _content(path: Path) -> str:
@@ -132,16 +116,16 @@ def _row(place: str, found: object) -> Row:
     if "instruction" not in found:
         keys = ", ".join(map(repr, list(found)[:5])) or "none"
         raise InputError(f"{place}: no key 'instruction' (its keys: {keys}); rename or add it")
-    instruction = _text(found, "instruction", place)
+    instruction = text_at(found, "instruction", place, required=True)
     if not instruction:
         raise InputError(f"{place}: 'instruction' is empty; fill it in or remove the row")
-    return Row(place, instruction, _text(found, "input", place), found)
+    return Row(place, instruction, text_at(found, "input", place), found)
 
 
-def _text(row: dict[str, Any], key: str, place: str) -> str:
-    """The text at `key` without outer spaces; absent or null is empty, save an instruction."""
+def text_at(row: dict[str, Any], key: str, place: str, *, required: bool = False) -> str:
+    """The text at `key` without outer spaces; absent or null is empty, unless it is required."""
     value = row.get(key)
-    if value is None and key != "instruction":
+    if value is None and not required:
         return ""
     if not isinstance(value, str):
         raise InputError(f"{place}: '{key}' must be a text, found {value!r:.40}")

@@ -56,8 +56,11 @@ class _Pair:
     scores: dict[int, float]
 
 
-def parse_scores(text: str) -> Scores | None:
-    """The scores (1..10) of assistants 1 and 2, or None where the reply leaves any doubt."""
+def parse_scores(text: str, *, cut: bool = False) -> Scores | None:
+    """The scores (1..10) of assistants 1 and 2, or None where the reply leaves any doubt.
+
+    The end of a reply that was `cut` by the token limit is not believed: its 1 may be half a 10.
+    """
     text = text.strip()
     if text.startswith("<think>"):
         text = text.partition("</think>")[2].strip()
@@ -68,7 +71,9 @@ def parse_scores(text: str) -> Scores | None:
     lines = _lines(text)
     if first := _two(lines[0].text if lines else ""):
         agreeing = all(not line.unclear and _agree(line.scores, first) for line in lines)
-        return _ordered(first) if agreeing else None
+        return _ordered(first) if agreeing and (len(lines) > 1 or not cut) else None
+    if cut:
+        return None
     if pairs := _pairs(lines):
         return _from_pairs(lines, pairs)
     return _ordered(_unlabelled_at_end(lines))
@@ -151,7 +156,7 @@ def _line(text: str) -> _Line:
     if both := _BOTH_LABELLED.fullmatch(body):
         one, score, other, score_of_other = both.groups()
         scores = {int(one): float(score), int(other): float(score_of_other)}
-        return _Line(text, scores, labelled=True, unclear=len(scores) < 2)
+        return _Line(text, scores if len(scores) == 2 else {}, labelled=True)
     if found := _LABELLED.fullmatch(body):
         assistant, rest = found.groups()
         if score := _SCORED.fullmatch(rest):

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -87,20 +88,21 @@ def test_at_the_threshold_rouge_scores_rounding_decides() -> None:
 
 
 def test_long_texts_are_compared_exactly() -> None:
-    rng = random.Random(4)
-    texts = random_texts(rng, 4, longest=700)
-    texts.append(" ".join(texts[0].split()[:-3]))
-    matches = NoveltyFilter(texts[:4], list("abcd"), threshold=0.3).nearest([texts[4]])
-    assert matches == [
-        max(Match(i, rouge(t, texts[4])) for i, t in zip("abcd", texts[:4], strict=True))
-    ]
+    *known, text = random_texts(random.Random(4), 5, longest=900)
+    known.append(" ".join(text.split()[:-3]))
+    matches = NoveltyFilter(known, list("abcde"), threshold=0.3).nearest([text])
+    assert matches == [Match("e", rouge(known[4], text))]
+    matches = NoveltyFilter(known[:4], list("abcd"), threshold=0.3).nearest([text])
+    similarity, id = max((rouge(other, text), id) for other, id in zip(known, "abcd", strict=False))
+    assert matches == [Match(id, similarity)]
 
 
 def test_more_distinct_words_than_two_bytes_can_number() -> None:
     texts = [" ".join(f"w{n}" for n in range(start, start + 10)) for start in range(0, 70_000, 10)]
     filter = NoveltyFilter(texts, [str(n) for n in range(len(texts))], threshold=0.7)
     assert filter.nearest([texts[-1]]) == [Match("6999", 1.0)]
-    assert filter.nearest(["w1 w11 w21 w69991"]) == [None]
+    other_words_of_the_same_bytes = " ".join(f"w{n - 256}" for n in range(69_990, 70_000))
+    assert filter.nearest([other_words_of_the_same_bytes]) == [None]
 
 
 def test_texts_without_a_token_are_always_new() -> None:
@@ -143,7 +145,10 @@ def test_command_prints_the_new_rows_as_they_were(tmp_path: Path) -> None:
     rows = [
         {"instruction": "Name a long river in asia", "n": 1},
         {"instruction": "Écris un poème.", "n": 2, "output": "\ud83d"},
-        {"instruction": "Name a long river in Asia.", "input": "Not the Yangtze, please; two."},
+        {
+            "instruction": "Name a long river in Asia.",
+            "input": "Not the Yangtze, please; take one of the shorter two.",
+        },
         {"instruction": "Ecris un poeme", "input": "", "n": 4},
     ]
     result = _filter(pool, _write(tmp_path / "new.jsonl", rows))
@@ -193,6 +198,6 @@ def _filter(pool: Path, new: Path, *options: str) -> Result:
     return CliRunner().invoke(main, ["filter", str(pool), str(new), *options])
 
 
-def _write(path: Path, rows: list[dict[str, object]]) -> Path:
+def _write(path: Path, rows: Sequence[object]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path

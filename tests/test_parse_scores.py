@@ -171,6 +171,22 @@ def test_does_not_guess(text: str) -> None:
     assert parse_scores(text) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (EVIDENCE + "Assistant 1: 8\nAssistant 2: 1", None),
+        (EVIDENCE + "Assistant 1: 8\nAssistant 2: 10\nBoth", None),
+        ("9 1", None),
+        ("9 8\nBoth are", (9, 8)),
+        ('{"assistant_1": 8, "assistant_2": 1', None),
+    ],
+)
+def test_of_a_reply_cut_short_only_its_beginning_counts(
+    text: str, expected: tuple[float, float] | None
+) -> None:
+    assert parse_scores(text, cut=True) == expected
+
+
 STARTS = [
     "",
     "",

@@ -1,13 +1,15 @@
 """Seeds and questions from users: what is read, and the one line said about what is not."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from lion.errors import InputError
+from lion.evaluation.questions import read_questions
 from lion.instructions import instruction_id
-from lion.seeds import MAX_CHARACTERS, read_questions, read_rows, read_seeds
+from lion.seeds import MAX_CHARACTERS, read_rows, read_seeds
 from lion.tables import QUESTION
 
 ROW = b'{"instruction": "Name a river."}'
@@ -152,6 +154,24 @@ def test_questions_may_not_repeat(tmp_path: Path) -> None:
 def test_refuses_questions_like_seeds(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_questions(_file(tmp_path, content))
+
+
+def test_damaged_files_are_read_whole_or_refused(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    listed = b'[{"instruction": "Name a river\\u00e9.", "input": null, "n": [1, 2]},\n' + ROW + b"]"
+    by_line = listed[1:-1].replace(b",\n", b"\n")
+    heights, messages = set(), []
+    for _ in range(1_000):
+        damaged = bytearray(rng.choice([listed, by_line]))
+        for _ in range(rng.randrange(3)):
+            damaged[rng.randrange(len(damaged))] = rng.choice(b'[]{}",:\\ \n\0\xff1u')
+        try:
+            heights.add(read_seeds(_file(tmp_path, bytes(damaged))).frame.height)
+        except InputError as error:
+            messages.append(error.message)
+    assert heights == {2}
+    assert len(messages) > 300
+    assert not any("\n" in message for message in messages)
 
 
 @pytest.mark.skipif(not ALPACA.exists(), reason=f"the real data is not there ({ALPACA})")

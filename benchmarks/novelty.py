@@ -1,0 +1,139 @@
+"""How fast the novelty filter is beside rouge_score, and whether it decides the same.
+
+Both make the pass that generation makes: each text is compared with every one accepted before it.
+1. Speed, on real instructions. rouge_score takes the first rows only (each text tokenised once,
+   which it would not do by itself) and is extrapolated by its time a pair to all of them.
+2. Decisions, on real instructions followed by halves of them joined anew, of which many are near
+   the threshold. A decision is the nearest text and its similarity to the last bit, or none.
+3. 6,000 candidates against a pool of 70,000, both with such halves.
+Prints one JSON line.
+"""
+
+import json
+import random
+import resource
+import time
+from pathlib import Path
+
+import click
+from rouge_score import rouge_scorer, tokenizers
+
+from lion.errors import InputError
+from lion.instructions import task_text
+from lion.novelty import Match, NoveltyFilter
+from lion.seeds import read_rows
+
+ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.json"
+THRESHOLD = 0.7
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), default=ALPACA, help="Alpaca's JSON list.")
+@click.option("--timed", default=1_000, show_default=True, help="Rows for rouge_score's speed.")
+@click.option("--decided", default=800, show_default=True, help="Rows whose decisions it checks.")
+def main(data: Path, timed: int, decided: int) -> None:
+    """Measure the novelty filter against rouge_score."""
+    if not data.exists():
+        raise InputError(f"{data}: the real data is not there, so nothing was measured")
+    texts = [task_text(row.instruction, row.input) for row in read_rows(data)]
+    rng = random.Random(1)
+    mixed = texts[: decided // 2] + rejoined(texts[: decided // 2], decided - decided // 2, rng)
+    figures = {
+        "benchmark": "novelty",
+        **speed(texts, texts[:timed]),
+        **decisions(mixed),
+        **large_pool(texts, rng, known=70_000, tried=6_000),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    click.echo(json.dumps(figures))
+
+
+def speed(texts: list[str], some: list[str]) -> dict[str, float]:
+    """Seconds of a pass over `texts`; rouge_score's are measured on `some` and extrapolated."""
+    matches, seconds = fast_pass(texts)
+    part, part_seconds = slow_pass(some)
+    slow_seconds = part_seconds / pairs_of(part) * pairs_of(matches)
+    return {
+        "rows": len(texts),
+        "pairs": pairs_of(matches),
+        "seconds": round(seconds, 3),
+        "rouge_score_pairs": pairs_of(part),
+        "rouge_score_seconds": round(part_seconds, 2),
+        "rouge_score_seconds_extrapolated": round(slow_seconds),
+        "speedup": round(slow_seconds / seconds),
+    }
+
+
+def decisions(texts: list[str]) -> dict[str, float]:
+    """How many decisions on `texts` differ between the two."""
+    fast, _ = fast_pass(texts)
+    slow, _ = slow_pass(texts)
+    return {
+        "decisions": len(slow),
+        "decisions_rejecting": sum(match is not None for match in slow),
+        "decisions_differing": sum(one != other for one, other in zip(fast, slow, strict=True)),
+    }
+
+
+def large_pool(texts: list[str], rng: random.Random, *, known: int, tried: int) -> dict[str, float]:
+    """Seconds for `tried` candidates against `known` texts, reading in the known ones included."""
+    pool = texts + rejoined(texts, known - len(texts), rng)
+    candidates = rejoined(texts, tried, rng)
+    start = time.perf_counter()
+    novelty = NoveltyFilter(pool, [str(n) for n in range(known)], threshold=THRESHOLD)
+    matches = novelty.accept(candidates, [f"candidate {n}" for n in range(tried)])
+    return {
+        "pool": len(pool),
+        "candidates": len(candidates),
+        "candidates_accepted": matches.count(None),
+        "pool_seconds": round(time.perf_counter() - start, 2),
+    }
+
+
+def fast_pass(texts: list[str]) -> tuple[list[Match | None], float]:
+    """The filter's decision on each text, and the seconds they took together."""
+    start = time.perf_counter()
+    novelty = NoveltyFilter([], [], threshold=THRESHOLD)
+    matches = novelty.accept(texts, [str(n) for n in range(len(texts))])
+    return matches, time.perf_counter() - start
+
+
+def slow_pass(texts: list[str]) -> tuple[list[Match | None], float]:
+    """The same by rouge_score, pair by pair."""
+    start = time.perf_counter()
+    tokenize = tokenizers.DefaultTokenizer().tokenize
+    accepted: list[tuple[str, list[str]]] = []
+    matches: list[Match | None] = []
+    for number, text in enumerate(texts):
+        tokens = tokenize(text)
+        best = Match("", 0.0)
+        for id, known in accepted:
+            similarity = rouge_scorer._score_lcs(known, tokens).fmeasure
+            if similarity > best.similarity:
+                best = Match(id, similarity)
+        matches.append(best if best.similarity >= THRESHOLD else None)
+        if matches[-1] is None:
+            accepted.append((str(number), tokens))
+    return matches, time.perf_counter() - start
+
+
+def pairs_of(matches: list[Match | None]) -> int:
+    """How many pairs a pass with these decisions compares: each text, each accepted before it."""
+    pairs = accepted = 0
+    for match in matches:
+        pairs += accepted
+        accepted += match is None
+    return pairs
+
+
+def rejoined(texts: list[str], count: int, rng: random.Random) -> list[str]:
+    """`count` texts, each the first half of one of `texts` and the second half of another."""
+    joined = []
+    for _ in range(count):
+        one, other = rng.choice(texts).split(), rng.choice(texts).split()
+        joined.append(" ".join(one[: (len(one) + 1) // 2] + other[len(other) // 2 :]))
+    return joined
+
+
+if __name__ == "__main__":
+    main()
