@@ -4,12 +4,18 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 SETUP := .venv/.ready
 
-.PHONY: repro test lint bench
+.PHONY: repro test browser lint bench
 repro: $(SETUP)
 	dvc repro
 
-test: lint
+test: lint browser
 	python -m pytest
+
+# The page is tested in a real browser. Where none can be had, these tests say so and skip.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || \
+	  echo "No Chromium, and none can be installed without root: apt-get install chromium"
 
 lint: $(SETUP)
 	ruff check .
@@ -17,7 +23,11 @@ lint: $(SETUP)
 	mypy
 
 bench: $(SETUP)
-	python benchmarks/novelty.py
+	python -m benchmarks.novelty
+	python -m benchmarks.chat
+	python -m benchmarks.student
+	python -m benchmarks.versions
+	python -m benchmarks.view
 
 # The mark is set last, so that an interrupted set-up is taken up again.
 $(SETUP): pyproject.toml constraints.txt

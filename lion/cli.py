@@ -4,11 +4,21 @@ from importlib import import_module
 
 import click
 
+# Name: where it is, and what the list of commands says of it (asking it would import them all).
 COMMANDS = {
-    "filter": "lion.filter_cli:filter",
-    "ledger": "lion.chat.cli:ledger",
-    "oracle": "lion.oracle.cli:oracle",
-    "store": "lion.chat.cli:store",
+    "check": ("lion.evaluation.check:check", "Contamination of a pool, equilibrium of the loop."),
+    "estimate": ("lion.versions.cli:estimate", "What would run, and what it would cost."),
+    "evaluate": ("lion.evaluation.cli:evaluate", "Relative quality of candidates."),
+    "export": ("lion.export.cli:export", "A round's pools and student for Hugging Face."),
+    "filter": ("lion.filter_cli:filter", "Keep what is new among instructions."),
+    "ledger": ("lion.chat.cli:ledger", "What was spent on replies."),
+    "oracle": ("lion.oracle.cli:oracle", "The offline language model, as a server."),
+    "pool": ("lion.versions.cli:pool", "What differs between versions of the pools."),
+    "reasoning": ("lion.evaluation.reasoning_cli:reasoning", "Accuracy on reasoning tasks."),
+    "rounds": ("lion.versions.cli:rounds", "The figures of each round."),
+    "store": ("lion.chat.cli:store", "The replies that were paid for."),
+    "trace": ("lion.versions.cli:trace", "The whole life of one instruction."),
+    "view": ("lion.report.cli:view", "The page of a run, in the browser."),
 }
 
 
@@ -21,9 +31,13 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, name = COMMANDS[cmd_name].split(":")
+        module, name = COMMANDS[cmd_name][0].split(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
 
 
 @click.group(cls=_Lazy)

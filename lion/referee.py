@@ -1,26 +1,60 @@
 """Discrimination, first half: the referee compares two answers in both orders."""
 
+from collections.abc import Callable
+
 import polars as pl
 
 from lion.chat import Asks, Reply, Request, ask_again
 from lion.errors import EmptyError
 from lion.instructions import stable_seed, task_text
 from lion.params import Referee
-from lion.prompts import render
+from lion.prompts import Message, render
 from lion.scores import ORDERS, Order, score
 from lion.tables import REVIEW, from_rows
 from lion.verdicts import parse_scores as parse_scores
 
+# What a server that offers structured output is asked for; parse_scores reads it like plain text.
+VERDICT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "evidence": {"type": "string"},
+        "assistant_1": {"type": "integer"},
+        "assistant_2": {"type": "integer"},
+    },
+    "required": ["evidence", "assistant_1", "assistant_2"],
+    "additionalProperties": False,
+}
 
-def review(pairs: pl.DataFrame, chat: Asks, settings: Referee, *, label: str) -> pl.DataFrame:
-    """Every reply of the referee (REVIEW): each pair in both orders, unreadable ones asked again.
+# Task, first answer, second answer -> what is asked.
+Prompt = Callable[[str, str, str], tuple[Message, ...]]
 
-    `pairs` has id, instruction, input, answer (the teacher's) and response (the student's).
-    EmptyError if no pair could be judged in both orders.
+
+def evidence_first(task: str, first: str, second: str) -> tuple[Message, ...]:
+    """The referee's prompt: it explains itself, then gives two scores."""
+    return render("referee", task=task, answer_1=first, answer_2=second)
+
+
+def review(
+    pairs: pl.DataFrame,
+    chat: Asks,
+    settings: Referee,
+    *,
+    label: str,
+    prompt: Prompt = evidence_first,
+    orders: tuple[Order, ...] = ORDERS,
+    samples: int = 1,
+) -> pl.DataFrame:
+    """Every reply of the referee (REVIEW): each pair in all `orders`, unreadable ones asked again.
+
+    `pairs` has id, instruction, input, answer (the teacher's) and response (the student's); with
+    several `samples` as many rows share id, order and attempt. EmptyError if no pair was judged.
     """
+    if pairs.is_empty():
+        raise EmptyError(f"{label}: no pair of whole answers to compare")
     asked = [
-        (row["id"], order, _request(row, order, settings))
-        for order in ORDERS
+        (row["id"], order, _request(row, order, sample, settings, prompt))
+        for order in orders
+        for sample in range(samples)
         for row in pairs.iter_rows(named=True)
     ]
     requests = [request for _, _, request in asked]
@@ -33,7 +67,7 @@ def review(pairs: pl.DataFrame, chat: Asks, settings: Referee, *, label: str) ->
         ],
         REVIEW,
     )
-    if score(reviews)["gap"].is_null().all():
+    if score(reviews, orders)["gap"].is_null().all():
         raise EmptyError(
             f"{label}: the referee {reviews['model'][0]} judged none of {pairs.height} answers: "
             f"{reviews['student'].is_null().sum()} of {reviews.height} replies had no two "
@@ -43,25 +77,32 @@ def review(pairs: pl.DataFrame, chat: Asks, settings: Referee, *, label: str) ->
     return reviews
 
 
-def _request(row: dict[str, str], order: Order, settings: Referee) -> Request:
+def _request(
+    row: dict[str, str], order: Order, sample: int, settings: Referee, prompt: Prompt
+) -> Request:
     sides = (row["answer"], row["response"])
     first, second = sides if order == "teacher_first" else sides[::-1]
-    task = task_text(row["instruction"], row["input"])
+    again = [sample] if sample else []
     return Request(
         id=row["id"],
-        messages=render("referee", task=task, answer_1=first, answer_2=second),
+        messages=prompt(task_text(row["instruction"], row["input"]), first, second),
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
-        seed=stable_seed("referee", row["id"], order),
+        seed=stable_seed("referee", row["id"], order, *again),
+        schema=VERDICT_SCHEMA if prompt is evidence_first else None,
     )
 
 
+def _read(reply: Reply) -> tuple[float, float] | None:
+    return parse_scores(reply.text, cut=reply.finish_reason == "length")
+
+
 def _is_readable(reply: Reply) -> bool:
-    return parse_scores(reply.text) is not None
+    return _read(reply) is not None
 
 
 def _row(id: str, order: Order, attempt: int, reply: Reply) -> dict[str, object]:
-    scores = parse_scores(reply.text) or (None, None)
+    scores = _read(reply) or (None, None)
     teacher, student = scores if order == "teacher_first" else scores[::-1]
     return {
         "id": id,

@@ -30,8 +30,8 @@ def sides_of(
     """The hard and the easy side: columns id, instruction, input, group, weight.
 
     `scores` and `before` are the verdicts (VERDICT) of this round and of the one before, the
-    latter empty in the first. The unjudged are on neither side; `by: chance` puts all others on
-    both.
+    latter empty in the first. The unjudged are on neither side, and so is what would be hard but
+    for a teacher below its floor; `by: chance` puts all that were judged on both.
     """
     judged = cache.join(scores.drop_nulls("gap"), on="id", maintain_order="left").with_columns(
         group=pl.lit(0), weight=pl.lit(1.0)
@@ -56,20 +56,27 @@ def clusters(texts: Sequence[str], count: int, *, seed: int) -> list[int]:
     The words that open an instruction say what is asked and count double. No inverse document
     frequency: it would raise the rare words, which are the topic, above the common ones.
     """
-    from scipy.sparse import hstack
     from sklearn.cluster import KMeans
     from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import FeatureUnion
 
     distinct = len(set(texts))
     if distinct < 2:
         return [0] * len(texts)
-    openings = [" ".join(text.split()[:OPENING]) for text in texts]
-    words = [
-        TfidfVectorizer(use_idf=False, sublinear_tf=True, token_pattern=r"\S+").fit_transform(part)
-        for part in (openings, texts)
-    ]
+    words = {"use_idf": False, "sublinear_tf": True, "token_pattern": r"\S+"}
+    vectors = FeatureUnion(
+        [
+            ("opening", TfidfVectorizer(preprocessor=_opening, **words)),
+            ("whole", TfidfVectorizer(**words)),
+        ],
+        transformer_weights={"opening": 2, "whole": 1},
+    )
     means = KMeans(n_clusters=min(count, distinct), n_init=1, random_state=seed)
-    return [int(label) for label in means.fit_predict(hstack([2 * words[0], words[1]]).tocsr())]
+    return [int(label) for label in means.fit_predict(vectors.fit_transform(texts))]
+
+
+def _opening(text: str) -> str:
+    return " ".join(text.lower().split()[:OPENING])
 
 
 def _parted(judged: pl.DataFrame, settings: Sampling) -> dict[Origin, pl.DataFrame]:

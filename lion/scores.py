@@ -8,17 +8,19 @@ Order = Literal["teacher_first", "student_first"]
 ORDERS: tuple[Order, ...] = ("teacher_first", "student_first")
 
 
-def score(reviews: pl.DataFrame) -> pl.DataFrame:
-    """Scores of a pair (SCORE), in the order of `reviews`: a side's is the mean of its two orders.
+def score(reviews: pl.DataFrame, orders: tuple[Order, ...] = ORDERS) -> pl.DataFrame:
+    """Scores of a pair (SCORE), in the order of `reviews`: a side's is the mean over its orders.
 
-    A pair that lacks a readable reply in either order is unjudged, all null: one order alone would
-    let the referee's position bias decide.
+    A pair that lacks a readable reply in any of `orders` is unjudged, all null: one order alone
+    would let the referee's position bias decide.
     """
-    readable = pl.col("order").filter(pl.col("student").is_not_null())
-    means = reviews.group_by("id", maintain_order=True).agg(
-        readable.n_unique().alias("orders"), pl.col("teacher", "student").mean()
+    by_order = reviews.group_by("id", "order", maintain_order=True).agg(
+        pl.col("teacher", "student").mean()
     )
-    judged = pl.col("orders") == len(ORDERS)
+    means = by_order.group_by("id", maintain_order=True).agg(
+        pl.col("student").count().alias("orders"), pl.col("teacher", "student").mean()
+    )
+    judged = pl.col("orders") == len(orders)
     teacher, student = (pl.when(judged).then(pl.col(side)) for side in ("teacher", "student"))
     return means.select(
         "id",

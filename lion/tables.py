@@ -73,6 +73,7 @@ LOSS: Schema = {
     "loss": pl.Float64,  # mean over the answers' tokens of the step, in nats
     "learning_rate": pl.Float64,
     "grad_norm": pl.Float64,
+    "tokens": pl.Int64,  # of the step's rows, without padding
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 import stages
-from lion.seeds import read_questions
+from lion.evaluation.questions import read_questions
 from lion.tables import QUESTION, write_table
 
 

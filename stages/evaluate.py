@@ -1,18 +1,18 @@
 """Evaluate: the student of a round answers the questions and is scored against the teacher."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 import stages
 from lion.chat import connect
+from lion.evaluation.judging import judge_answers, orders_of
 from lion.files import replacing_folder
 from lion.params import load_params
 from lion.pools import usable, with_answers, with_responses
-from lion.referee import review
+from lion.respond import answer_with
 from lion.scores import score
-from lion.student.answering import answer_pool
-from lion.student.models import load_student
 from lion.tables import ANSWER, QUESTION, REVIEW, SCORE, read_table, write_table
 
 
@@ -28,22 +28,30 @@ def main(
 ) -> None:
     """Let the student answer, and the judge compare in both orders."""
     params = load_params(params_path)
-    asked = usable(with_answers(read_table(questions, QUESTION), read_table(answers, ANSWER)))
-    responses = answer_pool(
-        load_student(student),
+    every = with_answers(read_table(questions, QUESTION), read_table(answers, ANSWER))
+    asked = usable(every)
+    responses = answer_with(
+        params,
+        student,
         asked,
-        settings=params.student,
-        seed=params.seed,
-        batch=params.compute.answer_batch,
+        connect=partial(connect, role="student", stage="evaluate", round=round_),
         label=f"evaluate {round_}: answers",
     )
     with connect(params, "judge", stage="evaluate", round=round_) as chat:
         pairs = with_responses(asked, responses)
-        reviews = review(pairs, chat, params.judge, label=f"evaluate {round_}: scores")
+        reviews = judge_answers(pairs, chat, params.judge, label=f"evaluate {round_}: scores")
+    # A question that nobody could be judged on has a row without scores: it is counted, not lost.
+    scores = every.select("id").join(
+        score(reviews, orders_of(params.judge)), on="id", how="left", maintain_order="left"
+    )
     with replacing_folder(out) as folder:
         write_table(folder / "responses.jsonl", responses, ANSWER)
         write_table(folder / "reviews.jsonl", reviews, REVIEW)
-        write_table(folder / "scores.parquet", score(reviews), SCORE)
+        write_table(folder / "scores.parquet", scores, SCORE)
+    click.echo(
+        f"{scores['gap'].count()} of {every.height} questions judged; to "
+        f"{every.height - asked.height} the teacher's answer is cut, empty or refused"
+    )
 
 
 if __name__ == "__main__":

@@ -3,13 +3,18 @@
 from pathlib import Path
 
 import click
+import polars as pl
 
 import stages
+from lion.files import replacing
+from lion.home import store_home
 from lion.instructions import task_text
 from lion.params import load_params
 from lion.pools import usable, with_answers
-from lion.student.models import load_student, save_student
+from lion.student.launch import is_main, one_voice, relaunch
+from lion.student.models import form_for, load_student, precision, save_student
 from lion.student.training import train
+from lion.student.unfinished import Unfinished
 from lion.tables import ANSWER, INSTRUCTION, LOSS, read_table, write_table
 
 
@@ -21,6 +26,7 @@ from lion.tables import ANSWER, INSTRUCTION, LOSS, read_table, write_table
 @stages.path("--loss", help="Out: the training loss by step.")
 @stages.round_name
 @stages.params
+@one_voice()
 def main(
     student: Path,
     pool: Path,
@@ -32,21 +38,37 @@ def main(
 ) -> None:
     """Train the student of the round before; only whole answers are learnt from."""
     params = load_params(params_path)
+    relaunch("stages.imitate", params.compute)
     rows = with_answers(read_table(pool, INSTRUCTION), read_table(answers, ANSWER))
     lessons = usable(rows)
-    if left_out := rows.height - lessons.height:
+    if (left_out := rows.height - lessons.height) and is_main():
         click.echo(f"{left_out} of {rows.height} answers are cut, empty or refused: left out")
-    loaded = load_student(student)
-    losses = train(
-        loaded,
-        [task_text(*row) for row in lessons.select("instruction", "input").iter_rows()],
-        lessons["answer"].to_list(),
-        settings=params.imitate,
-        seed=params.seed,
-        label=f"imitate {round_}",
-    )
-    save_student(loaded, out)
-    write_table(loss, losses, LOSS)
+    whole = params.imitate.lora is None
+    loaded = load_student(student, form=form_for(params.student, params.compute, trained=whole))
+    with Unfinished(store_home() / "training") as unfinished:
+        losses = train(
+            loaded,
+            [task_text(*row) for row in lessons.select("instruction", "input").iter_rows()],
+            lessons["answer"].to_list(),
+            settings=params.imitate,
+            seed=params.seed,
+            label=f"imitate {round_}",
+            compute=params.compute,
+            arithmetic=precision(params.student, params.compute),
+            unfinished=unfinished,
+        )
+        save_student(loaded, out)
+        if is_main():
+            write_table(loss, losses, LOSS)
+    if is_main():
+        _note_speed(losses, store_home() / "speed" / f"{round_}.csv")
+
+
+def _note_speed(losses: pl.DataFrame, path: Path) -> None:
+    """Seconds and tokens a second by step: never the same twice, so no out of this stage."""
+    rate = (pl.col("tokens") / pl.col("seconds")).alias("tokens_per_second")
+    with replacing(path) as temporary:
+        losses.select("step", "tokens", "seconds", rate).write_csv(temporary)
 
 
 if __name__ == "__main__":

@@ -7,44 +7,69 @@ import click
 import polars as pl
 
 import stages
-from lion.files import replacing_folder
+from lion.evaluation.quality import ALL
+from lion.files import replacing, replacing_folder
 from lion.params import load_params
-from lion.report.figures import (
-    Run,
-    gap_plot,
-    loss_plot,
-    metrics,
-    quality_plot,
-    round_rows,
-    told,
-)
+from lion.report.browse import Index
+from lion.report.contents import contents
+from lion.report.drawing import file_svg, plots_page
+from lion.report.figures import gap_table, loss_table, metrics, quality_table, read_control, told
+from lion.report.page import render
+from lion.report.run import Run, read_run
+from lion.report.sample import offer, sample
 
 
 @click.command()
 @stages.path("--pools", help="Train pools.")
+@stages.path("--answers", help="The teacher's answers to them.")
 @stages.path("--losses", help="Training losses.")
+@stages.path("--responses", help="The students' answers.")
 @stages.path("--reviews", help="The referee's replies.")
 @stages.path("--scores", help="Verdicts.")
 @stages.path("--draws", help="What generation drew.")
 @stages.path("--evaluation", help="Evaluations.")
 @stages.path("--questions", help="The questions.")
+@stages.path("--question-answers", help="The teacher's answers to them.")
 @stages.path("--metrics", "metrics_path", help="Out: the metrics file.")
 @stages.path("--out", help="Out: folder with the table of rounds and the plots' tables.")
+@stages.path("--page", help="Out: the page.")
+@stages.path("--figures", help="Out: folder with the page's charts as SVG.")
+@stages.path("--plots-page", "plots_path", help="Out: template of `dvc plots`, to work offline.")
 @stages.params
-def main(metrics_path: Path, out: Path, params_path: Path, **paths: Path) -> None:
+def main(
+    metrics_path: Path,
+    out: Path,
+    page: Path,
+    figures: Path,
+    plots_path: Path,
+    params_path: Path,
+    **paths: Path,
+) -> None:
     """Gather the figures of the rounds named in the parameters, and print the table."""
     params = load_params(params_path)
-    names = params.round_names
-    run = Run(**paths)
-    rows = round_rows(run, names)
+    tables = read_run(Run(**paths), params.round_names)
+    limits = params.report
+    control = read_control(limits.control)
+    found = contents(tables, params, label="this run", control=control)
+    index = Index(tables)
+    about = offer(index) | sample(index, each=limits.each, limit=round(limits.megabytes * 1e6))
     with replacing_folder(out) as folder:
-        pl.DataFrame(rows, infer_schema_length=None).write_csv(folder / "rounds.csv")
-        quality_plot(run, names).write_csv(folder / "quality.csv")
-        gap_plot(run, names).write_csv(folder / "gaps.csv")
-        loss_plot(run, names).write_csv(folder / "losses.csv")
-    metrics_path.parent.mkdir(parents=True, exist_ok=True)
-    metrics_path.write_text(json.dumps(metrics(rows), indent=2) + "\n", encoding="utf-8")
-    click.echo(told(rows))
+        pl.DataFrame(found.rounds, infer_schema_length=None).write_csv(folder / "rounds.csv")
+        quality = quality_table(tables)
+        quality.filter(category=ALL).drop("category").write_csv(folder / "quality.csv")
+        quality.filter(pl.col("category") != ALL).write_csv(folder / "categories.csv")
+        gap_table(tables).write_csv(folder / "gaps.csv")
+        loss_table(tables).write_csv(folder / "losses.csv")
+    with replacing_folder(figures) as folder:
+        for name, svg in found.figures.items():
+            (folder / f"{name}.svg").write_text(file_svg(svg), encoding="utf-8")
+    with replacing(page) as file:
+        file.write_text(render([found], [about], served=False), encoding="utf-8")
+    with replacing(plots_path) as file:
+        file.write_text(plots_page(), encoding="utf-8")
+    with replacing(metrics_path) as file:
+        file.write_text(json.dumps(metrics(found.rounds), indent=2) + "\n", encoding="utf-8")
+    click.echo(told(found.rounds))
 
 
 if __name__ == "__main__":

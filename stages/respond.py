@@ -1,14 +1,18 @@
 """Respond: the student answers the whole cache pool."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 import stages
+from lion.chat import connect
+from lion.home import store_home
 from lion.params import load_params
 from lion.pools import read_cache, usable
-from lion.student.answering import answer_pool
-from lion.student.models import load_student
+from lion.respond import answer_with
+from lion.student.launch import is_main, one_voice, relaunch
+from lion.student.unfinished import Unfinished
 from lion.tables import ANSWER, write_table
 
 
@@ -18,19 +22,23 @@ from lion.tables import ANSWER, write_table
 @stages.path("--out", help="Out: the student's answers.")
 @stages.round_name
 @stages.params
+@one_voice()
 def main(student: Path, cache: Path, out: Path, round_: str, params_path: Path) -> None:
     """Answer every instruction that the teacher answered whole."""
     params = load_params(params_path)
-    pool = usable(read_cache(cache))
-    answers = answer_pool(
-        load_student(student),
-        pool,
-        settings=params.student,
-        seed=params.seed,
-        batch=params.compute.answer_batch,
-        label=f"respond {round_}",
-    )
-    write_table(out, answers, ANSWER)
+    if params.compute.engine == "transformers":
+        relaunch("stages.respond", params.compute)
+    with Unfinished(store_home() / "answers") as unfinished:
+        answers = answer_with(
+            params,
+            student,
+            usable(read_cache(cache)),
+            connect=partial(connect, role="student", stage="respond", round=round_),
+            label=f"respond {round_}",
+            unfinished=unfinished,
+        )
+        if is_main():
+            write_table(out, answers, ANSWER)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ import click
 import polars as pl
 
 import stages
+from lion.evaluation.questions import read_questions
 from lion.instructions import instruction_id
 from lion.params import load_params
 from lion.pools import start_cache
-from lion.seeds import read_questions, read_seeds
+from lion.seeds import read_seeds
 from lion.student.models import write_base
 from lion.tables import INSTRUCTION, QUESTION, VERDICT, write_table
 

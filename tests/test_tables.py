@@ -9,7 +9,7 @@ from lion.errors import InputError
 from lion.files import replacing, replacing_folder
 from lion.tables import LOSS, QUESTION, SCORE, from_rows, read_pool, read_table, write_table
 
-ROWS = [{"step": 1, "loss": 2.5, "learning_rate": 0.001, "grad_norm": 1.0}]
+ROWS = [{"step": 1, "loss": 2.5, "learning_rate": 0.001, "grad_norm": 1.0, "tokens": 9}]
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])

@@ -155,6 +155,8 @@ class Sender:
 
     def _error(self, row: str, message: str) -> ChatError:
         line = " ".join(message.split())
+        if len(key := self.client.api_key) > 4:  # a server may echo it; "none" is no key
+            line = line.replace(key, "<API key>")
         return ChatError(f"{row}: {self.client.base_url}: {line:.400}")
 
 

@@ -10,7 +10,7 @@ from importlib import resources
 from string import Template
 from typing import Literal
 
-PromptName = Literal["teacher", "referee", "generator_hard", "generator_easy"]
+PromptName = Literal["teacher", "referee", "judge", "generator_hard", "generator_easy"]
 Message = dict[str, str]
 
 

@@ -1,17 +1,26 @@
 """The student answers: batches of like length, each row sampled from a seed of its own."""
 
+import json
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
 
 import polars as pl
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
 
+from lion.errors import ParamsError
 from lion.instructions import stable_seed, task_text
-from lion.params import Student
+from lion.params import Compute, Student
 from lion.progress import Progress
+from lion.student import launch
+from lion.student.decoding import Picker, decode
 from lion.student.layout import encode_prompt, pad_id
-from lion.student.models import Loaded, device
+from lion.student.models import Loaded, device, fingerprint
+from lion.student.unfinished import Unfinished
+from lion.student.unfinished import fingerprint as key_of
 from lion.tables import ANSWER, from_rows
 
 
@@ -25,23 +34,6 @@ class Answer:
     completion_tokens: int
 
 
-class RowSampler(LogitsProcessor):
-    """Sampling by one uniform number a row and step: neighbours in the batch change nothing."""
-
-    def __init__(self, seeds: Sequence[int], *, steps: int, temperature: float, prompt: int):
-        draws = [torch.rand(steps, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        self.draws = torch.stack(draws)  # (B, steps)
-        self.temperature = temperature
-        self.prompt = prompt  # tokens before the first step
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        step = input_ids.shape[1] - self.prompt
-        mass = torch.softmax(scores.float() / self.temperature, dim=-1).cumsum(dim=-1)  # (B, V)
-        target = self.draws[:, step : step + 1].to(mass.device) * mass[:, -1:]
-        chosen = torch.searchsorted(mass, target).clamp(max=mass.shape[1] - 1)
-        return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)  # type: ignore[return-value]
-
-
 def answer_pool(
     loaded: Loaded,
     pool: pl.DataFrame,
@@ -50,8 +42,14 @@ def answer_pool(
     seed: int,
     batch: int,
     label: str,
+    compute: Compute | None = None,
+    unfinished: Unfinished | None = None,
 ) -> pl.DataFrame:
-    """The student's answers (ANSWER) to a pool with id, instruction and input."""
+    """The student's answers (ANSWER) to a pool with id, instruction and input.
+
+    All processes of a launcher call it alike: each answers its share and gets all answers. With
+    `unfinished` every batch is kept, so that a killed run loses at most one a process.
+    """
     answers = answer_tasks(
         loaded,
         [task_text(*row) for row in pool.select("instruction", "input").iter_rows()],
@@ -60,11 +58,16 @@ def answer_pool(
         seed=seed,
         batch=batch,
         label=label,
+        compute=compute,
+        unfinished=unfinished,
     )
-    rows = [
-        {"id": id, "model": "student", **vars(answer)}
-        for id, answer in zip(pool["id"], answers, strict=True)
-    ]
+    return answer_table(pool["id"], answers)
+
+
+def answer_table(ids: Sequence[str] | pl.Series, answers: Sequence[Answer]) -> pl.DataFrame:
+    """Answers as ANSWER rows."""
+    pairs = zip(ids, answers, strict=True)
+    rows = [{"id": id, "model": "student", **asdict(answer)} for id, answer in pairs]
     return from_rows(rows, ANSWER)
 
 
@@ -77,24 +80,74 @@ def answer_tasks(
     seed: int,
     batch: int,
     label: str,
+    compute: Compute | None = None,
+    unfinished: Unfinished | None = None,
 ) -> list[Answer]:
     """One answer a task, in order. Temperature 0 is greedy; `batch` changes speed alone."""
-    prompts = [encode_prompt(loaded.tokenizer, task) for task in tasks]
-    loaded.model.to(device()).eval()  # type: ignore[arg-type]
-    answers: dict[int, Answer] = {}
-    with Progress(len(tasks), label, unit="answers") as bar:
-        for rows in _batches(prompts, batch):
-            seeds = [stable_seed(seed, tasks[row]) for row in rows]
-            made = _generate(
-                loaded,
-                [prompts[row] for row in rows],
-                seeds=seeds,
-                temperature=temperature,
-                max_tokens=max_tokens,
-            )
-            answers.update(zip(rows, made, strict=True))
-            bar.advance(len(rows))
-    return [answers[row] for row in range(len(tasks))]
+    cpu = device((compute or Compute()).device).type == "cpu"
+    launch.join(cpu=cpu)
+    launch.check_share(len(tasks), what=label)
+    work = _Work(
+        prompts=[encode_prompt(loaded.tokenizer, task) for task in tasks],
+        seeds=[stable_seed(seed, task) for task in tasks],
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
+    folder = unfinished.claim(_key(loaded, work)) if unfinished else None
+    done: dict[int, Answer] = launch.share(_read(folder) if launch.is_main() else {})
+    if not getattr(loaded.model, "is_quantized", False):
+        loaded.model.to(device("cpu" if cpu else "auto"))  # type: ignore[arg-type]
+    loaded.model.eval()  # type: ignore[no-untyped-call]
+    made = list(done.items()) if launch.is_main() else []
+    shares = islice(_batches(work.prompts, batch), launch.rank(), None, launch.world())
+    left = [some for rows in shares if (some := [row for row in rows if row not in done])]
+    bar = Progress(sum(map(len, left)), label, unit="answers") if launch.is_main() else None
+    with bar or nullcontext():
+        for rows in left:
+            answers = _generate(loaded, rows, work)
+            made += zip(rows, answers, strict=True)
+            _keep(folder, rows, answers)
+            if bar:
+                bar.advance(len(rows))
+    whole = dict(launch.gather(made))
+    return [whole[row] for row in range(len(tasks))]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be answered, and how."""
+
+    prompts: list[list[int]]
+    seeds: list[int]
+    temperature: float
+    max_tokens: int
+
+
+def _key(loaded: Loaded, work: _Work) -> str:
+    """What the answers depend on."""
+    if not launch.is_main():
+        return ""
+    weights = fingerprint(str(loaded.folder)) if loaded.folder else None
+    return key_of("answers", weights, loaded.base, str(loaded.model.dtype), asdict(work))
+
+
+def _read(folder: Path | None) -> dict[int, Answer]:
+    """The answers that a killed run left behind, by row; a line cut by the kill is dropped."""
+    done: dict[int, Answer] = {}
+    for path in sorted(folder.glob("*.jsonl")) if folder else []:
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):
+                done.update((row, Answer(**told)) for row, told in json.loads(line))
+    return done
+
+
+def _keep(folder: Path | None, rows: list[int], answers: list[Answer]) -> None:
+    """Add one batch, as one line, to this process's file."""
+    if folder is None:
+        return
+    line = json.dumps([[row, asdict(answer)] for row, answer in zip(rows, answers, strict=True)])
+    with (folder / f"{launch.rank()}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
 
 
 def _batches(prompts: Sequence[list[int]], size: int) -> Iterator[list[int]]:
@@ -104,39 +157,28 @@ def _batches(prompts: Sequence[list[int]], size: int) -> Iterator[list[int]]:
         yield order[start : start + size]
 
 
-@torch.inference_mode()
-def _generate(
-    loaded: Loaded,
-    prompts: list[list[int]],
-    *,
-    seeds: list[int],
-    temperature: float,
-    max_tokens: int,
-) -> list[Answer]:
-    width = max(len(prompt) for prompt in prompts)
-    pad, eos = pad_id(loaded.tokenizer), loaded.tokenizer.eos_token_id
-    filled = [[pad] * (width - len(prompt)) + prompt for prompt in prompts]
-    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    sampler = RowSampler(seeds, steps=max_tokens, temperature=temperature, prompt=width)
-    out = loaded.model.generate(  # (B, width + steps)
-        input_ids=torch.tensor(filled, device=loaded.model.device),
-        attention_mask=torch.tensor(mask, device=loaded.model.device),
-        max_new_tokens=max_tokens,
-        do_sample=False,
-        temperature=None,
-        top_p=None,
-        top_k=None,
-        pad_token_id=pad,
-        eos_token_id=eos,
-        logits_processor=LogitsProcessorList([sampler] if temperature > 0 else []),
-    )
-    pairs = zip(prompts, out[:, width:].tolist(), strict=True)
+def _generate(loaded: Loaded, rows: list[int], work: _Work) -> list[Answer]:
+    prompts = [work.prompts[row] for row in rows]
+    seeds = [work.seeds[row] for row in rows]
+    try:
+        said = decode(
+            loaded.model,
+            prompts,
+            Picker(seeds, steps=work.max_tokens, temperature=work.temperature),
+            pad=pad_id(loaded.tokenizer),
+            ends=loaded.ends,
+            max_tokens=work.max_tokens,
+        )
+    except torch.OutOfMemoryError:
+        raise ParamsError(
+            f"out of memory with {len(rows)} answers at a time; lower compute.answer_batch"
+        ) from None
+    pairs = zip(prompts, said, strict=True)
     return [_answer(loaded, prompt, tokens) for prompt, tokens in pairs]
 
 
 def _answer(loaded: Loaded, prompt: list[int], tokens: list[int]) -> Answer:
-    eos = loaded.tokenizer.eos_token_id
-    ended = eos in tokens
-    kept = tokens[: tokens.index(eos)] if ended else tokens
+    ended = tokens[-1] in loaded.ends
+    kept = tokens[:-1] if ended else tokens
     text = str(loaded.tokenizer.decode(kept, skip_special_tokens=True)).strip()
-    return Answer(text, "stop" if ended else "length", len(prompt), len(kept) + ended)
+    return Answer(text, "stop" if ended else "length", len(prompt), len(tokens))

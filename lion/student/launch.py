@@ -12,7 +12,7 @@ from lion.errors import LionError, ParamsError
 from lion.params import Compute
 
 PATIENCE = timedelta(hours=24)  # that a process waits for the slowest other one
-YIELD = 10.0  # seconds that the others leave to the main process to say what is wrong
+YIELD = 3.0  # seconds that the others leave to the main process to say what is wrong
 
 
 def relaunch(stage: str, compute: Compute) -> None:
@@ -40,7 +40,7 @@ def _torchrun(arguments: list[str]) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     try:
-        run.run(run.parse_args(arguments))
+        run.run(run.parse_args(arguments))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode == 1:  # it has told the user why
@@ -57,6 +57,11 @@ def world() -> int:
 def rank() -> int:
     """The number of this process, from 0 over all machines."""
     return int(os.environ.get("RANK", "0"))
+
+
+def local_rank() -> int:
+    """The number of this process on its machine, and of its device."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def is_main() -> bool:
@@ -79,7 +84,7 @@ def join(*, cpu: bool) -> None:
     """Meet the other processes, if there are any."""
     if world() == 1:
         return
-    from accelerate import PartialState
+    from accelerate import PartialState  # type: ignore[import-untyped]
 
     PartialState(cpu=cpu, timeout=PATIENCE)
 
@@ -88,7 +93,7 @@ def share(value: Any) -> Any:
     """The main process's `value`, in every process."""
     if world() == 1:
         return value
-    from accelerate.utils import broadcast_object_list
+    from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 
     return broadcast_object_list([value])[0]
 
@@ -105,7 +110,6 @@ def gather(value: list[Any]) -> list[Any]:
 
 def check_share(rows: int, *, what: str) -> None:
     """ParamsError where some process would have nothing to do."""
-    if rows < world():
-        raise ParamsError(
-            f"{what}: {world()} processes for {rows} rows; lower compute.processes to {rows} or less"
-        )
+    if rows < world() > 1:
+        told = f"{what}: {world()} processes for {rows} rows"
+        raise ParamsError(f"{told}; lower compute.processes to {max(rows, 1)} or less")

@@ -20,6 +20,12 @@ class Example:
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
 
+    def cut(self, limit: int) -> "Example":
+        """This row with at most `limit` tokens; what is cut off is the end, so no end is learnt."""
+        if len(self) <= limit:
+            return self
+        return Example(self.prompt, self.answer[: max(limit - len(self.prompt), 0)])
+
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, task: str) -> list[int]:
     """The tokens up to where the answer begins: the tokenizer's chat template, or ours."""

@@ -2,38 +2,77 @@
 
 import hashlib
 import json
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 
-from lion.errors import InputError
+from lion.errors import InputError, ParamsError
 from lion.files import replacing_folder
+from lion.params import Compute, Student
+from lion.student import launch
 
-POINTER = "base.json"  # in the folder of a student that is the untrained base model
+POINTER = "base.json"  # names the base model: of the untrained student, or of an adapter
+ADAPTER = "adapter_config.json"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Loaded:
-    """A model ready to train or to answer, with its tokenizer."""
+    """A model ready to train or to answer, with its tokenizer.
+
+    `base` says what an adapter hangs on; `gather`, called by all processes, makes the weights of
+    a model whole that is spread over them.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    folder: Path | None = None
+    base: dict[str, Any] | None = None
+    gather: Callable[[], dict[str, torch.Tensor]] | None = None
+
+    @property
+    def ends(self) -> list[int]:
+        """The tokens that end an answer."""
+        told = self.model.generation_config.eos_token_id
+        return list(told) if isinstance(told, list) else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How weights are held: their type, 4 bits for a frozen base, the attention to compute with."""
+
+    dtype: torch.dtype = torch.float32
+    four_bit: bool = False
+    attention: str | None = None
 
 
 def write_base(out: Path, *, base: str, revision: str | None) -> None:
     """Make student folder `out` stand for the base model, by name and content: no copy."""
     pointer = {"base": base, "revision": revision, "sha256": fingerprint(base)}
+    if pointer["sha256"] is None and revision is None:
+        raise InputError(
+            f"student.base: {base}: no such folder; for a name on the hub, pin it by "
+            "student.revision, a commit"
+        )
+    if Path(base, ADAPTER).exists():
+        raise InputError(f"student.base: {base}: is an adapter; merge it first (lion export)")
     with replacing_folder(out) as folder:
-        text = json.dumps(pointer, indent=2, sort_keys=True)
-        (folder / POINTER).write_text(text + "\n", encoding="utf-8")
+        _write_pointer(folder, pointer)
 
 
 def fingerprint(base: str) -> str | None:
@@ -52,39 +91,175 @@ def fingerprint(base: str) -> str | None:
     return digest.hexdigest()
 
 
-def load_student(folder: Path) -> Loaded:
+def source_of(student: Path) -> tuple[str, str | None]:
+    """Where a student's whole weights are: its folder, or its base's name and revision."""
+    told = _pointer(student)
+    return (told["base"], told["revision"]) if told else (str(student), None)
+
+
+def load_student(folder: Path, *, form: Form = Form()) -> Loaded:
     """The model in student folder `folder`, following a pointer to the base model."""
-    pointer = folder / POINTER
-    if not pointer.exists():
-        return _load(str(folder), None)
-    told = json.loads(pointer.read_text(encoding="utf-8"))
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    told = _pointer(folder)
+    source, revision = (told["base"], told["revision"]) if told else (str(folder), None)
+    model, tokenizer = _load(source, revision, form), load_tokenizer(source, revision)
+    ends = {tokenizer.eos_token_id, *_ends(model)} - {None}
+    # The base's own sampling settings would bend the student's answers.
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        eos_token_id=sorted(ends) or None
+    )
+    if (folder / ADAPTER).exists():
+        model = _with_adapter(model, folder, source)
+    return Loaded(model, tokenizer, folder, told)
+
+
+def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder or hub name."""
+    try:
+        return AutoTokenizer.from_pretrained(source, revision=revision)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise InputError(f"student {source}: no tokenizer: {_line(error)}") from None
+
+
+def save_student(loaded: Loaded, out: Path) -> None:
+    """Write the student to folder `out`, whole or not at all; only the adapter, if it has one.
+
+    All processes that trained it must call this; the main one writes.
+    """
+    weights = loaded.gather() if loaded.gather else None
+    if not launch.is_main():
+        return
+    with replacing_folder(out) as folder:
+        loaded.model.save_pretrained(folder, state_dict=weights)
+        loaded.tokenizer.save_pretrained(folder)
+        if is_adapter(loaded.model) and loaded.base:
+            (folder / "README.md").unlink(missing_ok=True)  # peft's, a form to fill in
+            _write_pointer(folder, loaded.base)
+
+
+def merge(folder: Path, out: Path) -> None:
+    """Write student `folder` as a whole model that any tool loads, in its base's number type."""
+    loaded = load_student(folder)
+    told = loaded.base or {"base": str(folder), "revision": None}
+    stored = AutoConfig.from_pretrained(told["base"], revision=told["revision"]).dtype
+    if is_adapter(loaded.model):
+        loaded.model = loaded.model.merge_and_unload()  # type: ignore[operator]
+    loaded.model.to(stored or torch.float32)  # type: ignore[arg-type]
+    save_student(loaded, out)
+
+
+def is_adapter(model: PreTrainedModel) -> bool:
+    """Whether `model` is a frozen base with an adapter."""
+    return hasattr(model, "peft_config")
+
+
+def quiet_peft() -> "warnings.catch_warnings[None]":
+    """Leave out what peft is told by transformers about names that have changed."""
+    return warnings.catch_warnings(action="ignore", category=FutureWarning)
+
+
+def form_for(settings: Student, compute: Compute, *, trained: bool) -> Form:
+    """Weights to be trained are float32, whatever the arithmetic; others as precise as it is."""
+    dtype = torch.float32 if trained else precision(settings, compute)
+    return Form(dtype=dtype, four_bit=settings.four_bit, attention=compute.attention)
+
+
+def precision(settings: Student, compute: Compute) -> torch.dtype:
+    """The number type of the arithmetic on this machine."""
+    if settings.precision == "auto":
+        able = device(compute.device).type == "cuda" and torch.cuda.is_bf16_supported(
+            including_emulation=False
+        )
+        return torch.bfloat16 if able else torch.float32
+    return torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+
+
+def device(choice: str = "auto") -> torch.device:
+    """This process's accelerator if there is one and `choice` is not cpu, else the CPU."""
+    if choice == "cpu":
+        return torch.device("cpu")
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return torch.device(found.type, launch.local_rank()) if found else torch.device("cpu")
+
+
+def _write_pointer(folder: Path, told: dict[str, Any]) -> None:
+    text = json.dumps(told, indent=2, sort_keys=True)
+    (folder / POINTER).write_text(text + "\n", encoding="utf-8")
+
+
+def _pointer(folder: Path) -> dict[str, Any] | None:
+    """What base.json of `folder` says, if it has one; InputError if the base has changed."""
+    if not (folder / POINTER).exists():
+        return None
+    told: dict[str, Any] = json.loads((folder / POINTER).read_text(encoding="utf-8"))
     if told["sha256"] != fingerprint(told["base"]):
         raise InputError(
             f"{told['base']}: changed since the seed stage saw it; run `dvc repro -f seed`"
         )
-    return _load(told["base"], told["revision"])
+    return told
 
 
-def save_student(loaded: Loaded, out: Path) -> None:
-    """Write model and tokenizer to folder `out`, whole or not at all; safetensors only."""
-    with replacing_folder(out) as folder:
-        loaded.model.save_pretrained(folder)
-        loaded.tokenizer.save_pretrained(folder)
-
-
-def device() -> torch.device:
-    """The accelerator if there is one, else the CPU."""
-    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-
-
-def _load(source: str, revision: str | None) -> Loaded:
-    transformers_logging.disable_progress_bar()
+def _load(source: str, revision: str | None, form: Form) -> PreTrainedModel:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, use_safetensors=True
+        config = AutoConfig.from_pretrained(source, revision=revision)
+        _check_causal(config)
+        return AutoModelForCausalLM.from_pretrained(
+            source,
+            revision=revision,
+            config=config,
+            use_safetensors=True,
+            dtype=form.dtype,
+            attn_implementation=form.attention,
+            quantization_config=_four_bit() if form.four_bit else None,
+            device_map={"": device()} if form.four_bit else None,
         )
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"student {source}: not a causal language model: {reason}") from None
-    return Loaded(model, tokenizer)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise InputError(f"student {source}: not a causal language model: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _ends(model: PreTrainedModel) -> set[int | None]:
+    told = model.generation_config.eos_token_id if model.generation_config else None
+    return set(told) if isinstance(told, list) else {told}
+
+
+def _check_causal(config: PreTrainedConfig) -> None:
+    """ValueError for masked and encoder-decoder models, which may load all the same."""
+    kinds = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
+    named = config.architectures or []
+    if config.is_encoder_decoder or (named and not kinds.intersection(named)):
+        raise ValueError(f"its config.json names {', '.join(named)}")
+
+
+def _four_bit() -> BitsAndBytesConfig:
+    try:
+        import bitsandbytes  # type: ignore[import-not-found]  # noqa: F401
+    except ImportError:
+        raise ParamsError(
+            "student.four_bit: bitsandbytes is not installed; pip install 'lion[qlora]'"
+        ) from None
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def _with_adapter(model: PreTrainedModel, folder: Path, base: str) -> PreTrainedModel:
+    from peft import PeftModel
+
+    hangs_on = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    if hangs_on != base:
+        raise InputError(
+            f"{folder / ADAPTER}: an adapter of {hangs_on}, but {POINTER} names the base {base}"
+        )
+    try:
+        with quiet_peft():
+            return PeftModel.from_pretrained(model, str(folder), is_trainable=True)  # type: ignore[return-value]
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{folder}: an adapter of another model than {base}: {reason}") from None

@@ -2,20 +2,40 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import click
 import polars as pl
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+import transformers
+from accelerate import PartialState  # type: ignore[import-untyped]
+from accelerate.utils import DistributedType  # type: ignore[import-untyped]
+from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
-from lion.errors import EmptyError, InputError
-from lion.params import Imitate
-from lion.progress import Progress
+from lion.errors import EmptyError, InputError, ParamsError
+from lion.params import Compute, Imitate
+from lion.student import launch
+from lion.student.adapters import prepare_adapter
+from lion.student.batches import Collator, Micro, draw_steps, part
 from lion.student.layout import Example, encode_example, pad_id
-from lion.student.models import Loaded
+from lion.student.memory import advice, check_memory, estimate, explained
+from lion.student.models import Loaded, device, fingerprint, is_adapter
+from lion.student.unfinished import Unfinished
+from lion.student.unfinished import fingerprint as key_of
+from lion.student.watch import Watch, last_checkpoint
 from lion.tables import LOSS, from_rows
 
-IGNORED = -100  # a label that the loss leaves out
+FSDP = {"version": 2, "cpu_ram_efficient_loading": True, "state_dict_type": "SHARDED_STATE_DICT"}
+ZERO3 = {
+    "zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True},
+    "bf16": {"enabled": "auto"},
+    "train_batch_size": "auto",
+    "train_micro_batch_size_per_gpu": "auto",
+    "gradient_accumulation_steps": "auto",
+    "gradient_clipping": "auto",
+}
 
 
 def train(
@@ -26,106 +46,200 @@ def train(
     settings: Imitate,
     seed: int,
     label: str,
+    compute: Compute | None = None,
+    arithmetic: torch.dtype = torch.float32,
+    unfinished: Unfinished | None = None,
 ) -> pl.DataFrame:
-    """Train `loaded` in place; the loss table (LOSS), one row a step."""
-    examples = _encode(loaded, tasks, answers, settings.max_length)
+    """Train `loaded` in place; the loss table (LOSS, and `seconds` a step), one row a step.
+
+    All processes of a launcher call it alike. With `unfinished` and compute.checkpoint_steps it
+    goes on from the last checkpoint of a killed run of the same data, weights and settings.
+    """
+    compute = compute or Compute()
+    examples = _encode(loaded, tasks, answers, settings)
+    plan = make_plan(examples, settings, compute, seed=seed)
     set_seed(seed)
-    watch = _Watch(label)
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = Trainer(
-            model=loaded.model,
-            args=_arguments(settings, seed, scratch),
-            train_dataset=examples,  # type: ignore[arg-type]
-            data_collator=_Collator(pad_id(loaded.tokenizer)),
-            callbacks=[watch],
+    prepare_adapter(loaded, settings.lora, recompute=compute.activation_checkpointing)
+    hint = advice(compute, rows=plan.rows, adapter=is_adapter(loaded.model))
+    if compute.memory_check:
+        _check_memory(loaded, plan, compute, arithmetic, hint)
+    launch.join(cpu=device(compute.device).type == "cpu")
+    kept = None
+    if unfinished and compute.checkpoint_steps:
+        kept = unfinished.claim(_key(loaded, examples, settings, compute, seed=seed))
+    with tempfile.TemporaryDirectory() as scratch, explained(hint):
+        folder, saves = kept or Path(scratch), kept is not None
+        told = _arguments(settings, compute, plan, seed=seed, folder=folder, saves=saves)
+        told["bf16"] = arithmetic == torch.bfloat16
+        return _run(loaded, plan, told, label)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole training run as micro-batches, in the order in which the processes take them."""
+
+    micros: list[Micro]
+    tokens: list[int]  # of each step, without padding
+    accumulation: int  # micro-batches a step and process
+    rows: int  # of a micro-batch, mean
+    budget: int  # padded tokens of a micro-batch, most
+
+
+def make_plan(
+    examples: Sequence[Example], settings: Imitate, compute: Compute, *, seed: int
+) -> Plan:
+    """Part every step over processes and forward passes. ParamsError if one had no row."""
+    if settings.batch < launch.world():
+        raise ParamsError(
+            f"imitate.batch: {settings.batch} rows a step for {launch.world()} processes; lower "
+            f"compute.processes to {settings.batch} or less"
         )
-        trainer.train()
-    return from_rows(watch.rows, LOSS)
+    launch.check_share(len(examples), what="imitate")
+    if compute.sharding != "none" and launch.world() == 1:
+        raise ParamsError(f"compute.sharding: {compute.sharding} needs two or more processes")
+    share = -(-settings.batch // launch.world())
+    rows = min(compute.micro_batch or share, share)
+    accumulation = -(-share // rows)
+    parts = accumulation * launch.world()
+    budget = -(-settings.batch // parts) * max(map(len, examples))
+    steps = draw_steps(examples, epochs=settings.epochs, batch=settings.batch, seed=seed)
+    micros = [micro for step in steps for micro in part(step, parts, budget=budget)]
+    return Plan(micros, [sum(map(len, step)) for step in steps], accumulation, rows, budget)
 
 
 def _encode(
-    loaded: Loaded, tasks: Sequence[str], answers: Sequence[str], limit: int
+    loaded: Loaded, tasks: Sequence[str], answers: Sequence[str], settings: Imitate
 ) -> list[Example]:
     pairs = zip(tasks, answers, strict=True)
     examples = [encode_example(loaded.tokenizer, task, answer) for task, answer in pairs]
     if not examples:
         raise EmptyError("imitate: the train pool holds no whole answer to learn from")
+    limit = settings.max_length
     longest = max(range(len(examples)), key=lambda row: len(examples[row]))
     over = sum(len(example) > limit for example in examples)
-    if over:
+    if over and not settings.truncate:
         raise InputError(
             f"imitate: {over} of {len(examples)} rows are longer than imitate.max_length={limit} "
-            f"tokens (the longest has {len(examples[longest])}: {tasks[longest][:60]!r}); raise it "
-            "or drop these rows from the seeds"
+            f"tokens (the longest has {len(examples[longest])}: {tasks[longest][:60]!r}); raise "
+            "it, or set imitate.truncate: true"
         )
-    return examples
+    cut = [example.cut(limit) for example in examples]
+    kept = [example for example in cut if example.answer]
+    if over and launch.is_main():
+        click.echo(
+            f"{over} of {len(examples)} rows are cut to {limit} tokens; {len(cut) - len(kept)} of "
+            "these have no token of the answer left and are left out"
+        )
+    if not kept:
+        raise EmptyError(f"imitate: no prompt fits imitate.max_length={limit} tokens; raise it")
+    return kept
 
 
-def _arguments(settings: Imitate, seed: int, scratch: str) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=scratch,
-        seed=seed,
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=settings.warmup,  # below 1 it is a share of all steps
-        weight_decay=settings.weight_decay,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
+def _check_memory(
+    loaded: Loaded, plan: Plan, compute: Compute, arithmetic: torch.dtype, hint: str
+) -> None:
+    """Refuse to begin what cannot end well."""
+    sharded = compute.sharding != "none"
+    need = estimate(
+        loaded.model,
+        tokens=plan.budget,
+        shards=launch.world() if sharded else 1,
+        bytes_a_number=arithmetic.itemsize,
+        recompute=compute.activation_checkpointing,
     )
+    where = device(compute.device)
+    held = need.weights if where.type == "cpu" else 0.0
+    check_memory(need, where, held=held, advice=hint)
 
 
-class _Collator:
-    """Rows of one step as tensors (B, T), padded on the right."""
-
-    def __init__(self, pad: int) -> None:
-        self.pad = pad
-
-    def __call__(self, rows: list[Example]) -> dict[str, torch.Tensor]:
-        width = max(len(row) for row in rows)
-        ids, labels, mask = [], [], []
-        for row in rows:
-            gap = width - len(row)
-            ids.append(row.prompt + row.answer + [self.pad] * gap)
-            labels.append([IGNORED] * len(row.prompt) + row.answer + [IGNORED] * gap)
-            mask.append([1] * len(row) + [0] * gap)
-        return {
-            "input_ids": torch.tensor(ids),
-            "labels": torch.tensor(labels),
-            "attention_mask": torch.tensor(mask),
-        }
+def _key(
+    loaded: Loaded, examples: Sequence[Example], settings: Imitate, compute: Compute, *, seed: int
+) -> str:
+    """What the trained weights depend on; sharding decides how a checkpoint is written."""
+    if not launch.is_main():
+        return ""
+    rows = [[row.prompt, row.answer] for row in examples]
+    versions = [torch.__version__, transformers.__version__]
+    weights = fingerprint(str(loaded.folder)) if loaded.folder else None
+    base = loaded.base or {}
+    return key_of(rows, settings.model_dump(), seed, weights, base, versions, compute.sharding)
 
 
-class _Watch(TrainerCallback):
-    """Keeps the loss of every step and shows progress."""
+def _arguments(
+    settings: Imitate, compute: Compute, plan: Plan, *, seed: int, folder: Path, saves: bool
+) -> dict[str, Any]:
+    """What transformers is told, but for the arithmetic."""
+    sharding: dict[str, Any] = {}
+    if compute.sharding == "fsdp":
+        checkpointing = {"activation_checkpointing": compute.activation_checkpointing}
+        sharding = {"fsdp": True, "fsdp_config": FSDP | checkpointing}
+    elif compute.sharding == "zero3":
+        sharding = {"deepspeed": ZERO3}
+    return sharding | {
+        "output_dir": str(folder),
+        "seed": seed,
+        "num_train_epochs": 1,  # of a list that holds all epochs
+        "train_sampling_strategy": "sequential",
+        "per_device_train_batch_size": 1,  # of a list of micro-batches
+        "gradient_accumulation_steps": plan.accumulation,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": settings.warmup,  # below 1 it is a share of all steps
+        "weight_decay": settings.weight_decay,
+        "activation_checkpointing": compute.activation_checkpointing and compute.sharding != "fsdp",
+        "logging_steps": 1,
+        "save_strategy": "steps" if saves else "no",
+        "save_steps": compute.checkpoint_steps or 500,
+        "save_total_limit": 2,  # the one before must last until the new one is whole
+        "report_to": "none",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "use_cpu": device(compute.device).type == "cpu",
+        "ddp_find_unused_parameters": False,
+        "ddp_timeout": int(launch.PATIENCE.total_seconds()),
+        "dataloader_pin_memory": torch.cuda.is_available(),
+    }
 
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self.rows: list[dict[str, Any]] = []
-        self.bar: Progress | None = None
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.bar = Progress(state.max_steps, self.label, unit="steps")
-        self.bar.__enter__()
+def _run(loaded: Loaded, plan: Plan, arguments: dict[str, Any], label: str) -> pl.DataFrame:
+    watch = Watch(label, plan.tokens)
+    trainer = _trainer(loaded, plan, TrainingArguments(**arguments), watch)
+    begun = last_checkpoint(Path(arguments["output_dir"])) if launch.is_main() else None
+    begun = launch.share(begun)
+    trainer.train(resume_from_checkpoint=str(begun) if begun else None)
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        loaded.gather = lambda: trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    rows = [entry for entry in trainer.state.log_history if "loss" in entry]
+    return from_rows([_row(entry, plan, watch) for entry in rows], {**LOSS, "seconds": pl.Float64})
 
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        logs: dict[str, float] = kwargs["logs"]
-        if "loss" not in logs:
-            return
-        self.rows.append(
-            {"step": state.global_step}
-            | {name: round(logs[name], 6) for name in ("loss", "grad_norm")}
-            | {"learning_rate": round(logs["learning_rate"], 9)}
-        )
-        if self.bar:
-            self.bar.note(f"loss {logs['loss']:.3f}")
-            self.bar.advance()
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.bar:
-            self.bar.__exit__(None, None, None)
+def _trainer(loaded: Loaded, plan: Plan, told: TrainingArguments, watch: Watch) -> Trainer:
+    told._n_gpu = 1  # several GPUs in one process would mean the old, slow nn.DataParallel
+    sharded = bool(told.fsdp or told.deepspeed)
+    if told.use_cpu and sharded:
+        # accelerate leaves out sharding, silently, where it calls the processes MULTI_CPU.
+        PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+    attention = str(loaded.model.config._attn_implementation)
+    trainer = Trainer(
+        model=loaded.model,
+        args=told,
+        train_dataset=plan.micros,
+        data_collator=Collator(pad_id(loaded.tokenizer), flat="flash" in attention),
+        callbacks=[watch],
+    )
+    trainer.remove_callback(PrinterCallback)
+    if sharded and not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        raise ParamsError("compute.sharding: accelerate does not do it on this machine; set none")
+    return trainer
+
+
+def _row(entry: dict[str, float], plan: Plan, watch: Watch) -> dict[str, Any]:
+    step = int(entry["step"])
+    return {
+        "step": step,
+        "loss": round(entry["loss"], 6),
+        "grad_norm": round(float(entry["grad_norm"]), 6),
+        "learning_rate": round(entry["learning_rate"], 9),
+        "tokens": plan.tokens[step - 1],
+        "seconds": watch.seconds.get(step),
+    }

@@ -85,7 +85,7 @@ def ran(output: str) -> list[str]:
 
 
 def make_project(root: Path, base: Path) -> Project:
-    """The code as it stands, with few seeds, few questions, one round after r0 and the student `base`."""
+    """The code as it stands, with few seeds, few questions, one more round and student `base`."""
     root.mkdir(parents=True)
     for name in CODE:
         source = ROOT / name

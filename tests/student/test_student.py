@@ -9,9 +9,10 @@ import torch
 from lion.errors import EmptyError, InputError
 from lion.params import Imitate
 from lion.student.answering import answer_tasks
+from lion.student.batches import IGNORED, Collator
 from lion.student.layout import encode_example, encode_prompt, pad_id
 from lion.student.models import Loaded, load_student, save_student, write_base
-from lion.student.training import IGNORED, _Collator, train
+from lion.student.training import train
 from tests.student.tiny import make_tiny_base, make_tokenizer
 
 TASKS = ["say red", "say blue", "say green", "what comes next one two"]
@@ -118,7 +119,7 @@ def test_only_safetensors_are_written(trained: Path) -> None:
 def test_the_loss_is_on_the_answer_and_its_end_alone() -> None:
     tokenizer = make_tokenizer()
     example = encode_example(tokenizer, "say red", "red two")
-    batch = _Collator(pad_id(tokenizer))([example, encode_example(tokenizer, "say", "one")])
+    batch = Collator(pad_id(tokenizer))([[example, encode_example(tokenizer, "say", "one")]])
     learnt = [[i for i in row if i != IGNORED] for row in batch["labels"].tolist()]
     eos = tokenizer.eos_token_id
     assert [tokenizer.convert_ids_to_tokens(row) for row in learnt] == [
@@ -132,7 +133,7 @@ def test_the_loss_is_on_the_answer_and_its_end_alone() -> None:
 def test_a_tokenizer_whose_pad_is_its_end_mark_still_learns_the_end() -> None:
     tokenizer = make_tokenizer()
     tokenizer.pad_token = tokenizer.eos_token
-    batch = _Collator(pad_id(tokenizer))([encode_example(tokenizer, "say", "one")])
+    batch = Collator(pad_id(tokenizer))([[encode_example(tokenizer, "say", "one")]])
     assert batch["labels"][0, -1] == tokenizer.eos_token_id != pad_id(tokenizer)
 
 

@@ -1,0 +1,302 @@
+"""Is it the referee's choice that teaches? The control that the paper lacks, and its ablations.
+
+`python -m benchmarks.control --seeds 1-10 --rows RESULTS.jsonl referee-rows chance-rows`
+
+Plays the loop in one process through the functions that the stages call, so that the variants of a
+seed share round 0. Every round appends its figures to RESULTS.jsonl; what stands there is not
+played again. One variant alone is one DVC experiment: `--list` prints its command.
+`python -m benchmarks.control_table RESULTS.jsonl` makes the table.
+"""
+
+import copy
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import polars as pl
+import torch
+
+from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
+from lion.contamination import known_questions
+from lion.generator import generate
+from lion.instructions import task_text
+from lion.params import Params, load_params
+from lion.pools import usable, with_answers, with_responses
+from lion.referee import review
+from lion.sampling import sides_of
+from lion.scores import discriminate, score
+from lion.student.answering import answer_pool
+from lion.student.models import Loaded, fingerprint, load_student, write_base
+from lion.student.training import train
+from lion.tables import ANSWERED, VERDICT
+from lion.teacher import teach
+
+Row = dict[str, Any]
+
+# Each variant: what of the parameters it changes. Every other parameter is params.yaml's.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "referee-rows": {},  # the paper's rule
+    "chance-rows": {"sampling.by": "chance"},
+    "referee-clusters": {"sampling.over": "clusters"},
+    "chance-clusters": {"sampling.over": "clusters", "sampling.by": "chance"},
+    "tau-0": {"tau": 0.0},
+    "tau-2": {"tau": 2.0},
+    "tau-4": {"tau": 4.0},
+    "hard-only": {"generate.hard_share": 1.0},
+    "easy-only": {"generate.hard_share": 0.0},
+    "chance-rows-hard-only": {"sampling.by": "chance", "generate.hard_share": 1.0},
+    "gap-rows": {"sampling.weight": "gap"},
+    "gap-clusters": {"sampling.over": "clusters", "sampling.weight": "gap"},
+    "learnable-rows": {"sampling.weight": "learnable"},
+    "learnable-clusters": {"sampling.over": "clusters", "sampling.weight": "learnable"},
+    "referee-clusters-hard-only": {"sampling.over": "clusters", "generate.hard_share": 1.0},
+    "chance-clusters-hard-only": {
+        "sampling.over": "clusters",
+        "sampling.by": "chance",
+        "generate.hard_share": 1.0,
+    },
+    "teacher-floor": {"sampling.teacher_floor": 7.0},
+    "referee-rows-1200": {"generate.count": 1200},
+    "chance-rows-1200": {"generate.count": 1200, "sampling.by": "chance"},
+    "five-rounds": {"rounds.r4": "r3", "rounds.r5": "r4"},
+}
+# Training on the seeds alone, about as many steps as the whole loop takes.
+SEEDS_ONLY = "seeds-only"
+START = "round-0"  # what all variants of a seed share
+
+
+@dataclass
+class State:
+    """Where a run stands after a round."""
+
+    loaded: Loaded
+    cache: pl.DataFrame
+    verdicts: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all variants of a task mix share."""
+
+    params: Params
+    mix: str
+    chat: DirectChat
+    seeds: pl.DataFrame
+    questions: dict[str, pl.DataFrame]
+    base: Path
+    digest: str  # of the base model
+
+
+@click.command()
+@click.argument("variants", nargs=-1)
+@click.option("--seeds", default="1-10", show_default=True, help="Such as 3, or 1-10.")
+@click.option("--mix", type=click.Choice(MIXES), default="zipf", show_default=True)
+@click.option("--rows", type=click.Path(path_type=Path), help="Where the figures are appended.")
+@click.option("--params", "params_path", type=click.Path(path_type=Path), default="params.yaml")
+@click.option("--threads", default=1, show_default=True, help="Of torch.")
+@click.option("--list", "listed", is_flag=True, help="Print each variant as a DVC experiment.")
+def main(
+    variants: tuple[str, ...],
+    seeds: str,
+    mix: str,
+    rows: Path | None,
+    params_path: Path,
+    threads: int,
+    listed: bool,
+) -> None:
+    """Play VARIANTS (default: all) for each seed."""
+    chosen = variants or (*VARIANTS, SEEDS_ONLY)
+    if unknown := set(chosen) - {*VARIANTS, SEEDS_ONLY}:
+        raise click.UsageError(f"unknown: {', '.join(unknown)}; known: {', '.join(VARIANTS)}")
+    if listed:
+        click.echo("\n".join(f"{name}: {command(name)}" for name in chosen))
+        return
+    if not rows:
+        raise click.UsageError("--rows is missing: where shall the figures go?")
+    torch.set_num_threads(threads)
+    params = load_params(params_path)
+    base = rows.parent / f".base-{os.getpid()}"
+    write_base(base, base=params.student.base, revision=params.student.revision)
+    first, _, last = seeds.partition("-")
+    bench = Bench(
+        params,
+        mix,
+        DirectChat(params.oracle),
+        seeds_of(mix, params.seeds),
+        questions_of(),
+        base,
+        (fingerprint(params.student.base) or params.student.base)[:8],
+    )
+    for seed in range(int(first), int(last or first) + 1):
+        play_seed(bench, seed, chosen, rows)
+
+
+def command(name: str) -> str:
+    """The DVC experiment that plays variant `name`; add `-S seed=N`."""
+    if name == SEEDS_ONLY:
+        return "dvc exp run -S imitate.epochs=EPOCHS evaluate-seed@r0"
+    changes = VARIANTS[name].items()
+    sets = [f"-S {'+' if key.startswith('rounds.') else ''}{key}={value}" for key, value in changes]
+    return " ".join(["dvc exp run", *sets])
+
+
+def play_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> None:
+    """All `variants` of one seed, from one round 0; those in `out` already are left out."""
+    done = _done(out)
+    todo = [name for name in variants if (bench.mix, name, seed) not in done]
+    params = changed(bench.params, seed, {})
+    shared: State | None = None
+    for name in todo:
+        begun = time.process_time()
+        if name == SEEDS_ONLY:
+            _append(out, bench, name, seed, seeds_only(bench, seed), begun)
+            continue
+        if shared is None:
+            shared = begin(bench, seed)
+            if (bench.mix, START, seed) not in done:
+                start = iter([{"round": 0, **evaluate(bench, shared, params)}])
+                _append(out, bench, START, seed, start, begun)
+            begun = time.process_time()
+        own = changed(bench.params, seed, VARIANTS[name])
+        found = rounds(bench, shared, own, each=name == "five-rounds")
+        _append(out, bench, name, seed, found, begun)
+
+
+def _append(
+    out: Path, bench: Bench, name: str, seed: int, rows: Iterator[Row], begun: float
+) -> None:
+    """Play `rows`, and append them to `out` all at once, with the seconds of CPU they took."""
+    played = [{"mix": bench.mix, "variant": name, "seed": seed, **row} for row in rows]
+    told = {"base": bench.digest, "seconds": round(time.process_time() - begun)}
+    with out.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row | told) + "\n" for row in played)
+    click.echo(f"{json.dumps(played[-1])} {told['seconds']} s", err=True)
+
+
+def changed(params: Params, seed: int, changes: dict[str, Any]) -> Params:
+    """`params` with a seed and the changes of a variant, checked like a file."""
+    raw = params.model_dump()
+    raw["seed"] = seed
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        part = raw
+        for name in path:
+            part = part[name]
+        part[last] = value
+    return Params.model_validate(raw)
+
+
+def begin(bench: Bench, seed: int) -> State:
+    """Round 0: the base student learns the seeds."""
+    params = changed(bench.params, seed, {})
+    state = State(
+        load_student(bench.base), pl.DataFrame(schema=ANSWERED), pl.DataFrame(schema=VERDICT)
+    )
+    imitate(bench, state, bench.seeds, params, "r0")
+    return state
+
+
+def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterator[Row]:
+    """The figures of one variant after its last round, or after `each`."""
+    loaded = Loaded(copy.deepcopy(shared.loaded.model), shared.loaded.tokenizer)
+    state = State(loaded, shared.cache, shared.verdicts)
+    names = list(params.rounds)
+    for number, name in enumerate(names, start=1):
+        pool, told = examine(bench, state, params, name)
+        imitate(bench, state, pool, params, name)
+        if each or name == names[-1]:
+            yield {"round": number, **told, **evaluate(bench, state, params)}
+
+
+def seeds_only(bench: Bench, seed: int) -> Iterator[Row]:
+    """As many steps as the loop takes, on the seeds alone, in one go."""
+    params = changed(bench.params, seed, {})
+    rows = bench.seeds.height + len(params.rounds) * params.generate.count
+    epochs = round(params.imitate.epochs * rows / bench.seeds.height)
+    longer = changed(params, seed, {"imitate.epochs": epochs})
+    state = State(
+        load_student(bench.base), pl.DataFrame(schema=ANSWERED), pl.DataFrame(schema=VERDICT)
+    )
+    imitate(bench, state, bench.seeds, longer, "r0")
+    yield {"round": len(params.rounds), "epochs": epochs, **evaluate(bench, state, params)}
+
+
+def examine(
+    bench: Bench, state: State, params: Params, name: str
+) -> tuple[pl.DataFrame, dict[str, float]]:
+    """Respond, referee, discriminate, generate: the next train pool, and what was found."""
+    responses = _answers(state, usable(state.cache), params)
+    pairs = with_responses(state.cache, responses)
+    reviews = review(pairs, bench.chat, params.referee, label=f"referee {name}")
+    verdicts = discriminate(score(reviews), tau=params.tau)
+    sides = sides_of(state.cache, verdicts, state.verdicts, params.sampling, seed=params.seed)
+    pool, _ = generate(
+        sides,
+        state.cache,
+        bench.chat,
+        settings=params.generate,
+        asking=params.generator,
+        avoid=known_questions(
+            pl.concat(bench.questions.values()).unique("id", maintain_order=True),
+            words=params.decontaminate.words,
+        ),
+        round=name,
+        seed=params.seed,
+    )
+    state.verdicts = verdicts
+    judged = verdicts.drop_nulls("gap")
+    found = {"hard_share": (judged["verdict"] == "hard").mean(), "mean_gap": judged["gap"].mean()}
+    return pool, {key: round(float(value), 4) for key, value in found.items()}  # type: ignore[arg-type]
+
+
+def imitate(bench: Bench, state: State, pool: pl.DataFrame, params: Params, name: str) -> None:
+    """Teach, imitate, cache: the student learns `pool`."""
+    answered = with_answers(pool, teach(pool, bench.chat, params.teacher, label=f"teach {name}"))
+    lessons = usable(answered)
+    train(
+        state.loaded,
+        [task_text(*row) for row in lessons.select("instruction", "input").iter_rows()],
+        lessons["answer"].to_list(),
+        settings=params.imitate,
+        seed=params.seed,
+        label=f"imitate {name}",
+    )
+    state.cache = pl.concat([state.cache, answered.select(*ANSWERED)])
+
+
+def evaluate(bench: Bench, state: State, params: Params) -> Row:
+    """Relative quality in percent, on each set of questions."""
+    return {
+        f"quality_{name}": _quality(bench, state, questions, params)
+        for name, questions in bench.questions.items()
+    }
+
+
+def _quality(bench: Bench, state: State, questions: pl.DataFrame, params: Params) -> float:
+    answers = teach(questions, bench.chat, params.teacher, label="teach questions")
+    asked = usable(with_answers(questions, answers))
+    pairs = with_responses(asked, _answers(state, asked, params))
+    judged = score(review(pairs, bench.chat, params.judge, label="judge")).drop_nulls("gap")
+    return round(100 * float(judged["student"].sum()) / float(judged["teacher"].sum()), 3)
+
+
+def _answers(state: State, pool: pl.DataFrame, params: Params) -> pl.DataFrame:
+    ask = partial(answer_pool, settings=params.student, seed=params.seed)
+    return ask(state.loaded, pool, batch=params.compute.answer_batch, label="answers")
+
+
+def _done(path: Path) -> set[tuple[str, str, int]]:
+    if not path.exists():
+        return set()
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {(row["mix"], row["variant"], row["seed"]) for row in rows}
+
+
+if __name__ == "__main__":
+    main()

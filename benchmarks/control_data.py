@@ -1,0 +1,99 @@
+"""What the control is played on: two task mixes, two sets of questions, and the oracle, near."""
+
+import asyncio
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lion.chat import Reply, Request
+from lion.instructions import instruction_id
+from lion.novelty import NoveltyFilter
+from lion.oracle.app import MODEL, create_app
+from lion.oracle.families import FAMILIES
+from lion.oracle.make_data import THRESHOLD, new_row, zipf
+from lion.params import Oracle
+from lion.seeds import read_seeds
+from lion.tables import INSTRUCTION, QUESTION, from_rows
+
+MIXES = ("zipf", "even")
+QUESTIONS = 960  # of each set: 60 a family where they are spread evenly
+
+
+def seeds_of(mix: str, path: str) -> pl.DataFrame:
+    """Train pool r0: the shipped seeds (families by Zipf's law), or as many spread evenly."""
+    shipped = read_seeds(Path(path)).frame
+    rows = shipped.rows(named=True)
+    if mix == "even":
+        rng = random.Random("even seeds")
+        known = NoveltyFilter([], [], threshold=THRESHOLD)
+        families = [FAMILIES[n % len(FAMILIES)] for n in range(shipped.height)]
+        rows = [new_row(rng, family, known) for family in families]
+    return from_rows(
+        [
+            {**row, "id": instruction_id(row["instruction"], row["input"])}
+            | {"origin": "seed", "parent": None, "round": "r0"}
+            for row in rows
+        ],
+        INSTRUCTION,
+    )
+
+
+def questions_of() -> dict[str, pl.DataFrame]:
+    """Two sets of questions: every family alike, and families as common as among the seeds."""
+    rng = random.Random("questions")
+    evenly = [FAMILIES[n % len(FAMILIES)] for n in range(QUESTIONS)]
+    found = {}
+    for name, families in (("even", evenly), ("zipf", zipf(rng, QUESTIONS))):
+        known = NoveltyFilter([], [], threshold=THRESHOLD)
+        rows = [{**new_row(rng, family, known), "category": family.name} for family in families]
+        found[name] = from_rows(
+            [{**row, "id": instruction_id(row["instruction"], row["input"])} for row in rows],
+            QUESTION,
+        )
+    return found
+
+
+class DirectChat:
+    """Asks the oracle in this process, without client and store: the same replies, sooner."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self._app = create_app(position_bias=oracle.position_bias, unreadable=oracle.unreadable)
+
+    def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
+        """A reply to each request."""
+        return asyncio.run(self._all(requests))
+
+    async def _all(self, requests: Sequence[Request]) -> list[Reply]:
+        return [await self._one(request) for request in requests]
+
+    async def _one(self, request: Request) -> Reply:
+        asked = {
+            "model": MODEL,
+            "messages": request.messages,
+            "temperature": request.temperature,
+            "max_tokens": request.max_tokens,
+            "seed": request.seed,
+        }
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": json.dumps(asked).encode()}
+
+        async def send(event: dict[str, Any]) -> None:
+            sent.append(event)
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions"}
+        await self._app(scope, receive, send)
+        body = json.loads(sent[1]["body"])
+        choice, usage = body["choices"][0], body["usage"]
+        return Reply(
+            text=choice["message"]["content"],
+            finish_reason=choice["finish_reason"],
+            model=body["model"],
+            prompt_tokens=usage["prompt_tokens"],
+            completion_tokens=usage["completion_tokens"],
+        )

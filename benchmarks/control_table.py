@@ -1,0 +1,149 @@
+"""The table and the plot of benchmarks.control: `python -m benchmarks.control_table ROWS [--plot]`.
+
+Every figure is paired by seed: variants of one seed share round 0. Intervals are Student's t, 95%.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import polars as pl
+
+EVALUATIONS = ("even", "zipf")
+
+# The questions asked of the rows: what is compared with what.
+CONTRASTS: dict[str, tuple[str, str]] = {
+    "the loop against its start": ("referee-rows", "round-0"),
+    "referee against chance, rows": ("referee-rows", "chance-rows"),
+    "referee against chance, clusters": ("referee-clusters", "chance-clusters"),
+    "clusters against rows, referee": ("referee-clusters", "referee-rows"),
+    "clusters against rows, chance": ("chance-clusters", "chance-rows"),
+    "the loop against seeds only": ("referee-rows", "seeds-only"),
+    "tau 0 against 1": ("tau-0", "referee-rows"),
+    "tau 2 against 1": ("tau-2", "referee-rows"),
+    "tau 4 against 1": ("tau-4", "referee-rows"),
+    "hard only against 1:1": ("hard-only", "referee-rows"),
+    "easy only against 1:1": ("easy-only", "referee-rows"),
+    "hard only: referee against chance": ("hard-only", "chance-rows-hard-only"),
+    "weight by gap, rows": ("gap-rows", "chance-rows"),
+    "weight by gap, clusters": ("gap-clusters", "chance-clusters"),
+    "learnable, rows": ("learnable-rows", "chance-rows"),
+    "learnable, clusters": ("learnable-clusters", "chance-clusters"),
+    "clusters, hard only: referee against chance": (
+        "referee-clusters-hard-only",
+        "chance-clusters-hard-only",
+    ),
+    "twice as many new ones: referee against chance": ("referee-rows-1200", "chance-rows-1200"),
+    "teacher floor 7": ("teacher-floor", "referee-rows"),
+}
+# Two-sided 95% points of Student's t, by degrees of freedom.
+_T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)
+
+
+class Mean(NamedTuple):
+    """A mean over `n` seeds with its 95% interval; half is NaN for one seed alone."""
+
+    n: int
+    value: float
+    half: float
+
+    def __str__(self) -> str:
+        if math.isnan(self.half):
+            return f"{self.value:+.1f} (one seed)"
+        return f"{self.value:+.1f} [{self.value - self.half:+.1f}, {self.value + self.half:+.1f}]"
+
+
+@click.command()
+@click.argument("rows", type=click.Path(path_type=Path, exists=True))
+@click.option("--plot", type=click.Path(path_type=Path), help="Where an SVG of it goes.")
+def main(rows: Path, plot: Path | None) -> None:
+    """Print the tables of ROWS in Markdown."""
+    played = last_rounds(rows)
+    click.echo("\n".join([*variant_table(played), "", *contrast_table(played)]))
+    if plot:
+        draw(played, plot)
+
+
+def last_rounds(path: Path) -> pl.DataFrame:
+    """The last round of each run: columns mix, variant, seed, quality_even, quality_zipf."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    frame = pl.DataFrame([json.loads(line) for line in lines], infer_schema_length=None)
+    by = ["mix", "variant", "seed"]
+    return frame.sort("round").group_by(by, maintain_order=True).last().sort(by)
+
+
+def mean(values: Iterable[float]) -> Mean:
+    """Mean and half of the 95% interval."""
+    found = pl.Series(list(values))
+    n = found.len()
+    spread = float(found.std() or 0) / math.sqrt(n) if n > 1 else math.nan  # type: ignore[arg-type]
+    return Mean(n, float(found.mean()), spread * _T[min(n, 16) - 2] if n > 1 else math.nan)  # type: ignore[arg-type]
+
+
+def paired(played: pl.DataFrame, mix: str, one: str, other: str, figure: str) -> Mean | None:
+    """`one` minus `other`, seed by seed; None if no seed has both."""
+    sides = [played.filter(mix=mix, variant=name).select("seed", figure) for name in (one, other)]
+    both = sides[0].join(sides[1], on="seed")
+    return mean(both[figure] - both[f"{figure}_right"]) if both.height else None
+
+
+def variant_table(played: pl.DataFrame) -> list[str]:
+    """Relative quality of each variant after its last round."""
+    lines = [
+        "| seeds spread | variant | seeds | quality, even questions | quality, like the seeds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for (mix, variant), rows in played.group_by("mix", "variant", maintain_order=True):
+        cells = [mean(rows[f"quality_{name}"]) for name in EVALUATIONS]
+        told = [f"{cell.value:.1f} ± {cell.half:.1f}" for cell in cells]
+        lines.append(f"| {mix} | {variant} | {cells[0].n} | {' | '.join(told)} |")
+    return lines
+
+
+def contrast_table(played: pl.DataFrame) -> list[str]:
+    """Differences in points of relative quality, paired by seed."""
+    lines = [
+        "| seeds spread | comparison | seeds | even questions | questions like the seeds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for mix in played["mix"].unique(maintain_order=True):
+        for told, (one, other) in CONTRASTS.items():
+            cells = [paired(played, mix, one, other, f"quality_{name}") for name in EVALUATIONS]
+            if cells[0] and cells[1]:
+                lines.append(f"| {mix} | {told} | {cells[0].n} | {cells[0]} | {cells[1]} |")
+    return lines
+
+
+def draw(played: pl.DataFrame, path: Path) -> None:
+    """The differences with their intervals, as SVG."""
+    import altair as alt
+
+    rows = [
+        {"comparison": told, "seeds spread": mix, "questions": name, "points": cell.value}
+        | {"low": cell.value - cell.half, "high": cell.value + cell.half}
+        for mix in played["mix"].unique(maintain_order=True)
+        for told, sides in CONTRASTS.items()
+        for name in EVALUATIONS
+        if (cell := paired(played, mix, *sides, f"quality_{name}")) and cell.n > 1
+    ]
+    base = alt.Chart(pl.DataFrame(rows)).encode(
+        y=alt.Y("comparison:N", sort=list(CONTRASTS), title=None, axis=alt.Axis(labelLimit=320)),
+        yOffset="questions:N",
+        color=alt.Color("questions:N", scale=alt.Scale(range=["#0072B2", "#D55E00"])),
+    )
+    intervals = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q", title="points of relative quality, paired by seed, 95% interval"),
+        x2="high:Q",
+    )
+    zero = alt.Chart(pl.DataFrame({"x": [0.0]})).mark_rule(color="#888").encode(x="x:Q")
+    dots = base.mark_point(filled=True, size=50).encode(x="points:Q")
+    chart = (zero + intervals + dots).properties(width=420)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chart.save(path)
+
+
+if __name__ == "__main__":
+    main()

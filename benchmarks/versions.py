@@ -1,0 +1,103 @@
+"""Are 70,000 rows compared, traced and tabled fast? `python -m benchmarks.versions`
+
+A project of the paper's size (52,000 seeds, three rounds of 6,000) is made up in a temporary
+folder, under git and DVC, twice: `first` with one round fewer, `other` with different rows. Prints
+a JSON line a figure: seconds of work (reading included), and of the whole command with start-up.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from lion.versions.diff import pool_diff
+from lion.versions.revision import open_revisions
+from lion.versions.rounds import rounds_of
+from lion.versions.trace import trace
+from tests.report.synthetic import make_run
+
+ROOT = Path(__file__).parent.parent
+SIZES = {"seeds": 52_000, "new": 6_000, "questions": 80, "words": 30}
+ROUNDS = {"r1": "r0", "r2": "r1", "r3": "r2"}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="lion-versions-") as folder:
+        root = Path(folder) / "project"
+        root.mkdir()
+        _prepare(root, Path(folder) / "site")
+        os.chdir(root)
+        with open_revisions("first", "second", "other") as (first, second, other):
+            _show("pool diff, one round more", lambda: pool_diff(first, second))
+            _show("pool diff, every shard differs", lambda: pool_diff(second, other))
+            id = str(second.tables.pool["id"][-1])
+            _show("trace, tables read", lambda: trace(second.tables, id))
+            _show("rounds, tables read", lambda: rounds_of(second.tables))
+        for command in (
+            ["pool", "diff", "first", "second"],
+            ["trace", id],
+            ["rounds"],
+            ["estimate"],
+            ["--help"],
+        ):
+            _show(f"lion {' '.join(command)}".replace(id, "ID"), lambda: _lion(command))  # noqa: B023
+
+
+def _show(name: str, work: Callable[[], object]) -> None:
+    started = time.perf_counter()
+    work()
+    print(json.dumps({"name": name, "seconds": round(time.perf_counter() - started, 2)}))
+
+
+def _lion(command: list[str]) -> None:
+    lion = str(Path(sys.executable).with_name("lion"))
+    subprocess.run([lion, *command], check=True, stdout=subprocess.DEVNULL)
+
+
+def _prepare(root: Path, site: Path) -> None:
+    os.environ |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "DVC_SITE_CACHE_DIR": str(site),
+        "DVC_GLOBAL_CONFIG_DIR": str(site),
+        "DVC_NO_ANALYTICS": "1",
+    }
+    for who in ("AUTHOR", "COMMITTER"):
+        os.environ |= {f"GIT_{who}_NAME": "t", f"GIT_{who}_EMAIL": "t@example.org"}
+    _run(root, "git init --quiet")
+    _run(root, "dvc init --quiet")
+    make_run(root, rounds=4, seed=2, **SIZES)
+    _commit(root, ROUNDS, "other")
+    make_run(root, rounds=4, **SIZES)
+    _commit(root, {"r1": "r0", "r2": "r1"}, "first")
+    _commit(root, ROUNDS, "second")
+
+
+def _commit(root: Path, rounds: dict[str, str], tag: str) -> None:
+    """Commit the tables as one stage's output; the real report stage names their places."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"rounds": rounds}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    real = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]
+    stages = {
+        "tables": {"cmd": "true", "outs": ["data"]},
+        "report": {"cmd": real["cmd"], "deps": ["data"]},
+    }
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    _run(root, "dvc commit --quiet --force tables")
+    _run(root, "git add --all")
+    _run(root, f"git commit --quiet --message {tag}")
+    _run(root, f"git tag {tag}")
+
+
+def _run(root: Path, command: str) -> None:
+    subprocess.run(command.split(), cwd=root, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""How fast `lion view` answers at the paper's size: 70,000 instructions, made up on the spot.
+
+Run it from the root: python -m benchmarks.view. Every question goes over HTTP to a real server;
+times are milliseconds, the slowest of several. Prints one JSON line.
+"""
+
+import json
+import resource
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from threading import Thread
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import click
+
+from lion.params import load_params
+from lion.report.browse import Index
+from lion.report.contents import contents
+from lion.report.page import render
+from lion.report.run import Run, read_run
+from lion.report.sample import offer, sample
+from lion.report.serve import Server
+from lion.report.viewing import site_of
+from tests.report.synthetic import make_run
+
+ROOT = Path(__file__).parents[1]
+QUESTIONS = {
+    "first_page": {},
+    "last_page": {"offset": "69975"},
+    "filtered": {"verdict": "hard", "origin": "easy", "exam": "r3", "low": "1", "high": "5"},
+    "searched": {"text": "river stone lamp"},
+    "by_text": {"sort": "text", "down": "0"},
+    "by_change": {"sort": "change", "exam": "r2"},
+}
+
+
+@click.command()
+@click.option("--seeds", default=52_000, show_default=True)
+@click.option("--new", default=6_000, show_default=True, help="New instructions a round.")
+@click.option("--words", default=120, show_default=True, help="Words an answer, at most.")
+@click.option("--repeats", default=10, show_default=True)
+def main(seeds: int, new: int, words: int, repeats: int) -> None:
+    """Measure the page and the server on a run of four rounds."""
+    with tempfile.TemporaryDirectory() as scratch:
+        root = make_run(Path(scratch), seeds=seeds, new=new, words=words, questions=400)
+        for name in ("dvc.yaml", "params.yaml"):
+            shutil.copyfile(ROOT / name, root / name)
+        size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+        page_seconds, page_bytes = static_page(root)
+        begun = time.perf_counter()
+        site = site_of([("workspace", root)])
+        ready = time.perf_counter() - begun
+        figures = {
+            "benchmark": "view",
+            "instructions": site.indexes[0].pool.height,
+            "tables_mb": round(size / 1e6),
+            "static_page_seconds": round(page_seconds, 2),
+            "static_page_mb": round(page_bytes / 1e6, 2),
+            "ready_seconds": round(ready, 2),
+            "slowest_ms": asked(Server(site, 0), repeats),
+            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        }
+    click.echo(json.dumps(figures))
+
+
+def static_page(root: Path) -> tuple[float, int]:
+    """Seconds to read the tables and make the page, and its size in bytes."""
+    begun = time.perf_counter()
+    params = load_params(root / "params.yaml")
+    tables = read_run(Run.of_pipeline(root), params.round_names)
+    index = Index(tables)
+    limit = round(params.report.megabytes * 1e6)
+    about = offer(index) | sample(index, each=params.report.each, limit=limit)
+    page = render([contents(tables, params, label="run")], [about], served=False)
+    return time.perf_counter() - begun, len(page.encode())
+
+
+def asked(server: Server, repeats: int) -> dict[str, float]:
+    """The slowest answer to each question, in milliseconds."""
+    Thread(target=server.serve_forever, daemon=True).start()
+    slowest = {
+        name: max(_milliseconds(f"{server.address}api/instructions?{urlencode(fields)}", repeats))
+        for name, fields in QUESTIONS.items()
+    }
+    index = server.site.indexes[0]
+    opened = [
+        _milliseconds(f"{server.address}api/instruction?id={id}", 1)[0]
+        for id in index.pool["id"].sample(repeats, seed=1)
+    ]
+    server.shutdown()
+    return slowest | {"opened": max(opened)}
+
+
+def _milliseconds(address: str, repeats: int) -> list[float]:
+    times = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        with urlopen(address) as answer:
+            answer.read()
+        times.append(round(1000 * (time.perf_counter() - begun), 1))
+    return times
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The README of an exported dataset or model: a YAML head for the hub, and provenance in words."""
+
+from typing import Any
+
+import yaml
+
+from lion.export.hub import POOLS, Provenance
+from lion.report.text import brief
+from lion.versions.text import table
+
+_DATASET = """\
+# Instructions of a Lion run, round {round}
+
+Instructions with a teacher's answers, made by adversarial distillation (arXiv 2305.12870).
+`train_pool` is what round {round} learnt from, `cache_pool` every instruction up to it.
+
+| field | meaning |
+| --- | --- |
+| `id` | hash of instruction and input |
+| `instruction`, `input` | the task; `input` may be empty |
+| `output`, `finish_reason` | the teacher's answer; `stop`: it is whole |
+| `origin`, `parent` | seed, hard or easy; the id of the instruction that inspired it |
+| `round` | whose train pool it joined |
+
+{provenance}
+
+{licence}
+"""
+_MODEL = """\
+# Student of a Lion run, round {round}
+
+A causal language model that learnt from a teacher's answers, round by round, by adversarial
+distillation (arXiv 2305.12870). Relative quality: {quality}.
+
+{provenance}
+
+{licence}
+"""
+_LICENCE = """\
+## Licence
+The exporter named `{license}`. Before you share this, check the licence of the seeds and of the
+base model, and the terms of the models that wrote answers and instructions: some forbid training
+competing models on their output."""
+
+
+def dataset_card(about: Provenance) -> str:
+    """README.md of the pools."""
+    head = {
+        "license": about.license,
+        "task_categories": ["text-generation"],
+        "tags": ["lion", "distillation", "synthetic"],
+        "configs": [
+            {"config_name": name, "data_files": file, "default": name == "cache_pool"}
+            for name, file in POOLS.items()
+        ],
+    }
+    return _card(head, _DATASET, about)
+
+
+def model_card(about: Provenance) -> str:
+    """README.md of the student."""
+    head = {
+        "license": about.license,
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["lion", "distillation"],
+    }
+    return _card(head, _MODEL, about)
+
+
+def _card(head: dict[str, Any], body: str, about: Provenance) -> str:
+    quality = "not measured" if about.quality is None else f"{about.quality:.1f}% of the teacher's"
+    filled = body.format(
+        round=about.round,
+        quality=quality,
+        provenance=_provenance(about),
+        licence=_LICENCE.format(license=about.license),
+    )
+    return f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{filled}"
+
+
+def _provenance(about: Provenance) -> str:
+    models = [{"fact": role, "value": _code(model)} for role, model in about.models.items()]
+    facts = [
+        *models,
+        {"fact": "base of the student", "value": _code(about.base)},
+        {"fact": "seeds", "value": f"{_code(about.seeds)}, sha256 `{about.seeds_sha256}`"},
+        {"fact": "tau", "value": f"{about.tau:g}"},
+        {"fact": "git commit", "value": _code(about.commit or "none")},
+    ]
+    counts = table(about.rows, ["round", "origin", "rows"], markdown=True)
+    return f"## Provenance\n{table(facts, ['fact', 'value'], markdown=True)}\n\n{counts}"
+
+
+def _code(text: str) -> str:
+    """Text of a parameter as code: no Markdown in it counts."""
+    return f"`{brief(text, 200).replace('`', '')}`".replace("|", "\\|")

@@ -1,0 +1,52 @@
+"""`lion export`: a round in Hugging Face's form."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--round", "round_", required=True, metavar="rN", help="The round, such as r3.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write, `dataset` and `student` in it.  [default: exports/rN]",
+)
+@click.option(
+    "--license",
+    "license_",
+    default="other",
+    show_default=True,
+    help="What the cards name: an identifier of the Hugging Face hub.",
+)
+@click.option("--dataset/--no-dataset", default=True, show_default=True, help="Write the pools.")
+@click.option("--student/--no-student", default=True, show_default=True, help="Write the model.")
+def export(round_: str, out: Path | None, license_: str, dataset: bool, student: bool) -> None:
+    """Write a round's pools and student as folders that datasets and transformers load.
+
+    Each has a card that tells where it comes from. An adapter is merged into its base. Nothing is
+    uploaded.
+    """
+    from lion.export import cards, hub
+    from lion.export.places import places_of
+    from lion.params import load_params
+    from lion.versions.revision import WORKSPACE, open_revisions
+
+    places = places_of(round_)
+    params = load_params(places.root / "params.yaml")
+    target = out or Path("exports") / round_
+    with open_revisions(WORKSPACE) as (here,):
+        about = hub.provenance(
+            params,
+            here.tables,
+            root=places.root,
+            round=round_,
+            commit=places.commit,
+            license=license_,
+        )
+        if dataset:
+            hub.write_dataset(here.tables, about, target / "dataset", cards.dataset_card(about))
+            click.echo(f"{target / 'dataset'}: {sum(row['rows'] for row in about.rows):,} rows")
+    if student:
+        hub.write_student(places.student, about, target / "student", cards.model_card(about))
+        click.echo(f"{target / 'student'}: student of {round_}")

@@ -1,0 +1,95 @@
+"""Writing a round's pools as a dataset, and its student as a model."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lion.errors import InputError
+from lion.evaluation.quality import relative_quality
+from lion.files import replacing_folder
+from lion.params import Params
+from lion.pools import with_answers
+from lion.report.run import Tables
+
+Row = dict[str, Any]
+POOLS = {"train_pool": "train_pool.jsonl", "cache_pool": "cache_pool.jsonl"}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a card tells of where pools and student come from; unknown figures are None."""
+
+    round: str
+    commit: str | None
+    license: str
+    seeds: str
+    seeds_sha256: str
+    models: dict[str, str]  # by role, as params.yaml names them
+    base: str
+    tau: float
+    rows: list[Row]  # of the cache pool: round, origin, rows
+    quality: float | None  # percent
+
+
+def provenance(
+    params: Params, tables: Tables, *, root: Path, round: str, commit: str | None, license: str
+) -> Provenance:
+    """Gather what the cards tell, of the rounds up to `round`."""
+    seeds = root / params.seeds
+    if not seeds.is_file():
+        raise InputError(f"seeds: {params.seeds}: no such file; restore it, since its hash is told")
+    pool = tables.pool.filter(pl.col("round").is_in(_until(tables, round)))
+    scores = tables.evaluated.filter(round=round)
+    with seeds.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Provenance(
+        round=round,
+        commit=commit,
+        license=license,
+        seeds=params.seeds,
+        seeds_sha256=digest,
+        models={role: params.model_of(role) for role in ("teacher", "referee", "generator")},
+        base=params.student.base,
+        tau=params.tau,
+        rows=pool.group_by("round", "origin", maintain_order=True).agg(rows=pl.len()).to_dicts(),
+        quality=relative_quality(scores) if scores.drop_nulls("gap").height else None,
+    )
+
+
+def write_dataset(tables: Tables, about: Provenance, out: Path, card: str) -> None:
+    """Write train pool and cache pool with the teacher's answers, whole or not at all."""
+    pool = tables.pool.filter(pl.col("round").is_in(_until(tables, about.round)))
+    rows = with_answers(pool, tables.answers).rename({"answer": "output"})
+    train = rows.filter(round=about.round)
+    if not train.height:
+        raise InputError(
+            f"--round {about.round}: no train pool is here; `dvc repro` or `dvc pull` brings it"
+        )
+    with replacing_folder(out) as folder:
+        train.write_ndjson(folder / POOLS["train_pool"])
+        rows.write_ndjson(folder / POOLS["cache_pool"])
+        _write(folder, about, card)
+
+
+def write_student(student: Path, about: Provenance, out: Path, card: str) -> None:
+    """Write the student as a whole model, an adapter merged into its base."""
+    from lion.student.models import merge
+
+    if not student.is_dir():
+        raise InputError(f"{student}: no such student; `dvc repro` or `dvc pull` brings it")
+    merge(student, out)
+    _write(out, about, card)
+
+
+def _write(folder: Path, about: Provenance, card: str) -> None:
+    told = json.dumps(asdict(about), indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / "provenance.json").write_text(told + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _until(tables: Tables, round: str) -> list[str]:
+    return tables.rounds[: tables.rounds.index(round) + 1]

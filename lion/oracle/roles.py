@@ -1,0 +1,121 @@
+"""The oracle's three roles. Each reply is a function of the chat messages and a seeded draw."""
+
+import random
+import re
+
+from rapidfuzz.distance import Indel
+
+from lion.instructions import task_text
+from lion.oracle.families import DRAWN_ITEMS, FAMILIES, Family, Task, draw, read, write
+from lion.oracle.words import THEMES, theme_of
+from lion.prompts import PromptName, render
+
+UNKNOWN = "I don't know how to do that."
+_MARKED = re.compile(r"<(task|answer-1|answer-2) ([0-9a-f]{8})>\n(.*?)\n</\1 \2>", re.DOTALL)
+NOISE = 0.4  # points up or down in every score of the referee
+BAD_DRAWS = 0.04  # share of the generator's replies that should be rejected
+
+
+def prompt_of(text: str) -> tuple[PromptName, dict[str, str]]:
+    """Which prompt a user's message was rendered from, and its fields; else a task for a teacher.
+
+    The marks inside a field are part of that field: the fence, a hash, tells them apart.
+    """
+    fields = {name.replace("-", "_"): body for name, _, body in _MARKED.findall(text)}
+    for name in ("referee", "judge", "generator_hard", "generator_easy"):
+        try:
+            rendered = render(name, **fields)
+        except KeyError:
+            continue
+        if rendered[-1]["content"] == text:
+            return name, fields
+    return "teacher", {"task": text}
+
+
+def teach(text: str) -> str:
+    """The right answer, or an honest admission; never a guess."""
+    task = read(text)
+    return task.answer() if task else UNKNOWN
+
+
+def examine(
+    rng: random.Random,
+    fields: dict[str, str],
+    *,
+    position_bias: float,
+    unreadable: float,
+    scores_first: bool = False,
+) -> str:
+    """Evidence, then a score each (1..10) by the truth; no scores for a task it cannot solve.
+
+    With `scores_first` two numbers stand on the first line, as the judge's prompt asks for.
+    """
+    task = read(fields["task"])
+    if task is None:
+        return "I cannot solve this task myself, so I cannot tell which answer is better."
+    answers = fields["answer_1"], fields["answer_2"]
+    truth = task.answer()
+    evidence = [
+        f"The answer should be '{truth}'.",
+        *(f"Assistant {place} {_remark(truth, said)}." for place, said in enumerate(answers, 1)),
+    ]
+    if rng.random() < unreadable:
+        return " ".join(
+            [*evidence, "Both made an effort, and I would rather not put it in numbers."]
+        )
+    scores = []
+    for place, said in enumerate(answers, 1):
+        bias = position_bias if place == 1 else 0.0
+        score = _merit(truth, said) + bias + rng.uniform(-NOISE, NOISE)
+        scores.append(f"{min(10.0, max(1.0, score)):.1f}")
+    if scores_first:
+        return "\n".join([" ".join(scores), "", *evidence])
+    lines = [f"Assistant {place}: {score}" for place, score in enumerate(scores, 1)]
+    return "\n".join([" ".join(evidence), "", *lines])
+
+
+def invent(rng: random.Random, given: str, *, rarer: bool) -> str:
+    """A new task: of the given family, or (`rarer`) of one that is rarer in the same domain."""
+    task = read(given)
+    theme = (task and theme_of(task.items)) or rng.choice(sorted(THEMES))
+    family = _new_family(rng, task.family if task else None, theme, rarer=rarer)
+    length = len(task.items) + rng.randint(-1, 1) if task else rng.randint(*DRAWN_ITEMS)
+    low, high = DRAWN_ITEMS
+    new = draw(rng, family, theme, length=min(high, max(low, length)))
+    if task and rng.random() < BAD_DRAWS:
+        return _bad(rng, task, new)
+    return task_text(*write(rng, new))
+
+
+def _merit(truth: str, said: str) -> float:
+    """9 for the right words in the right order, 1 for none of them, between for a part."""
+    right, words = truth.split(), said.split()
+    if right == words:
+        return 9.0
+    return 1.0 + 6.0 * Indel.normalized_similarity(right, words)
+
+
+def _remark(truth: str, said: str) -> str:
+    if truth.split() == said.split():
+        return "gives exactly that"
+    share = len(set(truth.split()) & set(said.split())) / len(set(truth.split()))
+    return f"is wrong, with {share:.0%} of its words"
+
+
+def _new_family(rng: random.Random, given: Family | None, theme: str, *, rarer: bool) -> Family:
+    if given is None:
+        return rng.choice([family for family in FAMILIES if family.suits(theme)])
+    if not rarer:
+        return given
+    rank = FAMILIES.index(given)
+    rare = [family for family in FAMILIES[rank + 1 :] if family.suits(theme)]
+    return rng.choice(rare or [family for family in FAMILIES[-6:] if family.suits(theme)])
+
+
+def _bad(rng: random.Random, given: Task, new: Task) -> str:
+    """What a careless generator writes: a copy, too little, or talk about the work."""
+    text = task_text(*write(rng, new))
+    copy = Task(family=given.family, items=(*given.items[:-1], new.items[-1]))
+    return rng.choice(
+        [task_text(*write(rng, copy)), new.family.wordings[0], f"Here is a new instruction: {text}"]
+    )

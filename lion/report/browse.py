@@ -1,0 +1,218 @@
+"""The instructions of a run, to search, filter, sort and open: for the page and for `lion view`."""
+
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import Annotated, Any, Literal
+
+import polars as pl
+from pydantic import Field
+
+from lion.report.run import Tables
+from lion.report.text import brief, visible
+from lion.report.topics import topic
+
+Row = dict[str, Any]
+LATEST = "latest"
+UNEXAMINED = "unexamined"
+_EXCERPT = 160  # columns of an instruction in a list
+_KIN = 50  # children that are listed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What to list. Empty strings and None ask for everything; `exam` is a round or 'latest'."""
+
+    exam: str = LATEST
+    verdict: str = ""  # hard | easy | unjudged | unexamined
+    origin: str = ""  # seed | hard | easy
+    joined: str = ""  # the round whose train pool it joined
+    category: str = ""
+    low: float | None = None  # gap, points
+    high: float | None = None
+    text: str = ""  # in the instruction, its input or its id
+    sort: Literal["gap", "change", "student", "teacher", "length", "text"] = "gap"
+    down: bool = True
+    offset: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(gt=0, le=200)] = 25
+
+
+@dataclass
+class Index:
+    """One run's instructions with what the referee found, by examination."""
+
+    tables: Tables
+    pool: pl.DataFrame = field(init=False)
+    exams: dict[str, pl.DataFrame] = field(init=False)
+
+    def __post_init__(self) -> None:
+        words = pl.concat_str("instruction", pl.lit(" "), "input")
+        self.pool = self.tables.pool.unique("id", maintain_order=True).select(
+            "id",
+            "instruction",
+            "input",
+            "origin",
+            "parent",
+            "round",
+            topic(),
+            length=words.str.len_chars(),
+            haystack=pl.concat_str("id", pl.lit(" "), words).str.to_lowercase(),
+        )
+        scores = self.tables.scores
+        judged = scores.drop_nulls("gap")
+        gaps = judged.group_by("id").agg(
+            first=pl.col("gap").first(), last=pl.col("gap").last(), times=pl.len()
+        )
+        change = gaps.filter(pl.col("times") > 1).select(
+            "id", change=pl.col("first") - pl.col("last")
+        )
+        self.pool = self.pool.join(change, on="id", how="left", maintain_order="left")
+        self.exams = {LATEST: self._seen(scores.unique("id", keep="last", maintain_order=True))}
+        for name in self.tables.rounds[1:]:
+            self.exams[name] = self._seen(scores.filter(round=name))
+
+    def _seen(self, scores: pl.DataFrame) -> pl.DataFrame:
+        """The pool with the scores of one examination; null scores where it was not examined."""
+        told = scores.select("id", "teacher", "student", "gap", "verdict", exam="round")
+        return self.pool.join(told, on="id", how="left", maintain_order="left").with_columns(
+            pl.col("verdict").fill_null(UNEXAMINED)
+        )
+
+    def find(self, query: Query) -> tuple[int, list[Row]]:
+        """How many instructions match, and those of the wanted page as rows for a list."""
+        frame = self.exams.get(query.exam, self.exams[LATEST]).filter(_condition(query))
+        key = "haystack" if query.sort == "text" else query.sort
+        if query.sort == "text":
+            frame = frame.with_columns(haystack=pl.col("instruction").str.to_lowercase())
+        page = frame.sort(key, "id", descending=[query.down, False], nulls_last=True)
+        return frame.height, listed(page.slice(query.offset, query.limit))
+
+    def rows_of(self, id: str) -> list[Row]:
+        """The list's row of one instruction in every examination, by which a page filters."""
+        return [
+            {**row, "when": exam}
+            for exam, frame in self.exams.items()
+            for row in listed(frame.filter(id=id))
+        ]
+
+    def detail(self, id: str) -> Row | None:
+        """Everything that is known of one instruction; None if the run has no such one."""
+        found = self.pool.filter(id=id).to_dicts()
+        if not found:
+            return None
+        row = found[0]
+        answers = self.tables.answers.filter(id=id).tail(1).to_dicts()
+        children = self.pool.filter(parent=id)
+        return {
+            **{name: row[name] for name in ("id", "origin", "round", "category")},
+            "instruction": visible(row["instruction"]),
+            "input": visible(row["input"]),
+            "ancestors": self._ancestors(row["parent"]),
+            "children": [_kin(child) for child in children.head(_KIN).iter_rows(named=True)],
+            "offspring": children.height,
+            "draws": self.tables.draws.filter(parent=id).height,
+            "teacher": _answer(answers[0]) if answers else None,
+            "exams": self._exams(id),
+        }
+
+    def _ancestors(self, parent: str | None) -> list[Row]:
+        """Parent, its parent, and so on up to the seed."""
+        line: list[Row] = []
+        for _ in self.tables.rounds:
+            found = self.pool.filter(id=parent).to_dicts() if parent else []
+            if not found:
+                break
+            line.append(_kin(found[0]))
+            parent = found[0]["parent"]
+        return line
+
+    def _exams(self, id: str) -> list[Row]:
+        """What each examination saw, oldest first; `parts` marks what changed in the answer."""
+        before = dict(zip(self.tables.rounds[1:], self.tables.rounds, strict=False))
+        reviews = self.tables.reviews.filter(id=id)
+        scores = {row["round"]: row for row in self.tables.scores.filter(id=id).to_dicts()}
+        exams, last = [], None
+        for response in self.tables.responses.filter(id=id).iter_rows(named=True):
+            name = response["round"]
+            score = scores.get(name, {})
+            exams.append(
+                {
+                    "round": name,
+                    "by": before[name],
+                    "parts": changed(last, response["answer"]),
+                    "finish_reason": response["finish_reason"],
+                    **{key: score.get(key) for key in ("teacher", "student", "gap", "verdict")},
+                    "reviews": [_review(row) for row in reviews.filter(round=name).to_dicts()],
+                }
+            )
+            last = response["answer"]
+        return exams
+
+
+def _condition(query: Query) -> pl.Expr:
+    equal = {
+        "verdict": query.verdict,
+        "origin": query.origin,
+        "round": query.joined,
+        "category": query.category,
+    }
+    wanted = [pl.col(name) == value for name, value in equal.items() if value]
+    if query.low is not None:
+        wanted.append(pl.col("gap") >= query.low)
+    if query.high is not None:
+        wanted.append(pl.col("gap") <= query.high)
+    wanted += [
+        pl.col("haystack").str.contains(word, literal=True) for word in query.text.lower().split()
+    ]
+    return pl.all_horizontal(wanted) if wanted else pl.lit(True)
+
+
+def listed(frame: pl.DataFrame) -> list[Row]:
+    """The columns that a list shows; the instruction as one short line."""
+    names = ("id", "origin", "round", "category", "teacher", "student", "gap", "verdict", "change")
+    return [
+        {
+            **{name: row[name] for name in names},
+            "length": row["length"],
+            "text": _excerpt(row),
+        }
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def changed(before: str | None, after: str) -> list[tuple[str, bool]]:
+    """`after` in parts, each with whether its words are new; nothing is new in a first answer."""
+    if before is None or before == after:
+        return [(visible(after), False)]
+    old, new = before.split(" "), after.split(" ")
+    parts = []
+    for kind, _, _, start, end in SequenceMatcher(None, old, new).get_opcodes():
+        if start < end:
+            parts.append((visible(" ".join(new[start:end])), kind != "equal"))
+    return parts
+
+
+def _excerpt(row: Row) -> str:
+    return brief(f"{row['instruction']} {row['input']}", _EXCERPT)
+
+
+def _kin(row: Row) -> Row:
+    return {"id": row["id"], "origin": row["origin"], "round": row["round"], "text": _excerpt(row)}
+
+
+def _answer(row: Row) -> Row:
+    return {
+        "text": visible(row["answer"]),
+        "finish_reason": visible(row["finish_reason"]),
+        "model": visible(row["model"]),
+    }
+
+
+def _review(row: Row) -> Row:
+    return {
+        "order": row["order"],
+        "attempt": row["attempt"],
+        "model": visible(row["model"]),
+        "teacher": row["teacher"],
+        "student": row["student"],
+        "reply": visible(row["reply"]),
+    }

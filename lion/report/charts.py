@@ -1,0 +1,203 @@
+"""The page's charts: each a function from a small table to a chart, or None if it is empty."""
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from lion.report.drawing import HEIGHT, WIDTH, Chart, ink, styled
+
+GAPS = (-9, 9)  # points: the gap's whole range; page.js moves tau over it
+_ROUNDS = alt.Axis(format="d", tickMinStep=1, grid=False)
+_ORIGINS = alt.Scale(domain=["seed", "hard", "easy"], range=[ink("seed"), ink("hard"), ink("easy")])
+
+
+def quality_chart(rounds: pl.DataFrame, control: pl.DataFrame | None = None) -> Chart | None:
+    """Relative quality by round with its interval, the teacher's 100, and a control if given.
+
+    `rounds` has round (a number), quality, quality_low and quality_high; `control` has round,
+    quality and label. The scale starts at 0, so that two charts can be compared.
+    """
+    known = rounds.drop_nulls("quality")
+    if not known.height:
+        return None
+    most: Any = known["quality_high"].max()
+    scale = alt.Scale(domain=[0, max(105, most)], nice=False)
+    x = alt.X("round:Q", title="round", axis=_ROUNDS, scale=alt.Scale(padding=22, nice=False))
+    y = alt.Y("quality:Q", title=None, scale=scale, axis=alt.Axis(tickCount=6))
+    high = alt.Y("quality_high:Q", scale=scale)
+    base = alt.Chart(known).encode(x=x)
+    layers = [
+        *_teacher(y),
+        *(_control(control, x, y) if control is not None else ()),
+        base.mark_rule(color=ink("accent"), strokeWidth=7, opacity=0.28).encode(
+            y=alt.Y("quality_low:Q", scale=scale), y2="quality_high:Q"
+        ),
+        base.mark_line(color=ink("accent"), strokeWidth=2).encode(y=y),
+        base.mark_circle(color=ink("accent"), size=60, opacity=1).encode(y=y),
+        base.mark_text(dy=-10, fontWeight="bold").encode(
+            y=high, text=alt.Text("quality:Q", format=".1f")
+        ),
+    ]
+    return styled(alt.layer(*layers), width=WIDTH, height=HEIGHT)
+
+
+def _teacher(y: alt.Y) -> list[alt.Chart]:
+    line = alt.Chart(pl.DataFrame({"quality": [100], "label": ["teacher"]})).encode(y=y)
+    return [
+        line.mark_rule(strokeDash=[2, 3], color=ink("muted")),
+        line.mark_text(align="left", baseline="bottom", dy=-3, color=ink("muted")).encode(
+            x=alt.value(4), text="label"
+        ),
+    ]
+
+
+def _control(control: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    line = alt.Chart(control).encode(x=x, y=y)
+    name = alt.Chart(control.tail(1)).encode(x=x, y=y, text="label")
+    return [
+        line.mark_line(color=ink("seed"), strokeDash=[5, 4], point={"color": ink("seed")}),
+        name.mark_text(align="right", baseline="top", dy=8, color=ink("muted")),
+    ]
+
+
+def trend_chart(
+    rounds: pl.DataFrame, column: str, form: str, *, most: float | None = None
+) -> Chart | None:
+    """One figure by round, from 0 to `most`: columns round (a number) and `column`."""
+    known = rounds.drop_nulls(column)
+    if not known.height:
+        return None
+    x = alt.X("round:Q", title="round", axis=_ROUNDS, scale=alt.Scale(padding=26, nice=False))
+    scale = alt.Scale(domain=[0, most]) if most else alt.Undefined
+    y = alt.Y(f"{column}:Q", title=None, axis=alt.Axis(format=form, tickCount=4), scale=scale)
+    base = alt.Chart(known).encode(x=x, y=y)
+    layers = [
+        base.mark_line(color=ink("hard"), strokeWidth=2),
+        base.mark_circle(color=ink("hard"), size=60, opacity=1),
+        base.mark_text(dy=-11, fontWeight="bold").encode(text=alt.Text(f"{column}:Q", format=form)),
+    ]
+    return styled(alt.layer(*layers), width=WIDTH // 2 - 6, height=HEIGHT)
+
+
+def makeup_chart(makeup: pl.DataFrame) -> Chart | None:
+    """The cache pool after each round by origin: columns round, origin, rows."""
+    if not makeup.height:
+        return None
+    chart = (
+        alt.Chart(makeup)
+        .mark_bar()
+        .encode(
+            x=alt.X("rows:Q", title="instructions", axis=alt.Axis(format="~s", tickCount=5)),
+            y=alt.Y("round:N", title=None),
+            color=alt.Color("origin:N", scale=_ORIGINS),
+            order=alt.Order("place:Q"),
+        )
+    )
+    return styled(chart, width=WIDTH, height=60 + 28 * makeup["round"].n_unique())
+
+
+def length_chart(lengths: pl.DataFrame) -> Chart | None:
+    """Words an instruction by round: columns round, low, lower, middle, upper, high (quantiles)."""
+    if not lengths.height:
+        return None
+    base = alt.Chart(lengths).encode(y=alt.Y("round:N", title=None))
+    span = alt.X("low:Q", title="words", scale=alt.Scale(zero=True))
+    layers = [
+        base.mark_rule(color=ink("seed"), strokeWidth=2).encode(x=span, x2="high:Q"),
+        base.mark_bar(color=ink("seed"), height=12).encode(x="lower:Q", x2="upper:Q"),
+        base.mark_tick(color=ink("ink"), thickness=2, height=18).encode(x="middle:Q"),
+    ]
+    return styled(alt.layer(*layers), width=WIDTH, height=48 + 28 * lengths.height)
+
+
+def outcome_chart(outcomes: pl.DataFrame) -> Chart | None:
+    """What became of the generator's draws: columns round, verdict, rows; accepted comes first."""
+    if not outcomes.height:
+        return None
+    names = outcomes["verdict"].unique(maintain_order=True).to_list()
+    colours = [ink(name) for name in ("accent", "hard", "easy", "seed", "other", "muted", "line")]
+    chart = (
+        alt.Chart(outcomes)
+        .mark_bar()
+        .encode(
+            x=alt.X("rows:Q", title="draws", axis=alt.Axis(format="~s", tickCount=5)),
+            y=alt.Y("round:N", title=None),
+            color=alt.Color(
+                "verdict:N",
+                scale=alt.Scale(domain=names, range=colours[: len(names)]),
+                legend=alt.Legend(columns=2),
+            ),
+            order=alt.Order("place:Q"),
+        )
+    )
+    legend = 18 * ((len(names) + 1) // 2)
+    return styled(chart, width=WIDTH, height=44 + legend + 28 * outcomes["round"].n_unique())
+
+
+def gap_chart(gaps: pl.DataFrame, tau: float) -> Chart | None:
+    """Histogram of one round's gap: columns gap (lower edge of a half point) and rows.
+
+    Its marks are named `bars` and `tau`, and its plot spans GAPS over the whole width, so that the
+    page can move tau.
+    """
+    if not gaps.height:
+        return None
+    x = alt.X(
+        "gap:Q",
+        title=None,
+        scale=alt.Scale(domain=list(GAPS), nice=False),
+        axis=alt.Axis(values=[-9, -6, -3, 0, 3, 6, 9], grid=False),
+    )
+    bars = (
+        alt.Chart(gaps.with_columns(end=pl.col("gap") + 0.46), name="bars")
+        .mark_bar()
+        .encode(
+            x=x,
+            x2="end:Q",
+            y=alt.Y("rows:Q", axis=None),
+            y2=alt.datum(0),
+            color=alt.when(alt.datum.gap >= tau)
+            .then(alt.value(ink("hard")))
+            .otherwise(alt.value(ink("easy"))),
+        )
+    )
+    line = (
+        alt.Chart(pl.DataFrame({"tau": [tau]}), name="tau")
+        .mark_rule(color=ink("ink"), strokeWidth=1.5, strokeDash=[4, 3])
+        .encode(x="tau:Q")
+    )
+    chart = styled(alt.layer(bars, line), width=WIDTH - 16, height=90)
+    return chart.properties(
+        autosize="none", padding={"left": 8, "right": 8, "top": 4, "bottom": 24}
+    )
+
+
+def loss_chart(losses: pl.DataFrame) -> Chart | None:
+    """Training loss, the rounds one after the other: columns round, step (in all), loss."""
+    if not losses.height:
+        return None
+    rounds = losses["round"].unique(maintain_order=True).to_list()
+    colours = alt.Scale(domain=rounds, range=[ink("accent"), ink("other")])
+    x = alt.X("step:Q", title="step, all rounds", axis=alt.Axis(grid=False, format="~s"))
+    marks = losses.group_by("round", maintain_order=True).agg(pl.col("step").min())
+    lines = (
+        alt.Chart(losses)
+        .mark_line(strokeWidth=1.4)
+        .encode(
+            x=x,
+            y=alt.Y("loss:Q", title="loss, nats a token"),
+            color=alt.Color("round:N", scale=colours, legend=None),
+        )
+    )
+    names = (
+        alt.Chart(marks)
+        .mark_text(align="left", baseline="top", dx=2, fontWeight="bold")
+        .encode(
+            x="step:Q",
+            y=alt.value(0),
+            text="round:N",
+            color=alt.Color("round:N", scale=colours, legend=None),
+        )
+    )
+    return styled(alt.layer(lines, names), width=WIDTH, height=HEIGHT)

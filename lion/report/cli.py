@@ -1,0 +1,54 @@
+"""`lion view`: the page of a whole run, or of two revisions side by side, in the browser."""
+
+import tempfile
+import webbrowser
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from lion.errors import InputError
+
+
+@click.command()
+@click.option(
+    "--rev",
+    "revisions",
+    multiple=True,
+    help="A commit, tag, branch or experiment instead of the workspace; twice to compare two.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8400, show_default=True)
+@click.option("--open/--no-open", "opens", default=False, help="Open a browser.")
+def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
+    """Show a run, down to every instruction, in a browser on this machine."""
+    from lion.report.serve import Server
+    from lion.report.viewing import site_of
+
+    if len(revisions) > 2:
+        raise InputError(f"--rev: {len(revisions)} revisions given; one is shown, two are compared")
+    with ExitStack() as stack:
+        places = [(name, _brought(name, stack)) for name in revisions]
+        site = site_of(places or [("workspace", Path())])
+        try:
+            server = stack.enter_context(Server(site, port))
+        except OSError as error:
+            raise InputError(
+                f"--port: {port} cannot be used ({error.strerror}); 0 takes a free one"
+            ) from None
+        click.echo(f"{server.address}  (Ctrl-C ends)")
+        if opens:
+            webbrowser.open(server.address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            click.echo()
+
+
+def _brought(revision: str, stack: ExitStack) -> Path:
+    """A folder with the tables of `revision`, gone when `stack` ends."""
+    from lion.report.revisions import fetch
+
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lion-view-")))
+    click.echo(f"reading {revision} ...", err=True)
+    fetch(revision, folder)
+    return folder

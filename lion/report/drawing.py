@@ -1,0 +1,131 @@
+"""How charts look, and how they become SVG: for the page (its colours) or for a file (fixed ones).
+
+Vega-Lite draws at build time, so the page needs no chart library and no script to show a chart.
+"""
+
+import re
+from functools import cache
+from html import escape
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from lion.report.text import visible
+
+Chart = alt.TopLevelMixin
+WIDTH, HEIGHT = 360, 200  # pixels, axes included; the page scales down from here
+FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
+
+# name: on light paper, on dark paper. Hues from Okabe and Ito's palette, told apart by everybody.
+PALETTE = {
+    "paper": ("#ffffff", "#15171b"),
+    "card": ("#f6f7f9", "#1d2026"),
+    "ink": ("#1b1d22", "#e9eaee"),
+    "muted": ("#5a606b", "#a6acb8"),
+    "line": ("#d5d9e0", "#363b45"),
+    "accent": ("#0a6b57", "#4cc9a8"),
+    "hard": ("#c04a00", "#f28b4b"),
+    "easy": ("#0067a5", "#69b4ea"),
+    "seed": ("#6f7682", "#9ba2ae"),
+    "other": ("#a0567f", "#d996bb"),
+    "new": ("#d8f0e6", "#17483b"),
+    "heat-0": ("#f3f5f8", "#20242b"),
+    "heat-1": ("#d9e6f2", "#1f3346"),
+    "heat-2": ("#b3cfe6", "#1f4868"),
+    "heat-3": ("#82b1d6", "#266390"),
+    "heat-4": ("#3874a6", "#3f86b8"),
+    "heat-5": ("#1c5a8c", "#77b0d8"),
+    "heat-6": ("#0b4272", "#bcdcf2"),
+    "heat-low": ("#1b1d22", "#e9eaee"),  # text on heat-0 to heat-3
+    "heat-high": ("#ffffff", "#101215"),  # text on heat-4 to heat-6
+}
+LEVELS = 7
+_VEGA_LITE = "5.21"  # the major version that DVC's chart templates are written for
+
+
+def ink(name: str) -> str:
+    """Colour `name` of the palette, as a chart names it."""
+    return f"var(--{name})"
+
+
+def styled(chart: Any, *, width: int, height: int) -> Chart:
+    """`chart` (of Altair) in the house's style, `width` x `height` pixels with its axes."""
+    made: Chart = (
+        chart.properties(
+            width=width, height=height, autosize={"type": "fit", "contains": "padding"}
+        )
+        .configure(font=FONT, background="transparent", padding=2)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=ink("muted"),
+            titleColor=ink("muted"),
+            labelFontSize=12,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            gridColor=ink("line"),
+            domain=False,
+            ticks=False,
+            labelPadding=6,
+            labelAngle=0,
+            labelLimit=0,  # Vega would cut an emoji in half, and fail
+        )
+        .configure_legend(
+            labelColor=ink("muted"),
+            title=None,
+            labelFontSize=12,
+            orient="top",
+            symbolType="square",
+            symbolStrokeWidth=0,
+            offset=4,
+        )
+        .configure_text(font=FONT, fontSize=12, color=ink("ink"))
+    )
+    return made
+
+
+def page_svg(chart: Chart, title: str) -> str:
+    """SVG for the page: its colours follow the page's, `title` tells it to a screen reader."""
+    drawn = chart.to_dict()
+    for rows in drawn["datasets"].values():
+        for row in rows:
+            row.update({key: _label(value) for key, value in row.items()})
+    svg: str = vl_convert.vegalite_to_svg(drawn)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1)
+
+
+def _label(value: Any) -> Any:
+    """A text fit to be drawn; a control character in one would end the whole process."""
+    return visible(value) if isinstance(value, str) else value
+
+
+def file_svg(svg: str) -> str:
+    """The same SVG to stand alone: light colours on white."""
+    plain = re.sub(r"var\(--([a-z0-9-]+)\)", lambda found: PALETTE[found[1]][0], svg)
+    return plain.replace('fill="transparent"', 'fill="#ffffff"', 1)
+
+
+@cache
+def plots_page() -> str:
+    """The page around `dvc plots show` and `diff`, with Vega inside: it needs no network.
+
+    DVC puts its charts in place of {plot_divs}; without {scripts} it adds no address of its own.
+    """
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _VEGA_LITE)
+    script = bundle.replace("</script", "<\\/script")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>DVC plots</title>\n'
+        f"<script>\n{script}\n</script>\n</head><body>\n{{plot_divs}}\n</body></html>\n"
+    )
+
+
+def palette_css() -> str:
+    """The palette as CSS: light, and dark where the reader's system is."""
+
+    def colours(which: int) -> str:
+        return "".join(f"--{name}:{pair[which]};" for name, pair in PALETTE.items())
+
+    return (
+        f":root{{color-scheme:light dark;{colours(0)}}}"
+        f"@media screen and (prefers-color-scheme:dark){{:root{{{colours(1)}}}}}"
+    )

@@ -1,0 +1,81 @@
+"""Which instructions the static page carries, and no more of them than its limit allows."""
+
+from dataclasses import replace
+from itertools import chain, zip_longest
+from typing import Any
+
+import polars as pl
+
+from lion.report.browse import LATEST, Index
+from lion.report.text import as_json
+from lion.report.topics import most_common
+
+Row = dict[str, Any]
+_CATEGORIES = 100  # that a filter offers
+KINDS = {
+    "hardest": "the hardest",
+    "improved": "the most improved",
+    "regressed": "the worst regressions",
+    "random": "a random part",
+}
+
+
+def chosen(index: Index, each: int) -> dict[str, list[str]]:
+    """Up to `each` ids of every kind. Ids are hashes, so the lowest ones are a random part."""
+    latest = index.exams[LATEST]
+    judged = latest.drop_nulls("gap")
+    moved = latest.drop_nulls("change")
+
+    def top(frame: pl.DataFrame, by: str, *, down: bool) -> list[str]:
+        ordered = frame.sort(by, "id", descending=[down, False])
+        return ordered["id"].head(each).to_list()
+
+    return {
+        "hardest": top(judged, "gap", down=True),
+        "improved": top(moved.filter(pl.col("change") > 0), "change", down=True),
+        "regressed": top(moved.filter(pl.col("change") < 0), "change", down=False),
+        "random": latest["id"].sort().head(each).to_list(),
+    }
+
+
+def _narrowed(index: Index, ids: list[str]) -> Index:
+    """The same pool with the other tables cut down to `ids`: quick to look up row by row."""
+    tables = index.tables
+    names = ("answers", "responses", "reviews", "scores")
+    few = {name: getattr(tables, name).filter(pl.col("id").is_in(ids)) for name in names}
+    return Index(replace(tables, **few))
+
+
+def sample(index: Index, *, each: int, limit: int) -> Row:
+    """Details and list rows of the chosen instructions, at most `limit` bytes of JSON.
+
+    The kinds take turns, so a tight limit shortens all of them; `left_out` counts what did not fit.
+    """
+    kinds = chosen(index, each)
+    turns = chain.from_iterable(zip_longest(*kinds.values()))
+    wanted = dict.fromkeys(id for id in turns if id is not None)
+    index = _narrowed(index, list(wanted))
+    details: dict[str, Row] = {}
+    rows: list[Row] = []
+    used = left_out = 0
+    for id in wanted:
+        own = [kind for kind, ids in kinds.items() if id in ids]
+        detail, listed = index.detail(id), index.rows_of(id)
+        new = [{**row, "kinds": own} for row in listed]
+        size = len(as_json([detail, new]).encode())
+        if detail is None or used + size > limit:
+            left_out += 1
+            continue
+        used += size
+        details[id] = detail
+        rows += new
+    return {"details": details, "rows": rows, "left_out": left_out, "total": index.pool.height}
+
+
+def offer(index: Index) -> Row:
+    """What the filters of a run's list can be set to."""
+    return {
+        "exams": list(index.exams),
+        "rounds": index.tables.rounds,
+        "categories": most_common(index.pool["category"], _CATEGORIES),
+    }

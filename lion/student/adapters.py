@@ -1,0 +1,60 @@
+"""LoRA: a small adapter is trained on a frozen base, and goes on from round to round."""
+
+from typing import Any
+
+from lion.errors import InputError, ParamsError
+from lion.params import Lora
+from lion.student.models import Loaded, is_adapter, quiet_peft
+
+
+def prepare_adapter(loaded: Loaded, lora: Lora | None, *, recompute: bool) -> None:
+    """Hang a new adapter on the base, or check that the one of the round before is `lora`."""
+    if not is_adapter(loaded.model):
+        if lora is not None:
+            _hang(loaded, lora, recompute=recompute)
+        return
+    if lora is None:
+        raise InputError(
+            f"{loaded.folder}: this student is an adapter, but imitate.lora is null; set it as it "
+            "was, or merge the student (lion export) and make it student.base"
+        )
+    before: Any = loaded.model.peft_config["default"]
+    if (before.r, before.lora_alpha) != (lora.rank, lora.alpha):
+        raise InputError(
+            f"{loaded.folder}: its adapter has rank {before.r} and alpha {before.lora_alpha}, "
+            f"imitate.lora says {lora.rank} and {lora.alpha}; an adapter keeps its shape"
+        )
+    if recompute:
+        loaded.model.enable_input_require_grads()  # type: ignore[no-untyped-call]
+
+
+def _hang(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    if loaded.base is None:
+        raise InputError(
+            f"{loaded.folder}: this student is a whole model, trained without imitate.lora; start "
+            "at round 0 with imitate.lora, or set it to null"
+        )
+    if getattr(loaded.model, "is_loaded_in_4bit", False):
+        loaded.model = prepare_model_for_kbit_training(  # type: ignore[no-untyped-call]
+            loaded.model, use_gradient_checkpointing=False
+        )
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        with quiet_peft():
+            loaded.model = get_peft_model(loaded.model, config)  # type: ignore[assignment]
+    except ValueError as error:
+        names = {name.rpartition(".")[2] for name, _ in loaded.model.named_modules()} - {""}
+        raise ParamsError(
+            f"imitate.lora.targets: {lora.targets} match no layer of {loaded.base['base']} "
+            f"({str(error)[:60]}...); its layers are called {', '.join(sorted(names))[:300]}"
+        ) from None
+    if recompute:
+        loaded.model.enable_input_require_grads()  # type: ignore[no-untyped-call]

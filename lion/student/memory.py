@@ -1,0 +1,127 @@
+"""How much memory training needs, how much there is, and what to change where it is too little."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+
+import psutil  # type: ignore[import-untyped]
+import torch
+from transformers import PreTrainedModel
+
+from lion.errors import ParamsError
+from lion.params import Compute
+
+ADAM = 2  # moments a trained weight
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that one process needs for training, an estimate."""
+
+    weights: float
+    gradients: float
+    optimizer: float
+    activations: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+    def __str__(self) -> str:
+        parts = (f"{getattr(self, f.name) / GIB:.2f} {f.name}" for f in fields(self))
+        return f"{self.total / GIB:.2f} GiB ({' + '.join(parts)})"
+
+
+def estimate(
+    model: PreTrainedModel,
+    *,
+    tokens: int,
+    shards: int = 1,
+    bytes_a_number: int = 4,
+    recompute: bool = False,
+) -> Need:
+    """What training on `tokens` padded tokens a forward pass needs in each of `shards` processes.
+
+    Sharded are weights, gradients and optimizer state; one layer and the embeddings are whole at
+    a time. Trained float32 weights have a copy as narrow as the arithmetic.
+    """
+    every = list(model.parameters())
+    weights = sum(weight.numel() * weight.element_size() for weight in every)
+    trained = sum(w.numel() * w.element_size() for w in every if w.requires_grad)
+    config = model.config.get_text_config()  # a multimodal model's language part
+    if shards > 1:
+        ends = 2 * int(config.vocab_size) * int(config.hidden_size) * 4
+        beside = weights / int(config.num_hidden_layers) + ends
+    else:
+        beside = trained * bytes_a_number / 4 if bytes_a_number < 4 else 0.0
+    return Need(
+        weights=weights / shards + beside,
+        gradients=trained / shards,
+        optimizer=ADAM * trained / shards,
+        activations=_activations(model, tokens, bytes_a_number, recompute=recompute),
+    )
+
+
+def _activations(
+    model: PreTrainedModel, tokens: int, bytes_a_number: int, *, recompute: bool
+) -> float:
+    """What the forward pass keeps for the backward one, for a decoder with a gated MLP.
+
+    A layer keeps, for each token, about 8 numbers of the model's width (the inputs of norms and
+    projections, queries, attention's output, residuals), keys and values twice (before and after
+    rotation), and 4 of the MLP's width. At the end stand the logits: as computed, as float32, and
+    their gradient. Attention that keeps its scores (eager) needs more than this.
+    """
+    config = model.config.get_text_config()
+    width, mlp = int(config.hidden_size), int(getattr(config, "intermediate_size", 0) or 0)
+    heads = int(config.num_attention_heads)
+    shared = int(getattr(config, "num_key_value_heads", None) or heads) / heads
+    layer = tokens * (8 * width + 4 * shared * width + 4 * (mlp or 4 * width)) * bytes_a_number
+    layers = int(config.num_hidden_layers)
+    kept = layers * tokens * width * bytes_a_number + layer if recompute else layers * layer
+    logits = tokens * int(config.vocab_size) * (bytes_a_number + 4 + 4)
+    return kept + logits
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that this process may still take on `device`; the CPU's are shared by its processes."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    return float(psutil.virtual_memory().available) / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def check_memory(need: Need, device: torch.device, *, held: float, advice: str) -> None:
+    """ParamsError if `need` is more than there is free; `held` bytes of it are taken already."""
+    free = free_memory(device) + held
+    if need.total > free:
+        raise ParamsError(
+            f"imitate: training needs about {need} a process, and {device} has {free / GIB:.2f} "
+            f"GiB free; {advice}, or try all the same with compute.memory_check: false"
+        )
+
+
+def advice(compute: Compute, *, rows: int, adapter: bool) -> str:
+    """What lowers the need, the cheapest first; `rows` is the micro-batch now."""
+    ways = []
+    if rows > 1:
+        ways.append(f"set compute.micro_batch below {rows}")
+    if not compute.activation_checkpointing:
+        ways.append("set compute.activation_checkpointing: true")
+    if not adapter:
+        ways.append("train an adapter (imitate.lora)")
+    if compute.sharding == "none":
+        ways.append("spread it over processes (compute.sharding: fsdp)")
+    return ", ".join(ways) or "use a smaller base or larger devices"
+
+
+@contextmanager
+def explained(advice: str) -> Iterator[None]:
+    """Turn the device's out-of-memory error into one line with the same advice."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        told = str(error).split(". ")[0]
+        raise ParamsError(f"imitate: out of memory: {told}; {advice}") from None

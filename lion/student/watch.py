@@ -1,0 +1,66 @@
+"""What is seen of a training run: progress, speed, and which checkpoints are whole."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from lion.progress import Progress
+from lion.student.launch import is_main, world
+
+WHOLE = "whole"  # marks a checkpoint that all processes have written to its end
+
+
+class Watch(TrainerCallback):
+    """Shows progress, takes the time of every step, and marks whole checkpoints."""
+
+    def __init__(self, label: str, tokens: Sequence[int]) -> None:
+        self._label = label
+        self._tokens = tokens  # of each step, without padding
+        self._bar: Progress | None = None
+        self.seconds: dict[int, float] = {}  # of each step done here
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._began = time.perf_counter()
+        if is_main():
+            done = state.global_step
+            self._bar = Progress(state.max_steps, self._label, unit="steps", done=done)
+            self._bar.__enter__()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        now = time.perf_counter()
+        self.seconds[state.global_step] = now - self._began
+        self._began = now
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        logs: dict[str, float] = kwargs["logs"]
+        if "loss" in logs and self._bar:
+            tokens = sum(self._tokens[step - 1] for step in self.seconds)
+            speed = tokens / sum(self.seconds.values())
+            self._bar.note(f"loss {logs['loss']:.3f}, {speed:,.0f} tokens/s")
+            self._bar.advance()
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if world() > 1:
+            torch.distributed.barrier()
+        if is_main():
+            Path(args.output_dir, f"checkpoint-{state.global_step}", WHOLE).touch()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._bar:
+            self._bar.__exit__(None, None, None)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint in `folder`; what a killed run left half written is removed."""
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        if (path / WHOLE).exists():
+            whole.append(path)
+        else:
+            shutil.rmtree(path)
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

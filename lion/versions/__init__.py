@@ -1,0 +1,1 @@
+"""What differs between versions, and what a change would cost: DVC's facts made readable."""

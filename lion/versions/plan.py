@@ -1,0 +1,140 @@
+"""What `dvc repro` would run, the stages that hang on a changed one included.
+
+DVC's own graph and status tell; overrides are laid over params.yaml without touching the file.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import networkx as nx
+from dvc.exceptions import DvcException, NotDvcRepoError
+from dvc.fs import LocalFileSystem
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from dvc.utils.hydra import apply_overrides
+
+from lion.errors import InputError, ParamsError
+from lion.params import Params, load_params
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage that would run; `changed` is why, empty if only because it hangs on another."""
+
+    name: str  # DVC's: teach@r1
+    word: str  # teach
+    round: str  # r1; of the questions: eval
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in the order that they would run, with the parameters that they would see."""
+
+    params: Params
+    steps: list[Step]
+    unchanged: int
+
+
+def plan(overrides: Sequence[str]) -> Plan:
+    """What would run with `overrides`, given as to `dvc exp run -S`; InputError if one is bad."""
+    root = _root()
+    with _overlaid(root / "params.yaml", overrides) as file:
+        params = _checked(file, overrides)
+        files = _Overlay(root / "params.yaml", file)
+        try:
+            with Repo(str(root), fs=files) as repo, repo.lock:
+                graph = repo.index.graph
+                why = {stage: _changes(stage, graph) for stage in graph}
+        except DvcException as error:
+            raise InputError(f"dvc.yaml: {' '.join(str(error).split())[:200]}") from None
+    direct = {stage for stage, changes in why.items() if changes}
+    reached = direct.union(*(nx.ancestors(graph, stage) for stage in direct))
+    ordered = [stage for stage in nx.dfs_postorder_nodes(graph) if stage in reached]
+    steps = [_step(stage, why[stage]) for stage in ordered]
+    return Plan(params, steps, len(graph) - len(steps))
+
+
+class _Overlay(LocalFileSystem):  # type: ignore[misc]
+    """The local files, with the content of one of them taken from elsewhere."""
+
+    def __init__(self, path: Path, content: Path) -> None:
+        super().__init__()
+        self._path, self._content = str(path), str(content)
+
+    def open(self, path: str, mode: str = "r", **options: Any) -> IO[Any]:
+        wanted = self._content if os.path.abspath(path) == self._path else path  # noqa: PTH100
+        opened: IO[Any] = super().open(wanted, mode, **options)
+        return opened
+
+
+@contextmanager
+def _overlaid(path: Path, overrides: Sequence[str]) -> Iterator[Path]:
+    """A copy of the parameters with `overrides` applied."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file; run from a folder of the project")
+    with tempfile.TemporaryDirectory(prefix="lion-") as folder:
+        copy = Path(folder) / path.name
+        shutil.copyfile(path, copy)
+        if overrides:
+            try:
+                apply_overrides(copy, list(overrides))
+            except DvcException as error:
+                told = " ".join(str(error.__cause__ or error).split())[:200]
+                raise InputError(f"-S {' -S '.join(overrides)}: {told}") from None
+        yield copy
+
+
+def _checked(file: Path, overrides: Sequence[str]) -> Params:
+    try:
+        return load_params(file)
+    except ParamsError as error:
+        named = " ".join(["params.yaml", *(f"-S {override}" for override in overrides)])
+        raise ParamsError(error.message.replace(str(file), named)) from None
+
+
+def _root() -> Path:
+    try:
+        return Path(Repo.find_root()).resolve()
+    except NotDvcRepoError:
+        raise InputError(
+            f"{Path.cwd()}: not in a DVC project; run from a folder of the project"
+        ) from None
+
+
+def _changes(stage: Any, graph: nx.DiGraph) -> tuple[str, ...]:
+    """What makes a stage stale. A result that is only not checked out is none: it can be pulled."""
+    if not isinstance(stage, PipelineStage) or stage.frozen:
+        return ()
+    if not any(file.hash_info for file in (*stage.deps, *stage.outs)):
+        return ("never ran",)
+    made = {str(out) for before in graph.successors(stage) for out in before.outs}
+    found: list[str] = []
+    for entry in stage.status(check_updates=False).get(stage.addressing, []):
+        if not isinstance(entry, dict):
+            found.append("command")
+            continue
+        for name, state in entry.get("changed deps", {}).items():
+            if isinstance(state, dict):
+                found += [str(key) for key in state]
+            elif state != "deleted" or not any(_holds(name, out) for out in made):
+                found.append(str(name))
+    return tuple(found)
+
+
+def _holds(dependency: str, out: str) -> bool:
+    return out == dependency or out.startswith(f"{dependency}/") or dependency.startswith(f"{out}/")
+
+
+def _step(stage: Any, changed: tuple[str, ...]) -> Step:
+    name = str(stage.addressing)
+    word = re.split("[-@]", name)[0]
+    round = name.partition("@")[2]
+    return Step(name, word, "eval" if name == "teach-questions" else round, changed)

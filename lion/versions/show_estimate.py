@@ -1,0 +1,94 @@
+"""An estimate as text or JSON."""
+
+from dataclasses import asdict
+from typing import Any
+
+from lion.versions.estimate import Cost
+from lion.versions.plan import Plan
+from lion.versions.text import table
+
+UNKNOWN = "unknown"
+_CHANGES = 3  # reasons shown of each stage
+
+
+def as_json(plan: Plan, costs: list[Cost]) -> dict[str, Any]:
+    """Unknown money and hours are null."""
+    return {
+        "stages": [{"stage": step.name, "changed": list(step.changed)} for step in plan.steps],
+        "unchanged": plan.unchanged,
+        "currency": plan.params.prices.currency if plan.params.prices else None,
+        "costs": [asdict(cost) for cost in costs],
+        "total": {
+            "stored": sum(cost.stored for cost in costs),
+            "requests": sum(cost.requests for cost in costs),
+            "prompt_tokens": sum(cost.prompt_tokens for cost in costs),
+            "completion_tokens": sum(cost.completion_tokens for cost in costs),
+            "money": _sum([cost.money for cost in costs]),
+            "hours": _sum([cost.hours for cost in costs]),
+        },
+    }
+
+
+def as_text(plan: Plan, costs: list[Cost]) -> str:
+    """Every stage that would run, why, and what it asks for."""
+    if not plan.steps:
+        return f"Nothing to run: all {plan.unchanged} stages are up to date."
+    by_stage = {cost.stage: cost for cost in costs}
+    currency = plan.params.prices.currency if plan.params.prices else ""
+    rows = [
+        {"stage": step.name, "because": _because(step.changed)}
+        | (_cells(by_stage[step.name]) if step.name in by_stage else {})
+        for step in plan.steps
+    ]
+    total = as_json(plan, costs)["total"]
+    if costs:
+        rows.append({"stage": "total"} | _told(total))
+    columns = ["stage", "because", *(_told(total) if costs else ())]
+    if not total["stored"]:
+        columns = [name for name in columns if name != "stored"]
+    body = table([{"because": ""} | row for row in rows], columns, missing="")
+    notes = [f"{len(plan.steps)} stages would run, {plan.unchanged} are unchanged."]
+    notes += _notes(costs, currency)
+    if total["stored"]:
+        notes.append("What is in the store already is not asked, or paid for, again.")
+    return "\n".join([body, "", *notes])
+
+
+def _notes(costs: list[Cost], currency: str) -> list[str]:
+    notes = ["At most: a stage whose input comes out as before is skipped."]
+    if limited := [cost.stage for cost in costs if cost.basis == "text and limits"]:
+        notes.append(f"No past round: tokens from text and limits for {', '.join(limited)}.")
+    models = sorted({cost.model for cost in costs if cost.money is None})
+    if models:
+        notes.append(f"No price is given for {', '.join(models)} (prices: in params.yaml).")
+    elif currency:
+        notes.append(f"Money is in {currency}.")
+    if any(cost.hours is None for cost in costs):
+        notes.append("Hours need requests_per_minute or tokens_per_minute (endpoints:).")
+    return notes
+
+
+def _because(changed: tuple[str, ...]) -> str:
+    more = f" and {len(changed) - _CHANGES} more" if len(changed) > _CHANGES else ""
+    return ", ".join(changed[:_CHANGES]) + more
+
+
+def _cells(cost: Cost) -> dict[str, Any]:
+    return _told(asdict(cost))
+
+
+def _told(figures: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "stored": figures["stored"],
+        "requests": figures["requests"],
+        "tokens in": figures["prompt_tokens"],
+        "out": figures["completion_tokens"],
+        "money": UNKNOWN if figures["money"] is None else f"{figures['money']:,.2f}",
+        "hours": UNKNOWN if figures["hours"] is None else f"{figures['hours']:,.1f}",
+    }
+
+
+def _sum(values: list[float | None]) -> float | None:
+    """The sum, or None if any part of it is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

@@ -1,0 +1,71 @@
+"""How much of a step the store of replies can answer: what a run that was cut short has left."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from lion.chat import Reply, Request
+from lion.chat.source import source_of
+from lion.chat.store import Store
+from lion.chat.wire import body_of, key_of
+from lion.home import store_home
+from lion.params import Params, Role
+from lion.pools import with_answers, with_responses
+from lion.referee import review
+from lion.report.run import Tables
+from lion.teacher import teach
+from lion.versions.plan import Plan, Step
+
+
+class _Listed(Exception):
+    """Raised in place of an answer: what would be asked is known."""
+
+
+@dataclass
+class _Listing:
+    """Takes the first requests of a role, and asks nobody."""
+
+    requests: list[Request] = field(default_factory=list)
+
+    def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
+        self.requests = list(requests)
+        raise _Listed
+
+
+def stored_requests(step: Step, plan: Plan, tables: Tables) -> int:
+    """Requests of `step` that need not be asked again; 0 where its input is yet to be made."""
+    path = store_home() / "replies.sqlite"
+    role: Role = "teacher" if step.word == "teach" else "referee"
+    if step.word not in {"teach", "referee"} or _input_changes(step, plan) or not path.exists():
+        return 0
+    requests = _requests(step, plan.params, tables)
+    with Store(path) as store:
+        return len(store.find([_key(plan.params, role, request) for request in requests]))
+
+
+def _input_changes(step: Step, plan: Plan) -> bool:
+    makers = {"teach": {"seed", "generate"}, "referee": {"respond"}}[step.word]
+    return any(
+        other.word in makers and (other.round == step.round or other.word == "seed")
+        for other in plan.steps
+    )
+
+
+def _requests(step: Step, params: Params, tables: Tables) -> list[Request]:
+    """What the step asks at first, as the step itself would put it."""
+    listing = _Listing()
+    with suppress(_Listed):
+        if step.word == "teach":
+            pool = tables.pool.filter(round=step.round)
+            asked = tables.questions if step.round == "eval" else pool
+            teach(asked, listing, params.teacher, label="")
+        elif (responses := tables.responses.filter(round=step.round)).height:
+            pool = tables.pool.join(tables.answers, on="id", how="semi", maintain_order="left")
+            pairs = with_responses(with_answers(pool, tables.answers), responses)
+            review(pairs, listing, params.referee, label="")
+    return listing.requests
+
+
+def _key(params: Params, role: Role, request: Request) -> bytes:
+    body = body_of(request, params.model_of(role), params.endpoint_of(role))
+    return key_of(request, body, source_of(params, role).identity)

@@ -1,0 +1,88 @@
+"""`lion export`: Hugging Face's own tools read what it writes."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import datasets
+import pytest
+import yaml
+from transformers import AutoModelForCausalLM
+
+from lion.errors import InputError
+from lion.export import cards, hub
+from lion.params import Params, load_params
+from lion.report.run import Run, Tables, read_run
+from tests.report.synthetic import make_run
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def params() -> Params:
+    return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    make_run(tmp_path / "run", rounds=3, seeds=30, new=6, questions=5)
+    shutil.copy(ROOT / "dvc.yaml", tmp_path / "run")
+    return read_run(Run.of_pipeline(tmp_path / "run"), ["r0", "r1", "r2"])
+
+
+@pytest.fixture
+def about(params: Params, tables: Tables) -> hub.Provenance:
+    return hub.provenance(
+        params, tables, root=ROOT, round="r1", commit="abc", license="cc-by-nc-4.0"
+    )
+
+
+@pytest.fixture
+def dataset(tables: Tables, about: hub.Provenance, tmp_path: Path) -> Path:
+    hub.write_dataset(tables, about, tmp_path / "out", cards.dataset_card(about))
+    return tmp_path / "out"
+
+
+def test_load_dataset_reads_both_pools(dataset: Path, tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    loaded = {
+        name: datasets.load_dataset(str(dataset), name, cache_dir=cache)["train"]
+        for name in hub.POOLS
+    }
+    assert {name: pool.num_rows for name, pool in loaded.items()} == {
+        "train_pool": 6,
+        "cache_pool": 36,
+    }
+
+
+def test_rows_have_the_teachers_answer(dataset: Path, tables: Tables) -> None:
+    rows = [json.loads(line) for line in (dataset / "train_pool.jsonl").read_text().splitlines()]
+    answers = dict(tables.answers.select("id", "answer").iter_rows())
+    assert [row["output"] for row in rows] == [answers[row["id"]] for row in rows]
+
+
+def test_the_card_tells_where_the_rows_come_from(dataset: Path, params: Params) -> None:
+    card = (dataset / "README.md").read_text()
+    seeds = hashlib.sha256((ROOT / params.seeds).read_bytes()).hexdigest()
+    head = yaml.safe_load(card.split("---")[1])
+    assert head["license"] == "cc-by-nc-4.0"
+    assert seeds in card
+    assert "| r0 | seed | 30 |" in card
+    assert "## Licence" in card
+
+
+def test_the_student_loads_as_a_model(
+    tiny_base: Path, about: hub.Provenance, tmp_path: Path
+) -> None:
+    out = tmp_path / "student"
+    hub.write_student(tiny_base, about, out, cards.model_card(about))
+    assert AutoModelForCausalLM.from_pretrained(out).num_parameters() > 0
+    assert yaml.safe_load((out / "README.md").read_text().split("---")[1])["library_name"]
+
+
+def test_a_round_without_a_pool_is_refused(params: Params, tables: Tables, tmp_path: Path) -> None:
+    empty = read_run(Run.of_pipeline(tmp_path / "run"), ["r0", "r1", "r2", "r3"])
+    about = hub.provenance(params, empty, root=ROOT, round="r3", commit=None, license="other")
+    with pytest.raises(InputError, match="--round r3"):
+        hub.write_dataset(empty, about, tmp_path / "out", "")

@@ -1,0 +1,94 @@
+"""An API key is used, and then found nowhere."""
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from lion.oracle.app import create_app
+from tests.pipeline.mini import Project, make_project
+
+KEY = "sk-planted-7f3a9c51e0d84b26"
+Receive = Callable[[], Awaitable[Any]]
+
+
+@dataclass
+class Server:
+    """The oracle over HTTP; remembers the keys that it was shown."""
+
+    url: str = ""
+    keys: set[str] = field(default_factory=set)
+
+    def app(self) -> Callable[..., Awaitable[None]]:
+        oracle: Any = create_app(position_bias=0.0, unreadable=0.0)
+
+        async def keeping(scope: Any, receive: Receive, send: Any) -> None:
+            headers = dict(scope.get("headers", ()))
+            self.keys.add(headers.get(b"authorization", b"").decode())
+            await oracle(scope, receive, send)
+
+        return keeping
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    found = Server()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        found.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        config = uvicorn.Config(found.app(), log_level="warning", lifespan="off")
+        running = uvicorn.Server(config)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield found
+        running.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def paid(server: Server, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A whole run by a queue worker, every role asked over HTTP with the planted key."""
+    project = make_project(tmp_path_factory.mktemp("secrets") / "lion", tiny_base)
+    secret = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
+    project.dvc("exp", "run", "--queue", "--name", "paid", **secret)
+    project.dvc("queue", "start", **secret)
+    for _ in range(120):
+        if "Success" in project.dvc("queue", "status"):
+            break
+        time.sleep(2)
+    project.dvc("exp", "apply", "paid")
+    return project
+
+
+def test_every_request_carried_the_key(paid: Project, server: Server) -> None:
+    assert server.keys == {f"Bearer {KEY}"}
+
+
+def test_the_run_is_whole(paid: Project) -> None:
+    assert list(paid.metrics()["quality"]) == ["r0", "r1"]
+
+
+def test_no_file_holds_the_key(paid: Project) -> None:
+    files = [path for path in paid.root.rglob("*") if path.is_file()]
+    assert {".lion", ".dvc", "data"} <= {path.relative_to(paid.root).parts[0] for path in files}
+    assert not [str(path) for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_no_object_in_git_holds_the_key(paid: Project) -> None:
+    command = ("git", "cat-file", "--batch-all-objects", "--batch", "--unordered")
+    everything = subprocess.run(command, cwd=paid.root, capture_output=True, check=True).stdout
+    assert b"dvc.lock" in everything
+    assert KEY.encode() not in everything
+
+
+def test_no_log_of_the_queue_holds_the_key(paid: Project) -> None:
+    log = paid.dvc("queue", "logs", "paid")
+    assert "teach" in log
+    assert KEY not in log

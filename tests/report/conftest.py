@@ -1,0 +1,69 @@
+"""Runs made up on the spot, and a real Chromium to look at their pages."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from lion.params import load_params
+from lion.report.browse import Index
+from lion.report.contents import contents
+from lion.report.page import render
+from lion.report.run import Run, read_run
+from lion.report.sample import offer, sample
+from tests.report.synthetic import make_run
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]  # fit for containers
+
+
+def chromium_path() -> str | None:
+    """Where Chromium is, if it is installed."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def as_project(root: Path) -> Path:
+    """`root` with the pipeline's own dvc.yaml and params.yaml."""
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(ROOT / name, root / name)
+    return root
+
+
+def page_of(root: Path, *, each: int = 60, limit: int = 4_000_000) -> str:
+    """The static page of the run in `root`."""
+    params = load_params(root / "params.yaml")
+    tables = read_run(Run.of_pipeline(root), params.round_names)
+    index = Index(tables)
+    about = offer(index) | sample(index, each=each, limit=limit)
+    return render([contents(tables, params, label="this run")], [about], served=False)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A miniature run of four rounds. Read only."""
+    return as_project(make_run(tmp_path_factory.mktemp("run")))
+
+
+@pytest.fixture(scope="session")
+def page(run: Path) -> str:
+    """The address of its static page, a file."""
+    file = run / "index.html"
+    file.write_text(page_of(run), encoding="utf-8")
+    return file.as_uri()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium; without one the test is skipped, but never in CI."""
+    path = chromium_path()
+    if path is None:
+        told = "no Chromium to look at the page with: apt-get install chromium"
+        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        yield browser
+        browser.close()

@@ -1,0 +1,32 @@
+"""Looking at a page: what a reader would see, and whether the browser complained."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, Page
+
+SETTLED = "#found[aria-busy=false]"
+
+
+@contextmanager
+def looking_at(browser: Browser, address: str, **context: Any) -> Iterator[Page]:
+    """The page at `address`, ready; afterwards the browser must have had nothing to say."""
+    opened = browser.new_context(**context)
+    page = opened.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+    page.goto(address)
+    page.wait_for_selector(SETTLED)
+    yield page
+    opened.close()
+    assert complaints == []
+
+
+def found(page: Page) -> int:
+    """How many instructions the list says it found, once it has settled."""
+    page.wait_for_selector(SETTLED)
+    text = page.inner_text("#found")
+    return 0 if text.startswith("No") else int(text.split()[-1].replace(",", ""))

@@ -1,0 +1,125 @@
+"""Figures that can be counted by hand."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from lion.report.browse import changed
+from lion.report.contents import differences
+from lion.report.hours import PAUSE, busy_seconds
+from lion.report.story import headline
+from lion.report.text import as_json, brief, visible
+from lion.report.topics import topic
+from lion.report.trust import score_matrix, trust_of
+from lion.scores import score
+from lion.tables import REVIEW, from_rows
+
+
+def _reviews(*points: tuple[str, str, float | None, float | None]) -> pl.DataFrame:
+    """Replies from (id, order, teacher, student)."""
+    rest = {"attempt": 0, "completion_tokens": 1, "model": "m", "prompt_tokens": 1, "reply": "x"}
+    rows = [
+        {"id": id, "order": order, "teacher": teacher, "student": student} | rest
+        for id, order, teacher, student in points
+    ]
+    return from_rows(rows, REVIEW)
+
+
+REVIEWS = _reviews(
+    ("flips", "teacher_first", 8, 7),
+    ("flips", "student_first", 6, 9),
+    ("stays", "teacher_first", 9, 2),
+    ("stays", "student_first", 9, 3),
+    ("half", "teacher_first", 9, 2),
+    ("half", "student_first", None, None),
+)
+
+
+def test_a_verdict_flips_when_the_winner_changes_with_the_place() -> None:
+    trust = trust_of(REVIEWS, score(REVIEWS))
+    assert (trust["asked"], trust["judged"]) == (3, 2)
+    assert (trust["replies"], trust["unreadable"]) == (6, 1)
+    assert trust["flip_share"] == 0.5
+    assert trust["position_bias"] == pytest.approx((2 + 2 + 0 + 1) / 4)
+
+
+def test_the_matrix_counts_each_answer_by_its_points_in_both_places() -> None:
+    matrix = score_matrix(REVIEWS.with_columns(round=pl.lit("r1")))
+    cells = {(row["first"], row["second"]): row["rows"] for row in matrix.to_dicts()}
+    assert cells == {(8, 6): 1, (9, 7): 1, (9, 9): 1, (3, 2): 1}
+
+
+def _round(name: str, **figures: float) -> dict[str, Any]:
+    names = ("quality", "hard_share", "mean_gap", "flip_share", "acceptance")
+    return {"round": name, **dict.fromkeys(names), **figures}
+
+
+def test_the_headline_says_the_figures_in_words() -> None:
+    rows = [
+        _round("r0", quality=75.7),
+        _round("r1", quality=77.4, hard_share=0.3, flip_share=0.1),
+        _round("r2", quality=81.2, hard_share=0.123, flip_share=0.09),
+    ]
+    assert headline(rows) == (
+        "Round 2: 81.2% of the teacher's quality, +5.5 since round 0; 12% of instructions are "
+        "still hard; the referee's order flips 9% of verdicts."
+    )
+
+
+def test_the_headline_of_equilibrium() -> None:
+    rows = [_round("r0", quality=99.0), _round("r1", quality=100.0, hard_share=0.0)]
+    assert "the referee cannot tell student from teacher" in headline(rows)
+
+
+def test_a_difference_with_something_unknown_is_unknown() -> None:
+    found = differences(
+        [_round("r0", quality=70.0), _round("r1")], [_round("r0", quality=72.0), _round("r1")]
+    )
+    assert found[0]["quality"] == 2.0
+    assert found[0]["hard_share"] is None
+    assert found[1]["quality"] is None
+
+
+@pytest.mark.parametrize(
+    ("instruction", "category"),
+    [
+        ("Name the last: pear fig", "name the last"),
+        ("Write a poem about: rain", "write a poem about"),
+        ("Write a poem.", "write"),
+        ("  What?", "what"),
+        ("One two three four five six: x", "one"),
+        ("", "other"),
+        ("日本 語", "日本"),
+    ],
+)
+def test_the_first_words_are_the_category(instruction: str, category: str) -> None:
+    assert pl.DataFrame({"instruction": [instruction]}).select(topic()).item() == category
+
+
+def test_what_cannot_be_seen_is_named() -> None:
+    assert visible("a\u202eb\u2066c\x00d\ufeff") == "a⟦U+202E⟧b⟦U+2066⟧c⟦U+0000⟧d⟦U+FEFF⟧"
+    assert visible("line\nline\tשלום 👩\u200d🔬") == "line\nline\tשלום 👩\u200d🔬"
+
+
+def test_brief_text_fits_its_columns() -> None:
+    assert brief("a  b\nc", 9) == "a b c"
+    assert brief("abcdef", 4) == "abc…"
+    assert brief("日本語", 4) == "日…"
+
+
+def test_json_cannot_end_its_script_element() -> None:
+    text = as_json(["</script><!--", "a & b", "\u2028"])
+    assert not set("<>&\u2028") & set(text)
+    assert text == '["\\u003c/script\\u003e\\u003c!--","a \\u0026 b","\\u2028"]'
+
+
+def test_new_words_of_an_answer_are_marked() -> None:
+    assert changed(None, "a b") == [("a b", False)]
+    assert changed("a b c", "a x c") == [("a", False), ("x", True), ("c", False)]
+    assert changed("a b", "a") == [("a", False)]
+
+
+def test_hours_leave_out_long_pauses() -> None:
+    assert busy_seconds([(0, 10), (5, 20)]) == 20
+    assert busy_seconds([(0, 10), (10 + PAUSE + 1, 30 + PAUSE + 1)]) == 30

@@ -1,0 +1,205 @@
+"""The static page, driven in a real browser."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.report.conftest import as_project, page_of
+from tests.report.looking import found, looking_at
+from tests.report.synthetic import make_run
+
+CHARTS = 14  # figures of a full run: 11 charts and a histogram for each of three rounds
+
+
+def test_the_first_screen_answers_in_words_and_figures(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page, viewport={"width": 1280, "height": 800}) as seen:
+        assert seen.inner_text("h1").startswith("Round 3: ")
+        assert "of the teacher's quality" in seen.inner_text("h1")
+        assert seen.locator(".tile").count() == 7
+        assert seen.locator(".chart svg").count() == CHARTS
+        assert seen.locator(".chart svg").first.is_visible()
+
+
+def test_filters_narrow_the_list_and_clear_widens_it(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page) as seen:
+        everything = found(seen)
+        seen.select_option("[name=verdict]", "easy")
+        easy = found(seen)
+        assert 0 < easy < everything
+        assert set(seen.locator("#list .chip").all_inner_texts()) == {"easy"}
+        seen.fill("[name=low]", "8.5")
+        assert found(seen) == 0
+        seen.click("text=Clear")
+        assert found(seen) == everything
+
+
+def test_the_search_finds_an_instruction_by_its_id(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page) as seen:
+        seen.click("#list .open >> nth=0")
+        id = seen.evaluate("new URLSearchParams(location.hash.slice(1)).get('i')")
+        seen.keyboard.press("Escape")
+        seen.fill("[name=text]", id)
+        assert found(seen) == 1
+
+
+def test_the_list_is_sorted_and_turned_page_by_page(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page) as seen:
+        gaps = [float(text) for text in seen.locator("#list [data-name=gap]").all_inner_texts()]
+        assert gaps == sorted(gaps, reverse=True)
+        seen.click("#on")
+        found(seen)
+        later = float(seen.locator("#list [data-name=gap]").first.inner_text())
+        assert later <= gaps[-1]
+        assert seen.inner_text("#found").startswith("26 to 50")
+
+
+def test_a_row_opens_with_both_answers_replies_and_lineage(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page) as seen:
+        seen.select_option("[name=origin]", "hard")
+        found(seen)
+        seen.click("#list .open >> nth=0")
+        body = seen.locator("#one")
+        assert body.locator("h4", has_text="teacher:").count() >= 1
+        assert body.locator("h4", has_text="student r").count() >= 1
+        body.locator("summary").first.click()
+        assert body.locator("h4", has_text="teacher first").first.is_visible()
+        assert body.locator("h4", has_text="student first").first.is_visible()
+        assert body.locator("h3", has_text="Inspired by").count() == 1
+
+
+def test_an_older_answer_is_compared_with_the_newer_one(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page) as seen:
+        seen.select_option("[name=joined]", "r0")
+        found(seen)
+        seen.click("#list .open >> nth=0")
+        assert seen.locator("#one h3", has_text="Examined in r").count() == 3
+        assert seen.locator("#one ins").count() > 0
+
+
+def test_moving_tau_recounts_the_hard_ones(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page) as seen:
+        line, count = seen.locator(".tau_marks line").first, seen.locator(".count").first
+        at, told = line.get_attribute("transform"), count.inner_text()
+        seen.locator(".tau input").fill("-9")
+        assert "(100.0%)" in count.inner_text()
+        seen.locator(".tau input").fill("9")
+        assert count.inner_text().startswith("0 of ")
+        seen.locator(".tau input").fill("1")
+        assert (line.get_attribute("transform"), count.inner_text()) == (at, told)
+
+
+def test_it_is_used_with_the_keyboard_alone(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page) as seen:
+        seen.keyboard.press("Tab")
+        assert seen.evaluate("document.activeElement.textContent") == "Skip to the instructions"
+        seen.locator("#list .open").first.focus()
+        seen.keyboard.press("Enter")
+        seen.wait_for_selector("#one[open]")
+        seen.keyboard.press("Escape")
+        assert not seen.locator("#one").is_visible()
+        seen.locator(".tau input").focus()
+        seen.keyboard.press("ArrowRight")
+        assert seen.inner_text(".tau output") == "1.1"
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"viewport": {"width": 360, "height": 740}},
+        {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2},  # 1280 at 200%
+    ],
+    ids=["360 pixels", "200% zoom"],
+)
+def test_nothing_is_cut_off_on_a_small_screen(
+    chromium: Browser, page: str, context: dict[str, object]
+) -> None:
+    with looking_at(chromium, page, **context) as seen:
+        assert seen.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        seen.click("#list .open >> nth=0")
+        assert seen.evaluate("document.querySelector('#one').scrollWidth <= innerWidth")
+        size = "Math.min(...[...document.querySelectorAll('.chart text')]"
+        assert seen.evaluate(f"{size}.map((t) => t.getBoundingClientRect().height))") >= 9
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(chromium: Browser, page: str, scheme: str) -> None:
+    """WCAG AA: 4.5 to 1 for every colour that text is written in."""
+    with looking_at(chromium, page, color_scheme=scheme) as seen:
+        ratios = seen.evaluate(_CONTRAST)
+    assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
+
+
+_CONTRAST = """() => {
+  const probe = document.body.appendChild(document.createElement('p'));
+  const light = (name) => {
+    probe.style.color = `var(--${name})`;
+    const [r, g, b] = getComputedStyle(probe).color.match(/[0-9.]+/g).map((value) => {
+      const share = value / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const pairs = [];
+  for (const ground of ['paper', 'card'])
+    for (const text of ['ink', 'muted', 'accent', 'hard', 'easy']) pairs.push([text, ground]);
+  for (let step = 0; step < 7; step++)
+    pairs.push([step < 4 ? 'heat-low' : 'heat-high', `heat-${step}`]);
+  pairs.push(['ink', 'new']);
+  return Object.fromEntries(pairs.map(([one, other]) => {
+    const [low, high] = [light(one), light(other)].sort((a, b) => a - b);
+    return [`${one} on ${other}`, (high + 0.05) / (low + 0.05)];
+  }));
+}"""
+
+
+def test_it_prints_its_charts_and_tables(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page, color_scheme="dark") as seen:
+        seen.emulate_media(media="print")
+        assert not seen.locator("#filter").is_visible()
+        assert seen.locator(".chart svg").first.is_visible()
+        ground = "getComputedStyle(document.documentElement).backgroundColor"
+        assert seen.evaluate(ground) == "rgb(255, 255, 255)"
+        assert len(seen.pdf()) > 10_000
+
+
+def test_nothing_of_a_hostile_run_runs(chromium: Browser, tmp_path: Path) -> None:
+    root = as_project(make_run(tmp_path, nasty=True, seeds=40, new=15))
+    file = tmp_path / "index.html"
+    file.write_text(page_of(root), encoding="utf-8")
+    with looking_at(chromium, file.as_uri()) as seen:
+        for details in seen.locator("main details").all():
+            details.evaluate("(one) => { one.open = true; }")
+        for place in range(20):
+            seen.click(f"#list .open >> nth={place}")
+            seen.wait_for_selector("#one[open]")
+            for summary in seen.locator("#one summary").all():
+                summary.click()
+            assert "⟦U+202E⟧" in seen.inner_text("main") + seen.inner_text("#one")
+            seen.keyboard.press("Escape")
+        assert seen.evaluate("Object.keys(window).filter((name) => name.startsWith('pwned'))") == []
+        elements = "main img, main iframe, #one img, #one iframe, #one svg, [onload], [onerror]"
+        assert seen.locator(elements).count() == 0
+        assert seen.locator("a:not([href^='#'])").count() == 0
+        assert seen.locator("script").count() == 2
+
+
+def test_the_policy_stops_what_a_mistake_would_let_in(chromium: Browser, page: str) -> None:
+    """The second line of defence: even markup that got into the page does not run."""
+    opened = chromium.new_context()
+    seen = opened.new_page()
+    seen.goto(page)
+    seen.evaluate(
+        """() => {
+          document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="window.pwned = 1">');
+          const script = document.createElement('script');
+          script.textContent = 'window.pwned = 2';
+          document.body.append(script);
+          const link = '<a href="javascript:pwned=3" id=bad>x</a>';
+          document.body.insertAdjacentHTML('beforeend', link);
+          document.querySelector('#bad').click();
+        }"""
+    )
+    seen.wait_for_timeout(200)
+    assert seen.evaluate("window.pwned") is None
+    opened.close()

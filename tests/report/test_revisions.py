@@ -1,0 +1,145 @@
+"""Other revisions are read by DVC, from its cache or a remote, and plots work without a network."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from playwright.sync_api import Browser
+
+from lion.cli import main
+from lion.report.drawing import plots_page
+from lion.report.revisions import fetch
+from lion.report.viewing import site_of
+from tests.report.conftest import ROOT, as_project
+from tests.report.synthetic import make_run
+
+ENVIRONMENT = {
+    "DVC_NO_ANALYTICS": "1",
+    "GIT_AUTHOR_NAME": "t",
+    "GIT_AUTHOR_EMAIL": "t@example.org",
+    "GIT_COMMITTER_NAME": "t",
+    "GIT_COMMITTER_EMAIL": "t@example.org",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with two tagged revisions, `one` and `two`, whose data DVC keeps."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "site"))
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    _run("git", "init", "--quiet")
+    _run("dvc", "init", "--quiet")
+    for tag, seed in (("one", 1), ("two", 2)):
+        as_project(make_run(root, seed=seed, seeds=30, new=10))
+        _keep_the_report_stage_alone(root / "dvc.yaml")
+        _run("dvc", "add", "--quiet", "data")
+        _run("git", "add", "--all")
+        _run("git", "commit", "--quiet", "--message", tag)
+        _run("git", "tag", tag)
+    return root
+
+
+def _keep_the_report_stage_alone(file: Path) -> None:
+    """Its command tells where the tables are; the data itself is added by hand."""
+    command = yaml.safe_load(file.read_text())["stages"]["report"]["cmd"]
+    file.write_text(yaml.safe_dump({"stages": {"report": {"cmd": command}}}))
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_two_revisions_are_read_as_they_were(project: Path, tmp_path: Path) -> None:
+    places = []
+    for tag in ("one", "two"):
+        (tmp_path / tag).mkdir()
+        fetch(tag, tmp_path / tag)
+        places.append((tag, tmp_path / tag))
+    one, two = site_of(places).indexes
+    assert one.pool.height == two.pool.height == 60
+    assert not set(one.pool["id"]) & set(two.pool["id"])
+    assert two.pool["id"].to_list() == site_of([("now", project)]).indexes[0].pool["id"].to_list()
+
+
+def test_a_clone_with_an_empty_cache_reads_from_the_remote(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run("dvc", "remote", "add", "--default", "--quiet", "folder", str(tmp_path / "remote"))
+    _run("git", "commit", "--quiet", "--all", "--message", "remote")
+    _run("dvc", "push", "--quiet")
+    _run("git", "clone", "--quiet", str(project), str(tmp_path / "clone"))
+    monkeypatch.chdir(tmp_path / "clone")
+    shutil.rmtree(project / ".dvc" / "cache")
+    (tmp_path / "there").mkdir()
+    fetch("HEAD", tmp_path / "there")
+    assert site_of([("HEAD", tmp_path / "there")]).indexes[0].pool.height == 60
+
+
+@pytest.mark.parametrize("revision", ["nowhere", "0000000"])
+def test_an_unknown_revision_is_one_line(project: Path, revision: str) -> None:
+    result = CliRunner().invoke(main, ["view", "--rev", revision])
+    assert result.exit_code == 1
+    told = [line for line in result.output.splitlines() if not line.startswith("reading")]
+    assert len(told) == 1
+    assert told[0].startswith(f"Error: {revision}: cannot read this revision")
+
+
+def test_data_that_is_nowhere_is_one_line(project: Path) -> None:
+    shutil.rmtree(project / ".dvc" / "cache")
+    result = CliRunner().invoke(main, ["view", "--rev", "one"])
+    assert result.exit_code == 1
+    assert "dvc pull" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_outside_a_repository_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["view", "--rev", "HEAD"])
+    assert result.exit_code == 1
+    assert "HEAD: cannot read this revision" in result.output
+
+
+CSV = {
+    "quality.csv": "round,quality\n0,50\n1,60\n",
+    "gaps.csv": "round,gap,rows\nr1,0.0,3\nr1,0.5,4\n",
+    "losses.csv": "round,step,loss\nr0,1,2.5\nr0,2,1.5\nr1,1,1.4\n",
+}
+
+
+def test_dvc_plots_draw_without_a_network(project: Path, chromium: Browser) -> None:
+    """The project's own plots, of the workspace and against another revision."""
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"plots": plots}))
+    shutil.copytree(ROOT / "lion/report/assets", project / "lion/report/assets")
+    (project / "reports/tables").mkdir(parents=True)
+    for name, text in CSV.items():
+        (project / "reports/tables" / name).write_text(text)
+    shutil.copyfile(ROOT / ".dvc/config", project / ".dvc/config")
+    (project / "reports/plots.html").write_text(plots_page())
+    _run("git", "add", "--all")
+    _run("git", "commit", "--quiet", "--message", "plots")
+    (project / "reports/tables/quality.csv").write_text("round,quality\n0,50\n1,70\n")
+    for command in (["show"], ["diff", "HEAD"]):
+        _run("dvc", "plots", *command)
+        opened = chromium.new_context(offline=True)
+        page = opened.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.goto((project / "dvc_plots/index.html").as_uri())
+        page.wait_for_function("document.querySelectorAll('.vega-embed svg.marks').length === 3")
+        assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+        opened.close()

@@ -1,0 +1,225 @@
+"""`lion view`: a real server on loopback, asked over HTTP and looked at in a browser."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from click.testing import CliRunner
+from playwright.sync_api import Browser
+
+from lion.cli import main
+from lion.report.serve import HOST, Server
+from lion.report.viewing import site_of
+from tests.report.conftest import as_project
+from tests.report.looking import found, looking_at
+from tests.report.synthetic import make_run
+
+Ask = Callable[..., HTTPResponse]
+
+
+@contextmanager
+def serving(*roots: Path) -> Iterator[Server]:
+    """A server of these runs, on a free port."""
+    site = site_of([(root.name, root) for root in roots])
+    with Server(site, 0) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def server(run: Path) -> Iterator[Server]:
+    with serving(run) as server:
+        yield server
+
+
+@pytest.fixture
+def ask(server: Server) -> Iterator[Ask]:
+    """Asks the server for a path, as a browser or somebody else would."""
+    connection = HTTPConnection(HOST, server.server_port, timeout=10)
+
+    def get(path: str, **headers: str) -> HTTPResponse:
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse()
+
+    yield get
+    connection.close()
+
+
+def _listed(ask: Ask, **fields: str) -> Any:
+    answer = ask(f"/api/instructions?{urlencode(fields)}")
+    return json.loads(answer.read())
+
+
+def test_it_pages_through_every_instruction(ask: Ask) -> None:
+    pages = [_listed(ask, offset=str(start), limit="50") for start in (0, 50, 100)]
+    ids = [row["id"] for page in pages for row in page["rows"]]
+    assert pages[0]["total"] == 120
+    assert len(set(ids)) == 120
+
+
+@pytest.mark.parametrize(
+    ("fields", "holds"),
+    [
+        ({"verdict": "hard"}, lambda row: row["verdict"] == "hard"),
+        ({"verdict": "unexamined"}, lambda row: row["gap"] is None and row["round"] == "r3"),
+        ({"origin": "easy"}, lambda row: row["origin"] == "easy"),
+        ({"joined": "r1"}, lambda row: row["round"] == "r1"),
+        ({"low": "2", "high": "3"}, lambda row: 2 <= row["gap"] <= 3),
+        ({"text": "RIVER stone"}, lambda row: "river" in row["text"] and "stone" in row["text"]),
+    ],
+)
+def test_filters_keep_what_they_name(
+    ask: Ask, fields: dict[str, str], holds: Callable[[dict[str, Any]], bool]
+) -> None:
+    answer = _listed(ask, limit="200", **fields)
+    assert 0 < answer["total"] < 120
+    assert all(holds(row) for row in answer["rows"])
+
+
+@pytest.mark.parametrize("sort", ["gap", "change", "student", "teacher", "length", "text"])
+@pytest.mark.parametrize("down", ["0", "1"])
+def test_rows_are_sorted_and_the_unknown_comes_last(ask: Ask, sort: str, down: str) -> None:
+    rows = _listed(ask, sort=sort, down=down, limit="200")["rows"]
+    values = [row[sort] for row in rows]
+    known = [value.lower() if sort == "text" else value for value in values if value is not None]
+    assert known == sorted(known, reverse=down == "1")
+    assert values[len(known) :] == [None] * (len(values) - len(known))
+
+
+def test_an_examination_shows_its_own_scores(ask: Ask) -> None:
+    first = _listed(ask, exam="r1", verdict="hard", limit="200")
+    assert {row["round"] for row in first["rows"]} == {"r0"}
+
+
+def test_an_instruction_is_told_in_full(ask: Ask) -> None:
+    id = _listed(ask, exam="r3", joined="r1")["rows"][0]["id"]
+    (detail,) = json.loads(ask(f"/api/instruction?id={id}").read())
+    assert [exam["round"] for exam in detail["exams"]] == ["r2", "r3"]
+    assert [exam["by"] for exam in detail["exams"]] == ["r1", "r2"]
+    orders = [review["order"] for review in detail["exams"][0]["reviews"]]
+    assert orders == ["teacher_first", "student_first"]
+    assert detail["ancestors"][-1]["origin"] == "seed"
+    assert detail["teacher"]["text"]
+
+
+def test_an_unknown_instruction_is_unknown(ask: Ask) -> None:
+    assert json.loads(ask("/api/instruction?id=nobody").read()) == [None]
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=9999", "offset=-1", "low=x", "sort=id", "run=1", "run=x"]
+)
+def test_a_question_without_sense_is_refused(ask: Ask, query: str) -> None:
+    answer = ask(f"/api/instructions?{query}")
+    assert answer.status == 400
+    assert "Traceback" not in answer.read().decode()
+
+
+@pytest.mark.parametrize("path", ["/", "/api/instructions", "/api/instruction?id=x"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1.evil.example:80", ""])
+def test_a_site_that_points_its_name_here_gets_nothing(ask: Ask, path: str, host: str) -> None:
+    answer = ask(path, Host=host)
+    assert (answer.status, answer.read()) == (403, b"This server answers on loopback only.")
+
+
+def test_files_are_not_served(ask: Ask) -> None:
+    for path in ("/params.yaml", "/../params.yaml", "/%2e%2e/params.yaml", "/api/"):
+        answer = ask(path)
+        assert answer.status == 404
+        answer.read()
+
+
+def test_only_loopback_listens(server: Server) -> None:
+    assert server.server_address[0] == "127.0.0.1"
+
+
+def test_the_served_page_lists_opens_and_leads_to_the_parent(
+    chromium: Browser, server: Server
+) -> None:
+    with looking_at(chromium, server.address) as seen:
+        assert found(seen) == 120
+        seen.select_option("[name=origin]", "hard")
+        assert 0 < found(seen) < 120
+        seen.click("#list .open >> nth=0")
+        seen.wait_for_selector("#one .task")
+        child = seen.inner_text("#one .task")
+        seen.click("#one .kin a >> nth=0")
+        seen.wait_for_function(
+            "(old) => document.querySelector('#one .task').textContent !== old", arg=child
+        )
+        seen.go_back()
+        seen.wait_for_function(
+            "(old) => document.querySelector('#one .task').textContent === old", arg=child
+        )
+
+
+def test_two_runs_stand_side_by_side(chromium: Browser, run: Path, tmp_path: Path) -> None:
+    other = as_project(make_run(tmp_path / "other", seed=2, rounds=3))
+    with serving(run, other) as server, looking_at(chromium, server.address) as seen:
+        assert seen.locator("#glance .side").count() == 2
+        assert seen.locator("#differences tbody tr").count() == 4
+        assert seen.locator(".chart svg text", has_text="other").count() == 1
+        assert found(seen) == 120
+        seen.select_option("[name=run]", "1")
+        assert found(seen) == 100
+        seen.locator(".tau input").nth(1).fill("-9")
+        assert "(100.0%)" not in seen.locator(".gaps").nth(0).inner_text()
+        assert "(100.0%)" in seen.locator(".gaps").nth(1).inner_text()
+        seen.click("#list .open >> nth=0")
+        seen.wait_for_selector("#one .side")
+        assert seen.locator("#one .side").count() == 2
+        assert seen.locator("#one .empty", has_text="Not in this run").count() == 1
+
+
+def test_nothing_of_a_hostile_run_runs_when_served(chromium: Browser, tmp_path: Path) -> None:
+    root = as_project(make_run(tmp_path, nasty=True, seeds=40, new=15))
+    with serving(root) as server, looking_at(chromium, server.address) as seen:
+        for place in range(10):
+            seen.click(f"#list .open >> nth={place}")
+            seen.wait_for_selector("#one[open] .task")
+            seen.keyboard.press("Escape")
+        assert seen.evaluate("Object.keys(window).filter((name) => name.startsWith('pwned'))") == []
+        assert seen.locator("#one img, #one iframe, #one svg, [onload], [onerror]").count() == 0
+
+
+def test_a_port_in_use_is_one_line(
+    run: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run)
+    result = CliRunner().invoke(main, ["view", "--port", str(server.server_port)])
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: --port: {server.server_port} cannot be used")
+
+
+def test_three_revisions_are_one_too_many(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run)
+    result = CliRunner().invoke(main, ["view", "--rev", "a", "--rev", "b", "--rev", "c"])
+    assert result.exit_code == 1
+    assert "3 revisions given" in result.output
+
+
+def test_a_folder_that_is_no_project_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["view"])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: params.yaml: no such file")
+
+
+def test_a_project_without_tables_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(as_project(tmp_path))
+    result = CliRunner().invoke(main, ["view"])
+    assert result.exit_code == 1
+    assert "no pool yet" in result.output

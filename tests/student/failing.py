@@ -1,0 +1,19 @@
+"""A stage that fails alike in every process, as a stage does on the user's own mistake."""
+
+import click
+
+from lion.errors import InputError
+from lion.student.launch import one_voice, rank
+
+
+@click.command()
+@click.option("--own", is_flag=True, help="Fail in process 1 alone.")
+@one_voice()
+def main(own: bool) -> None:
+    """Fail."""
+    if not own or rank() == 1:
+        raise InputError("pool.jsonl: row 3 has no id; add it")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""A folder with what the stages imitate and respond read, small enough for a test."""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import psutil
+import yaml
+from click.testing import CliRunner
+
+from lion.instructions import instruction_id
+from lion.pools import grow_cache, start_cache, with_answers
+from lion.student.models import write_base
+from lion.tables import ANSWER, INSTRUCTION, from_rows, write_table
+
+ROOT = Path(__file__).parent.parent.parent
+TASKS = [f"say {word}{more}" for word in ("red", "blue", "green") for more in ("", " one", " two")]
+
+
+class Project:
+    """Runs stages in processes of their own."""
+
+    def __init__(self, folder: Path, base: Path, **sections: dict[str, Any]) -> None:
+        self.folder = folder
+        self.raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+        self.set(
+            imitate={"epochs": 8, "learning_rate": 1e-2, "batch": 6, "max_length": 40},
+            student={"max_tokens": 8},
+            compute={"checkpoint_steps": None},
+        )
+        self.set(**sections)
+        pool, answers = _pool(), _answers()
+        write_table(folder / "pool.jsonl", pool, INSTRUCTION)
+        write_table(folder / "answers.jsonl", answers, ANSWER)
+        start_cache(folder / "empty")
+        grow_cache(folder / "empty", with_answers(pool, answers), "r0", folder / "cache")
+        write_base(folder / "base", base=str(base), revision=None)
+
+    def set(self, **sections: dict[str, Any]) -> None:
+        """Change params.yaml."""
+        for name, values in sections.items():
+            self.raw[name] |= values
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(self.raw))
+
+    def imitate(self, out: str) -> list[str]:
+        """The arguments that train `out` from the base."""
+        told = {"student": "base", "pool": "pool.jsonl", "answers": "answers.jsonl", "out": out}
+        return self._arguments(told | {"loss": f"{out}.jsonl"})
+
+    def respond(self, student: str, out: str) -> list[str]:
+        """The arguments that have `student` answer the cache pool."""
+        return self._arguments({"student": student, "cache": "cache", "out": out})
+
+    def _arguments(self, paths: dict[str, str]) -> list[str]:
+        told = ["--round", "r0", "--params", str(self.folder / "params.yaml")]
+        for name, path in paths.items():
+            told += [f"--{name}", str(self.folder / path)]
+        return told
+
+    def start(self, stage: str, arguments: list[str]) -> subprocess.Popen[str]:
+        """`python -m stages.NAME` in a process of its own."""
+        own = {"LION_HOME": str(self.folder / "home"), "HF_HUB_OFFLINE": "1"}
+        return subprocess.Popen(
+            [sys.executable, "-m", f"stages.{stage}", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"} | own,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def kill(self, process: subprocess.Popen[str], when: str) -> None:
+        """`kill -9` the process, and what it started, once a file named `when` is kept."""
+        home = self.folder / "home"
+        for _ in range(6000):
+            if process.poll() is not None or list(home.glob(f"training/*/*/{when}")):
+                break
+            time.sleep(0.01)
+        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+            one.kill()
+        told, _ = process.communicate()
+        assert process.returncode == -signal.SIGKILL, told
+
+    def here(self, stage: str, arguments: list[str]) -> str:
+        """What the stage prints, run in this process."""
+        main = importlib.import_module(f"stages.{stage}").main
+        runner = CliRunner(env={"LION_HOME": str(self.folder / "home")})
+        result = runner.invoke(main, arguments, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    def run(self, stage: str, arguments: list[str], *, code: int = 0) -> str:
+        """What the stage prints; it must end with `code`."""
+        process = self.start(stage, arguments)
+        told, _ = process.communicate(timeout=200)
+        assert process.returncode == code, told
+        return told
+
+
+Make = Callable[..., Project]
+
+
+def _pool() -> pl.DataFrame:
+    rows = [
+        {"id": instruction_id(task, ""), "instruction": task, "input": "", "round": "r0"}
+        | {"origin": "seed", "parent": None}
+        for task in TASKS
+    ]
+    return from_rows(rows, INSTRUCTION)
+
+
+def _answers() -> pl.DataFrame:
+    rows = [
+        {"id": instruction_id(task, ""), "answer": task.removeprefix("say "), "model": "teacher"}
+        | {"finish_reason": "stop", "prompt_tokens": 1, "completion_tokens": 1}
+        for task in TASKS
+    ]
+    return from_rows(rows, ANSWER)

@@ -1,0 +1,82 @@
+"""Two real processes train and answer as one does; a killed one goes on where it was."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from safetensors.torch import load_file
+
+from lion.student.models import load_student
+from lion.student.watch import WHOLE
+from lion.tables import ANSWER, LOSS, read_table
+from tests.student.project import TASKS, Make, Project
+
+LORA = {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": ["q_proj", "v_proj"]}
+TWO = {"launcher": "torchrun", "processes": 2, "launcher_args": ["--standalone"]}
+
+
+@pytest.fixture
+def make(tmp_path: Path, tiny_base: Path) -> Make:
+    return lambda **sections: Project(tmp_path, tiny_base, **sections)
+
+
+def losses(project: Project, name: str) -> pl.DataFrame:
+    return read_table(project.folder / f"{name}.jsonl", LOSS)
+
+
+def compare(project: Project, name: str) -> None:
+    """Student `name` must be what one process makes of the same settings, up to rounding."""
+    project.set(compute={"launcher": None, "processes": 1, "launcher_args": []})
+    project.set(compute={"sharding": "none", "micro_batch": None, "checkpoint_steps": None})
+    project.here("imitate", project.imitate("one"))
+    assert_frame_equal(losses(project, "one"), losses(project, name), abs_tol=2e-5)
+    one = load_file(project.folder / "one" / "model.safetensors")
+    other = load_file(project.folder / name / "model.safetensors")
+    assert one.keys() == other.keys()
+    assert max(float((one[key] - other[key]).abs().max()) for key in one) < 1e-3
+    load_student(project.folder / name)
+
+
+def test_two_processes_train_as_one(make: Make) -> None:
+    project = make(compute=TWO | {"micro_batch": 2})
+    project.run("imitate", project.imitate("two"))
+    compare(project, "two")
+
+
+def test_two_sharded_processes_go_on_after_a_kill_and_train_as_one(make: Make) -> None:
+    project = make(compute=TWO | {"sharding": "fsdp", "micro_batch": 2, "checkpoint_steps": 5})
+    project.kill(project.start("imitate", project.imitate("two")), when=WHOLE)
+    shards = list(project.folder.glob("home/training/*/checkpoint-5/pytorch_model_fsdp_0/*.distcp"))
+    assert len(shards) == 2
+    project.run("imitate", project.imitate("two"))
+    assert pl.read_csv(project.folder / "home" / "speed" / "r0.csv")["seconds"].null_count() >= 5
+    compare(project, "two")
+
+
+def test_two_processes_answer_as_one(make: Make) -> None:
+    project = make()
+    project.here("respond", project.respond("base", "one.jsonl"))
+    project.set(compute=TWO | {"answer_batch": 2})
+    project.run("respond", project.respond("base", "two.jsonl"))
+    one, two = (read_table(project.folder / f"{name}.jsonl", ANSWER) for name in ("one", "two"))
+    assert one.equals(two)
+    assert one.height == len(TASKS)
+
+
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_a_killed_training_ends_with_the_same_weights(make: Make, lora: dict[str, object]) -> None:
+    project = make(imitate={"epochs": 200, "lora": lora}, compute={"checkpoint_steps": 20})
+    project.kill(project.start("imitate", project.imitate("killed")), when=WHOLE)
+    assert not (project.folder / "killed").exists()
+    project.here("imitate", project.imitate("killed"))
+    done_before = pl.read_csv(project.folder / "home" / "speed" / "r0.csv")["seconds"].null_count()
+    assert 20 <= done_before < 300
+    assert not list((project.folder / "home" / "training").iterdir())
+
+    project.set(compute={"checkpoint_steps": None})
+    project.here("imitate", project.imitate("whole"))
+    assert losses(project, "killed").equals(losses(project, "whole"))
+    name = "adapter_model.safetensors" if lora else "model.safetensors"
+    killed, whole = ((project.folder / run / name).read_bytes() for run in ("killed", "whole"))
+    assert killed == whole

@@ -1,0 +1,162 @@
+"""Answers survive a kill and come from whatever engine is set."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from lion.chat import Reply, Request
+from lion.errors import LionError, ParamsError
+from lion.params import Compute, Params
+from lion.respond import answer_with
+from lion.student import answering
+from lion.student.answering import Answer, answer_pool, answer_tasks
+from lion.student.models import load_student
+from lion.student.unfinished import LOCK, Unfinished, fingerprint
+from tests.student.project import ROOT, TASKS
+from tests.student.tiny import make_tiny_base
+
+POOL = pl.DataFrame({"id": TASKS, "instruction": TASKS, "input": [""] * len(TASKS)})
+
+
+def params(base: Path, **compute: object) -> Params:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["student"] |= {"base": str(base), "max_tokens": 6, "model": "lion-{student}"}
+    raw["compute"] = {"answer_batch": 4, **compute}
+    return Params.model_validate(raw)
+
+
+def nobody(params: Params) -> AbstractContextManager[None]:
+    raise AssertionError("no server is asked")
+
+
+class Server:
+    """Answers what was asked last, and remembers whom it was asked as."""
+
+    def __init__(self, text: str = " red ") -> None:
+        self.text = text
+        self.models: list[str] = []
+        self.seeds: list[int] = []
+
+    def __call__(self, params: Params) -> AbstractContextManager["Server"]:
+        self.models.append(params.model_of("student"))
+        return nullcontext(self)
+
+    def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
+        self.seeds += [request.seed for request in requests]
+        told = {"finish_reason": "stop", "model": "m", "prompt_tokens": 3, "completion_tokens": 2}
+        return [Reply(text=self.text, **told) for _ in requests]
+
+
+def test_the_engine_transformers_answers_as_answer_pool(tiny_base: Path) -> None:
+    told = params(tiny_base)
+    made = answer_with(told, tiny_base, POOL, connect=nobody, label="respond")
+    assert made.equals(
+        answer_pool(
+            load_student(tiny_base),
+            POOL,
+            settings=told.student,
+            seed=told.seed,
+            batch=9,
+            label="respond",
+        )
+    )
+
+
+def test_a_server_is_asked_by_the_students_name_and_anew_when_its_weights_change(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    server, told = Server(), params(tiny_base, engine="server")
+    first = answer_with(
+        told, make_tiny_base(tmp_path / "r1"), POOL, connect=server, label="respond"
+    )
+    answer_with(
+        told, make_tiny_base(tmp_path / "r1", seed=1), POOL, connect=server, label="respond"
+    )
+    assert server.models == ["lion-r1", "lion-r1"]
+    assert not set(server.seeds[: len(TASKS)]) & set(server.seeds[len(TASKS) :])
+    assert first["answer"].to_list() == ["red"] * len(TASKS)
+
+
+def test_a_server_that_says_nothing_is_an_error(tiny_base: Path) -> None:
+    told = params(tiny_base, engine="server")
+    with pytest.raises(LionError, match="empty answers"):
+        answer_with(told, tiny_base, POOL, connect=Server(" "), label="respond")
+
+
+def test_an_engine_that_is_not_installed_is_named(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    told = params(tiny_base, engine="vllm")
+    with pytest.raises(ParamsError, match=r"pip install 'lion\[vllm\]'"):
+        answer_with(told, tiny_base, POOL, connect=nobody, label="respond")
+
+
+def test_a_kill_loses_at_most_a_batch(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_student(tiny_base)
+    generate, batches = answering._generate, 0
+
+    def killed(*told: object) -> list[Answer]:
+        nonlocal batches
+        batches += 1
+        if batches == 3:
+            raise KeyboardInterrupt
+        return generate(*told)  # type: ignore[arg-type]
+
+    def answers(batch: int, home: Path | None) -> list[Answer]:
+        with Unfinished(home) as unfinished:
+            return answer_tasks(
+                loaded,
+                TASKS,
+                temperature=0.7,
+                max_tokens=6,
+                seed=1,
+                batch=batch,
+                label="respond",
+                unfinished=unfinished,
+            )
+
+    whole = answers(2, None)
+    monkeypatch.setattr(answering, "_generate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        answers(2, tmp_path)
+    [kept] = tmp_path.rglob("*.jsonl")
+    kept.write_text(kept.read_text() + "[[0, {")  # cut in the middle of a line
+    assert answers(2, tmp_path) == whole
+    assert batches == 3 + 3  # of the 5 batches, two were kept
+    assert not list(tmp_path.iterdir())
+
+
+def test_unfinished_work_is_found_again_and_shared_by_nobody(tmp_path: Path) -> None:
+    first = Unfinished(tmp_path)
+    folder = first.claim(fingerprint("a"))
+    assert folder
+    assert first.claim(fingerprint("b")) != folder
+    with Unfinished(tmp_path) as second:
+        assert second.claim(fingerprint("a")) is None
+    first.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert (folder / LOCK).exists()
+    with Unfinished(tmp_path) as again:
+        assert again.claim(fingerprint("a")) == folder
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("compute", "told"),
+    [
+        ({"processes": 2}, "need a launcher"),
+        ({"sharding": "fsdp"}, "sharding: fsdp needs a launcher"),
+    ],
+)
+def test_contradictions_of_the_machine_settings_are_named(
+    compute: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        Compute.model_validate(compute)

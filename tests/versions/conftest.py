@@ -1,0 +1,155 @@
+"""A project with two versions of made-up tables, under real git and real DVC."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from lion.cli import main
+from lion.instructions import instruction_id
+from lion.tables import ANSWER, DRAW, INSTRUCTION, VERDICT, read_table, write_table
+from tests.report.synthetic import make_run
+
+ROOT = Path(__file__).parent.parent.parent
+Lion = Callable[..., Result]
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Tag `first` has the rounds r0 and r1; `second`, and the workspace, r2, too.
+
+    `second` lacks `removed`, an instruction of r1; its last verdict on `moved`, two seeds, is easy
+    where that of `first` was hard. `nasty` joined r2 with a terminal's escape sequence in its text;
+    `rejected` is a draft of r2 that repeats a seed.
+    """
+
+    root: Path
+    removed: str
+    moved: list[str]
+    nasty: str
+    rejected: str
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    root = tmp_path_factory.mktemp("versions")
+    environment = _environment(root)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        _run(root, "git", "init", "--quiet")
+        _run(root, "dvc", "init", "--quiet")
+        make_run(root, rounds=2, seeds=30, new=6, questions=5)
+        _commit(root, {"r1": "r0"}, "first")
+        make_run(root, rounds=3, seeds=30, new=6, questions=5)
+        removed = _remove_last(root / "data" / "pools" / "train" / "r1.jsonl")
+        moved = _judge_otherwise(root / "data" / "scores")
+        nasty = _add_nasty(root / "data")
+        rejected = _add_rejected(root / "data" / "draws" / "r2.jsonl", moved[0])
+        _commit(root, {"r1": "r0", "r2": "r1"}, "second")
+    return Versions(root, removed, moved, nasty, rejected, environment)
+
+
+@pytest.fixture
+def lion(versions: Versions, monkeypatch: pytest.MonkeyPatch) -> Lion:
+    """Runs a `lion` command in the project."""
+    monkeypatch.chdir(versions.root)
+    for name, value in versions.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*args: str) -> Result:
+        result = CliRunner().invoke(main, args)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def _environment(root: Path) -> dict[str, str]:
+    parts = ((who, what) for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL"))
+    site = str(root.parent / f"{root.name}-site")
+    return {f"GIT_{who}_{what}": "t@example.org" for who, what in parts} | {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "DVC_SITE_CACHE_DIR": site,
+        "DVC_GLOBAL_CONFIG_DIR": site,
+    }
+
+
+def _run(root: Path, *command: str) -> None:
+    venv = str(Path(sys.executable).parent)
+    path = f"{venv}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        command, cwd=root, check=True, capture_output=True, env={**os.environ, "PATH": path}
+    )
+
+
+def _commit(root: Path, rounds: dict[str, str], tag: str) -> None:
+    """Commit the tables as the output of a stage, under a tag."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"rounds": rounds}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    real = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]
+    stages = {
+        "tables": {"cmd": "true", "outs": ["data"]},
+        "report": {"cmd": real["cmd"], "deps": ["data"]},
+    }
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    _run(root, "dvc", "commit", "--quiet", "--force", "tables")
+    _run(root, "git", "add", "--all")
+    _run(root, "git", "commit", "--quiet", "--message", tag)
+    _run(root, "git", "tag", tag)
+
+
+def _remove_last(path: Path) -> str:
+    """Take the last instruction out of a train pool; its id."""
+    pool = read_table(path, INSTRUCTION)
+    write_table(path, pool.head(-1), INSTRUCTION)
+    return str(pool["id"][-1])
+
+
+def _judge_otherwise(scores: Path) -> list[str]:
+    """Let r2 repeat the verdicts of r1 but for two, now easy; their ids."""
+    before, after = (read_table(scores / f"{name}.parquet", VERDICT) for name in ("r1", "r2"))
+    moved: list[str] = before.filter(verdict="hard")["id"].head(2).to_list()
+    old = before.with_columns(
+        verdict=pl.when(pl.col("id").is_in(moved)).then(pl.lit("easy")).otherwise("verdict")
+    )
+    new = after.join(before, on="id", how="anti", maintain_order="left")
+    write_table(scores / "r2.parquet", pl.concat([old, new]), VERDICT)
+    return moved
+
+
+def _add_nasty(data: Path) -> str:
+    """An instruction of r2, with its answer, that would colour a terminal; its id."""
+    text = "Say \x1b[31mred\x1b[0m ``` and | four"
+    id = instruction_id(text, "")
+    for folder, schema in (("pools/train", INSTRUCTION), ("answers", ANSWER)):
+        path = data / folder / "r2.jsonl"
+        rows = read_table(path, schema)
+        row = rows.tail(1).with_columns(id=pl.lit(id))
+        if schema is INSTRUCTION:
+            row = row.with_columns(instruction=pl.lit(text), input=pl.lit(""))
+        write_table(path, pl.concat([rows, row]), schema)
+    return id
+
+
+def _add_rejected(path: Path, nearest: str) -> str:
+    """A draft that is too similar to `nearest`; the id that it would have had."""
+    text = "A draft that repeats a seed"
+    draws = read_table(path, DRAW)
+    row = draws.tail(1).with_columns(
+        instruction=pl.lit(text),
+        nearest=pl.lit(nearest),
+        similarity=pl.lit(0.82),
+        verdict=pl.lit("too similar"),
+    )
+    write_table(path, pl.concat([draws, row]), DRAW)
+    return instruction_id(text, "")

@@ -1,0 +1,153 @@
+"""`lion estimate`: what would be asked, from the plan, the tables and the parameters."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lion.chat import connect
+from lion.chat.money import Usage
+from lion.params import load_params
+from lion.report.run import Run, Tables, read_run
+from lion.teacher import teach
+from lion.versions.estimate import Cost, costs
+from lion.versions.plan import Plan, Step
+from tests.report.synthetic import make_run
+from tests.versions.conftest import ROOT, Lion
+
+Changes = dict[str, Any]
+
+# DVC reads a trie in a manner that its library is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+
+
+@pytest.fixture
+def estimated(tmp_path: Path) -> Callable[..., Cost]:
+    """The cost of one step of a run with 40 seeds, 10 new ones a round and 5 questions."""
+
+    def of(name: str, *, rounds: int = 2, after: tuple[str, ...] = (), **changes: Any) -> Cost:
+        tables = _tables(tmp_path, rounds)
+        plan = Plan(_params(tmp_path, changes), [*map(_step, after), _step(name)], unchanged=0)
+        return costs(plan, tables, Usage("oracle", "live", 10, 500, 80))[-1]
+
+    return of
+
+
+def _tables(root: Path, rounds: int) -> Tables:
+    make_run(root, rounds=rounds, seeds=40, new=10, questions=5)
+    (root / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    return read_run(Run.of_pipeline(root), ["r0", "r1", "r2", "r3"])
+
+
+def _params(root: Path, changes: Changes) -> Any:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["generate"]["count"] = 25
+    for name, value in changes.items():
+        raw[name] = {**raw[name], **value} if isinstance(raw.get(name), dict) else value
+    path = root / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return load_params(path)
+
+
+def _step(name: str) -> Step:
+    word, _, round = name.partition("@")
+    return Step(name, word, round, ("tau",))
+
+
+def test_the_teacher_answers_the_train_pool(estimated: Callable[..., Cost]) -> None:
+    cost = estimated("teach@r1")
+    assert (cost.requests, cost.prompt_tokens, cost.completion_tokens) == (10, 300, 200)
+    assert cost.basis == "past rounds"
+
+
+def test_a_pool_that_is_generated_anew_counts_as_ordered(estimated: Callable[..., Cost]) -> None:
+    assert estimated("teach@r1", after=("generate@r1",)).requests == 25
+
+
+def test_a_round_to_come_counts_as_ordered(estimated: Callable[..., Cost]) -> None:
+    assert estimated("teach@r2").requests == 25
+
+
+def test_the_referee_sees_the_cache_pool_in_both_orders(estimated: Callable[..., Cost]) -> None:
+    assert estimated("referee@r2").requests == 2 * (40 + 10)
+    assert estimated("referee@r3").requests == 2 * (40 + 10 + 25)
+
+
+def test_the_judge_sees_the_questions_as_often_as_its_setting_says(
+    estimated: Callable[..., Cost],
+) -> None:
+    assert estimated("evaluate@r1").requests == 2 * 5
+    assert estimated("evaluate@r1", judge={"samples": 3}).requests == 6 * 5
+    assert estimated("evaluate@r1", judge={"setting": 1, "samples": 1}).requests == 5
+
+
+def test_the_generator_draws_as_often_as_past_acceptance_tells(
+    estimated: Callable[..., Cost],
+) -> None:
+    cost = estimated("generate@r1")
+    assert cost.requests >= 25
+    assert cost.prompt_tokens == cost.requests * 50
+
+
+def test_without_a_past_round_the_limits_stand_in(estimated: Callable[..., Cost]) -> None:
+    cost = estimated("referee@r1", rounds=1, referee={"max_tokens": 100})
+    assert cost.basis == "text and limits"
+    assert cost.completion_tokens == cost.requests * 100
+
+
+def test_money_without_a_price_is_unknown(estimated: Callable[..., Cost]) -> None:
+    assert estimated("teach@r1", model="some-model").money is None
+
+
+def test_money_is_tokens_times_price(estimated: Callable[..., Cost]) -> None:
+    prices = {
+        "currency": "USD",
+        "date": "2026-01-01",
+        "models": {"some-model": {"input": 10.0, "output": 20.0}},
+    }
+    cost = estimated("teach@r1", model="some-model", prices=prices)
+    assert cost.money == pytest.approx((300 * 10 + 200 * 20) / 1e6)
+
+
+def test_hours_follow_from_the_slower_of_both_limits(estimated: Callable[..., Cost]) -> None:
+    limits = {"requests_per_minute": 5, "tokens_per_minute": 10}
+    cost = estimated("teach@r1", endpoints={"default": limits})
+    assert cost.hours == pytest.approx(500 / 10 / 60)
+
+
+def test_what_the_store_has_already_is_not_asked_again(
+    estimated: Callable[..., Cost], tmp_path: Path
+) -> None:
+    pool = _tables(tmp_path, 2).pool.filter(round="r1")
+    params = _params(tmp_path, {})
+    with connect(params, "teacher", stage="teach", round="r1") as chat:
+        teach(pool.head(4), chat, params.teacher, label="teach r1")
+    cost = estimated("teach@r1")
+    assert (cost.stored, cost.requests) == (4, 6)
+    assert estimated("teach@r1", teacher={"temperature": 0.1}).stored == 0
+    assert estimated("teach@r1", after=("generate@r1",)).stored == 0
+
+
+def test_hours_without_a_limit_are_unknown(estimated: Callable[..., Cost]) -> None:
+    assert estimated("teach@r1").hours is None
+
+
+def test_a_changed_parameter_reaches_what_hangs_on_it(lion: Lion) -> None:
+    told = json.loads(lion("estimate", "--json").output)
+    assert [step["stage"] for step in told["stages"]] == ["report"]  # it never ran here
+
+
+@pytest.mark.parametrize("override", ["nothing=1", "tau", "tau=high", "rounds.r1=r5"])
+def test_a_bad_override_is_one_line(lion: Lion, override: str) -> None:
+    result = lion("estimate", "-S", override)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert override.partition("=")[0] in result.output
+
+
+def test_overrides_leave_the_workspace_alone(lion: Lion) -> None:
+    before = Path("params.yaml").read_bytes()
+    lion("estimate", "-S", "tau=3")
+    assert Path("params.yaml").read_bytes() == before

@@ -1,0 +1,111 @@
+"""`lion pool diff`: what differs, said rightly, and no more files read than needed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lion.versions.diff import pool_diff
+from lion.versions.revision import Revision, open_revisions
+from tests.versions.conftest import Lion, Versions
+
+
+def test_a_new_round_is_added(versions: Versions, lion: Lion) -> None:
+    diff = json.loads(lion("pool", "diff", "first", "second", "--json").output)
+    assert [row["round"] for row in diff["added"]] == ["r2"] * 7
+
+
+def test_a_removed_instruction_is_named(versions: Versions, lion: Lion) -> None:
+    diff = json.loads(lion("pool", "diff", "first", "second", "--json").output)
+    assert [row["id"] for row in diff["removed"]] == [versions.removed]
+
+
+def test_instructions_move_between_verdicts(versions: Versions, lion: Lion) -> None:
+    diff = json.loads(lion("pool", "diff", "first", "second", "--json").output)
+    seeds = [row for row in diff["moved"] if row["origin"] == "seed"]
+    assert {row["id"] for row in seeds} == set(versions.moved)
+    assert {(row["was"], row["now"]) for row in seeds} == {("hard", "easy")}
+
+
+def test_the_other_direction_swaps_added_and_removed(versions: Versions, lion: Lion) -> None:
+    diff = json.loads(lion("pool", "diff", "second", "first", "--json").output)
+    assert [row["id"] for row in diff["added"]] == [versions.removed]
+    assert len(diff["removed"]) == 7
+
+
+def test_counts_are_by_round_and_origin(versions: Versions, lion: Lion) -> None:
+    counts = json.loads(lion("pool", "diff", "first", "second", "--json").output)["counts"]
+    assert counts[0] == {"round": "r0", "origin": "seed", "hard → easy": 2}
+    assert sum(row.get("added", 0) for row in counts if row["round"] == "r2") == 7
+    assert sum(row.get("removed", 0) for row in counts if row["round"] == "r1") == 1
+
+
+def test_by_default_head_is_compared_with_the_workspace(versions: Versions, lion: Lion) -> None:
+    assert "No instruction was added" in lion("pool", "diff").output
+
+
+def test_a_changed_file_of_the_workspace_counts(
+    versions: Versions, lion: Lion, tmp_path: Path
+) -> None:
+    pool = versions.root / "data" / "pools" / "train" / "r2.jsonl"
+    shutil.copy(pool, tmp_path)
+    try:
+        pool.write_text("".join(pool.read_text().splitlines(keepends=True)[:-1]))
+        diff = json.loads(lion("pool", "diff", "--json").output)
+    finally:
+        shutil.copy(tmp_path / "r2.jsonl", pool)
+    assert len(diff["removed"]) == 1
+
+
+def test_only_shards_that_differ_are_read(
+    versions: Versions, lion: Lion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    whole = Revision._bring_file
+
+    def noted(self: Revision, name: str) -> None:
+        read.append(name)
+        whole(self, name)
+
+    monkeypatch.setattr(Revision, "_bring_file", noted)
+    with open_revisions("first", "second") as (old, new):
+        pool_diff(old, new)
+    shards = [name for name in read if name.startswith("data/pools")]
+    assert sorted(shards) == [f"data/pools/train/{name}.jsonl" for name in ("r0", "r1", "r1", "r2")]
+
+
+def test_limit_shortens_the_list(versions: Versions, lion: Lion) -> None:
+    output = lion("pool", "diff", "first", "second", "--limit", "2").output
+    assert "... and 5 more added" in output
+
+
+def test_markdown_keeps_texts_of_models_inside_a_fence(versions: Versions, lion: Lion) -> None:
+    output = lion("pool", "diff", "first", "second", "--md").output
+    head, _, rest = output.partition("```diff\n")
+    assert "| r2 |" in head
+    assert rest.rstrip().endswith("```")
+    assert rest.count("```") == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("pool", "diff", "nowhere"), "nowhere: no git revision, tag or experiment"),
+        (("rounds", "--rev", "first~5"), "first~5: no git revision"),
+    ],
+)
+def test_an_unknown_revision_is_one_line(lion: Lion, args: tuple[str, ...], told: str) -> None:
+    result = lion(*args)
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {told}")
+    assert result.output.count("\n") == 1
+
+
+def test_outside_a_project_is_one_line(
+    lion: Lion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = lion("pool", "diff")
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "not in a DVC project" in result.output
