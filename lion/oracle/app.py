@@ -7,7 +7,7 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
@@ -18,8 +18,8 @@ MODEL = "oracle"
 MAX_BODY = 4_000_000  # bytes of a request
 _TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])")
 
-Scope = dict[str, Any]
-Event = dict[str, Any]
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

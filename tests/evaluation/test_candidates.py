@@ -16,13 +16,16 @@ from lion.evaluation.candidates import answers_of
 from lion.evaluation.comparison import compare
 from lion.evaluation.layouts import LAYOUTS
 from lion.evaluation.questions import read_keyed_questions
+from lion.oracle.families import FAMILIES
 from lion.params import Judge, Params, load_params
 from lion.tables import ANSWER, from_rows
 from tests.fakes import FakeChat, reply, user_text
 
 ROOT = Path(__file__).parents[2]
-TASKS = ["Reverse: crow heron owl lynx", "Say twice: fork plate jar", "Which stands last: a b c d"]
-RIGHT = ["lynx owl heron crow", "fork plate jar fork plate jar", "d"]
+WORDING = {family.name: family.wordings[0] for family in FAMILIES}
+LISTS = [("reverse", "crow heron owl lynx"), ("twice", "fork plate jar"), ("last", "oak elm ivy")]
+TASKS = [f"{WORDING[name]}: {items}" for name, items in LISTS]
+RIGHT = ["lynx owl heron crow", "fork plate jar fork plate jar", "ivy"]
 
 
 @pytest.fixture

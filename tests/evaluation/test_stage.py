@@ -6,13 +6,15 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from lion.evaluation.questions import read_questions
+from lion.oracle.families import FAMILIES
 from lion.student.models import write_base
 from lion.tables import ANSWER, QUESTION, SCORE, from_rows, read_table, write_table
 from stages.evaluate import main
 
 ROOT = Path(__file__).parents[2]
-TASKS = ["Reverse: crow heron owl", "Write a poem.", "Say twice: fork plate jar"]
-ANSWERS = [("owl heron crow", "stop"), ("I don't know.", "stop"), ("fork pl", "length")]
+REVERSE = next(family.wordings[0] for family in FAMILIES if family.name == "reverse")
+TASKS = [f"{REVERSE}: crow heron owl", "Write a poem.", f"{REVERSE}: fork plate jar"]
+ANSWERS = [("owl heron crow", "stop"), ("I don't know.", "stop"), ("jar pl", "length")]
 
 
 def test_what_could_not_be_judged_is_counted_and_has_no_scores(

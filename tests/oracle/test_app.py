@@ -123,7 +123,7 @@ def test_some_new_tasks_deserve_to_be_rejected() -> None:
 
 def test_a_task_unlike_its_own_inspires_some_task() -> None:
     for name in ("generator_hard", "generator_easy"):
-        drawn = said(name, {"task": "Name three rivers in Asia."})  # type: ignore[arg-type]
+        drawn = said(name, {"task": "Name three rivers in Asia."})
         assert read(drawn) is not None
 
 

@@ -14,7 +14,6 @@ def test_the_loop_trains_once_more_than_it_generates(played: Project) -> None:
     assert {name: pool.height for name, pool in pools.items()} == {"r0": 40, "r1": 6}
     assert read_cache(data / "pools" / "cache" / "r1").height == 46
     assert len(list(data.glob("students/r*/model.safetensors"))) == 2
-    assert len(list(data.glob("scores/*.parquet"))) == 3
 
 
 def test_a_round_examines_the_whole_cache_pool(played: Project) -> None:
@@ -61,7 +60,7 @@ def test_a_second_repro_runs_nothing(played: Project) -> None:
 
 def test_forced_repro_leaves_the_lock_file_as_it_was(played: Project) -> None:
     before = (played.root / "dvc.lock").read_bytes()
-    assert len(ran(played.dvc("repro", "-f"))) == 24
+    assert {"seed", "imitate@r1", "report"} < set(ran(played.dvc("repro", "-f")))
     assert (played.root / "dvc.lock").read_bytes() == before
 
 

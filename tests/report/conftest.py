@@ -42,13 +42,13 @@ def page_of(root: Path, *, each: int = 60, limit: int = 4_000_000) -> str:
     return render([contents(tables, params, label="this run")], [about], served=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature run of four rounds. Read only."""
     return as_project(make_run(tmp_path_factory.mktemp("run")))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page(run: Path) -> str:
     """The address of its static page, a file."""
     file = run / "index.html"
@@ -56,7 +56,7 @@ def page(run: Path) -> str:
     return file.as_uri()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A headless Chromium; without one the test is skipped, but never in CI."""
     path = chromium_path()

@@ -147,15 +147,15 @@ SEEDS = "data/seeds/oracle.jsonl"
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "empty"),
-        (b"\n\n", "empty"),
+        (b"", "no rows"),
+        (b"\n\n", "no rows"),
         (b"hello", "line 1"),
         (b'[{"instruction": "a"},', "JSON"),
         (b'{"instruction": "a"}\n{"prompt": "b"}\n', "line 2"),
-        (b'{"instruction": ""}\n', "line 1: instruction"),
-        (b'{"instruction": 7}\n', "line 1: instruction"),
+        (b'{"instruction": ""}\n', "line 1: 'instruction'"),
+        (b'{"instruction": 7}\n', "line 1: 'instruction'"),
         (b'{"instruction": "a"}\n\xff\xfe', "UTF-8"),
-        (json.dumps({"instruction": "x " * 51_200}).encode(), "102,399 characters"),
+        (json.dumps({"instruction": "x " * 51_200}).encode(), "102,400 characters"),
     ],
 )
 def test_bad_seeds_are_refused_in_one_line(folder: Path, content: bytes, told: str) -> None:
