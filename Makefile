@@ -9,7 +9,7 @@ repro: $(SETUP)
 	dvc repro
 
 test: lint browser
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile
 
 # The page is tested in a real browser. Where none can be had, these tests say so and skip.
 browser:

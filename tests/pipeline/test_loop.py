@@ -85,4 +85,4 @@ def test_a_full_run_is_paid_for_once(played: Project) -> None:
 
 def test_plots_are_drawn_from_the_tables(played: Project) -> None:
     output = played.dvc("plots", "show", "--json")
-    assert all(name in output for name in ("quality.csv", "gaps.csv", "losses.csv"))
+    assert all(name in output for name in ("Relative quality", "Gap", "Training loss"))
