@@ -89,6 +89,16 @@ def test_a_status_that_will_not_pass_stops_with_the_servers_words(
     assert len(server.asked) <= 4
 
 
+def test_a_key_that_the_server_echoes_is_not_told(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-key")
+    server.answering = lambda asked: refusal(401, "Incorrect API key: sk-planted-key")
+    with pytest.raises(ChatError, match="Incorrect API key: <API key>") as error:
+        ask(params_at(server.url), 1)
+    assert "planted" not in error.value.message
+
+
 def test_used_up_quota_stops_at_once(server: Server, params_at: ParamsOf) -> None:
     server.answering = lambda asked: refusal(429, "pay first", code="insufficient_quota")
     with pytest.raises(ChatError, match="pay first"):
