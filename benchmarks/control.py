@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ import torch
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
 from lion.contamination import known_questions
 from lion.generator import generate
-from lion.instructions import task_text
+from lion.instructions import task_texts
 from lion.params import Params, load_params
 from lion.pools import usable, with_answers, with_responses
 from lion.referee import review
@@ -261,9 +260,9 @@ def imitate(bench: Bench, state: State, pool: pl.DataFrame, params: Params, name
     lessons = usable(answered)
     train(
         state.loaded,
-        [task_text(*row) for row in lessons.select("instruction", "input").iter_rows()],
-        lessons["answer"].to_list(),
+        list(zip(task_texts(lessons), lessons["answer"], strict=True)),
         settings=params.imitate,
+        compute=params.compute,
         seed=params.seed,
         label=f"imitate {name}",
     )
@@ -287,8 +286,14 @@ def _quality(bench: Bench, state: State, questions: pl.DataFrame, params: Params
 
 
 def _answers(state: State, pool: pl.DataFrame, params: Params) -> pl.DataFrame:
-    ask = partial(answer_pool, settings=params.student, seed=params.seed)
-    return ask(state.loaded, pool, batch=params.compute.answer_batch, label="answers")
+    return answer_pool(
+        state.loaded,
+        pool,
+        settings=params.student,
+        compute=params.compute,
+        seed=params.seed,
+        label="answers",
+    )
 
 
 def _done(path: Path) -> set[tuple[str, str, int]]:

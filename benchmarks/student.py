@@ -36,7 +36,7 @@ from transformers import (
 )
 
 from lion.instructions import stable_seed
-from lion.params import Compute, Imitate, Lora
+from lion.params import Compute, Imitate, Lora, Student
 from lion.student import training
 from lion.student.answering import _generate, _Work, answer_tasks
 from lion.student.batches import draw_steps
@@ -48,6 +48,7 @@ ANSWER = 60  # tokens of an answer, mean
 LIMIT = 256  # tokens of an answer, most
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12}  # dense bf16 FLOP/s
 SMALL = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 8}
+TALKING = Student(base="", revision=None, temperature=1.0, max_tokens=LIMIT)
 LARGE = {"hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 22}
 SETTINGS = Imitate(
     epochs=1, learning_rate=1e-4, warmup=0.0, weight_decay=0.0, batch=128, max_length=1024,
@@ -183,7 +184,12 @@ def ours(base: Path, tasks: list[str], batch: int) -> dict[str, float]:
     loaded = _load_talker(base)
     begun = clock()
     answers = answer_tasks(
-        loaded, tasks, temperature=1.0, max_tokens=LIMIT, seed=1, batch=batch, label="answers"
+        loaded,
+        tasks,
+        settings=TALKING,
+        compute=Compute(answer_batch=batch),
+        seed=1,
+        label="answers",
     )
     seconds = clock() - begun
     return {"tokens_per_second": sum(answer.completion_tokens for answer in answers) / seconds}
@@ -208,11 +214,10 @@ def train_ours(
     loaded = _load(base)
     loaded.base = {"base": str(base)}
     settings = SETTINGS.model_copy(update={"lora": lora})
-    tasks, answers = zip(*pairs, strict=True)
     on_gpu = device().type == "cuda"
     begun = clock()
     told = training.train(
-        loaded, tasks, answers, settings=settings, seed=1, label="train",
+        loaded, pairs, settings=settings, seed=1, label="train",
         compute=Compute(micro_batch=8), arithmetic=torch.bfloat16 if on_gpu else torch.float32,
     )  # fmt: skip
     return {"tokens_per_second": told["tokens"].sum() / (clock() - begun)} | _peak()
@@ -230,7 +235,7 @@ def utilisation(base: Path) -> dict[str, Any]:
     rows = [Example([2] * 512, [3] * 512)] * 512
     training._encode = lambda *_: rows  # type: ignore[assignment]
     told = training.train(
-        Loaded(made, tokenizer), [], [], settings=SETTINGS, seed=1, label="mfu",
+        Loaded(made, tokenizer), [], settings=SETTINGS, seed=1, label="mfu",
         compute=Compute(micro_batch=8, attention="sdpa"), arithmetic=torch.bfloat16,
     )[1:]  # fmt: skip
     speed = told["tokens"].sum() / told["seconds"].sum()

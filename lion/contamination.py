@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from lion.instructions import task_text
+from lion.instructions import task_texts
 from lion.novelty import tokens
 from lion.tables import QUESTION, read_table
 
@@ -53,13 +53,13 @@ class Questions:
         return [said[at : at + self._size] for at in range(len(said) - self._size + 1)]
 
 
-def read_avoided(folder: Path, *, words: int) -> Questions:
-    """Every question of the tables (QUESTION) in `folder`."""
-    frames = [read_table(path, QUESTION) for path in sorted(folder.glob("*.jsonl"))]
+def read_avoided(paths: Sequence[Path], *, words: int) -> Questions:
+    """Every question of the tables (QUESTION) at `paths`."""
+    frames = [read_table(path, QUESTION) for path in paths]
     return known_questions(pl.concat([pl.DataFrame(schema=QUESTION), *frames]), words=words)
 
 
 def known_questions(questions: pl.DataFrame, *, words: int) -> Questions:
     """The questions of one table (QUESTION), instruction and input together."""
-    texts = [task_text(*row) for row in questions.select("instruction", "input").iter_rows()]
+    texts = task_texts(questions)
     return Questions(texts, questions["id"].to_list(), words=words)

@@ -14,7 +14,7 @@ import polars as pl
 from lion.chat import Asks, Reply, Request
 from lion.contamination import Questions
 from lion.errors import EmptyError
-from lion.instructions import instruction_id, stable_seed, task_text
+from lion.instructions import instruction_id, stable_seed, task_text, task_texts
 from lion.novelty import NoveltyFilter
 from lion.params import Generate, Generator
 from lion.prompts import render
@@ -67,7 +67,7 @@ def generate(
     EmptyError when a side's quota is not full after max_draws draws for each wanted row.
     """
     wanted = quotas(settings, hard=sides["hard"].height, easy=sides["easy"].height)
-    texts = [task_text(*row) for row in cache.select("instruction", "input").iter_rows()]
+    texts = task_texts(cache)
     known = NoveltyFilter(texts, cache["id"].to_list(), threshold=settings.novelty)
     urns = {
         origin: _Urn(origin, frame, random.Random(f"{seed} {round} {origin}"))

@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+import polars as pl
+
 
 def instruction_id(instruction: str, input: str) -> str:
     """The id of an instruction is its content: 16 hex digits."""
@@ -13,6 +15,11 @@ def instruction_id(instruction: str, input: str) -> str:
 def task_text(instruction: str, input: str) -> str:
     """An instruction with its input, as every prompt shows it."""
     return f"{instruction}\n\n{input}" if input else instruction
+
+
+def task_texts(pool: pl.DataFrame) -> list[str]:
+    """The texts of a pool with columns instruction and input, in its order."""
+    return [task_text(*row) for row in pool.select("instruction", "input").iter_rows()]
 
 
 def stable_seed(*parts: object) -> int:

@@ -135,10 +135,11 @@ class Sampling(Record):
 
 
 class Decontaminate(Record):
-    """What new instructions must not repeat: word n-grams (0: off) of the named question files."""
+    """What new instructions must not repeat: word n-grams (0: off) of the evaluation's questions,
+    and of the question files named here besides."""
 
     words: Annotated[int, Field(ge=0)]
-    files: Annotated[dict[str, str], Field(min_length=1)]
+    files: dict[str, str]
 
 
 class Candidate(Record):
@@ -320,16 +321,6 @@ class Params(Record):
     def _has_default_endpoint(self) -> "Params":
         if "default" not in self.endpoints:
             raise ValueError("endpoints: 'default' is missing")
-        return self
-
-    @model_validator(mode="after")
-    def _keeps_the_questions_out(self) -> "Params":
-        named = self.decontaminate.files.values()
-        if self.decontaminate.words and self.evaluate.questions not in named:
-            raise ValueError(
-                f"decontaminate.files: {self.evaluate.questions} (evaluate.questions) is not among "
-                "them; add it, or set decontaminate.words: 0"
-            )
         return self
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ import polars as pl
 
 from lion.chat.types import Request
 from lion.errors import LionError, ParamsError
-from lion.instructions import stable_seed, task_text
+from lion.instructions import stable_seed, task_texts
 from lion.params import Params
 from lion.student.answering import Answer, answer_pool, answer_table
 from lion.student.layout import encode_prompt
@@ -49,15 +49,10 @@ def answer_with(
         pool,
         settings=params.student,
         seed=params.seed,
-        batch=params.compute.answer_batch,
         label=label,
         compute=params.compute,
         unfinished=unfinished,
     )
-
-
-def _tasks(pool: pl.DataFrame) -> list[str]:
-    return [task_text(*row) for row in pool.select("instruction", "input").iter_rows()]
 
 
 def _by_vllm(params: Params, student: Path, pool: pl.DataFrame) -> pl.DataFrame:
@@ -82,7 +77,7 @@ def _by_vllm(params: Params, student: Path, pool: pl.DataFrame) -> pl.DataFrame:
         **({"max_lora_rank": lora.rank} if adapter and lora else {}),
         **params.compute.vllm,
     )
-    tasks = _tasks(pool)
+    tasks = task_texts(pool)
     prompts = [{"prompt_token_ids": encode_prompt(tokenizer, task)} for task in tasks]
     settings = [
         SamplingParams(
@@ -127,7 +122,7 @@ def _by_server(
             max_tokens=params.student.max_tokens,
             seed=stable_seed(params.seed, weights, task),
         )
-        for id, task in zip(pool["id"], _tasks(pool), strict=True)
+        for id, task in zip(pool["id"], task_texts(pool), strict=True)
     ]
     with connect(params.model_copy(update={"student": named})) as chat:
         replies = chat.ask(requests, label=label)

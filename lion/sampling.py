@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from lion.instructions import task_text
+from lion.instructions import task_texts
 from lion.params import Sampling
 
 Origin = Literal["hard", "easy"]
@@ -37,7 +37,7 @@ def sides_of(
         group=pl.lit(0), weight=pl.lit(1.0)
     )
     if settings.over == "clusters" or settings.weight == "learnable":
-        texts = [task_text(*row) for row in judged.select("instruction", "input").iter_rows()]
+        texts = task_texts(judged)
         labels = clusters(texts, settings.clusters, seed=seed)
         judged = judged.with_columns(group=pl.Series(labels, dtype=pl.Int32))
     if settings.weight != "none":

@@ -43,6 +43,8 @@ def main(
             "No hard instruction is left: the referee cannot tell the student from the teacher "
             "(the paper's equilibrium). The whole quota is drawn from easy ones."
         )
+    # Named, not globbed: a file that is no longer in the parameters may still lie there.
+    tables = [avoid / f"{name}.jsonl" for name in ("evaluate", *params.decontaminate.files)]
     with connect(params, "generator", stage="generate", round=round_) as chat:
         new, drawn = generate(
             sides,
@@ -50,7 +52,7 @@ def main(
             chat,
             settings=params.generate,
             asking=params.generator,
-            avoid=read_avoided(avoid, words=params.decontaminate.words),
+            avoid=read_avoided(tables, words=params.decontaminate.words),
             round=round_,
             seed=params.seed,
         )

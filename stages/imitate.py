@@ -8,7 +8,7 @@ import polars as pl
 import stages
 from lion.files import replacing
 from lion.home import store_home
-from lion.instructions import task_text
+from lion.instructions import task_texts
 from lion.params import load_params
 from lion.pools import usable, with_answers
 from lion.student.launch import is_main, one_voice, relaunch
@@ -48,12 +48,11 @@ def main(
     with Unfinished(store_home() / "training") as unfinished:
         losses = train(
             loaded,
-            [task_text(*row) for row in lessons.select("instruction", "input").iter_rows()],
-            lessons["answer"].to_list(),
+            list(zip(task_texts(lessons), lessons["answer"], strict=True)),
             settings=params.imitate,
+            compute=params.compute,
             seed=params.seed,
             label=f"imitate {round_}",
-            compute=params.compute,
             arithmetic=precision(params.student, params.compute),
             unfinished=unfinished,
         )

@@ -63,10 +63,9 @@ def _generated(
     answers = answer_tasks(
         loaded,
         prompts,
-        temperature=params.student.temperature,
-        max_tokens=params.student.max_tokens,
+        settings=params.student,
+        compute=params.compute,
         seed=params.seed,
-        batch=params.compute.answer_batch,
         label=f"evaluate {name}: answers",
     )
     rows = [

@@ -12,7 +12,7 @@ import polars as pl
 import torch
 
 from lion.errors import ParamsError
-from lion.instructions import stable_seed, task_text
+from lion.instructions import stable_seed, task_texts
 from lion.params import Compute, Student
 from lion.progress import Progress
 from lion.student import launch
@@ -39,10 +39,9 @@ def answer_pool(
     pool: pl.DataFrame,
     *,
     settings: Student,
+    compute: Compute,
     seed: int,
-    batch: int,
     label: str,
-    compute: Compute | None = None,
     unfinished: Unfinished | None = None,
 ) -> pl.DataFrame:
     """The student's answers (ANSWER) to a pool with id, instruction and input.
@@ -52,13 +51,11 @@ def answer_pool(
     """
     answers = answer_tasks(
         loaded,
-        [task_text(*row) for row in pool.select("instruction", "input").iter_rows()],
-        temperature=settings.temperature,
-        max_tokens=settings.max_tokens,
-        seed=seed,
-        batch=batch,
-        label=label,
+        task_texts(pool),
+        settings=settings,
         compute=compute,
+        seed=seed,
+        label=label,
         unfinished=unfinished,
     )
     return answer_table(pool["id"], answers)
@@ -75,23 +72,21 @@ def answer_tasks(
     loaded: Loaded,
     tasks: Sequence[str],
     *,
-    temperature: float,
-    max_tokens: int,
+    settings: Student,
+    compute: Compute,
     seed: int,
-    batch: int,
     label: str,
-    compute: Compute | None = None,
     unfinished: Unfinished | None = None,
 ) -> list[Answer]:
-    """One answer a task, in order. Temperature 0 is greedy; `batch` changes speed alone."""
-    cpu = device((compute or Compute()).device).type == "cpu"
+    """One answer a task, in order. Temperature 0 is greedy; `compute` changes speed alone."""
+    cpu = device(compute.device).type == "cpu"
     launch.join(cpu=cpu)
     launch.check_share(len(tasks), what=label)
     work = _Work(
         prompts=[encode_prompt(loaded.tokenizer, task) for task in tasks],
         seeds=[stable_seed(seed, task) for task in tasks],
-        temperature=temperature,
-        max_tokens=max_tokens,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
     )
     folder = unfinished.claim(_key(loaded, work)) if unfinished else None
     done: dict[int, Answer] = launch.share(_read(folder) if launch.is_main() else {})
@@ -99,7 +94,9 @@ def answer_tasks(
         loaded.model.to(device("cpu" if cpu else "auto"))  # type: ignore[arg-type]
     loaded.model.eval()  # type: ignore[no-untyped-call]
     made = list(done.items()) if launch.is_main() else []
-    shares = islice(_batches(work.prompts, batch), launch.rank(), None, launch.world())
+    shares = islice(
+        _batches(work.prompts, compute.answer_batch), launch.rank(), None, launch.world()
+    )
     left = [some for rows in shares if (some := [row for row in rows if row not in done])]
     bar = Progress(sum(map(len, left)), label, unit="answers") if launch.is_main() else None
     with bar or nullcontext():

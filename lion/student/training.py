@@ -40,23 +40,22 @@ ZERO3 = {
 
 def train(
     loaded: Loaded,
-    tasks: Sequence[str],
-    answers: Sequence[str],
+    lessons: Sequence[tuple[str, str]],
     *,
     settings: Imitate,
+    compute: Compute,
     seed: int,
     label: str,
-    compute: Compute | None = None,
     arithmetic: torch.dtype = torch.float32,
     unfinished: Unfinished | None = None,
 ) -> pl.DataFrame:
     """Train `loaded` in place; the loss table (LOSS, and `seconds` a step), one row a step.
 
-    All processes of a launcher call it alike. With `unfinished` and compute.checkpoint_steps it
-    goes on from the last checkpoint of a killed run of the same data, weights and settings.
+    A lesson is a task and the teacher's answer. All processes of a launcher call it alike. With
+    `unfinished` and compute.checkpoint_steps it goes on from the last checkpoint of a killed run
+    of the same data, weights and settings.
     """
-    compute = compute or Compute()
-    examples = _encode(loaded, tasks, answers, settings)
+    examples = _encode(loaded, lessons, settings)
     plan = make_plan(examples, settings, compute, seed=seed)
     set_seed(seed)
     prepare_adapter(loaded, settings.lora, recompute=compute.activation_checkpointing)
@@ -107,11 +106,8 @@ def make_plan(
     return Plan(micros, [sum(map(len, step)) for step in steps], accumulation, rows, budget)
 
 
-def _encode(
-    loaded: Loaded, tasks: Sequence[str], answers: Sequence[str], settings: Imitate
-) -> list[Example]:
-    pairs = zip(tasks, answers, strict=True)
-    examples = [encode_example(loaded.tokenizer, task, answer) for task, answer in pairs]
+def _encode(loaded: Loaded, lessons: Sequence[tuple[str, str]], settings: Imitate) -> list[Example]:
+    examples = [encode_example(loaded.tokenizer, *lesson) for lesson in lessons]
     if not examples:
         raise EmptyError("imitate: the train pool holds no whole answer to learn from")
     limit = settings.max_length
@@ -120,8 +116,8 @@ def _encode(
     if over and not settings.truncate:
         raise InputError(
             f"imitate: {over} of {len(examples)} rows are longer than imitate.max_length={limit} "
-            f"tokens (the longest has {len(examples[longest])}: {tasks[longest][:60]!r}); raise "
-            "it, or set imitate.truncate: true"
+            f"tokens (the longest has {len(examples[longest])}: {lessons[longest][0][:60]!r}); "
+            "raise it, or set imitate.truncate: true"
         )
     cut = [example.cut(limit) for example in examples]
     kept = [example for example in cut if example.answer]

@@ -44,7 +44,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def save(folder: Path, *, judge: dict[str, Any] | None = None, **candidates: Any) -> None:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["evaluate"] = {"questions": "questions.jsonl", "candidates": candidates}
-    raw["decontaminate"]["files"]["questions"] = "questions.jsonl"
     raw["oracle"] = {"position_bias": 0.3, "unreadable": 0.0}
     raw["student"]["max_tokens"] = 8
     raw["judge"] |= judge or {}

@@ -160,7 +160,7 @@ class _Maker:
                     "instruction": text,
                 }
             )
-        self.write("questions.jsonl", rows, QUESTION)
+        self.write("questions/evaluate.jsonl", rows, QUESTION)
         self.write("answers/questions.jsonl", [self.answer(row) for row in rows], ANSWER)
         return rows
 

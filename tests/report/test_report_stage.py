@@ -121,9 +121,9 @@ def test_the_page_keeps_to_its_limit_and_says_what_it_left_out(root: Path) -> No
 
 
 def test_hidden_characters_in_categories_do_not_break_the_charts(root: Path) -> None:
-    questions = (root / "data/questions.jsonl").read_text()
+    questions = (root / "data/questions/evaluate.jsonl").read_text()
     odd = '"category":"' + "\\u0007\\u202e" + "🙂" * 60
-    (root / "data/questions.jsonl").write_text(questions.replace('"category":"', odd))
+    (root / "data/questions/evaluate.jsonl").write_text(questions.replace('"category":"', odd))
     assert _report().exit_code == 0
     figure = (root / "reports/figures/quality-by-category.svg").read_text()
     assert "⟦U+0007⟧⟦U+202E⟧" in figure

@@ -24,10 +24,8 @@ from lion.student.models import (
     write_base,
 )
 from lion.student.training import train
-from tests.student.tiny import make_tiny_base, make_tokenizer
+from tests.student.tiny import ANSWERS, LESSONS, TASKS, make_tiny_base, make_tokenizer, talking
 
-TASKS = ["say red", "say blue", "say green", "what comes next one two"]
-ANSWERS = ["red", "blue", "green", "three"]
 LORA = Lora(rank=8, alpha=16)
 STUDENT = Student(base="x", revision=None, temperature=0.0, max_tokens=8)
 
@@ -46,14 +44,17 @@ def settings(lora: Lora | None, *, epochs: int = 40) -> Imitate:
 
 def learn(loaded: Loaded, lora: Lora | None, out: Path, **told: Any) -> list[float]:
     """Train and save; the loss of each step."""
-    made = train(loaded, TASKS, ANSWERS, settings=settings(lora, **told), seed=1, label="imitate")
+    made = train(
+        loaded, LESSONS, settings=settings(lora, **told), compute=Compute(), seed=1, label="imitate"
+    )
     save_student(loaded, out)
     return made["loss"].to_list()
 
 
 def said(loaded: Loaded) -> list[str]:
+    settings = talking(temperature=0.0, max_tokens=8)
     answers = answer_tasks(
-        loaded, TASKS, temperature=0.0, max_tokens=8, seed=1, batch=4, label="respond"
+        loaded, TASKS, settings=settings, compute=Compute(), seed=1, label="respond"
     )
     return [answer.answer for answer in answers]
 
@@ -204,7 +205,7 @@ def test_truncation_is_counted_and_never_learns_an_end_that_is_not_there(
     tiny_base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short = settings(None, epochs=1).model_copy(update={"max_length": 5, "truncate": True})
-    train(load_student(tiny_base), TASKS, ANSWERS, settings=short, seed=1, label="x")
+    train(load_student(tiny_base), LESSONS, settings=short, compute=Compute(), seed=1, label="x")
     assert "4 of 4 rows are cut to 5 tokens; 1 of these" in capsys.readouterr().out
 
 

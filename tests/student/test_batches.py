@@ -18,6 +18,7 @@ LENGTHS = [3, 40, 5, 9, 30, 4, 12, 6, 7, 21, 2, 5, 33]
 ROWS = [Example([1] * (length - 1), [2]) for length in LENGTHS]
 TASKS = ["say red", "what comes next one two three", "say blue blue blue", "say one"] * 3
 ANSWERS = ["red", "one two three red blue", "blue", "two one"] * 3
+LESSONS = list(zip(TASKS, ANSWERS, strict=True))
 
 
 def padded(micros: list[list[Example]]) -> int:
@@ -60,8 +61,7 @@ def losses(base: Path, **compute: object) -> torch.Tensor:
     told = Compute.model_validate(compute)
     made = train(
         load_student(base),
-        TASKS,
-        ANSWERS,
+        LESSONS,
         settings=SETTINGS,
         seed=1,
         label="imitate",
@@ -81,7 +81,7 @@ def test_how_a_step_is_computed_changes_no_loss(
 
 def test_rows_laid_end_to_end_do_not_see_each_other(tiny_base: Path) -> None:
     loaded = load_student(tiny_base, form=Form(attention="sdpa"))
-    rows = [encode_example(loaded.tokenizer, *pair) for pair in zip(TASKS, ANSWERS, strict=True)]
+    rows = [encode_example(loaded.tokenizer, *lesson) for lesson in LESSONS]
     with torch.inference_mode():
         apart = loaded.model(**Collator(0)([rows]), use_cache=False).loss
         flat = loaded.model(**Collator(0, flat=True)([rows]), use_cache=False).loss
@@ -92,7 +92,13 @@ def test_bfloat16_arithmetic_learns_with_float32_weights(tiny_base: Path) -> Non
     loaded = load_student(tiny_base)
     more = SETTINGS.model_copy(update={"epochs": 30})
     made = train(
-        loaded, TASKS, ANSWERS, settings=more, seed=1, label="x", arithmetic=torch.bfloat16
+        loaded,
+        LESSONS,
+        settings=more,
+        compute=Compute(),
+        seed=1,
+        label="x",
+        arithmetic=torch.bfloat16,
     )
     assert loaded.model.dtype == torch.float32
     assert made["loss"][-1] < 0.5 < made["loss"][0]

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,16 +19,34 @@ ROWS = [Example([1], [2])] * 4
 TWO = ["--standalone", "--nproc-per-node=2", "-m", "tests.student.failing"]
 
 
-def test_without_a_launcher_the_stage_goes_on() -> None:
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What would have been started in place of this process."""
+    calls: list[Any] = []
+    monkeypatch.setattr("os.environ", {})
+    monkeypatch.setattr(sys, "argv", ["imitate", "--round", "r1"])
+    monkeypatch.setattr("os.execv", lambda *command: calls.append(command))
+    monkeypatch.setattr(launch, "_torchrun", calls.append)
+    return calls
+
+
+def test_without_a_launcher_the_stage_goes_on(started: list[Any]) -> None:
     launch.relaunch("stages.imitate", Compute())
+    assert started == []
+
+
+def test_with_a_launcher_the_stage_is_launched(started: list[Any]) -> None:
+    launch.relaunch("stages.imitate", Compute(launcher="torchrun", processes=2))
+    assert started == [["--nproc-per-node=2", "-m", "stages.imitate", "--round", "r1"]]
 
 
 @pytest.mark.parametrize("name", ["WORLD_SIZE", "LION_LAUNCHED"])
 def test_a_launched_process_is_not_launched_again(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, started: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "1")
     launch.relaunch("stages.imitate", Compute(launcher="torchrun", processes=2))
+    assert started == []
 
 
 def test_accelerate_gets_its_own_arguments_and_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from lion.student.answering import Answer, answer_pool, answer_tasks
 from lion.student.models import load_student
 from lion.student.unfinished import LOCK, Unfinished, fingerprint
 from tests.student.project import ROOT, TASKS
-from tests.student.tiny import make_tiny_base
+from tests.student.tiny import make_tiny_base, talking
 
 POOL = pl.DataFrame({"id": TASKS, "instruction": TASKS, "input": [""] * len(TASKS)})
 
@@ -61,7 +61,7 @@ def test_the_engine_transformers_answers_as_answer_pool(tiny_base: Path) -> None
             POOL,
             settings=told.student,
             seed=told.seed,
-            batch=9,
+            compute=told.compute,
             label="respond",
         )
     )
@@ -115,10 +115,9 @@ def test_a_kill_loses_at_most_a_batch(
             return answer_tasks(
                 loaded,
                 TASKS,
-                temperature=0.7,
-                max_tokens=6,
+                settings=talking(temperature=0.7, max_tokens=6),
+                compute=Compute(answer_batch=batch),
                 seed=1,
-                batch=batch,
                 label="respond",
                 unfinished=unfinished,
             )

@@ -3,20 +3,20 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 
 from lion.errors import EmptyError, InputError
-from lion.params import Imitate
-from lion.student.answering import answer_tasks
+from lion.params import Compute, Imitate
+from lion.student.answering import Answer, answer_tasks
 from lion.student.batches import IGNORED, Collator
+from lion.student.decoding import Picker
 from lion.student.layout import encode_example, encode_prompt, pad_id
 from lion.student.models import Loaded, load_student, save_student, write_base
 from lion.student.training import train
-from tests.student.tiny import make_tiny_base, make_tokenizer
+from tests.student.tiny import ANSWERS, LESSONS, TASKS, make_tiny_base, make_tokenizer, talking
 
-TASKS = ["say red", "say blue", "say green", "what comes next one two"]
-ANSWERS = ["red", "blue", "green", "three"]
 SETTINGS = Imitate(
     epochs=60, learning_rate=1e-2, warmup=0.03, weight_decay=0.0, batch=4, max_length=40
 )
@@ -30,17 +30,28 @@ def load(folder: Path, tmp_path: Path) -> Loaded:
 def said(
     loaded: Loaded, tasks: list[str], *, temperature: float = 0.0, batch: int = 8
 ) -> list[str]:
-    answers = answer_tasks(
-        loaded, tasks, temperature=temperature, max_tokens=12, seed=3, batch=batch, label="respond"
+    return [answer.answer for answer in answered(loaded, tasks, temperature, batch=batch)]
+
+
+def answered(
+    loaded: Loaded, tasks: list[str], temperature: float, *, batch: int = 8, seed: int = 3
+) -> list[Answer]:
+    settings = talking(temperature=temperature, max_tokens=12)
+    compute = Compute(answer_batch=batch)
+    return answer_tasks(
+        loaded, tasks, settings=settings, compute=compute, seed=seed, label="respond"
     )
-    return [answer.answer for answer in answers]
+
+
+def learn(loaded: Loaded, settings: Imitate) -> pl.DataFrame:
+    return train(loaded, LESSONS, settings=settings, compute=Compute(), seed=1, label="imitate r0")
 
 
 @pytest.fixture(scope="module")
 def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     loaded = load(tiny_base, folder)
-    losses = train(loaded, TASKS, ANSWERS, settings=SETTINGS, seed=1, label="imitate r0")
+    losses = learn(loaded, SETTINGS)
     assert losses["loss"][-1] < 0.1 < losses["loss"][0]
     assert losses["step"].to_list() == list(range(1, 61))
     save_student(loaded, folder / "r0")
@@ -48,9 +59,7 @@ def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_trained_student_says_what_it_learnt_and_stops_by_itself(trained: Path) -> None:
-    answers = answer_tasks(
-        load_student(trained), TASKS, temperature=0.0, max_tokens=12, seed=1, batch=2, label="x"
-    )
+    answers = answered(load_student(trained), TASKS, 0.0, batch=2)
     assert [answer.answer for answer in answers] == ANSWERS
     assert {answer.finish_reason for answer in answers} == {"stop"}
     assert {answer.completion_tokens for answer in answers} == {2}
@@ -69,35 +78,18 @@ def test_sampling_is_seeded_by_the_row_and_varies_with_the_seed(tiny_base: Path)
     loaded = load_student(tiny_base)
 
     def sample(seed: int) -> list[str]:
-        return [
-            answer.answer
-            for answer in answer_tasks(
-                loaded, TASKS, temperature=1.0, max_tokens=9, seed=seed, batch=2, label="x"
-            )
-        ]
+        return [answer.answer for answer in answered(loaded, TASKS, 1.0, seed=seed)]
 
     assert sample(1) == sample(1) != sample(2)
 
 
-def test_sampling_follows_the_models_probabilities(tiny_base: Path) -> None:
-    loaded = load_student(tiny_base)
-    prompt = torch.tensor([encode_prompt(loaded.tokenizer, "say red")])
-    with torch.inference_mode():
-        expected = torch.softmax(loaded.model(input_ids=prompt).logits[0, -1], dim=-1)
-    counts = torch.zeros_like(expected)
-    for seed in range(40):
-        answers = answer_tasks(
-            loaded,
-            ["say red"] * 1,
-            temperature=1.0,
-            max_tokens=1,
-            seed=seed,
-            batch=1,
-            label="x",
-        )
-        word = answers[0].answer or "<eos>"
-        counts[loaded.tokenizer.convert_tokens_to_ids(word)] += 1
-    assert 0.5 * (counts / 40 - expected).abs().sum() < 0.5
+def test_sampling_follows_the_models_probabilities() -> None:
+    rows = 4000
+    scores = torch.tensor([[0.0, 1.0, 2.0, -1.0, 0.5]]).expand(rows, -1)
+    picker = Picker(range(rows), steps=1, temperature=0.7)
+    counts = torch.bincount(picker(scores, torch.arange(rows), 0), minlength=5)
+    expected = torch.softmax(scores[0] / 0.7, dim=-1)
+    assert 0.5 * (counts / rows - expected).abs().sum() < 0.02
 
 
 def test_training_twice_gives_the_same_weights(tiny_base: Path, tmp_path: Path) -> None:
@@ -105,7 +97,7 @@ def test_training_twice_gives_the_same_weights(tiny_base: Path, tmp_path: Path) 
     for name in ("a", "b"):
         loaded = load_student(tiny_base)
         few = SETTINGS.model_copy(update={"epochs": 3})
-        train(loaded, TASKS, ANSWERS, settings=few, seed=1, label="imitate")
+        learn(loaded, few)
         save_student(loaded, tmp_path / name)
         digests.append((tmp_path / name / "model.safetensors").read_bytes())
     assert digests[0] == digests[1]
@@ -153,12 +145,12 @@ def test_a_tokenizer_without_end_mark_is_refused() -> None:
 def test_a_row_that_is_too_long_is_counted_before_training(tiny_base: Path) -> None:
     short = SETTINGS.model_copy(update={"max_length": 8})
     with pytest.raises(InputError, match=r"1 of 4 rows are longer .*max_length=8"):
-        train(load_student(tiny_base), TASKS, ANSWERS, settings=short, seed=1, label="imitate")
+        learn(load_student(tiny_base), short)
 
 
 def test_an_empty_train_pool_is_refused(tiny_base: Path) -> None:
     with pytest.raises(EmptyError, match="no whole answer"):
-        train(load_student(tiny_base), [], [], settings=SETTINGS, seed=1, label="imitate")
+        train(load_student(tiny_base), [], settings=SETTINGS, compute=Compute(), seed=1, label="x")
 
 
 @pytest.mark.parametrize("base", ["data/nowhere", "./nowhere", "/nowhere/at/all"])

@@ -6,7 +6,19 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from lion.params import Student
+
 WORDS = ["say", "red", "blue", "green", "one", "two", "three", "what", "comes", "next", "#", "Task"]
+
+
+TASKS = ["say red", "say blue", "say green", "what comes next one two"]
+ANSWERS = ["red", "blue", "green", "three"]
+LESSONS = list(zip(TASKS, ANSWERS, strict=True))
+
+
+def talking(*, temperature: float, max_tokens: int) -> Student:
+    """How a student answers, whichever it is."""
+    return Student(base="", revision=None, temperature=temperature, max_tokens=max_tokens)
 
 
 def make_tokenizer(*, chat: bool = True) -> PreTrainedTokenizerFast:
