@@ -16,8 +16,8 @@ from pathlib import Path
 
 import yaml
 
+from lion.report.revision import open_revisions
 from lion.versions.diff import pool_diff
-from lion.versions.revision import open_revisions
 from lion.versions.rounds import rounds_of
 from lion.versions.trace import trace
 from tests.report.synthetic import make_run

@@ -1,6 +1,5 @@
 """`lion view`: the page of a whole run, or of two revisions side by side, in the browser."""
 
-import tempfile
 import webbrowser
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,8 +26,7 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
     if len(revisions) > 2:
         raise InputError(f"--rev: {len(revisions)} revisions given; one is shown, two are compared")
     with ExitStack() as stack:
-        places = [(name, _brought(name, stack)) for name in revisions]
-        site = site_of(places or [("workspace", Path())])
+        site = site_of(_brought(revisions, stack) or [("workspace", Path())])
         try:
             server = stack.enter_context(Server(site, port))
         except OSError as error:
@@ -44,11 +42,14 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
             click.echo()
 
 
-def _brought(revision: str, stack: ExitStack) -> Path:
-    """A folder with the tables of `revision`, gone when `stack` ends."""
-    from lion.report.revisions import fetch
+def _brought(revisions: tuple[str, ...], stack: ExitStack) -> list[tuple[str, Path]]:
+    """Each revision with a folder that holds its tables, gone when `stack` ends."""
+    if not revisions:
+        return []
+    from lion.report.revision import open_revisions
 
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lion-view-")))
-    click.echo(f"reading {revision} ...", err=True)
-    fetch(revision, folder)
-    return folder
+    opened = stack.enter_context(open_revisions(*revisions))
+    for revision in opened:
+        click.echo(f"reading {revision.label} ...", err=True)
+        revision.bring()
+    return [(revision.label, revision.folder) for revision in opened]

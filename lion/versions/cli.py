@@ -26,9 +26,9 @@ def diff(old: str, new: str, as_json: bool, markdown: bool, limit: int | None) -
     Files that are not in the cache are read from the remote. Ten instructions of each kind are
     listed, in JSON all, unless --limit says otherwise.
     """
+    from lion.report.revision import open_revisions
     from lion.versions import show_diff
     from lion.versions.diff import pool_diff
-    from lion.versions.revision import open_revisions
 
     with open_revisions(old, new) as (one, other):
         found = pool_diff(one, other)
@@ -48,8 +48,8 @@ def trace(query: str, rev: str, as_json: bool) -> None:
 
     ID may be the beginning of one; TEXT is words that only this instruction has.
     """
+    from lion.report.revision import open_revisions
     from lion.versions import show_trace, trace
-    from lion.versions.revision import open_revisions
 
     with open_revisions(rev) as (revision,):
         life = trace.trace(revision.tables, query)
@@ -63,7 +63,7 @@ def trace(query: str, rev: str, as_json: bool) -> None:
 @_json
 def rounds(revs: tuple[str, ...], as_json: bool) -> None:
     """A row a round: pools, origins, verdicts, acceptance, relative quality, tokens."""
-    from lion.versions.revision import open_revisions
+    from lion.report.revision import open_revisions
     from lion.versions.rounds import as_text, rounds_of
 
     with open_revisions(*(revs or (_HERE,))) as revisions:
@@ -86,10 +86,10 @@ def estimate(overrides: tuple[str, ...], as_json: bool) -> None:
 
     Money and hours stay unknown where no price or no rate limit is given.
     """
+    from lion.report.revision import open_revisions
     from lion.versions import show_estimate
     from lion.versions.estimate import costs, generator_so_far
     from lion.versions.plan import plan
-    from lion.versions.revision import open_revisions
 
     planned = plan(overrides)
     with open_revisions(_HERE) as (here,):

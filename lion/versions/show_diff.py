@@ -4,10 +4,10 @@ from typing import Any
 
 import polars as pl
 
+from lion.report.revision import Revision
 from lion.report.text import brief
 from lion.tables import INSTRUCTION
 from lion.versions.diff import PoolDiff, counts
-from lion.versions.revision import Revision
 from lion.versions.text import columns_of, table
 
 _TEXT = 72  # characters of an instruction in a list

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser
 
 from lion.cli import main
+from lion.errors import InputError
 from lion.report.drawing import plots_page
-from lion.report.revisions import fetch
+from lion.report.revision import open_revisions
 from lion.report.viewing import site_of
 from tests.report.conftest import ROOT, as_project
 from tests.report.synthetic import make_run
@@ -63,13 +64,11 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
-def test_two_revisions_are_read_as_they_were(project: Path, tmp_path: Path) -> None:
-    places = []
-    for tag in ("one", "two"):
-        (tmp_path / tag).mkdir()
-        fetch(tag, tmp_path / tag)
-        places.append((tag, tmp_path / tag))
-    one, two = site_of(places).indexes
+def test_two_revisions_are_read_as_they_were(project: Path) -> None:
+    with open_revisions("one", "two") as opened:
+        for revision in opened:
+            revision.bring()
+        one, two = site_of([(revision.label, revision.folder) for revision in opened]).indexes
     assert one.pool.height == two.pool.height == 60
     assert not set(one.pool["id"]) & set(two.pool["id"])
     assert two.pool["id"].to_list() == site_of([("now", project)]).indexes[0].pool["id"].to_list()
@@ -84,9 +83,19 @@ def test_a_clone_with_an_empty_cache_reads_from_the_remote(
     _run("git", "clone", "--quiet", str(project), str(tmp_path / "clone"))
     monkeypatch.chdir(tmp_path / "clone")
     shutil.rmtree(project / ".dvc" / "cache")
-    (tmp_path / "there").mkdir()
-    fetch("HEAD", tmp_path / "there")
-    assert site_of([("HEAD", tmp_path / "there")]).indexes[0].pool.height == 60
+    with open_revisions("HEAD") as [revision]:
+        revision.bring()
+        assert site_of([("HEAD", revision.folder)]).indexes[0].pool.height == 60
+
+
+def test_a_pipeline_that_names_paths_outside_the_project_is_refused(project: Path) -> None:
+    text = (project / "dvc.yaml").read_text()
+    for elsewhere in ("/etc", "../../etc"):
+        (project / "dvc.yaml").write_text(
+            text.replace("--draws data/draws", f"--draws {elsewhere}")
+        )
+        with open_revisions("workspace") as [revision], pytest.raises(InputError, match="outside"):
+            revision.bring()
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "0000000"])
@@ -95,14 +104,16 @@ def test_an_unknown_revision_is_one_line(project: Path, revision: str) -> None:
     assert result.exit_code == 1
     told = [line for line in result.output.splitlines() if not line.startswith("reading")]
     assert len(told) == 1
-    assert told[0].startswith(f"Error: {revision}: cannot read this revision")
+    assert told[0].startswith(
+        f"Error: {revision}: no git revision, tag or experiment has this name"
+    )
 
 
 def test_data_that_is_nowhere_is_one_line(project: Path) -> None:
     shutil.rmtree(project / ".dvc" / "cache")
     result = CliRunner().invoke(main, ["view", "--rev", "one"])
     assert result.exit_code == 1
-    assert "dvc pull" in result.output
+    assert "is not in the cache, and no remote is set" in result.output
     assert "Traceback" not in result.output
 
 
@@ -110,7 +121,7 @@ def test_outside_a_repository_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["view", "--rev", "HEAD"])
     assert result.exit_code == 1
-    assert "HEAD: cannot read this revision" in result.output
+    assert "not in a DVC project" in result.output
 
 
 CSV = {

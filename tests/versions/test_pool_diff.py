@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lion.report.revision import Revision, open_revisions
 from lion.versions.diff import pool_diff
-from lion.versions.revision import Revision, open_revisions
 from tests.versions.conftest import Lion, Versions
 
 

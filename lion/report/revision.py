@@ -4,6 +4,7 @@ A table that is in DVC's cache is read in place; one that is not is fetched from
 """
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -47,7 +48,12 @@ class Revision:
         """Where the tables lie."""
         self._bring_file("dvc.yaml")
         with self._named():
-            return Run.of_pipeline(self.folder)
+            run = Run.of_pipeline(self.folder)
+        for field in fields(run):
+            path: Path = getattr(run, field.name)
+            if not Path(os.path.normpath(path)).is_relative_to(self.folder):
+                raise InputError(f"{self.label}: dvc.yaml names {path}, outside the project")
+        return run
 
     @cached_property
     def rounds(self) -> list[str]:
@@ -62,6 +68,13 @@ class Revision:
     @cached_property
     def tables(self) -> Tables:
         """Every table of the run, all of them fetched."""
+        self.bring()
+        with self._named():
+            return read_run(self.run, self.rounds)
+
+    def bring(self) -> None:
+        """Fetch the parameters and every table of the run into `folder`."""
+        self._bring_file("params.yaml")
         for field in fields(self.run):
             inside = self._inside(getattr(self.run, field.name))
             with self._reaching(inside):
@@ -69,8 +82,6 @@ class Revision:
             for found in names:
                 if self._info(found):
                     self._bring_file(found)
-        with self._named():
-            return read_run(self.run, self.rounds)
 
     def digest(self, path: Path) -> str | None:
         """MD5 of a file, such as run.pools / 'r1.jsonl', without fetching it; None if not there."""
