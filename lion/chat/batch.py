@@ -7,6 +7,7 @@ metadata carries a hash of them, so that whoever runs next collects it instead o
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Literal
 
@@ -110,13 +111,12 @@ class Batches:
         """Hand `jobs` over to a batch, unless a run that was killed has done so already."""
         keys = [job.key for job in jobs]
         mark = hashlib.blake2b(b"".join(keys), digest_size=16).hexdigest()
-        try:
+        with ExitStack() as unless_made:
+            unless_made.callback(self._store.release, keys)
             batch = await self._sender.persist(
                 lambda: self._found_or_made(jobs, mark), row=jobs[0].row
             )
-        except BaseException:
-            self._store.release(keys)
-            raise
+            unless_made.pop_all()
         name = f"batch:{batch.id}"
         with self._store.writing() as db:
             db.executemany(

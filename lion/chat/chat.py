@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from lion.chat.home import machine_home, store_home
 from lion.chat.money import Purse
-from lion.chat.pace import Pace
+from lion.chat.pace import FILE, Pace
 from lion.chat.source import source_of
 from lion.chat.store import Asker, Store
 from lion.chat.types import Reply, Request
@@ -132,7 +132,7 @@ class Chat:
 
     def _pace(self) -> Pace:
         named = self._role if self._role in self._params.endpoints else "default"
-        path = machine_home() / "limits.sqlite"
+        path = machine_home() / FILE
         return Pace(path, f"{self._source.url} {named}", self._endpoint, owner=self._store.owner)
 
     def _room(self) -> Room:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 from lion.chat.money import Purse
 from lion.chat.sender import Sender
@@ -78,13 +78,12 @@ class Live:
         return True
 
     async def _send(self, job: Job) -> Reply:
-        try:
+        with ExitStack() as unless_kept:
+            unless_kept.callback(self._store.release, [job.key])
             begun = time.monotonic()
             reply = await self._sender.send(job.body, row=job.row)
             self._store.keep(job.key, self._entry, reply, time.monotonic() - begun)
-        except BaseException:
-            self._store.release([job.key])
-            raise
+            unless_kept.pop_all()
         return reply
 
     def _check_patience(self, job: Job) -> None:

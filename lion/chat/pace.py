@@ -3,6 +3,7 @@
 The clock is the monotonic one: processes share it and nobody can set it.
 """
 
+import hashlib
 import math
 import sqlite3
 import time
@@ -41,6 +42,9 @@ CREATE TABLE IF NOT EXISTS flights (     -- one row for a process that asks now
     PRIMARY KEY (endpoint, owner)
 );
 """
+# Another version of this program may have other columns: each has a file of its own. What is
+# forgotten by that is the pace of some seconds.
+FILE = f"limits-{hashlib.blake2b(SCHEMA.encode(), digest_size=4).hexdigest()}.sqlite"
 
 
 class Pace:

@@ -1,0 +1,144 @@
+"""params.yaml as typed records; an unknown, missing or contradictory value is an error."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from lion.errors import ParamsError
+from lion.params.asking import Budget, Endpoint, Price, Prices
+from lion.params.examination import Candidate, Evaluate, Report
+from lion.params.pools import Decontaminate, Generate, Sampling
+from lion.params.record import Record
+from lion.params.roles import Generator, Judge, Oracle, Referee, Role, Teacher
+from lion.params.student import Compute, Imitate, Lora, Student
+
+__all__ = [
+    "Budget",
+    "Candidate",
+    "Compute",
+    "Decontaminate",
+    "Endpoint",
+    "Evaluate",
+    "Generate",
+    "Generator",
+    "Imitate",
+    "Judge",
+    "Lora",
+    "Oracle",
+    "Params",
+    "Price",
+    "Prices",
+    "Referee",
+    "Report",
+    "Role",
+    "Sampling",
+    "Student",
+    "Teacher",
+    "load_params",
+]
+
+
+class Params(Record):
+    """The whole of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0)]
+    seeds: str
+    tau: Annotated[float, Field(ge=-9, le=9)]
+    rounds: dict[str, str]
+    model: str
+    teacher: Teacher
+    referee: Referee
+    generator: Generator
+    judge: Judge
+    student: Student
+    imitate: Imitate
+    generate: Generate
+    sampling: Sampling
+    decontaminate: Decontaminate
+    evaluate: Evaluate
+    oracle: Oracle
+    report: Report = Report()
+    compute: Compute
+    endpoints: dict[Literal["default"] | Role, Endpoint]
+    prices: Prices | None = None
+    budget: Budget = Budget()
+
+    @field_validator("rounds")
+    @classmethod
+    def _follow_each_other(cls, rounds: dict[str, str]) -> dict[str, str]:
+        for number, (name, before) in enumerate(rounds.items(), start=1):
+            if name != f"r{number}":
+                raise ValueError(f"{name}: not a round's name; expected r{number}")
+            if before != f"r{number - 1}":
+                told = f"expected {name}: r{number - 1}"
+                raise ValueError(f"{name}: {before} follows no round; {told}")
+        return rounds
+
+    @model_validator(mode="after")
+    def _has_default_endpoint(self) -> "Params":
+        if "default" not in self.endpoints:
+            raise ValueError("endpoints: 'default' is missing")
+        return self
+
+    @model_validator(mode="after")
+    def _quantizes_only_what_is_frozen(self) -> "Params":
+        if self.student.four_bit and self.imitate.lora is None:
+            raise ValueError("student.four_bit: 4-bit weights cannot be trained; set imitate.lora")
+        if self.student.four_bit and self.compute.sharding == "zero3":
+            raise ValueError("student.four_bit does not go with compute.sharding: zero3; use none")
+        if self.compute.engine == "server" and self.student.model is None:
+            raise ValueError("compute.engine: server needs student.model, the name it serves")
+        return self
+
+    @model_validator(mode="after")
+    def _prices_cover_the_budget(self) -> "Params":
+        if self.budget.money is None:
+            return self
+        known = {"oracle", *(self.prices.models if self.prices else ())}
+        for role in get_args(Role):
+            if self.model_of(role) not in known:
+                raise ValueError(f"budget: money is bounded, prices lack {self.model_of(role)}")
+        return self
+
+    def model_of(self, role: Role) -> str:
+        """The model that plays `role`."""
+        own: str | None = getattr(self, role).model
+        return own or self.model
+
+    def endpoint_of(self, role: Role) -> Endpoint:
+        """Where `role` is asked."""
+        return self.endpoints.get(role) or self.endpoints["default"]
+
+    @property
+    def round_names(self) -> list[str]:
+        """All rounds in order, r0 first."""
+        return ["r0", *self.rounds]
+
+
+def load_params(path: Path) -> Params:
+    """Read and check `path`; ParamsError names the file and each key that is wrong."""
+    try:
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the project's root") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {_told(error)}") from None
+
+
+def _told(error: ValidationError) -> str:
+    """The first few faults in one line: key, what is wrong, what stands there."""
+    faults = []
+    for fault in error.errors()[:3]:
+        key = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "the file"
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = "unknown parameter"
+        shown = "" if isinstance(fault["input"], dict) else f" (it is {fault['input']!r:.60})"
+        faults.append(f"{key}: {message}{shown}")
+    return "; ".join(faults)

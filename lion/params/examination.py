@@ -1,0 +1,58 @@
+"""Who is examined on what, and what the page shows of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lion.params.record import Address, Record
+
+
+class Candidate(Record):
+    """Whom `lion evaluate` examines: one of `student`, `checkpoint`, `api` and `answers`."""
+
+    student: str | None = None  # folder of a student
+    checkpoint: str | None = None  # folder or Hugging Face name, with its `layout`
+    revision: str | None = None
+    layout: Literal["raw", "alpaca", "vicuna", "wizardlm", "chat"] | None = None
+    api: str | None = None  # a model, asked like the teacher, at `base_url` if given
+    base_url: Address | None = None
+    api_key_env: str | None = None
+    answers: str | None = None  # file of recorded answers
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> "Candidate":
+        kinds = (self.student, self.checkpoint, self.api, self.answers)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("give exactly one of student, checkpoint, api, answers")
+        if (self.checkpoint is None) != (self.layout is None):
+            raise ValueError(
+                "checkpoint and layout (raw, alpaca, vicuna, wizardlm, chat) go together"
+            )
+        if self.revision and not self.checkpoint:
+            raise ValueError("revision is for a checkpoint")
+        if (self.base_url or self.api_key_env) and not self.api:
+            raise ValueError("base_url and api_key_env are for an api model")
+        return self
+
+
+class Evaluate(Record):
+    """What the students are examined on; whom `lion evaluate` compares with whom."""
+
+    questions: str
+    reference: str = "teacher"  # or the name of a candidate
+    candidates: dict[str, Candidate] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _knows_its_reference(self) -> "Evaluate":
+        if self.reference != "teacher" and self.reference not in self.candidates:
+            raise ValueError(f"reference: {self.reference} is neither teacher nor a candidate")
+        return self
+
+
+class Report(Record):
+    """How many instructions the page carries (of each kind, and MB in all), and the rounds.csv
+    of another run to draw beside this one's quality."""
+
+    each: Annotated[int, Field(ge=0)] = 60
+    megabytes: Annotated[float, Field(ge=0, le=100)] = 4.0
+    control: str | None = None

@@ -1,0 +1,16 @@
+"""What every part of params.yaml has in common."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+Address = Annotated[str, Field(pattern=r"^https?://[^\s/]")]
+
+
+class Record(BaseModel):
+    """A part of params.yaml: no unknown keys, no silent conversion."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

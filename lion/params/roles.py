@@ -1,0 +1,60 @@
+"""Who is asked, and how: teacher, referee, judge, generator, oracle."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lion.params.record import Positive, Record, Share, Temperature
+
+Role = Literal["teacher", "referee", "generator", "judge", "student"]
+
+
+class Teacher(Record):
+    """How the teacher answers. Temperatures are 0..2, limits in tokens, for every role."""
+
+    model: str | None = None
+    temperature: Temperature
+    max_tokens: Positive
+    retries: Annotated[int, Field(ge=0)]
+
+
+class Referee(Record):
+    """How answers are scored; `retries` is how often an unreadable reply is asked again."""
+
+    model: str | None = None
+    temperature: Temperature
+    max_tokens: Positive
+    retries: Annotated[int, Field(ge=0)]
+
+
+class Judge(Referee):
+    """The referee of the evaluation, in one of the paper's settings (lion/evaluation/judging.py).
+
+    1: scores first, one run, the teacher shown first. 2: evidence first, `samples` runs, both
+    orders, mean.
+    """
+
+    setting: Literal[1, 2]
+    samples: Positive
+
+    @model_validator(mode="after")
+    def _has_one_run_in_setting_1(self) -> "Judge":
+        if self.setting == 1 and self.samples > 1:
+            raise ValueError("setting: 1 is one run; it needs samples: 1")
+        return self
+
+
+class Generator(Record):
+    """How new instructions are written."""
+
+    model: str | None = None
+    temperature: Temperature
+    tokens_per_word: Positive
+    min_tokens: Positive
+
+
+class Oracle(Record):
+    """How human the offline referee is."""
+
+    position_bias: Annotated[float, Field(ge=0, le=3)]
+    unreadable: Share

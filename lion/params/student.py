@@ -1,0 +1,81 @@
+"""The model that learns: what it is, how it is trained, and how it runs here."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from lion.params.record import Positive, Record, Share, Temperature
+
+
+class Student(Record):
+    """The model that learns, and how it answers (temperature 0 is greedy); docs/students.md.
+
+    `precision` is that of the arithmetic: auto is bfloat16 where an accelerator has it, else
+    float32. `four_bit` keeps the frozen base in 4 bits (needs imitate.lora). `model` is the
+    student's name at an OpenAI-compatible server, {student} being its folder's name (r0, r1, ...).
+    """
+
+    base: str
+    revision: str | None
+    temperature: Temperature
+    max_tokens: Positive
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    four_bit: bool = False
+    model: str | None = None
+
+
+class Lora(Record):
+    """Low-rank adapters; `targets` are the ends of layer names, or all linear layers."""
+
+    rank: Positive
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    targets: list[str] | Literal["all-linear"] = "all-linear"
+
+
+class Imitate(Record):
+    """Training of one round; `batch` is rows a step, `warmup` a share of all steps.
+
+    A row longer than `max_length` is an error, or is cut at its end if `truncate`. Without `lora`
+    all weights are trained.
+    """
+
+    epochs: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    warmup: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    batch: Positive
+    max_length: Positive
+    truncate: bool = False
+    lora: Lora | None = None
+
+
+class Compute(Record):
+    """How the student runs on this machine; changes no result but by rounding; docs/students.md.
+
+    `answer_batch` is answers at a time and process, `micro_batch` the mean rows of a forward pass
+    (null: all of a process's share), `processes` those of this machine, `checkpoint_steps` steps
+    between two training checkpoints (null: none).
+    """
+
+    device: Literal["auto", "cpu"] = "auto"
+    attention: str | None = None
+    answer_batch: Positive = 64
+    engine: Literal["transformers", "vllm", "server"] = "transformers"
+    vllm: dict[str, Any] = Field(default_factory=dict)
+    launcher: Literal["torchrun", "accelerate"] | None = None
+    launcher_args: list[str] = Field(default_factory=list)
+    processes: Positive = 1
+    sharding: Literal["none", "fsdp", "zero3"] = "none"
+    micro_batch: Positive | None = None
+    checkpoint_steps: Positive | None = None
+    activation_checkpointing: bool = False
+    memory_check: bool = True
+
+    @model_validator(mode="after")
+    def _is_launched(self) -> "Compute":
+        if self.launcher is None and (self.processes > 1 or self.launcher_args):
+            raise ValueError("processes and launcher_args need a launcher: torchrun or accelerate")
+        if self.launcher is None and self.sharding != "none":
+            raise ValueError(f"sharding: {self.sharding} needs a launcher: torchrun or accelerate")
+        return self
