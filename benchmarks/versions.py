@@ -14,16 +14,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
 from lion.report.revision import open_revisions
 from lion.versions.diff import pool_diff
 from lion.versions.rounds import rounds_of
 from lion.versions.trace import trace
-from tests.report.synthetic import make_run
+from tests.report.synthetic import Size, make_run
+from tests.repository import begin, commit_tables, environment
 
-ROOT = Path(__file__).parent.parent
-SIZES = {"seeds": 52_000, "new": 6_000, "questions": 80, "words": 30}
+SIZE = Size(seeds=52_000, new=6_000, questions=80)
 ROUNDS = {"r1": "r0", "r2": "r1", "r3": "r2"}
 
 
@@ -61,42 +59,13 @@ def _lion(command: list[str]) -> None:
 
 
 def _prepare(root: Path, site: Path) -> None:
-    os.environ |= {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "DVC_SITE_CACHE_DIR": str(site),
-        "DVC_GLOBAL_CONFIG_DIR": str(site),
-        "DVC_NO_ANALYTICS": "1",
-    }
-    for who in ("AUTHOR", "COMMITTER"):
-        os.environ |= {f"GIT_{who}_NAME": "t", f"GIT_{who}_EMAIL": "t@example.org"}
-    _run(root, "git init --quiet")
-    _run(root, "dvc init --quiet")
-    make_run(root, rounds=4, seed=2, **SIZES)
-    _commit(root, ROUNDS, "other")
-    make_run(root, rounds=4, **SIZES)
-    _commit(root, {"r1": "r0", "r2": "r1"}, "first")
-    _commit(root, ROUNDS, "second")
-
-
-def _commit(root: Path, rounds: dict[str, str], tag: str) -> None:
-    """Commit the tables as one stage's output; the real report stage names their places."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"rounds": rounds}
-    (root / "params.yaml").write_text(yaml.safe_dump(params))
-    real = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]
-    stages = {
-        "tables": {"cmd": "true", "outs": ["data"]},
-        "report": {"cmd": real["cmd"], "deps": ["data"]},
-    }
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
-    _run(root, "dvc commit --quiet --force tables")
-    _run(root, "git add --all")
-    _run(root, f"git commit --quiet --message {tag}")
-    _run(root, f"git tag {tag}")
-
-
-def _run(root: Path, command: str) -> None:
-    subprocess.run(command.split(), cwd=root, check=True)
+    os.environ |= environment(site)
+    begin(root)
+    make_run(root, SIZE, seed=2)
+    commit_tables(root, ROUNDS, "other")
+    make_run(root, SIZE)
+    commit_tables(root, {"r1": "r0", "r2": "r1"}, "first")
+    commit_tables(root, ROUNDS, "second")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from lion.report.run import Run, read_run
 from lion.report.sample import offer, sample
 from lion.report.serve import Server
 from lion.report.viewing import site_of
-from tests.report.synthetic import make_run
+from tests.report.synthetic import Size, make_run
 
 ROOT = Path(__file__).parents[1]
 QUESTIONS = {
@@ -45,7 +45,7 @@ QUESTIONS = {
 def main(seeds: int, new: int, words: int, repeats: int) -> None:
     """Measure the page and the server on a run of four rounds."""
     with tempfile.TemporaryDirectory() as scratch:
-        root = make_run(Path(scratch), seeds=seeds, new=new, words=words, questions=400)
+        root = make_run(Path(scratch), Size(seeds=seeds, new=new, words=words, questions=400))
         for name in ("dvc.yaml", "params.yaml"):
             shutil.copyfile(ROOT / name, root / name)
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())

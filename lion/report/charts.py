@@ -80,20 +80,26 @@ def trend_chart(
     return styled(alt.layer(*layers), width=WIDTH // 2 - 6, height=HEIGHT)
 
 
+def _stacked(table: pl.DataFrame, title: str, colour: alt.Color) -> Chart:
+    """A bar a round: columns round, rows and place (its order in the bar)."""
+    chart: Chart = (
+        alt.Chart(table)
+        .mark_bar()
+        .encode(
+            x=alt.X("rows:Q", title=title, axis=alt.Axis(format="~s", tickCount=5)),
+            y=alt.Y("round:N", title=None),
+            color=colour,
+            order=alt.Order("place:Q"),
+        )
+    )
+    return chart
+
+
 def makeup_chart(makeup: pl.DataFrame) -> Chart | None:
     """The cache pool after each round by origin: columns round, origin, rows."""
     if not makeup.height:
         return None
-    chart = (
-        alt.Chart(makeup)
-        .mark_bar()
-        .encode(
-            x=alt.X("rows:Q", title="instructions", axis=alt.Axis(format="~s", tickCount=5)),
-            y=alt.Y("round:N", title=None),
-            color=alt.Color("origin:N", scale=_ORIGINS),
-            order=alt.Order("place:Q"),
-        )
-    )
+    chart = _stacked(makeup, "instructions", alt.Color("origin:N", scale=_ORIGINS))
     return styled(chart, width=WIDTH, height=60 + 28 * makeup["round"].n_unique())
 
 
@@ -117,20 +123,9 @@ def outcome_chart(outcomes: pl.DataFrame) -> Chart | None:
         return None
     names = outcomes["verdict"].unique(maintain_order=True).to_list()
     colours = [ink(name) for name in ("accent", "hard", "easy", "seed", "other", "muted", "line")]
-    chart = (
-        alt.Chart(outcomes)
-        .mark_bar()
-        .encode(
-            x=alt.X("rows:Q", title="draws", axis=alt.Axis(format="~s", tickCount=5)),
-            y=alt.Y("round:N", title=None),
-            color=alt.Color(
-                "verdict:N",
-                scale=alt.Scale(domain=names, range=colours[: len(names)]),
-                legend=alt.Legend(columns=2),
-            ),
-            order=alt.Order("place:Q"),
-        )
-    )
+    scale = alt.Scale(domain=names, range=colours[: len(names)])
+    colour = alt.Color("verdict:N", scale=scale, legend=alt.Legend(columns=2))
+    chart = _stacked(outcomes, "draws", colour)
     legend = 18 * ((len(names) + 1) // 2)
     return styled(chart, width=WIDTH, height=44 + legend + 28 * outcomes["round"].n_unique())
 

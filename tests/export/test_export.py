@@ -14,7 +14,7 @@ from lion.errors import InputError
 from lion.export import cards, hub
 from lion.params import Params, load_params
 from lion.report.run import Run, Tables, read_run
-from tests.report.synthetic import make_run
+from tests.report.synthetic import Size, make_run
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -26,7 +26,7 @@ def params() -> Params:
 
 @pytest.fixture
 def tables(tmp_path: Path) -> Tables:
-    make_run(tmp_path / "run", rounds=3, seeds=30, new=6, questions=5)
+    make_run(tmp_path / "run", Size(rounds=3, seeds=30, new=6, questions=5))
     shutil.copy(ROOT / "dvc.yaml", tmp_path / "run")
     return read_run(Run.of_pipeline(tmp_path / "run"), ["r0", "r1", "r2"])
 

@@ -5,14 +5,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.repository import ROOT, environment
+
 CODE = ("lion", "stages", "dvc.yaml", "params.yaml", ".gitignore", ".dvcignore")
 
 
@@ -64,19 +64,9 @@ class Project:
         return found
 
     def _environment(self) -> dict[str, str]:
-        """The caller's, with the venv first, no store of the developer's and DVC's files apart."""
+        """The caller's, without the developer's own store."""
         kept = {name: value for name, value in os.environ.items() if name != "LION_HOME"}
-        return kept | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
-            "DVC_SITE_CACHE_DIR": str(self.site),
-            "DVC_GLOBAL_CONFIG_DIR": str(self.site),
-            "DVC_NO_ANALYTICS": "1",
-            "GIT_AUTHOR_NAME": "t",
-            "GIT_AUTHOR_EMAIL": "t@example.org",
-            "GIT_COMMITTER_NAME": "t",
-            "GIT_COMMITTER_EMAIL": "t@example.org",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-        }
+        return kept | environment(self.site)
 
 
 def ran(output: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Folders as a run leaves them, with the real schemas, small or as large as the paper's."""
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -173,24 +174,27 @@ class _Maker:
         self.write(f"losses/{name}.jsonl", rows, LOSS)
 
 
+@dataclass(frozen=True)
+class Size:
+    """How many rounds, seeds, new instructions a round and questions; words an answer, at most."""
+
+    rounds: int = 4
+    seeds: int = 60
+    new: int = 20
+    questions: int = 20
+    words: int = 30
+
+
 def make_run(
-    root: Path,
-    *,
-    rounds: int = 4,
-    seeds: int = 60,
-    new: int = 20,
-    questions: int = 20,
-    nasty: bool = False,
-    words: int = 30,
-    seed: int = 1,
-    tau: float = 1.0,
+    root: Path, size: Size | None = None, *, nasty: bool = False, seed: int = 1, tau: float = 1.0
 ) -> Path:
-    """Write a run of `rounds` rounds below `root` and return it; answers have up to `words`."""
-    maker = _Maker(root, seed=seed, nasty=nasty, words=words)
-    asked = maker.questions(questions)
-    for number in range(rounds):
+    """Write a made-up run of this size below `root` and return `root`."""
+    size = size or Size()
+    maker = _Maker(root, seed=seed, nasty=nasty, words=size.words)
+    asked = maker.questions(size.questions)
+    for number in range(size.rounds):
         name = f"r{number}"
-        rows = maker.instructions(name, new if number else seeds)
+        rows = maker.instructions(name, size.new if number else size.seeds)
         if number:
             maker.examine(name, tau)
             maker.write(f"draws/{name}.jsonl", maker.draws(rows), DRAW)

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser
 
 from tests.report.conftest import as_project, page_of
 from tests.report.looking import found, looking_at
-from tests.report.synthetic import make_run
+from tests.report.synthetic import Size, make_run
 
 CHARTS = 14  # figures of a full run: 11 charts and a histogram for each of three rounds
 
@@ -164,7 +164,7 @@ def test_it_prints_its_charts_and_tables(chromium: Browser, page: str) -> None:
 
 
 def test_nothing_of_a_hostile_run_runs(chromium: Browser, tmp_path: Path) -> None:
-    root = as_project(make_run(tmp_path, nasty=True, seeds=40, new=15))
+    root = as_project(make_run(tmp_path, Size(seeds=40, new=15), nasty=True))
     file = tmp_path / "index.html"
     file.write_text(page_of(root), encoding="utf-8")
     with looking_at(chromium, file.as_uri()) as seen:

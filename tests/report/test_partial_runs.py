@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from lion.tables import REVIEW, SCORE, VERDICT, read_table, write_table
 from tests.report.conftest import as_project, page_of
 from tests.report.looking import found, looking_at
-from tests.report.synthetic import make_run
+from tests.report.synthetic import Size, make_run
 
 Change = Callable[[Path], None]
 
@@ -34,7 +34,7 @@ def seen_text(chromium: Browser, tmp_path: Path) -> Callable[[Path], str]:
 def test_a_run_of_round_0_alone_has_no_examination(
     seen_text: Callable[[Path], str], tmp_path: Path
 ) -> None:
-    text = seen_text(as_project(make_run(tmp_path / "run", rounds=1)))
+    text = seen_text(as_project(make_run(tmp_path / "run", Size(rounds=1))))
     assert "Round 0: " in text
     assert "the referee has examined nobody yet" in text
     assert "Nothing has been generated yet." in text

@@ -1,9 +1,6 @@
 """Other revisions are read by DVC, from its cache or a remote, and plots work without a network."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,38 +14,26 @@ from lion.report.drawing import plots_page
 from lion.report.revision import open_revisions
 from lion.report.viewing import site_of
 from tests.report.conftest import ROOT, as_project
-from tests.report.synthetic import make_run
-
-ENVIRONMENT = {
-    "DVC_NO_ANALYTICS": "1",
-    "GIT_AUTHOR_NAME": "t",
-    "GIT_AUTHOR_EMAIL": "t@example.org",
-    "GIT_COMMITTER_NAME": "t",
-    "GIT_COMMITTER_EMAIL": "t@example.org",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-}
+from tests.report.synthetic import Size, make_run
+from tests.repository import begin, environment, run
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with two tagged revisions, `one` and `two`, whose data DVC keeps."""
-    for name, value in ENVIRONMENT.items():
+    for name, value in environment(tmp_path / "site").items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "site"))
     root = tmp_path / "project"
     root.mkdir()
     monkeypatch.chdir(root)
-    _run("git", "init", "--quiet")
-    _run("dvc", "init", "--quiet")
+    begin(root)
     for tag, seed in (("one", 1), ("two", 2)):
-        as_project(make_run(root, seed=seed, seeds=30, new=10))
+        as_project(make_run(root, Size(seeds=30, new=10), seed=seed))
         _keep_the_report_stage_alone(root / "dvc.yaml")
-        _run("dvc", "add", "--quiet", "data")
-        _run("git", "add", "--all")
-        _run("git", "commit", "--quiet", "--message", tag)
-        _run("git", "tag", tag)
+        run("dvc", "add", "--quiet", "data")
+        run("git", "add", "--all")
+        run("git", "commit", "--quiet", "--message", tag)
+        run("git", "tag", tag)
     return root
 
 
@@ -56,12 +41,6 @@ def _keep_the_report_stage_alone(file: Path) -> None:
     """Its command tells where the tables are; the data itself is added by hand."""
     command = yaml.safe_load(file.read_text())["stages"]["report"]["cmd"]
     file.write_text(yaml.safe_dump({"stages": {"report": {"cmd": command}}}))
-
-
-def _run(*command: str) -> str:
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_two_revisions_are_read_as_they_were(project: Path) -> None:
@@ -77,10 +56,10 @@ def test_two_revisions_are_read_as_they_were(project: Path) -> None:
 def test_a_clone_with_an_empty_cache_reads_from_the_remote(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _run("dvc", "remote", "add", "--default", "--quiet", "folder", str(tmp_path / "remote"))
-    _run("git", "commit", "--quiet", "--all", "--message", "remote")
-    _run("dvc", "push", "--quiet")
-    _run("git", "clone", "--quiet", str(project), str(tmp_path / "clone"))
+    run("dvc", "remote", "add", "--default", "--quiet", "folder", str(tmp_path / "remote"))
+    run("git", "commit", "--quiet", "--all", "--message", "remote")
+    run("dvc", "push", "--quiet")
+    run("git", "clone", "--quiet", str(project), str(tmp_path / "clone"))
     monkeypatch.chdir(tmp_path / "clone")
     shutil.rmtree(project / ".dvc" / "cache")
     with open_revisions("HEAD") as [revision]:
@@ -141,11 +120,11 @@ def test_dvc_plots_draw_without_a_network(project: Path, chromium: Browser) -> N
         (project / "reports/tables" / name).write_text(text)
     shutil.copyfile(ROOT / ".dvc/config", project / ".dvc/config")
     (project / "reports/plots.html").write_text(plots_page())
-    _run("git", "add", "--all")
-    _run("git", "commit", "--quiet", "--message", "plots")
+    run("git", "add", "--all")
+    run("git", "commit", "--quiet", "--message", "plots")
     (project / "reports/tables/quality.csv").write_text("round,quality\n0,50\n1,70\n")
     for command in (["show"], ["diff", "HEAD"]):
-        _run("dvc", "plots", *command)
+        run("dvc", "plots", *command)
         opened = chromium.new_context(offline=True)
         page = opened.new_page()
         asked: list[str] = []

@@ -18,7 +18,7 @@ from lion.report.serve import HOST, Server
 from lion.report.viewing import site_of
 from tests.report.conftest import as_project
 from tests.report.looking import found, looking_at
-from tests.report.synthetic import make_run
+from tests.report.synthetic import Size, make_run
 
 Ask = Callable[..., HTTPResponse]
 
@@ -163,7 +163,7 @@ def test_the_served_page_lists_opens_and_leads_to_the_parent(
 
 
 def test_two_runs_stand_side_by_side(chromium: Browser, run: Path, tmp_path: Path) -> None:
-    other = as_project(make_run(tmp_path / "other", seed=2, rounds=3))
+    other = as_project(make_run(tmp_path / "other", Size(rounds=3), seed=2))
     with serving(run, other) as server, looking_at(chromium, server.address) as seen:
         assert seen.locator("#glance .side").count() == 2
         assert seen.locator("#differences tbody tr").count() == 4
@@ -181,7 +181,7 @@ def test_two_runs_stand_side_by_side(chromium: Browser, run: Path, tmp_path: Pat
 
 
 def test_nothing_of_a_hostile_run_runs_when_served(chromium: Browser, tmp_path: Path) -> None:
-    root = as_project(make_run(tmp_path, nasty=True, seeds=40, new=15))
+    root = as_project(make_run(tmp_path, Size(seeds=40, new=15), nasty=True))
     with serving(root) as server, looking_at(chromium, server.address) as seen:
         for place in range(10):
             seen.click(f"#list .open >> nth={place}")

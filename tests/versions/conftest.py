@@ -1,23 +1,19 @@
 """A project with two versions of made-up tables, under real git and real DVC."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 
 from lion.cli import main
 from lion.instructions import instruction_id
 from lion.tables import ANSWER, DRAW, INSTRUCTION, VERDICT, read_table, write_table
-from tests.report.synthetic import make_run
+from tests.report.synthetic import Size, make_run
+from tests.repository import begin, commit_tables, environment
 
-ROOT = Path(__file__).parent.parent.parent
 Lion = Callable[..., Result]
 
 
@@ -41,21 +37,20 @@ class Versions:
 @pytest.fixture(scope="session")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
     root = tmp_path_factory.mktemp("versions")
-    environment = _environment(root)
+    told = environment(root.parent / f"{root.name}-site")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+        for name, value in told.items():
             patch.setenv(name, value)
-        _run(root, "git", "init", "--quiet")
-        _run(root, "dvc", "init", "--quiet")
-        make_run(root, rounds=2, seeds=30, new=6, questions=5)
-        _commit(root, {"r1": "r0"}, "first")
-        make_run(root, rounds=3, seeds=30, new=6, questions=5)
+        begin(root)
+        make_run(root, Size(rounds=2, seeds=30, new=6, questions=5))
+        commit_tables(root, {"r1": "r0"}, "first")
+        make_run(root, Size(rounds=3, seeds=30, new=6, questions=5))
         removed = _remove_last(root / "data" / "pools" / "train" / "r1.jsonl")
         moved = _judge_otherwise(root / "data" / "scores")
         nasty = _add_nasty(root / "data")
         rejected = _add_rejected(root / "data" / "draws" / "r2.jsonl", moved[0])
-        _commit(root, {"r1": "r0", "r2": "r1"}, "second")
-    return Versions(root, removed, moved, nasty, rejected, environment)
+        commit_tables(root, {"r1": "r0", "r2": "r1"}, "second")
+    return Versions(root, removed, moved, nasty, rejected, told)
 
 
 @pytest.fixture
@@ -72,40 +67,6 @@ def lion(versions: Versions, monkeypatch: pytest.MonkeyPatch) -> Lion:
         return result
 
     return run
-
-
-def _environment(root: Path) -> dict[str, str]:
-    parts = ((who, what) for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL"))
-    site = str(root.parent / f"{root.name}-site")
-    return {f"GIT_{who}_{what}": "t@example.org" for who, what in parts} | {
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "DVC_SITE_CACHE_DIR": site,
-        "DVC_GLOBAL_CONFIG_DIR": site,
-    }
-
-
-def _run(root: Path, *command: str) -> None:
-    venv = str(Path(sys.executable).parent)
-    path = f"{venv}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(
-        command, cwd=root, check=True, capture_output=True, env={**os.environ, "PATH": path}
-    )
-
-
-def _commit(root: Path, rounds: dict[str, str], tag: str) -> None:
-    """Commit the tables as the output of a stage, under a tag."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"rounds": rounds}
-    (root / "params.yaml").write_text(yaml.safe_dump(params))
-    real = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]
-    stages = {
-        "tables": {"cmd": "true", "outs": ["data"]},
-        "report": {"cmd": real["cmd"], "deps": ["data"]},
-    }
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
-    _run(root, "dvc", "commit", "--quiet", "--force", "tables")
-    _run(root, "git", "add", "--all")
-    _run(root, "git", "commit", "--quiet", "--message", tag)
-    _run(root, "git", "tag", tag)
 
 
 def _remove_last(path: Path) -> str:

@@ -15,8 +15,8 @@ from lion.report.run import Run, Tables, read_run
 from lion.teacher import teach
 from lion.versions.estimate import Cost, costs
 from lion.versions.plan import Plan, Step
-from tests.report.synthetic import make_run
-from tests.versions.conftest import ROOT, Lion
+from tests.report.synthetic import Size, make_run
+from tests.repository import ROOT, Lion
 
 Changes = dict[str, Any]
 
@@ -37,7 +37,7 @@ def estimated(tmp_path: Path) -> Callable[..., Cost]:
 
 
 def _tables(root: Path, rounds: int) -> Tables:
-    make_run(root, rounds=rounds, seeds=40, new=10, questions=5)
+    make_run(root, Size(rounds=rounds, seeds=40, new=10, questions=5))
     (root / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
     return read_run(Run.of_pipeline(root), ["r0", "r1", "r2", "r3"])
 

@@ -1,0 +1,51 @@
+"""Real git and real DVC in a folder of one's own, apart from the developer's settings."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+def environment(site: Path) -> dict[str, str]:
+    """What git and DVC need: the venv first, a name to commit with, `site` for DVC's own files."""
+    who = ((role, what) for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL"))
+    return {f"GIT_{role}_{what}": "t@example.org" for role, what in who} | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_SITE_CACHE_DIR": str(site),
+        "DVC_GLOBAL_CONFIG_DIR": str(site),
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+
+
+def run(*command: str, root: Path | None = None) -> str:
+    """What a command printed; it must succeed. The environment is the caller's."""
+    done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def begin(root: Path) -> None:
+    """An empty project."""
+    run("git", "init", "--quiet", root=root)
+    run("dvc", "init", "--quiet", root=root)
+
+
+def commit_tables(root: Path, rounds: dict[str, str], tag: str) -> None:
+    """Commit the folder data as one stage's output; the real report stage names its places."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"rounds": rounds}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    real = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]
+    stages = {
+        "tables": {"cmd": "true", "outs": ["data"]},
+        "report": {"cmd": real["cmd"], "deps": ["data"]},
+    }
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    run("dvc", "commit", "--quiet", "--force", "tables", root=root)
+    run("git", "add", "--all", root=root)
+    run("git", "commit", "--quiet", "--message", tag, root=root)
+    run("git", "tag", tag, root=root)
