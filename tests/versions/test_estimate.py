@@ -16,7 +16,8 @@ from lion.teacher import teach
 from lion.versions.estimate import Cost, costs
 from lion.versions.plan import Plan, Step
 from tests.report.synthetic import Size, make_run
-from tests.repository import ROOT, Lion
+from tests.repository import ROOT
+from tests.versions.conftest import Lion
 
 Changes = dict[str, Any]
 
