@@ -54,6 +54,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "gap-clusters": {"sampling.over": "clusters", "sampling.weight": "gap"},
     "learnable-rows": {"sampling.weight": "learnable"},
     "learnable-clusters": {"sampling.over": "clusters", "sampling.weight": "learnable"},
+    "frontier-rows": {"sampling.weight": "frontier"},
+    "frontier-clusters": {"sampling.over": "clusters", "sampling.weight": "frontier"},
+    "frontier-clusters-hard-only": {
+        "sampling.over": "clusters",
+        "sampling.weight": "frontier",
+        "generate.hard_share": 1.0,
+    },
     "referee-clusters-hard-only": {"sampling.over": "clusters", "generate.hard_share": 1.0},
     "chance-clusters-hard-only": {
         "sampling.over": "clusters",

@@ -36,15 +36,14 @@ def sides_of(
     judged = cache.join(scores.drop_nulls("gap"), on="id", maintain_order="left").with_columns(
         group=pl.lit(0), weight=pl.lit(1.0)
     )
-    if settings.over == "clusters" or settings.weight == "learnable":
+    if settings.over == "clusters" or settings.weight in _BY_CLUSTER:
         texts = task_texts(judged)
         labels = clusters(texts, settings.clusters, seed=seed)
         judged = judged.with_columns(group=pl.Series(labels, dtype=pl.Int32))
     if settings.weight != "none":
-        weight = _gap() if settings.weight == "gap" else _learnable()
         judged = judged.join(
             before.select("id", gap_before="gap"), on="id", how="left", maintain_order="left"
-        ).with_columns(weight=weight)
+        ).with_columns(weight=_WEIGHTS[settings.weight]().clip(_FLOOR))
     if settings.over == "rows":
         judged = judged.with_columns(group=pl.lit(0))
     return _parted(judged, settings)
@@ -92,7 +91,7 @@ def _parted(judged: pl.DataFrame, settings: Sampling) -> dict[Origin, pl.DataFra
 
 def _gap() -> pl.Expr:
     """A row weighs its gap."""
-    return pl.col("gap").clip(_FLOOR)
+    return pl.col("gap")
 
 
 def _learnable() -> pl.Expr:
@@ -101,8 +100,18 @@ def _learnable() -> pl.Expr:
     Single rows move by luck, their cluster's mean does not. Without a round before, all weigh 1.
     """
     shrunk = (pl.col("gap_before") - pl.col("gap")).mean().over("group")
-    return (
-        pl.when(pl.col("gap_before").is_null().all())
-        .then(1.0)
-        .otherwise(shrunk.fill_null(0).clip(_FLOOR))
-    )
+    return pl.when(pl.col("gap_before").is_null().all()).then(1.0).otherwise(shrunk.fill_null(0))
+
+
+def _frontier() -> pl.Expr:
+    """A row weighs 4 p (1 - p), p being how many of the rows like it are hard.
+
+    That is most where the student is right half of the time, and nothing where it always is or
+    never: where it could learn, by the verdicts of this round alone.
+    """
+    p = (pl.col("verdict") == "hard").mean().over("group")
+    return 4 * p * (1 - p)
+
+
+_WEIGHTS = {"gap": _gap, "learnable": _learnable, "frontier": _frontier}
+_BY_CLUSTER = {"learnable", "frontier"}  # these look at rows of like text

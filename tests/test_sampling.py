@@ -99,6 +99,13 @@ def test_without_a_round_before_everything_is_as_learnable() -> None:
     assert set(sides["hard"]["weight"]) == {1.0}
 
 
+def test_the_frontier_is_where_like_rows_are_hard_about_as_often_as_easy() -> None:
+    half = verdicts(5, 0, 2, 0, 3, 0, 3, 2, 4)  # counting is half hard, French always
+    shares = drawn(sides_of(CACHE, half, NONE, settings(weight="frontier"), seed=1)["hard"])
+    assert shares[TEXTS[0]] == pytest.approx(1 / 3.3, abs=0.03)
+    assert shares[TEXTS[6]] == pytest.approx(0.1 / 3.3, abs=0.03)  # never nothing
+
+
 def test_where_the_teacher_did_badly_itself_nothing_is_hard() -> None:
     poor = verdicts(5, 0, 2, 0, 0, None, 3, 0, 0, teacher=6.0)
     sides = sides_of(CACHE, poor, NONE, settings(teacher_floor=7.0), seed=1)

@@ -22,7 +22,7 @@ class Sampling(Record):
     by: Literal["referee", "chance"]
     over: Literal["rows", "clusters"]
     clusters: Positive
-    weight: Literal["none", "gap", "learnable"]
+    weight: Literal["none", "gap", "learnable", "frontier"]
     teacher_floor: Annotated[float, Field(ge=1, le=10)] | None
 
     @model_validator(mode="after")
