@@ -48,10 +48,9 @@ def main(
         write_table(folder / "responses.jsonl", responses, ANSWER)
         write_table(folder / "reviews.jsonl", reviews, REVIEW)
         write_table(folder / "scores.parquet", scores, SCORE)
-    click.echo(
-        f"{scores['gap'].count()} of {every.height} questions judged; to "
-        f"{every.height - asked.height} the teacher's answer is cut, empty or refused"
-    )
+    click.echo(f"{scores['gap'].count()} of {every.height} questions judged")
+    if left_out := every.height - asked.height:
+        click.echo(f"{left_out} left out: the teacher's answer is cut, empty or refused")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def test_what_could_not_be_judged_is_counted_and_has_no_scores(
         ],
     )
     assert done.exit_code == 0, done.output
-    assert "1 of 3 questions judged; to 1 the teacher's answer is cut" in done.output
+    assert "1 of 3 questions judged\n1 left out: the teacher's answer is cut" in done.output
     scores = read_table(tmp_path / "r0" / "scores.parquet", SCORE)
     assert scores["id"].to_list() == questions["id"].to_list()
     assert scores["gap"].is_null().to_list() == [False, True, True]
