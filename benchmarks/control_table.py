@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import click
 import polars as pl
+from scipy.stats import sem
+from scipy.stats import t as student
 
 EVALUATIONS = ("even", "zipf")
 
@@ -32,6 +34,12 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "weight by gap, clusters": ("gap-clusters", "chance-clusters"),
     "learnable, rows": ("learnable-rows", "chance-rows"),
     "learnable, clusters": ("learnable-clusters", "chance-clusters"),
+    "frontier, rows": ("frontier-rows", "chance-rows"),
+    "frontier, clusters": ("frontier-clusters", "chance-clusters"),
+    "clusters, hard only: frontier against chance": (
+        "frontier-clusters-hard-only",
+        "chance-clusters-hard-only",
+    ),
     "clusters, hard only: referee against chance": (
         "referee-clusters-hard-only",
         "chance-clusters-hard-only",
@@ -39,8 +47,6 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "twice as many new ones: referee against chance": ("referee-rows-1200", "chance-rows-1200"),
     "teacher floor 7": ("teacher-floor", "referee-rows"),
 }
-# Two-sided 95% points of Student's t, by degrees of freedom.
-_T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)
 
 
 class Mean(NamedTuple):
@@ -77,10 +83,11 @@ def last_rounds(path: Path) -> pl.DataFrame:
 
 def mean(values: Iterable[float]) -> Mean:
     """Mean and half of the 95% interval."""
-    found = pl.Series(list(values))
-    n = found.len()
-    spread = float(found.std() or 0) / math.sqrt(n) if n > 1 else math.nan  # type: ignore[arg-type]
-    return Mean(n, float(found.mean()), spread * _T[min(n, 16) - 2] if n > 1 else math.nan)  # type: ignore[arg-type]
+    found = pl.Series(list(values), dtype=pl.Float64).to_numpy()
+    if found.size < 2:
+        return Mean(found.size, float(found.mean()), math.nan)
+    error = float(sem(found))
+    return Mean(found.size, float(found.mean()), error * float(student.ppf(0.975, found.size - 1)))
 
 
 def paired(played: pl.DataFrame, mix: str, one: str, other: str, figure: str) -> Mean | None:
