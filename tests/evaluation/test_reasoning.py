@@ -119,7 +119,6 @@ def test_the_real_suites_have_the_papers_items_and_chance_levels(
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_lm_eval_plays_every_task_both_ways(folders: Path, tiny_base: Path) -> None:
-    pytest.importorskip("lm_eval", reason="the extra 'reasoning' is not installed")
     done = CliRunner().invoke(
         main,
         [
@@ -143,7 +142,6 @@ def test_lm_eval_plays_every_task_both_ways(folders: Path, tiny_base: Path) -> N
     ],
 )
 def test_wrong_calls_get_one_line(args: list[str], code: int, message: str) -> None:
-    pytest.importorskip("lm_eval", reason="the extra 'reasoning' is not installed")
     done = CliRunner().invoke(main, ["reasoning", "student", *args])
     assert done.exit_code == code
     assert message in done.output
