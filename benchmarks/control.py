@@ -22,6 +22,7 @@ import polars as pl
 import torch
 
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
+from benchmarks.control_variants import FIVE_ROUNDS, SEEDS_ONLY, START, VARIANTS, command
 from lion.contamination import known_questions
 from lion.generator import generate
 from lion.instructions import task_texts
@@ -37,44 +38,6 @@ from lion.tables import ANSWERED, VERDICT
 from lion.teacher import teach
 
 Row = dict[str, Any]
-
-# Each variant: what of the parameters it changes. Every other parameter is params.yaml's.
-VARIANTS: dict[str, dict[str, Any]] = {
-    "referee-rows": {},  # the paper's rule
-    "chance-rows": {"sampling.by": "chance"},
-    "referee-clusters": {"sampling.over": "clusters"},
-    "chance-clusters": {"sampling.over": "clusters", "sampling.by": "chance"},
-    "tau-0": {"tau": 0.0},
-    "tau-2": {"tau": 2.0},
-    "tau-4": {"tau": 4.0},
-    "hard-only": {"generate.hard_share": 1.0},
-    "easy-only": {"generate.hard_share": 0.0},
-    "chance-rows-hard-only": {"sampling.by": "chance", "generate.hard_share": 1.0},
-    "gap-rows": {"sampling.weight": "gap"},
-    "gap-clusters": {"sampling.over": "clusters", "sampling.weight": "gap"},
-    "learnable-rows": {"sampling.weight": "learnable"},
-    "learnable-clusters": {"sampling.over": "clusters", "sampling.weight": "learnable"},
-    "frontier-rows": {"sampling.weight": "frontier"},
-    "frontier-clusters": {"sampling.over": "clusters", "sampling.weight": "frontier"},
-    "frontier-clusters-hard-only": {
-        "sampling.over": "clusters",
-        "sampling.weight": "frontier",
-        "generate.hard_share": 1.0,
-    },
-    "referee-clusters-hard-only": {"sampling.over": "clusters", "generate.hard_share": 1.0},
-    "chance-clusters-hard-only": {
-        "sampling.over": "clusters",
-        "sampling.by": "chance",
-        "generate.hard_share": 1.0,
-    },
-    "teacher-floor": {"sampling.teacher_floor": 7.0},
-    "referee-rows-1200": {"generate.count": 1200},
-    "chance-rows-1200": {"generate.count": 1200, "sampling.by": "chance"},
-    "five-rounds": {"rounds.r4": "r3", "rounds.r5": "r4"},
-}
-# Training on the seeds alone, about as many steps as the whole loop takes.
-SEEDS_ONLY = "seeds-only"
-START = "round-0"  # what all variants of a seed share
 
 
 @dataclass
@@ -143,15 +106,6 @@ def main(
         play_seed(bench, seed, chosen, rows)
 
 
-def command(name: str) -> str:
-    """The DVC experiment that plays variant `name`; add `-S seed=N`."""
-    if name == SEEDS_ONLY:
-        return "dvc exp run -S imitate.epochs=EPOCHS evaluate-seed@r0"
-    changes = VARIANTS[name].items()
-    sets = [f"-S {'+' if key.startswith('rounds.') else ''}{key}={value}" for key, value in changes]
-    return " ".join(["dvc exp run", *sets])
-
-
 def play_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> None:
     """All `variants` of one seed, from one round 0; those in `out` already are left out."""
     done = _done(out)
@@ -170,7 +124,7 @@ def play_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> 
                 _append(out, bench, START, seed, start, begun)
             begun = time.process_time()
         own = changed(bench.params, seed, VARIANTS[name])
-        found = rounds(bench, shared, own, each=name == "five-rounds")
+        found = rounds(bench, shared, own, each=name == FIVE_ROUNDS)
         _append(out, bench, name, seed, found, begun)
 
 

@@ -14,39 +14,9 @@ import polars as pl
 from scipy.stats import sem
 from scipy.stats import t as student
 
-EVALUATIONS = ("even", "zipf")
+from benchmarks.control_variants import CONTRASTS, FIVE_ROUNDS, START
 
-# The questions asked of the rows: what is compared with what.
-CONTRASTS: dict[str, tuple[str, str]] = {
-    "the loop against its start": ("referee-rows", "round-0"),
-    "referee against chance, rows": ("referee-rows", "chance-rows"),
-    "referee against chance, clusters": ("referee-clusters", "chance-clusters"),
-    "clusters against rows, referee": ("referee-clusters", "referee-rows"),
-    "clusters against rows, chance": ("chance-clusters", "chance-rows"),
-    "the loop against seeds only": ("referee-rows", "seeds-only"),
-    "tau 0 against 1": ("tau-0", "referee-rows"),
-    "tau 2 against 1": ("tau-2", "referee-rows"),
-    "tau 4 against 1": ("tau-4", "referee-rows"),
-    "hard only against 1:1": ("hard-only", "referee-rows"),
-    "easy only against 1:1": ("easy-only", "referee-rows"),
-    "hard only: referee against chance": ("hard-only", "chance-rows-hard-only"),
-    "weight by gap, rows": ("gap-rows", "chance-rows"),
-    "weight by gap, clusters": ("gap-clusters", "chance-clusters"),
-    "learnable, rows": ("learnable-rows", "chance-rows"),
-    "learnable, clusters": ("learnable-clusters", "chance-clusters"),
-    "frontier, rows": ("frontier-rows", "chance-rows"),
-    "frontier, clusters": ("frontier-clusters", "chance-clusters"),
-    "clusters, hard only: frontier against chance": (
-        "frontier-clusters-hard-only",
-        "chance-clusters-hard-only",
-    ),
-    "clusters, hard only: referee against chance": (
-        "referee-clusters-hard-only",
-        "chance-clusters-hard-only",
-    ),
-    "twice as many new ones: referee against chance": ("referee-rows-1200", "chance-rows-1200"),
-    "teacher floor 7": ("teacher-floor", "referee-rows"),
-}
+EVALUATIONS = ("even", "zipf")
 
 
 class Mean(NamedTuple):
@@ -67,16 +37,21 @@ class Mean(NamedTuple):
 @click.option("--plot", type=click.Path(path_type=Path), help="Where an SVG of it goes.")
 def main(rows: Path, plot: Path | None) -> None:
     """Print the tables of ROWS in Markdown."""
-    played = last_rounds(rows)
-    click.echo("\n".join([*variant_table(played), "", *contrast_table(played)]))
+    played = last_rounds(read(rows))
+    tables = [variant_table(played), contrast_table(played), round_table(read(rows))]
+    click.echo("\n\n".join("\n".join(table) for table in tables))
     if plot:
         draw(played, plot)
 
 
-def last_rounds(path: Path) -> pl.DataFrame:
-    """The last round of each run: columns mix, variant, seed, quality_even, quality_zipf."""
+def read(path: Path) -> pl.DataFrame:
+    """Every figure: columns mix, variant, seed, round, quality_even, quality_zipf."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    frame = pl.DataFrame([json.loads(line) for line in lines], infer_schema_length=None)
+    return pl.DataFrame([json.loads(line) for line in lines], infer_schema_length=None)
+
+
+def last_rounds(frame: pl.DataFrame) -> pl.DataFrame:
+    """The last round of each run."""
     by = ["mix", "variant", "seed"]
     return frame.sort("round").group_by(by, maintain_order=True).last().sort(by)
 
@@ -121,6 +96,25 @@ def contrast_table(played: pl.DataFrame) -> list[str]:
             cells = [paired(played, mix, one, other, f"quality_{name}") for name in EVALUATIONS]
             if cells[0] and cells[1]:
                 lines.append(f"| {mix} | {told} | {cells[0].n} | {cells[0]} | {cells[1]} |")
+    return lines
+
+
+def round_table(frame: pl.DataFrame) -> list[str]:
+    """Relative quality round by round, of the runs with most rounds and their common start."""
+    lines = [
+        "| seeds spread | round | seeds | quality, even questions | quality, like the seeds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    longest = frame.filter(variant=FIVE_ROUNDS).select("mix", "seed").unique()
+    runs = frame.filter(pl.col("variant").is_in([START, FIVE_ROUNDS])).join(
+        longest, on=["mix", "seed"], how="semi"
+    )
+    for (mix, round), rows in runs.sort("mix", "round").group_by(
+        "mix", "round", maintain_order=True
+    ):
+        cells = [mean(rows[f"quality_{name}"]) for name in EVALUATIONS]
+        told = [f"{cell.value:.1f} ± {cell.half:.1f}" for cell in cells]
+        lines.append(f"| {mix} | {round} | {cells[0].n} | {' | '.join(told)} |")
     return lines
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.control import SEEDS_ONLY, VARIANTS, changed, command
+from benchmarks.control import changed
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
-from benchmarks.control_table import CONTRASTS, last_rounds, mean, paired
+from benchmarks.control_table import last_rounds, mean, paired, read, round_table
+from benchmarks.control_variants import CONTRASTS, SEEDS_ONLY, VARIANTS, command
 from lion.chat import Request, connect
 from lion.instructions import task_text
-from lion.oracle.families import read
+from lion.oracle.families import read as read_task
 from lion.params import load_params
 from lion.prompts import render
 
@@ -59,7 +60,9 @@ def test_the_mixes_differ_in_how_common_the_families_are() -> None:
     for mix in MIXES:
         rows = seeds_of(mix, str(ROOT / "data" / "seeds" / "oracle.jsonl"))
         assert rows["id"].n_unique() == rows.height
-        tasks = [read(task_text(*row)) for row in rows.select("instruction", "input").iter_rows()]
+        tasks = [
+            read_task(task_text(*row)) for row in rows.select("instruction", "input").iter_rows()
+        ]
         counts = Counter(task.family.name for task in tasks if task)
         most[mix] = max(counts.values()) / rows.height
     assert most["zipf"] > 0.2 > 0.1 > most["even"]
@@ -83,7 +86,7 @@ def test_differences_are_taken_seed_by_seed(tmp_path: Path) -> None:
         for name, seed, round, figure in runs
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = paired(last_rounds(path), "zipf", "a", "b", "quality_even")
+    found = paired(last_rounds(read(path)), "zipf", "a", "b", "quality_even")
     assert found
     assert (found.n, found.value) == (2, 2.5)
     assert found.half == pytest.approx(12.71 * 0.5, abs=0.01)
@@ -92,3 +95,18 @@ def test_differences_are_taken_seed_by_seed(tmp_path: Path) -> None:
 def test_one_seed_has_no_interval() -> None:
     assert math.isnan(mean([4.0]).half)
     assert str(mean([4.0])) == "+4.0 (one seed)"
+
+
+def test_the_rounds_are_told_of_the_runs_that_go_on_longest(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    runs = [("round-0", 1, 0), ("round-0", 2, 0), ("five-rounds", 1, 1), ("referee-rows", 1, 3)]
+    rows = [
+        {"mix": "zipf", "variant": name, "seed": seed, "round": round}
+        | {"quality_even": 10.0 * seed + round, "quality_zipf": 5.0}
+        for name, seed, round in runs
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert round_table(read(path))[2:] == [
+        "| zipf | 0 | 1 | 10.0 ± nan | 5.0 ± nan |",
+        "| zipf | 1 | 1 | 11.0 ± nan | 5.0 ± nan |",
+    ]
