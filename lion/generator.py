@@ -163,29 +163,34 @@ def _judge(
     start: int,
 ) -> list[dict[str, Any]]:
     """A row (DRAW) for each draw; accepted ones join `known` at once."""
-    rows: list[dict[str, Any]] = []
-    for number, (draw, reply) in enumerate(zip(draws, replies, strict=True), start=start):
-        text = reply.text.strip()
-        verdict, nearest, similarity = fault(reply), None, None
-        if verdict is None and (overlap := avoid.overlap(text)):
-            verdict, nearest = CONTAMINATED, overlap.question
-        if verdict is None:
-            match = known.accept([text], [instruction_id(text, "")])[0]
-            verdict = "too similar" if match else ACCEPTED
-            if match:
-                nearest, similarity = match.id, round(match.similarity, 6)
-        rows.append(
-            {
-                "draw": number,
-                "instruction": text,
-                "nearest": nearest,
-                "origin": draw.origin,
-                "parent": draw.parent,
-                "similarity": similarity,
-                "verdict": verdict,
-            }
-        )
+    rows = [
+        _unmatched(draw, reply, avoid) | {"draw": number}
+        for number, (draw, reply) in enumerate(zip(draws, replies, strict=True), start=start)
+    ]
+    fresh = [row for row in rows if row["verdict"] == ACCEPTED]
+    texts = [row["instruction"] for row in fresh]
+    matches = known.accept(texts, [instruction_id(text, "") for text in texts])
+    for row, match in zip(fresh, matches, strict=True):
+        if match:
+            similarity = round(match.similarity, 6)
+            row |= {"verdict": "too similar", "nearest": match.id, "similarity": similarity}
     return rows
+
+
+def _unmatched(draw: Draw, reply: Reply, avoid: Questions) -> dict[str, Any]:
+    """A row that knows of no near instruction yet: accepted, if nothing else is against it."""
+    text = reply.text.strip()
+    verdict, nearest = fault(reply), None
+    if verdict is None and (overlap := avoid.overlap(text)):
+        verdict, nearest = CONTAMINATED, overlap.question
+    return {
+        "instruction": text,
+        "nearest": nearest,
+        "origin": draw.origin,
+        "parent": draw.parent,
+        "similarity": None,
+        "verdict": verdict or ACCEPTED,
+    }
 
 
 def _accepted(rows: list[dict[str, Any]], origin: str) -> int:
