@@ -47,6 +47,7 @@ class State:
     loaded: Loaded
     cache: pl.DataFrame
     verdicts: pl.DataFrame
+    reviews: pl.DataFrame | None = None  # of this student, once it was examined
 
 
 @dataclass(frozen=True)
@@ -159,13 +160,14 @@ def begin(bench: Bench, seed: int) -> State:
         load_student(bench.base), pl.DataFrame(schema=ANSWERED), pl.DataFrame(schema=VERDICT)
     )
     imitate(bench, state, bench.seeds, params, "r0")
+    state.reviews = review_of(bench, state, params, "r1")
     return state
 
 
 def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterator[Row]:
     """The figures of one variant after its last round, or after `each`."""
     loaded = Loaded(copy.deepcopy(shared.loaded.model), shared.loaded.tokenizer)
-    state = State(loaded, shared.cache, shared.verdicts)
+    state = State(loaded, shared.cache, shared.verdicts, shared.reviews)
     names = list(params.rounds)
     for number, name in enumerate(names, start=1):
         pool, told = examine(bench, state, params, name)
@@ -191,9 +193,10 @@ def examine(
     bench: Bench, state: State, params: Params, name: str
 ) -> tuple[pl.DataFrame, dict[str, float]]:
     """Respond, referee, discriminate, generate: the next train pool, and what was found."""
-    responses = _answers(state, usable(state.cache), params)
-    pairs = with_responses(state.cache, responses)
-    reviews = review(pairs, bench.chat, params.referee, label=f"referee {name}")
+    reviews = state.reviews
+    if reviews is None:
+        reviews = review_of(bench, state, params, name)
+    state.reviews = None
     verdicts = discriminate(score(reviews), tau=params.tau)
     sides = sides_of(state.cache, verdicts, state.verdicts, params.sampling, seed=params.seed)
     pool, _ = generate(
@@ -213,6 +216,12 @@ def examine(
     judged = verdicts.drop_nulls("gap")
     found = {"hard_share": (judged["verdict"] == "hard").mean(), "mean_gap": judged["gap"].mean()}
     return pool, {key: round(float(value), 4) for key, value in found.items()}  # type: ignore[arg-type]
+
+
+def review_of(bench: Bench, state: State, params: Params, name: str) -> pl.DataFrame:
+    """Respond and referee: what a student's examination on the cache pool gave."""
+    pairs = with_responses(state.cache, _answers(state, usable(state.cache), params))
+    return review(pairs, bench.chat, params.referee, label=f"referee {name}")
 
 
 def imitate(bench: Bench, state: State, pool: pl.DataFrame, params: Params, name: str) -> None:

@@ -22,6 +22,8 @@ from lion.errors import InputError
 
 # Pairs compared at a time: bounds the memory, however large the pool is.
 _PAIRS = 4_000_000
+# Pairs below which a second thread costs more than it does.
+_FEW = 50_000
 # Texts of one `accept` call that are compared with each other at a time.
 _BLOCK = 1024
 # Share of the threshold by which RapidFuzz looks lower, so that its rounding loses no pair.
@@ -188,17 +190,18 @@ def _similar(queries: list[_Text], choices: list[_Text], threshold: float) -> _P
 
     The choices have a token each: rouge-score sees nothing in common between two empty texts.
     """
+    workers = 1 if len(queries) * len(choices) < _FEW else -1
     rough = process.cdist(
         [query.rough for query in queries],
         [choice.rough for choice in choices],
         scorer=Indel.normalized_similarity,
         score_cutoff=threshold * (1 - _SLACK),  # anything lower becomes 0
         dtype=np.float32,
-        workers=-1,
+        workers=workers,
     )
     rows, columns = np.nonzero(rough)
     ours, theirs = [queries[row].exact for row in rows], [choices[at].exact for at in columns]
-    common = process.cpdist(ours, theirs, scorer=LCSseq.similarity, dtype=np.int64, workers=-1)
+    common = process.cpdist(ours, theirs, scorer=LCSseq.similarity, dtype=np.int64, workers=workers)
     precision = common / np.array([len(text) for text in ours])
     recall = common / np.array([len(text) for text in theirs])
     total = precision + recall
