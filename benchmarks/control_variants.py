@@ -3,6 +3,7 @@
 from typing import Any
 
 FIVE_ROUNDS = "five-rounds"
+_CLUSTERS_HARD_ONLY = {"sampling.over": "clusters", "generate.hard_share": 1.0}
 
 # Each variant: what of the parameters it changes. Every other parameter is params.yaml's.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -22,17 +23,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "learnable-clusters": {"sampling.over": "clusters", "sampling.weight": "learnable"},
     "frontier-rows": {"sampling.weight": "frontier"},
     "frontier-clusters": {"sampling.over": "clusters", "sampling.weight": "frontier"},
-    "frontier-clusters-hard-only": {
-        "sampling.over": "clusters",
-        "sampling.weight": "frontier",
-        "generate.hard_share": 1.0,
-    },
-    "referee-clusters-hard-only": {"sampling.over": "clusters", "generate.hard_share": 1.0},
-    "chance-clusters-hard-only": {
-        "sampling.over": "clusters",
-        "sampling.by": "chance",
-        "generate.hard_share": 1.0,
-    },
+    "referee-clusters-hard-only": {**_CLUSTERS_HARD_ONLY},
+    "chance-clusters-hard-only": {**_CLUSTERS_HARD_ONLY, "sampling.by": "chance"},
+    "frontier-clusters-hard-only": {**_CLUSTERS_HARD_ONLY, "sampling.weight": "frontier"},
+    "learnable-clusters-hard-only": {**_CLUSTERS_HARD_ONLY, "sampling.weight": "learnable"},
     "teacher-floor": {"sampling.teacher_floor": 7.0},
     "referee-rows-1200": {"generate.count": 1200},
     "chance-rows-1200": {"generate.count": 1200, "sampling.by": "chance"},
@@ -64,6 +58,10 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "frontier, clusters": ("frontier-clusters", "chance-clusters"),
     "clusters, hard only: frontier against chance": (
         "frontier-clusters-hard-only",
+        "chance-clusters-hard-only",
+    ),
+    "clusters, hard only: learnable against chance": (
+        "learnable-clusters-hard-only",
         "chance-clusters-hard-only",
     ),
     "clusters, hard only: referee against chance": (
