@@ -1,5 +1,6 @@
 """Everything that the page shows of one run, computed; the template only places it."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ from lion.report.makeup import (
 )
 from lion.report.run import Tables
 from lion.report.story import headline, warnings
-from lion.report.text import brief
+from lion.report.text import as_json, brief
 from lion.report.tiles import cost_rows, tiles
 from lion.report.topics import LABEL
 from lion.report.trust import score_matrix, trust_of
@@ -68,20 +69,21 @@ class Contents:
         every = self.charts | {f"gap {row['round']}": row["svg"] for row in self.gaps}
         return {name.replace(" ", "-"): svg for name, svg in every.items()}
 
+    @property
+    def digest(self) -> str:
+        """A name for this very run: another run has other figures, and so another name."""
+        told = as_json([self.rounds, self.training, self.costs])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
 
 def contents(
     tables: Tables,
     params: Params,
     *,
     label: str,
-    hours: float | None = None,
     control: pl.DataFrame | None = None,
 ) -> Contents:
-    """Compute and draw.
-
-    `hours` were spent on asking, as far as known; `control` is another run's quality, to be drawn
-    beside this one's.
-    """
+    """Compute and draw; `control` is another run's quality, to be drawn beside this one's."""
     rows = round_rows(tables)
     spent = costs(tables, params)
     trust = _trust(tables)
@@ -92,7 +94,7 @@ def contents(
         headline=headline(rows),
         finding=next((row["finding"] for row in reversed(rows) if row["finding"]), ""),
         warnings=warnings(rows),
-        tiles=tiles(rows, trust, spent, params, hours),
+        tiles=tiles(rows, trust, spent, params),
         costs=cost_rows(spent, params),
         trust=trust,
         training=_training(tables.losses),

@@ -9,10 +9,8 @@ from lion.report.cost import Cost, total_money
 Row = dict[str, Any]
 
 
-def tiles(
-    rows: list[Row], trust: list[Row], spent: list[Cost], params: Params, hours: float | None
-) -> list[Row]:
-    """Label, value and note of each figure."""
+def tiles(rows: list[Row], trust: list[Row], spent: list[Cost], params: Params) -> list[Row]:
+    """Label, value and note of each figure that the tables tell; the page adds the time."""
     referees = [row for row in trust if row["role"] == "referee"]
     return [
         _tile("relative quality", rows, "quality", "{:.1f}%", _interval),
@@ -21,7 +19,6 @@ def tiles(
         _tile("order flips", referees, "flip_share", "{:.1%}", "{round}, {judged:,} judged pairs"),
         {"label": "money", **_money(spent, params)},
         {"label": "tokens", **_tokens(spent)},
-        {"label": "hours", **_hours(hours)},
     ]
 
 
@@ -62,13 +59,6 @@ def _tokens(spent: list[Cost]) -> Row:
     return {"value": _short(known), "note": f"{asked:,} replies; generator's tokens not counted"}
 
 
-def _hours(hours: float | None) -> Row:
-    """Hours differ whenever a run is repeated, so no table of a run has them; the store does."""
-    if hours is None:
-        return {"value": "unknown", "note": "only the store of replies knows them"}
-    return {"value": f"{hours:,.1f}", "note": "of asking, by all that the store has; no training"}
-
-
 def cost_rows(spent: list[Cost], params: Params) -> list[Row]:
     """The table behind money and tokens."""
     currency = params.prices.currency if params.prices else ""
@@ -76,6 +66,7 @@ def cost_rows(spent: list[Cost], params: Params) -> list[Row]:
         {
             "round": "questions" if row.round == "eval" else row.round,
             "role": row.role,
+            "time": f"ask {row.round} {row.role}",
             "replies": f"{row.requests:,}",
             "tokens": "unknown" if row.tokens is None else f"{row.tokens:,}",
             "money": "unknown" if row.money is None else f"{row.money:,.2f} {currency}".strip(),

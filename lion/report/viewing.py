@@ -3,15 +3,17 @@
 from pathlib import Path
 
 from lion.errors import EmptyError
+from lion.home import store_home
 from lion.params import load_params
 from lion.report.browse import Index
 from lion.report.contents import contents
+from lion.report.cost import costs
 from lion.report.figures import control_of, read_control, round_rows
-from lion.report.hours import hours_asking
 from lion.report.page import render
 from lion.report.run import Run, read_run
 from lion.report.sample import offer
 from lion.report.serve import Site
+from lion.report.times import times_of
 
 
 def site_of(places: list[tuple[str, Path]]) -> Site:
@@ -26,10 +28,13 @@ def site_of(places: list[tuple[str, Path]]) -> Site:
     controls = [control_of(round_rows(tables), label) for label, _, tables in runs]
     if len(runs) == 1:
         controls = [read_control(runs[0][1].report.control)]
-    hours = hours_asking()
     shown = [
-        contents(tables, params, label=label, hours=hours, control=control)
+        contents(tables, params, label=label, control=control)
         for (label, params, tables), control in zip(runs, reversed(controls), strict=True)
     ]
     indexes = [Index(tables) for _, _, tables in runs]
-    return Site(render(shown, [offer(index) for index in indexes], served=True), indexes)
+    browse = [
+        offer(index) | {"times": times_of(tables, costs(tables, params), store_home())}
+        for index, (_, params, tables) in zip(indexes, runs, strict=True)
+    ]
+    return Site(render(shown, browse, served=True), indexes)
