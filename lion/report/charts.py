@@ -30,11 +30,11 @@ def quality_chart(rounds: pl.DataFrame, control: pl.DataFrame | None = None) -> 
     layers = [
         *_teacher(y),
         *(_control(control, x, y) if control is not None else ()),
-        base.mark_rule(color=ink("accent"), strokeWidth=7, opacity=0.28).encode(
+        base.mark_rule(color=ink("accent"), strokeWidth=12, opacity=0.3).encode(
             y=alt.Y("quality_low:Q", scale=scale), y2="quality_high:Q"
         ),
-        base.mark_line(color=ink("accent"), strokeWidth=2).encode(y=y),
-        base.mark_circle(color=ink("accent"), size=60, opacity=1).encode(y=y),
+        base.mark_line(color=ink("accent"), strokeWidth=1.5).encode(y=y),
+        base.mark_circle(color=ink("accent"), size=22, opacity=1).encode(y=y),
         base.mark_text(dy=-10, fontWeight="bold").encode(
             y=high, text=alt.Text("quality:Q", format=".1f")
         ),
@@ -54,10 +54,11 @@ def _teacher(y: alt.Y) -> list[alt.Chart]:
 
 def _control(control: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     line = alt.Chart(control).encode(x=x, y=y)
-    name = alt.Chart(control.tail(1)).encode(x=x, y=y, text="label")
+    told = control.tail(1).select(quality=0, label=pl.format("dashed: {}", "label"))
+    name = alt.Chart(told).encode(x=alt.value(4), y=y, text="label")
     return [
         line.mark_line(color=ink("seed"), strokeDash=[5, 4], point={"color": ink("seed")}),
-        name.mark_text(align="right", baseline="top", dy=8, color=ink("muted")),
+        name.mark_text(align="left", baseline="bottom", dy=-4, color=ink("muted")),
     ]
 
 
@@ -70,7 +71,8 @@ def trend_chart(
         return None
     x = alt.X("round:Q", title="round", axis=_ROUNDS, scale=alt.Scale(padding=26, nice=False))
     scale = alt.Scale(domain=[0, most]) if most else alt.Undefined
-    y = alt.Y(f"{column}:Q", title=None, axis=alt.Axis(format=form, tickCount=4), scale=scale)
+    axis = alt.Axis(format="~%" if form.endswith("%") else "~f", tickCount=4)
+    y = alt.Y(f"{column}:Q", title=None, axis=axis, scale=scale)
     base = alt.Chart(known).encode(x=x, y=y)
     layers = [
         base.mark_line(color=ink("hard"), strokeWidth=2),
@@ -84,9 +86,9 @@ def _stacked(table: pl.DataFrame, title: str, colour: alt.Color) -> Chart:
     """A bar a round: columns round, rows and place (its order in the bar)."""
     chart: Chart = (
         alt.Chart(table)
-        .mark_bar()
+        .mark_bar(stroke=ink("paper"), strokeWidth=1)
         .encode(
-            x=alt.X("rows:Q", title=title, axis=alt.Axis(format="~s", tickCount=5)),
+            x=alt.X("rows:Q", title=title, axis=alt.Axis(format=",d", tickCount=4, tickMinStep=1)),
             y=alt.Y("round:N", title=None),
             color=colour,
             order=alt.Order("place:Q"),
@@ -174,7 +176,8 @@ def loss_chart(losses: pl.DataFrame) -> Chart | None:
         return None
     rounds = losses["round"].unique(maintain_order=True).to_list()
     colours = alt.Scale(domain=rounds, range=[ink("accent"), ink("other")])
-    x = alt.X("step:Q", title="step, all rounds", axis=alt.Axis(grid=False, format="~s"))
+    axis = alt.Axis(grid=False, format=",d", tickCount=4)
+    x = alt.X("step:Q", title="step, all rounds", axis=axis)
     marks = losses.group_by("round", maintain_order=True).agg(pl.col("step").min())
     lines = (
         alt.Chart(losses)

@@ -220,6 +220,7 @@ def _gaps(tables: Tables, tau: float) -> list[Row]:
         rows.append(
             {
                 "round": name,
+                "total": tables.scores.filter(round=name).height,
                 "svg": page_svg(chart, f"gap in {name}"),
                 "counts": [list(row) for row in counts.iter_rows()],
             }

@@ -17,18 +17,19 @@ Chart = alt.TopLevelMixin
 WIDTH, HEIGHT = 360, 200  # pixels, axes included; the page scales down from here
 FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
-# name: on light paper, on dark paper. Hues from Okabe and Ito's palette, told apart by everybody.
+# name: on light paper, on dark paper. Hues from Okabe and Ito's palette; their lightness differs
+# too, so that everybody tells them apart (a test sees them as colour-blind people do).
 PALETTE = {
     "paper": ("#ffffff", "#15171b"),
     "card": ("#f6f7f9", "#1d2026"),
     "ink": ("#1b1d22", "#e9eaee"),
     "muted": ("#5a606b", "#a6acb8"),
     "line": ("#d5d9e0", "#363b45"),
-    "accent": ("#0a6b57", "#4cc9a8"),
+    "accent": ("#00493a", "#8ff0d3"),
     "hard": ("#c04a00", "#f28b4b"),
     "easy": ("#0067a5", "#69b4ea"),
-    "seed": ("#6f7682", "#9ba2ae"),
-    "other": ("#a0567f", "#d996bb"),
+    "seed": ("#8f949d", "#a6adb9"),
+    "other": ("#8a3f6d", "#b04a86"),
     "new": ("#d8f0e6", "#17483b"),
     "heat-0": ("#f3f5f8", "#20242b"),
     "heat-1": ("#d9e6f2", "#1f3346"),

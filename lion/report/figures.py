@@ -13,7 +13,7 @@ from lion.evaluation.quality import ALL, quality_by_category, relative_quality
 from lion.evaluation.statistics import draws, ratio
 from lion.report.run import Tables
 from lion.report.trust import trust_of
-from lion.tables import ACCEPTED
+from lion.tables import ACCEPTED, Schema
 
 Row = dict[str, Any]
 
@@ -101,18 +101,26 @@ def metrics(rows: list[Row]) -> Row:
 
 
 def quality_table(tables: Tables) -> pl.DataFrame:
-    """Columns round (a number), category, quality; category 'all' is the whole set."""
-    schema = {"round": pl.Int32, "category": pl.String, "quality": pl.Float64}
+    """Columns round (a number), category, quality, judged, asked; 'all' is the whole set."""
+    schema: Schema = {"round": pl.Int32, "category": pl.String, "quality": pl.Float64}
+    schema |= {"judged": pl.Int64, "asked": pl.Int64}
     parts = [pl.DataFrame(schema=schema)]
     for name in tables.rounds:
         scores = tables.evaluated.filter(round=name).drop("round")
         if not scores["teacher"].sum():
             continue
         table = quality_by_category(scores, tables.questions).filter(pl.col("category") != ALL)
-        total = pl.DataFrame({"category": [ALL], "quality": [relative_quality(scores)]})
-        both = pl.concat([total, table.select("category", "quality")])
+        total = pl.DataFrame(
+            {
+                "category": [ALL],
+                "quality": [relative_quality(scores)],
+                "judged": [scores["gap"].count()],
+                "asked": [scores.height],
+            }
+        )
+        both = pl.concat([total, table.select(total.columns)], how="vertical_relaxed")
         number = pl.lit(int(name[1:]), pl.Int32)
-        parts.append(both.select(number.alias("round"), "category", "quality"))
+        parts.append(both.select(number.alias("round"), *total.columns).cast(pl.Schema(schema)))
     return pl.concat(parts)
 
 

@@ -15,7 +15,10 @@ _TEXTS = alt.Scale(
 def heat_chart(
     cells: pl.DataFrame, *, x: str, y: str, value: str, form: str, low: float, high: float
 ) -> Chart | None:
-    """A heat map with its figures, a row each: `x` is a round, `low` to `high` the colours."""
+    """A heat map with its figures, a row each: `x` is a round, `low` to `high` the colours.
+
+    All columns are told of a cell that is pointed at.
+    """
     cells = cells.drop_nulls(value)
     if not cells.height:
         return None
@@ -25,6 +28,7 @@ def heat_chart(
     base = alt.Chart(cells).encode(
         x=alt.X(f"{x}:N", axis=alt.Axis(orient="top", title=None), sort=columns),
         y=alt.Y(f"{y}:N", axis=alt.Axis(title=None), sort=None),
+        tooltip=[name for name in cells.columns if name != "level"],
     )
     layers = [
         base.mark_rect(stroke=ink("paper"), strokeWidth=2).encode(

@@ -35,8 +35,8 @@ def _training(tables: Tables, folder: Path) -> Times:
         if clock is None or not clock.select("step", "tokens").equals(steps):
             continue
         timed = clock.drop_nulls("seconds")  # steps of before a restart have no time
-        if seconds := timed["seconds"].sum():
-            found[f"speed {name}"] = timed["tokens"].sum() / seconds
+        if seconds := float(timed["seconds"].sum()):
+            found[f"speed {name}"] = int(timed["tokens"].sum()) / seconds
             if timed.height == clock.height:
                 found[f"train {name}"] = seconds
     whole = [found[f"train {name}"] for name in rounds if f"train {name}" in found]

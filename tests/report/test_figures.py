@@ -7,7 +7,6 @@ import pytest
 
 from lion.report.browse import changed
 from lion.report.contents import differences
-from lion.report.hours import PAUSE, busy_seconds
 from lion.report.story import headline
 from lion.report.text import as_json, brief, visible
 from lion.report.topics import topic
@@ -118,8 +117,3 @@ def test_new_words_of_an_answer_are_marked() -> None:
     assert changed(None, "a b") == [("a b", False)]
     assert changed("a b c", "a x c") == [("a", False), ("x", True), ("c", False)]
     assert changed("a b", "a") == [("a", False)]
-
-
-def test_hours_leave_out_long_pauses() -> None:
-    assert busy_seconds([(0, 10), (5, 20)]) == 20
-    assert busy_seconds([(0, 10), (10 + PAUSE + 1, 30 + PAUSE + 1)]) == 30

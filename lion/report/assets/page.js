@@ -28,7 +28,8 @@ function moveTau(box) {
     const all = rows.reduce((sum, row) => sum + row[1], 0);
     const hard = rows.reduce((sum, row) => sum + (row[0] >= Math.round(tau * 100) ? row[1] : 0), 0);
     find(".count", chart).textContent =
-      `${hard.toLocaleString("en")} of ${all.toLocaleString("en")} judged are hard (${((100 * hard) / all).toFixed(1)}%)`;
+      `${hard.toLocaleString("en")} of ${all.toLocaleString("en")} judged are hard (${((100 * hard) / all).toFixed(1)}%)` +
+      `; ${Number(chart.dataset.total).toLocaleString("en")} in all`;
     const width = find("svg", chart).viewBox.baseVal.width - MARGIN;
     const place = ((tau - GAPS[0]) / (GAPS[1] - GAPS[0])) * width;
     find(".tau_marks line", chart).setAttribute("transform", `translate(${place},0)`);
@@ -236,7 +237,7 @@ function side(detail, label) {
     make("p", { className: "text task", dir: "auto" }, detail.instruction),
     detail.input ? prose(detail.input) : null,
     make("p", { className: "hint" }, `${detail.origin}, joined in ${detail.round}, category `, make("bdi", {}, detail.category),
-      `, inspired ${detail.draws} drafts, id ${detail.id}`),
+      `, inspired ${detail.draws} ${detail.draws === 1 ? "draft" : "drafts"}, id ${detail.id}`),
     ...blocks,
     kin("Inspired by", detail.ancestors, 0),
     kin("Inspired", detail.children, detail.offspring - detail.children.length));
