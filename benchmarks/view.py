@@ -73,8 +73,9 @@ def static_page(root: Path) -> tuple[float, int]:
     tables = read_run(Run.of_pipeline(root), params.round_names)
     index = Index(tables)
     limit = round(params.report.megabytes * 1e6)
-    about = offer(index) | sample(index, each=params.report.each, limit=limit)
-    page = render([contents(tables, params, label="run")], [about], served=False)
+    found = contents(tables, params, label="run")
+    about = offer(index) | sample(index, found.linked, each=params.report.each, limit=limit)
+    page = render([found], [about], served=False)
     return time.perf_counter() - begun, len(page.encode())
 
 

@@ -55,7 +55,9 @@ def main(
     control = read_control(limits.control)
     found = contents(tables, params, label="this run", control=control)
     index = Index(tables)
-    about = offer(index) | sample(index, each=limits.each, limit=round(limits.megabytes * 1e6))
+    about = offer(index) | sample(
+        index, found.linked, each=limits.each, limit=round(limits.megabytes * 1e6)
+    )
     with replacing_folder(out) as folder:
         pl.DataFrame(found.rounds, infer_schema_length=None).write_csv(folder / "rounds.csv")
         quality = quality_table(tables)

@@ -35,11 +35,16 @@ def quality_chart(rounds: pl.DataFrame, control: pl.DataFrame | None = None) -> 
         ),
         base.mark_line(color=ink("accent"), strokeWidth=1.5).encode(y=y),
         base.mark_circle(color=ink("accent"), size=22, opacity=1).encode(y=y),
-        base.mark_text(dy=-10, fontWeight="bold").encode(
-            y=high, text=alt.Text("quality:Q", format=".1f")
-        ),
+        alt.Chart(_labelled(known, 8))
+        .mark_text(dy=-10, fontWeight="bold")
+        .encode(x=x, y=high, text=alt.Text("quality:Q", format=".1f")),
     ]
     return styled(alt.layer(*layers), width=WIDTH, height=HEIGHT)
+
+
+def _labelled(points: pl.DataFrame, most: int) -> pl.DataFrame:
+    """The points that have room for their figure: all of `most`, else the first and the last."""
+    return points if points.height <= most else pl.concat([points.head(1), points.tail(1)])
 
 
 def _teacher(y: alt.Y) -> list[alt.Chart]:
@@ -77,7 +82,9 @@ def trend_chart(
     layers = [
         base.mark_line(color=ink("hard"), strokeWidth=2),
         base.mark_circle(color=ink("hard"), size=60, opacity=1),
-        base.mark_text(dy=-11, fontWeight="bold").encode(text=alt.Text(f"{column}:Q", format=form)),
+        alt.Chart(_labelled(known, 4))
+        .mark_text(dy=-11, fontWeight="bold")
+        .encode(x=x, y=y, text=alt.Text(f"{column}:Q", format=form)),
     ]
     return styled(alt.layer(*layers), width=WIDTH // 2 - 6, height=HEIGHT)
 

@@ -70,6 +70,11 @@ class Contents:
         return {name.replace(" ", "-"): svg for name, svg in every.items()}
 
     @property
+    def linked(self) -> list[str]:
+        """The instructions that tables of the page lead to."""
+        return [row["parent"] for row in self.most_drawn] + [row["id"] for row in self.unreadable]
+
+    @property
     def digest(self) -> str:
         """A name for this very run: another run has other figures, and so another name."""
         told = as_json([self.rounds, self.training, self.costs])

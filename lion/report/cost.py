@@ -1,7 +1,7 @@
 """What a run cost: requests and tokens by round and role as the tables tell, money by the prices.
 
-The tables do not hold the generator's tokens, nor what was asked in vain, nor hours: the response
-store's ledger does (`lion ledger`).
+The tables do not hold the generator's tokens, nor what was asked in vain: the response store's
+ledger does (`lion ledger`).
 """
 
 from dataclasses import dataclass

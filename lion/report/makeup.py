@@ -138,4 +138,5 @@ def unreadable(reviews: pl.DataFrame, limit: int) -> list[Row]:
 
 def _texts(tables: Tables, ids: pl.Series) -> dict[str, str]:
     found = tables.pool.filter(pl.col("id").is_in(ids.to_list()))
-    return dict(found.select("id", "instruction").iter_rows())
+    whole = pl.concat_str("instruction", pl.lit(" "), "input").str.strip_chars()
+    return dict(found.select("id", whole).iter_rows())

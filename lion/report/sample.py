@@ -46,14 +46,15 @@ def _narrowed(index: Index, ids: list[str]) -> Index:
     return Index(replace(tables, **few))
 
 
-def sample(index: Index, *, each: int, limit: int) -> Row:
+def sample(index: Index, linked: list[str], *, each: int, limit: int) -> Row:
     """Details and list rows of the chosen instructions, at most `limit` bytes of JSON.
 
-    The kinds take turns, so a tight limit shortens all of them; `left_out` counts what did not fit.
+    Those that the page links to come first. The kinds take turns, so a tight limit shortens all of
+    them; `left_out` counts what did not fit.
     """
     kinds = chosen(index, each)
     turns = chain.from_iterable(zip_longest(*kinds.values()))
-    wanted = dict.fromkeys(id for id in turns if id is not None)
+    wanted = dict.fromkeys(id for id in chain(linked, turns) if id is not None)
     index = _narrowed(index, list(wanted))
     details: dict[str, Row] = {}
     rows: list[Row] = []

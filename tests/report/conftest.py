@@ -38,8 +38,9 @@ def page_of(root: Path, *, each: int = 60, limit: int = 4_000_000) -> str:
     params = load_params(root / "params.yaml")
     tables = read_run(Run.of_pipeline(root), params.round_names)
     index = Index(tables)
-    about = offer(index) | sample(index, each=each, limit=limit)
-    return render([contents(tables, params, label="this run")], [about], served=False)
+    found = contents(tables, params, label="this run")
+    about = offer(index) | sample(index, found.linked, each=each, limit=limit)
+    return render([found], [about], served=False)
 
 
 @pytest.fixture(scope="module")

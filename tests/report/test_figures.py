@@ -1,18 +1,25 @@
 """Figures that can be counted by hand."""
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
 from lion.report.browse import changed
+from lion.report.charts import trend_chart
 from lion.report.contents import differences
+from lion.report.drawing import page_svg
+from lion.report.makeup import most_drawn
+from lion.report.run import Run, read_run
 from lion.report.story import headline
 from lion.report.text import as_json, brief, visible
 from lion.report.topics import topic
 from lion.report.trust import score_matrix, trust_of
 from lion.scores import score
 from lion.tables import REVIEW, from_rows
+from tests.report.conftest import as_project
+from tests.report.synthetic import make_run
 
 
 def _reviews(*points: tuple[str, str, float | None, float | None]) -> pl.DataFrame:
@@ -111,6 +118,24 @@ def test_json_cannot_end_its_script_element() -> None:
     text = as_json(["</script><!--", "a & b", "\u2028"])
     assert not set("<>&\u2028") & set(text)
     assert text == '["\\u003c/script\\u003e\\u003c!--","a \\u0026 b","\\u2028"]'
+
+
+def test_points_of_a_long_run_keep_two_figures() -> None:
+    """The first and the last; more would stand on each other."""
+    for count, told in ((4, 4), (5, 2)):
+        rounds = pl.DataFrame({"round": range(count), "mean_gap": [1.5] * count})
+        chart = trend_chart(rounds, "mean_gap", ".2f")
+        assert chart is not None
+        assert page_svg(chart, "gap").count(">1.50<") == told
+
+
+def test_what_inspired_most_is_told_with_its_input(tmp_path: Path) -> None:
+    tables = read_run(Run.of_pipeline(as_project(make_run(tmp_path))), ["r0", "r1", "r2", "r3"])
+    texts = {row["parent"]: row["text"] for row in most_drawn(tables, 100)}
+    whole = tables.pool.filter(pl.col("input") != "", pl.col("id").is_in(list(texts)))
+    assert whole.height > 0
+    for row in whole.to_dicts():
+        assert texts[row["id"]] == f"{row['instruction']} {row['input']}"
 
 
 def test_new_words_of_an_answer_are_marked() -> None:

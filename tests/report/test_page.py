@@ -19,6 +19,9 @@ def test_the_first_screen_answers_in_words_and_figures(chromium: Browser, page: 
         assert seen.locator(".tile").count() == 7
         assert seen.locator(".chart svg").count() == CHARTS
         assert seen.locator(".chart svg").first.is_visible()
+        rounds = seen.locator("table", has_text="The rounds.")
+        assert rounds.locator("th", has_text="wins").count() == 1
+        assert seen.inner_text(".count >> nth=0").endswith("; 60 in all")
 
 
 def test_filters_narrow_the_list_and_clear_widens_it(chromium: Browser, page: str) -> None:
@@ -66,6 +69,18 @@ def test_a_row_opens_with_both_answers_replies_and_lineage(chromium: Browser, pa
         assert body.locator("h4", has_text="teacher first").first.is_visible()
         assert body.locator("h4", has_text="student first").first.is_visible()
         assert body.locator("h3", has_text="Inspired by").count() == 1
+
+
+def test_every_link_of_the_tables_opens_its_instruction(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page) as seen:
+        for details in seen.locator("main details").all():
+            details.evaluate("(one) => { one.open = true; }")
+        links = seen.locator("main a[href^='#i=']").all()
+        assert len(links) >= 8
+        for link in links:
+            link.click()
+            seen.wait_for_selector("#one[open] .task")
+            seen.keyboard.press("Escape")
 
 
 def test_an_older_answer_is_compared_with_the_newer_one(chromium: Browser, page: str) -> None:

@@ -162,6 +162,21 @@ def test_the_served_page_lists_opens_and_leads_to_the_parent(
         )
 
 
+def test_a_server_that_has_ended_is_said_so(chromium: Browser, run: Path) -> None:
+    opened = chromium.new_context()
+    with serving(run) as server:
+        seen = opened.new_page()
+        seen.goto(server.address)
+        assert found(seen) == 120
+        server.shutdown()
+        server.server_close()
+        seen.context.set_offline(True)  # ends the connection that is kept open
+        seen.select_option("[name=origin]", "hard")
+        seen.wait_for_selector("text=Start `lion view` again")
+        assert not seen.locator("#list").is_visible()
+    opened.close()
+
+
 def test_two_runs_stand_side_by_side(chromium: Browser, run: Path, tmp_path: Path) -> None:
     other = as_project(make_run(tmp_path / "other", Size(rounds=3), seed=2))
     with serving(run, other) as server, looking_at(chromium, server.address) as seen:

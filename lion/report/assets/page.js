@@ -79,15 +79,21 @@ addEventListener("message", (event) => {
 const form = find("#filter");
 const PAGE = 25;
 let offset = 0;
-let asked = 0;
+let turns = 0;
 
 function wanted() {
   const fields = Object.fromEntries(new FormData(form));
   return { run: "0", ...fields, offset, limit: PAGE };
 }
 
+async function asked(path, fields) {
+  const answer = await fetch(`${path}?${new URLSearchParams(fields)}`);
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer.json();
+}
+
 async function rowsOf(query) {
-  if (data.served) return (await fetch(`/api/instructions?${new URLSearchParams(query)}`)).json();
+  if (data.served) return asked("/api/instructions", query);
   const words = query.text.toLowerCase().split(/\s+/).filter(Boolean);
   const { rows, details } = data.runs[Number(query.run)];
   const kept = rows.filter((row) => {
@@ -132,15 +138,18 @@ function listRow(row) {
 
 const isBusy = (busy) => find("#found").setAttribute("aria-busy", busy);
 
+// Only `lion view` can fail to answer: it has ended.
+const silence = () => ({ total: 0, rows: [], failed: "No answer. Start `lion view` again, then reload this page." });
+
 async function list() {
   isBusy(true);
-  const turn = ++asked;
-  const { total, rows } = await rowsOf(wanted());
-  if (turn !== asked) return; // a newer question is on its way
+  const turn = ++turns;
+  const { total, rows, failed } = await rowsOf(wanted()).catch(silence);
+  if (turn !== turns) return; // a newer question is on its way
   find("#list tbody").replaceChildren(...rows.map(listRow));
   find("#found").textContent = total
     ? `${(offset + 1).toLocaleString("en")} to ${(offset + rows.length).toLocaleString("en")} of ${total.toLocaleString("en")}`
-    : "No instruction matches.";
+    : failed ?? "No instruction matches.";
   find("#list").hidden = total === 0;
   find("#pages").hidden = total <= PAGE;
   find("#back").disabled = offset === 0;
@@ -184,7 +193,7 @@ const dialog = find("#one");
 
 async function detailsOf(id) {
   if (!data.served) return data.runs.map((run) => run.details[id] ?? null);
-  return (await fetch(`/api/instruction?${new URLSearchParams({ id })}`)).json();
+  return asked("/api/instruction", { id });
 }
 
 function kin(title, relatives, more) {
@@ -246,9 +255,10 @@ function side(detail, label) {
 async function open() {
   const id = new URLSearchParams(location.hash.slice(1)).get("i");
   if (!id) { dialog.close(); return; }
-  const details = await detailsOf(id);
+  const details = await detailsOf(id).catch(silence);
   const heading = make("h2", { id: "one-title" }, "Instruction");
-  const sides = details.map((detail, index) => side(detail, data.runs[index].label));
+  const sides = details.failed ? [make("p", { className: "empty" }, details.failed)]
+    : details.map((detail, index) => side(detail, data.runs[index].label));
   find("#one-body").replaceChildren(heading, make("div", { className: "sides" }, ...sides));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
