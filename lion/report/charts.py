@@ -8,7 +8,6 @@ import polars as pl
 from lion.report.drawing import HEIGHT, WIDTH, Chart, ink, styled
 
 GAPS = (-9, 9)  # points: the gap's whole range; page.js moves tau over it
-_ROUNDS = alt.Axis(format="d", tickMinStep=1, grid=False)
 _ORIGINS = alt.Scale(domain=["seed", "hard", "easy"], range=[ink("seed"), ink("hard"), ink("easy")])
 
 
@@ -23,7 +22,7 @@ def quality_chart(rounds: pl.DataFrame, control: pl.DataFrame | None = None) -> 
         return None
     most: Any = known["quality_high"].max()
     scale = alt.Scale(domain=[0, max(105, most)], nice=False)
-    x = alt.X("round:Q", title="round", axis=_ROUNDS, scale=alt.Scale(padding=22, nice=False))
+    x = _rounds(known, padding=22)
     y = alt.Y("quality:Q", title=None, scale=scale, axis=alt.Axis(tickCount=6))
     high = alt.Y("quality_high:Q", scale=scale)
     base = alt.Chart(known).encode(x=x)
@@ -40,6 +39,12 @@ def quality_chart(rounds: pl.DataFrame, control: pl.DataFrame | None = None) -> 
         .encode(x=x, y=high, text=alt.Text("quality:Q", format=".1f")),
     ]
     return styled(alt.layer(*layers), width=WIDTH, height=HEIGHT)
+
+
+def _rounds(known: pl.DataFrame, *, padding: int) -> alt.X:
+    """Rounds from left to right, so many pixels from the edges."""
+    axis = alt.Axis(values=known["round"].to_list(), format="d", grid=False, labelOverlap=True)
+    return alt.X("round:Q", title="round", axis=axis, scale=alt.Scale(padding=padding, nice=False))
 
 
 def _labelled(points: pl.DataFrame, most: int) -> pl.DataFrame:
@@ -74,7 +79,7 @@ def trend_chart(
     known = rounds.drop_nulls(column)
     if not known.height:
         return None
-    x = alt.X("round:Q", title="round", axis=_ROUNDS, scale=alt.Scale(padding=26, nice=False))
+    x = _rounds(known, padding=26)
     scale = alt.Scale(domain=[0, most]) if most else alt.Undefined
     axis = alt.Axis(format="~%" if form.endswith("%") else "~f", tickCount=4)
     y = alt.Y(f"{column}:Q", title=None, axis=axis, scale=scale)
@@ -82,10 +87,13 @@ def trend_chart(
     layers = [
         base.mark_line(color=ink("hard"), strokeWidth=2),
         base.mark_circle(color=ink("hard"), size=60, opacity=1),
-        alt.Chart(_labelled(known, 4))
-        .mark_text(dy=-11, fontWeight="bold")
-        .encode(x=x, y=y, text=alt.Text(f"{column}:Q", format=form)),
     ]
+    labels = _labelled(known, 4)
+    falls = known[column].diff()[-1] or 0
+    for some, dy in ((labels.head(-1), -11), (labels.tail(1), 18 if falls < 0 else -11)):
+        text = alt.Text(f"{column}:Q", format=form)
+        chart = alt.Chart(some).mark_text(dy=dy, fontWeight="bold")  # off the line
+        layers.append(chart.encode(x=x, y=y, text=text))
     return styled(alt.layer(*layers), width=WIDTH // 2 - 6, height=HEIGHT)
 
 
