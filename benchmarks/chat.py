@@ -24,7 +24,8 @@ import click
 import openai
 
 from lion.chat import Reply, Request, connect
-from lion.chat.store import Asker, Store
+from lion.chat.store import Store
+from lion.chat.types import Asker
 from lion.params import Params, load_params
 from tests.chat.server import Answer, Answering, Asked, Server, completion, refusal
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from lion.chat.store import Asker, Store
+from lion.chat.store import Store
+from lion.chat.types import Asker
 from lion.errors import InputError
 
 _ASKER = "l.stage, l.role, l.round, l.endpoint, l.model, l.mode"
@@ -36,8 +37,8 @@ class Line(BaseModel):
     prompt_tokens: Count
     completion_tokens: Count
     reasoning_tokens: Count
-    received: float
-    seconds: float
+    received: FiniteFloat
+    seconds: FiniteFloat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def export_lines(store: Store, choice: Choice) -> Iterator[str]:
             yield Line.model_construct(**row).model_dump_json()
 
 
-def import_lines(store: Store, lines: Iterable[str], *, name: str) -> tuple[int, int]:
+def import_lines(store: Store, lines: Iterable[bytes], *, name: str) -> tuple[int, int]:
     """Add the replies in `lines`, all or none; how many are new, and how many were there.
 
     They were paid for elsewhere, so that no ledger entry counts them. InputError names the line.
@@ -82,7 +83,7 @@ def import_lines(store: Store, lines: Iterable[str], *, name: str) -> tuple[int,
     read = new = 0
     with store.writing() as db:
         for number, text in enumerate(lines, start=1):
-            line = _line(text, f"{name}, line {number}")
+            line = _line(text.rstrip(b"\n"), f"{name}, line {number}")
             asker = Asker(line.stage, line.role, line.round, line.endpoint, line.asked, line.mode)
             row = (
                 bytes.fromhex(line.key),
@@ -125,7 +126,7 @@ def finish_reasons(store: Store) -> dict[str, int]:
         return dict(db.execute(query).fetchall())
 
 
-def _line(text: str, where: str) -> Line:
+def _line(text: bytes, where: str) -> Line:
     try:
         return Line.model_validate_json(text)
     except ValidationError as error:

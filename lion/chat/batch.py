@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from openai.types import Batch
 from pydantic import BaseModel, ValidationError
@@ -24,8 +24,10 @@ from lion.errors import ChatError
 
 _MOST_REQUESTS = 50_000  # the API's limits for one file
 _MOST_BYTES = 190_000_000
+_AT_ONCE = 2_000  # claims in one transaction
 _LOST = {"failed", "expired", "cancelled", "cancelling"}
 _OVER = {"completed", "failed", "expired", "cancelled"}
+T = TypeVar("T")
 _PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 
 
@@ -55,6 +57,7 @@ class Batches:
         self._client = sender.client.with_options(timeout=sender.endpoint.timeout)
         self._arrived = arrived
         self._said = ""  # why the last unanswered request was not answered
+        self._emptied: set[str] = set()  # batches whose replies are all taken
 
     async def ask(self, jobs: list[Job]) -> None:
         """Bring the replies to all jobs into the store; ChatError if one cannot be had.
@@ -96,14 +99,16 @@ class Batches:
 
     def _claimed(self, jobs: list[Job], *, alone: bool) -> list[Job]:
         """Those jobs that this process may ask for now, as far as the budget goes."""
-        claimed = []
-        for job in sorted(jobs, key=lambda job: job.key):
-            claim = self._store.claim(job.key, self._entry, most_tokens(job.body), self._purse)
-            if claim == "mine":
-                claimed.append(job)
-            elif claim == "too dear":
+        claimed: list[Job] = []
+        ordered = sorted(jobs, key=lambda job: job.key)
+        for start in range(0, len(ordered), _AT_ONCE):
+            some = ordered[start : start + _AT_ONCE]
+            wanted = [(job.key, most_tokens(job.body)) for job in some]
+            claims = self._store.claim_many(wanted, self._entry, self._purse)
+            claimed += [job for job, claim in zip(some, claims, strict=False) if claim == "mine"]
+            if claims[-1] == "too dear":
                 if alone and not claimed:
-                    raise too_dear(job, self._store, self._purse)
+                    raise too_dear(some[len(claims) - 1], self._store, self._purse)
                 break
         return claimed
 
@@ -127,17 +132,19 @@ class Batches:
 
     async def _found_or_made(self, jobs: list[Job], mark: str) -> Batch:
         """Look before every try: a creation whose reply got lost must not be paid twice."""
-        for batch in (await self._client.batches.list(limit=100)).data:
-            if (batch.metadata or {}).get("lion") == mark and batch.status not in _LOST:
+        for batch in _sound(await self._client.batches.list(limit=100), data=list).data:
+            ours = (batch.metadata or {}).get("lion") == mark
+            if ours and batch.status not in _LOST and batch.id not in self._emptied:
                 return batch
         content = b"".join(map(_line_of, jobs))
-        file = await self._client.files.create(file=("lion.jsonl", content), purpose="batch")
-        return await self._client.batches.create(
-            input_file_id=file.id,
+        made = await self._client.files.create(file=("lion.jsonl", content), purpose="batch")
+        batch = await self._client.batches.create(
+            input_file_id=_sound(made, id=str).id,
             endpoint=_PATH,
             completion_window="24h",
             metadata={"lion": mark},
         )
+        return _sound(batch, id=str)
 
     async def _collected(self, name: str, jobs: list[Job]) -> ChatError | None:
         """Wait for a batch, keep its replies, end its claims; an error that no retry can mend."""
@@ -156,14 +163,17 @@ class Batches:
                     fault = fault or error
         with self._store.writing() as db:
             db.execute("DELETE FROM claims WHERE owner = ?", (name,))
+        self._emptied.add(batch.id)
         return fault
 
     async def _over(self, number: str) -> Batch:
         """The batch when it has ended, which a server brings about within its window."""
+
+        async def look() -> Batch:
+            return _sound(await self._client.batches.retrieve(number), id=str, status=str)
+
         while True:
-            batch = await self._sender.persist(
-                lambda: self._client.batches.retrieve(number), row=f"batch {number}"
-            )
+            batch = await self._sender.persist(look, row=f"batch {number}")
             counts = batch.request_counts
             done = f", {counts.completed:,} of {counts.total:,} done" if counts else ""
             self._sender.doing = f"batch {number} is {batch.status}{done}"
@@ -215,6 +225,14 @@ class Batches:
         self._said = message
         self._sender.retries += 1
         return None
+
+
+def _sound(found: T, **fields: type) -> T:
+    """What the client read of a server's body, which it does not check; else UnusableBody."""
+    for name, kind in fields.items():
+        if not isinstance(getattr(found, name, None), kind):
+            raise UnusableBody(f"no {name} in {found}")
+    return found
 
 
 def _line_of(job: Job) -> bytes:

@@ -10,10 +10,10 @@ from lion.chat.home import machine_home, store_home
 from lion.chat.money import Purse
 from lion.chat.pace import FILE, Pace
 from lion.chat.source import source_of
-from lion.chat.store import Asker, Store
-from lion.chat.types import Reply, Request
+from lion.chat.store import Store
+from lion.chat.types import Asker, Reply, Request
 from lion.chat.watch import Room, Watch
-from lion.chat.wire import Job, body_of, key_of, spoken
+from lion.chat.wire import Body, Job, body_of, key_of, most_tokens, spoken
 from lion.errors import ChatError
 from lion.params import Params, Role
 from lion.progress import Progress
@@ -91,10 +91,15 @@ class Chat:
 
     def _bring(self, missing: list[Job], watch: Watch, *, total: int) -> None:
         """Bring missing replies into the store; every error says how many are kept."""
-        if os.environ.get("LION_OFFLINE") == "1" and not self._source.in_process:
+        if os.environ.get("LION_OFFLINE", "0") not in ("", "0") and not self._source.in_process:
             raise ChatError(
-                f"{missing[0].row}: its reply is not in {self._store.path} and LION_OFFLINE=1"
+                f"{missing[0].row}: its reply is not in {self._store.path} and LION_OFFLINE"
                 f" forbids to ask; {len(missing):,} of {total:,} replies are missing"
+            )
+        if unpriced := self._purse.unpriced(self._store.spent()):
+            raise ChatError(
+                f"{self._stage} {self._round}: money is bounded and {unpriced} has been paid for;"
+                " add its price to prices.models in params.yaml"
             )
         try:
             self._runner.run(self._ask(missing, watch))
@@ -122,13 +127,16 @@ class Chat:
         )
         way = Live if self._endpoint.mode == "live" else Batches
         with self._pace() as pace:
-            sender = Sender(self._client, self._endpoint, pace)
+            sender = Sender(self._client, self._endpoint, pace, unanswered=self._note_unanswered)
             asking = way(sender, self._store, self._purse, entry=self._entry, arrived=arrived)
             try:
                 async with tended(sender, self._store, watch.show):
                     await asking.ask(missing)
             finally:
                 self._store.note_retries(self._entry, sender.retries)
+
+    def _note_unanswered(self, body: Body) -> None:
+        self._store.note_unanswered(self._entry, most_tokens(body))
 
     def _pace(self) -> Pace:
         named = self._role if self._role in self._params.endpoints else "default"

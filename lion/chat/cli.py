@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import click
 
@@ -68,8 +68,8 @@ def export_(file: TextIO, **named: Any) -> None:
 
 
 @store.command("import")
-@click.argument("file", type=click.File(encoding="utf-8"))
-def import_(file: TextIO) -> None:
+@click.argument("file", type=click.File("rb"))
+def import_(file: BinaryIO) -> None:
     """Add the replies in FILE, so that what they answer is not asked again."""
     with Store(store_home() / "replies.sqlite") as opened:
         new, known = archive.import_lines(opened, file, name=file.name)
@@ -127,4 +127,7 @@ def ledger(*, as_json: bool, file: Path) -> None:
     if params.prices:
         click.echo(f"Money in {purse.currency} at prices of {params.prices.date}.")
     if purse.is_bounded:
-        click.echo(f"Budget: {purse.left_told([entry.spent() for entry in entries])}.")
+        spent = [entry.spent() for entry in entries]
+        click.echo(f"Budget: {purse.left_told(spent)}.")
+        if unpriced := purse.unpriced(spent):
+            click.echo(f"{unpriced} has no price in prices.models: what it cost is not counted.")

@@ -1,8 +1,9 @@
 """Opening the openai client of an endpoint: a server, or the oracle in this process."""
 
 import os
+import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import openai
@@ -28,19 +29,24 @@ def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpe
 
     An Azure deployment's URL ends in ?api-version=...; it gets that and the key in its own way.
     """
-    key = os.environ.get(endpoint.api_key_env)
+    key = os.environ.get(endpoint.api_key_env, "").strip()
     parts = urlsplit(url)
     if not key and parts.hostname not in _LOOPBACK:
         raise ChatError(
             f"{stage}: no API key for {url}: set the environment variable {endpoint.api_key_env}"
+        )
+    if not re.fullmatch(r"[\x21-\x7e]*", key):  # the header would be refused, and the key told
+        raise ChatError(
+            f"{stage}: the key in the environment variable {endpoint.api_key_env} holds a blank or"
+            " a character outside ASCII, which no API key does"
         )
     limits = httpx2.Limits(
         max_connections=endpoint.concurrency, max_keepalive_connections=endpoint.concurrency
     )
     azure: dict[str, Any] = {}
     if parts.query:
-        query = dict(pair.split("=", 1) for pair in parts.query.split("&"))
-        azure = {"default_query": query, "default_headers": {"api-key": key or ""}}
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        azure = {"default_query": query, "default_headers": {"api-key": key}}
     return openai.AsyncOpenAI(
         api_key=key or "none",
         base_url=parts._replace(query="").geturl(),

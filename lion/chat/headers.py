@@ -16,7 +16,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         value = headers.get(name)
         if value is not None:
             seconds = _number(value)
-            return max(0.0, seconds * scale) if seconds is not None else _until(value)
+            if seconds is not None:
+                return max(0.0, seconds * scale)
+            return _until(value, headers.get("date"))
     resets = [
         _duration(headers.get(f"x-ratelimit-reset-{what}"))
         for what in _WHAT
@@ -41,13 +43,20 @@ def _number(value: str) -> float | None:
     return float(value) if re.fullmatch(r"\d+(\.\d+)?", value.strip()) else None
 
 
-def _until(date: str) -> float | None:
-    """Seconds until an HTTP date, at least 0."""
+def _until(date: str, now: str | None) -> float | None:
+    """Seconds until an HTTP date, at least 0; `now` is the server's clock, else ours is asked."""
+    then = _stamp(date)
+    if then is None:
+        return None
+    return max(0.0, then - (_stamp(now or "") or time.time()))
+
+
+def _stamp(date: str) -> float | None:
+    """An HTTP date as seconds since 1970."""
     try:
-        then = email.utils.parsedate_to_datetime(date)
+        return email.utils.parsedate_to_datetime(date).timestamp()
     except ValueError:
         return None
-    return max(0.0, then.timestamp() - time.time())
 
 
 def _duration(value: str | None) -> float | None:

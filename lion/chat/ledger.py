@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lion.chat.money import Purse
-from lion.chat.store import Entry
+from lion.chat.types import Entry
 
 Row = dict[str, Any]
 _NAMES = ("stage", "role", "round", "model", "mode")
@@ -22,13 +22,23 @@ _SUMS = (
 def ledger_of(entries: Sequence[Entry], purse: Purse) -> Row:
     """Entries, their total, and what is left of the budget; money is null without a price."""
     rows = [_row(entry, purse) for entry in entries]
-    total = {name: sum(row[name] or 0 for row in rows) for name in _SUMS}
+    spent = [entry.spent() for entry in entries]
+    left: dict[str, float | None] = {**purse.left(spent)}
+    if purse.unpriced(spent):
+        left["money"] = None
+    total = {name: _sum([row[name] for row in rows]) for name in _SUMS}
     return {
         "currency": purse.currency or None,
         "entries": rows,
         "total": total,
-        "left": purse.left(entry.spent() for entry in entries),
+        "left": left,
     }
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """A sum; unknown if a part is, since money without a price is not nothing."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def table_of(ledger: Row) -> str:
@@ -56,10 +66,10 @@ def _row(entry: Entry, purse: Purse) -> Row:
         "requests": entry.requests,
         "prompt_tokens": entry.prompt_tokens,
         "completion_tokens": entry.completion_tokens,
-        "money": purse.cost(entry.spent()),
+        "money": purse.cost(entry.spent()) if entry.requests else 0.0,
         "retries": entry.retries,
         "saved_requests": entry.saved_requests,
-        "saved_money": purse.cost(entry.saved()),
+        "saved_money": purse.cost(entry.saved()) if entry.saved_requests else 0.0,
     }
 
 

@@ -111,7 +111,7 @@ async def tended(sender: Sender, store: Store, show: Show) -> AsyncIterator[None
 
     async def tend() -> None:
         renewed = time.monotonic()
-        while sender.fault is None:  # or until the block ends
+        while True:  # replies in flight need their claims after a fault, too
             await asyncio.sleep(_TICK)
             show(sender.told())
             if time.monotonic() - renewed > LEASE / 4:

@@ -19,6 +19,20 @@ class Usage(NamedTuple):
     completion_tokens: int
 
 
+_NOTHING = Usage("", "", 0, 0, 0)
+
+
+def merged(usages: Iterable[Usage]) -> list[Usage]:
+    """The same usage with one row for each model and mode."""
+    sums: dict[tuple[str, str], Usage] = {}
+    for usage in usages:
+        kind = (usage.model, usage.mode)
+        sums[kind] = Usage(
+            *kind, *map(sum, zip(usage[2:], sums.get(kind, _NOTHING)[2:], strict=True))
+        )
+    return list(sums.values())
+
+
 class Purse:
     """The prices and the budget of params.yaml."""
 
@@ -36,6 +50,12 @@ class Purse:
             return None
         money = (usage.prompt_tokens * price.input + usage.completion_tokens * price.output) / 1e6
         return money * _BATCH_SHARE if usage.mode == "batch" else money
+
+    def unpriced(self, usages: Iterable[Usage]) -> str:
+        """A model in `usages` whose cost counts against the budget and is not known, or nothing."""
+        if self._budget.money is None:
+            return ""
+        return next((usage.model for usage in usages if self.cost(usage) is None), "")
 
     def left(self, usages: Iterable[Usage]) -> dict[str, float]:
         """What is left of each bound of the budget; negative if it is exceeded."""

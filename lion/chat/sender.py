@@ -1,6 +1,7 @@
 """Calls to a server, tried again where that can help: the only retry layer."""
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,12 +14,19 @@ import openai
 from lion.chat.headers import request_gap, retry_after
 from lion.chat.pace import Pace
 from lion.chat.types import Reply
-from lion.chat.wire import Body, UnusableBody, counted, likely_tokens, reply_in
+from lion.chat.wire import Body, UnusableBody, counted, likely_tokens, reply_in, said_in
 from lion.errors import ChatError
 from lion.params import Endpoint
 
 T = TypeVar("T")
 _LATER = {408, 409, 429}  # and 5xx
+_UNKNOWN = {408, 504}  # somebody stopped waiting; the model may have answered
+_NEVER_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.LocalProtocolError,
+    httpx2.UnsupportedProtocol,
+)
 _STEP = 0.1  # seconds; the pace may have changed by then
 _LONGEST = 30.0  # seconds between two tries
 
@@ -38,8 +46,17 @@ class _Refusal(_Fault):
 class Sender:
     """Calls one endpoint at the shared pace, until it is stopped."""
 
-    def __init__(self, client: openai.AsyncOpenAI, endpoint: Endpoint, pace: Pace) -> None:
+    def __init__(
+        self,
+        client: openai.AsyncOpenAI,
+        endpoint: Endpoint,
+        pace: Pace,
+        *,
+        unanswered: Callable[[Body], None],
+    ) -> None:
+        """`unanswered` hears of each request that may cost something and brought no reply."""
         self.client, self.endpoint, self._pace = client, endpoint, pace
+        self._unanswered = unanswered
         self.fault: ChatError | None = None
         self.retries = 0  # calls made again
         self.waits = 0.0  # seconds that the limits ask to wait
@@ -76,14 +93,16 @@ class Sender:
         while faults <= self.endpoint.retries:
             try:
                 with self._judging(row):
-                    return await call()
+                    result = await call()
+                self._answered = time.monotonic()
+                return result
             except _Refusal as refusal:
                 refusals += 1
                 self._slow_down(refusal, refusals, row)
             except _Fault as fault:
                 faults, said = faults + 1, str(fault)
                 if faults <= self.endpoint.retries:
-                    await self.rest(_backoff(faults) if fault.wait is None else fault.wait)
+                    await self._pause(fault, faults, row)
             self.retries += 1
         raise self._error(row, f"{said}; tried {faults} times")
 
@@ -107,11 +126,14 @@ class Sender:
                 )
             reply = counted(reply_in(_parsed(response)), body)
             used = reply.prompt_tokens + reply.completion_tokens
-            self._answered = time.monotonic()
         except openai.BadRequestError as error:
             if error.code != "content_filter":
                 raise
             return filtered(body["model"])
+        except BaseException as error:
+            if _may_cost(error):
+                self._unanswered(body)
+            raise
         finally:
             self._pace.land(answered=used > 0, surplus=likely - used)
         if gap := request_gap(response.headers):
@@ -125,16 +147,27 @@ class Sender:
             yield
         except openai.APIStatusError as error:
             wait = retry_after(error.response.headers)
+            told = f"status {error.status_code}: {_told(error)}"
             if not may_pass(error.status_code, error.code):
-                raise self._error(row, error.message) from error
+                raise self._error(row, told) from error
             kind = _Refusal if error.status_code == 429 else _Fault
-            raise kind(error.message, wait) from error
+            raise kind(told, wait) from error
         except TimeoutError as error:
             raise _Fault(f"no reply in {self.endpoint.timeout:g} s") from error
         except openai.APIConnectionError as error:
             raise _Fault(f"{error.message} {error.__cause__ or ''}") from error
-        except UnusableBody as error:
+        except (UnusableBody, json.JSONDecodeError) as error:
             raise _Fault(f"unusable reply: {error}") from error
+
+    async def _pause(self, fault: _Fault, faults: int, row: str) -> None:
+        """Wait before the next try; ChatError if the server asks for more than the patience."""
+        wait = max(_backoff(faults), fault.wait or 0.0)
+        if wait > self.endpoint.patience:
+            raise self._error(row, f"{fault} (wait {wait:,.0f} s, beyond the endpoint's patience)")
+        if wait > _LONGEST:
+            self.doing = f"the server asked to wait {wait:,.0f} s"
+        await self.rest(wait)
+        self.doing = ""
 
     def _slow_down(self, refusal: _Refusal, refusals: int, row: str) -> None:
         """Pause all processes; ChatError if the pause, or the time without a reply, is too long."""
@@ -156,7 +189,8 @@ class Sender:
     def _error(self, row: str, message: str) -> ChatError:
         line = " ".join(message.split())
         if len(key := self.client.api_key) > 4:  # a server may echo it; "none" is no key
-            line = line.replace(key, "<API key>")
+            for written in (key, json.dumps(key)[1:-1]):
+                line = line.replace(written, "<API key>")  # before the line is cut
         return ChatError(f"{row}: {self.client.base_url}: {line:.400}")
 
 
@@ -172,11 +206,27 @@ def filtered(model: str) -> Reply:
     )
 
 
+def _may_cost(error: BaseException) -> bool:
+    """Whether a request that ended so may be charged for: it was sent, and its fate is unknown."""
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code in _UNKNOWN
+    return not isinstance(error.__cause__, _NEVER_SENT)
+
+
+def _told(error: openai.APIStatusError) -> str:
+    """The server's own words, in whatever form they come."""
+    try:
+        said = said_in(error.response.json())
+    except ValueError:
+        said = error.response.text
+    return said.strip() or "no message"
+
+
 def _parsed(response: httpx2.Response) -> Any:
     try:
         return response.json()
     except ValueError as error:
-        raise UnusableBody(f"not JSON: {response.text[:80]!r}") from error
+        raise UnusableBody(f"not JSON: {response.text}") from error
 
 
 def _backoff(tries: int) -> float:

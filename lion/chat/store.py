@@ -8,60 +8,27 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from lion.chat.database import is_damage, open_database
 from lion.chat.home import Presence, is_alive
-from lion.chat.money import Purse, Usage
-from lion.chat.types import Reply
+from lion.chat.money import Purse, Usage, merged
+from lion.chat.types import Asker, Entry, Reply
 from lion.errors import ChatError
 
 LEASE = 60.0  # seconds that a claim holds without being renewed
 _CHUNK = 500  # keys a look-up; SQLite takes at most 999 parameters in old builds
 
+UNANSWERED = "unanswered"  # mode of entries for what was sent and brought no reply
+_SPEND = (
+    "UPDATE ledger SET requests = requests + 1, prompt_tokens = prompt_tokens + ?,"
+    " completion_tokens = completion_tokens + ? WHERE id = ?"
+)
+
 _FIELDS = [field.name for field in fields(Reply)]  # columns of `replies`, too
 Claim = Literal["mine", "kept", "later", "too dear"]
-
-
-@dataclass(frozen=True)
-class Asker:
-    """On whose behalf something is asked."""
-
-    stage: str
-    role: str
-    round: str
-    endpoint: str
-    model: str
-    mode: str
-
-
-@dataclass(frozen=True)
-class Entry(Asker):
-    """What an asker spent, and what the store saved it."""
-
-    requests: int
-    prompt_tokens: int
-    completion_tokens: int
-    retries: int
-    saved_requests: int
-    saved_prompt_tokens: int
-    saved_completion_tokens: int
-
-    def spent(self) -> Usage:
-        return Usage(
-            self.model, self.mode, self.requests, self.prompt_tokens, self.completion_tokens
-        )
-
-    def saved(self) -> Usage:
-        return Usage(
-            self.model,
-            self.mode,
-            self.saved_requests,
-            self.saved_prompt_tokens,
-            self.saved_completion_tokens,
-        )
 
 
 class Store:
@@ -110,34 +77,86 @@ class Store:
         return found
 
     def claim(self, key: bytes, entry: int, most: tuple[int, int], purse: Purse) -> Claim:
-        """Try to become the one who asks for `key`, at most `most` prompt and answer tokens.
+        """Try to become the one who asks for `key`, at most `most` prompt and answer tokens."""
+        return self.claim_many([(key, most)], entry, purse)[0]
+
+    def claim_many(
+        self, wanted: Sequence[tuple[bytes, tuple[int, int]]], entry: int, purse: Purse
+    ) -> list[Claim]:
+        """`claim` for several keys at once, up to the first that is too dear.
 
         later: somebody else asks for it, or the budget suffices only if what is in flight costs
         less than it may.
         """
+        claims: list[Claim] = []
         with self.writing():
-            if self._db.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone():
-                return "kept"
-            if not self._is_free(key):
+            spent = self._spent() if purse.is_bounded else []
+            flying = self._claimed() if purse.is_bounded else []
+            for key, most in wanted:
+                claims.append(claim := self._claim(key, entry, most, purse, spent, flying))
+                if claim == "too dear":
+                    break
+        return claims
+
+    def _claim(
+        self,
+        key: bytes,
+        entry: int,
+        most: tuple[int, int],
+        purse: Purse,
+        spent: list[Usage],
+        flying: list[Usage],
+    ) -> Claim:
+        """One claim, in a transaction; adds what it may cost to `flying`."""
+        if self._db.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone():
+            return "kept"
+        if not self._is_free(key):
+            return "later"
+        if purse.is_bounded:
+            wanted = self._wanted(entry, most)
+            if not purse.allows([*spent, wanted]):
+                return "too dear"
+            if not purse.allows([*spent, *flying, wanted]):
                 return "later"
-            if purse.is_bounded:
-                needed = [*self._spent(), self._wanted(entry, most)]
-                if not purse.allows(needed):
-                    return "too dear"
-                if not purse.allows(needed + self._claimed()):
-                    return "later"
-            self._db.execute(
-                "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)",
-                (key, entry, self.owner, time.monotonic() + LEASE, *most),
-            )
+            flying[:] = merged([*flying, wanted])
+        self._db.execute(
+            "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)",
+            (key, entry, self.owner, time.monotonic() + LEASE, *most),
+        )
         return "mine"
 
     def sweep(self) -> None:
-        """End the claims of processes that are dead, so that they hold no budget."""
+        """End the claims of processes that are dead.
+
+        They hold no budget any more, but what they asked for may have to be paid for.
+        """
         with self.writing():
             owners = self._db.execute("SELECT DISTINCT owner FROM claims WHERE until IS NOT NULL")
-            dead = [row for row in owners.fetchall() if not is_alive(row[0])]
-            self._db.executemany("DELETE FROM claims WHERE owner = ?", dead)
+            for (owner,) in owners.fetchall():
+                if not is_alive(owner):
+                    self._bury("owner = ?", owner)
+
+    def _bury(self, where: str, value: object) -> None:
+        """End claims whose process will tell nothing more; a batch without a name costs nothing."""
+        rows = self._db.execute(
+            "SELECT c.entry, c.prompt_tokens, c.completion_tokens FROM claims c"
+            f" JOIN ledger l ON l.id = c.entry WHERE l.mode = 'live' AND c.{where}",
+            (value,),
+        )
+        for entry, *most in rows.fetchall():
+            self._add_unanswered(entry, most)
+        self._db.execute(f"DELETE FROM claims WHERE {where}", (value,))
+
+    def note_unanswered(self, entry: int, most: tuple[int, int]) -> None:
+        """Count a request that was sent and brought no reply as spent, at its dearest."""
+        with self.writing():
+            self._add_unanswered(entry, most)
+
+    def _add_unanswered(self, entry: int, most: Sequence[int]) -> None:
+        names = ", ".join(field.name for field in fields(Asker))
+        row = self._db.execute(f"SELECT {names} FROM ledger WHERE id = ?", (entry,)).fetchone()
+        lost = self.entry_in_transaction(replace(Asker(*row), mode=UNANSWERED))
+        self._db.execute(_SPEND, (*most, lost))
 
     def renew(self) -> None:
         """Hold this process's claims for another lease, and sync to the disk."""
@@ -156,11 +175,7 @@ class Store:
             row = (key, entry, *astuple(reply), time.time(), seconds)
             new = self._db.execute(f"INSERT OR IGNORE INTO replies VALUES ({_marks(row)})", row)
             if new.rowcount:
-                self._db.execute(
-                    "UPDATE ledger SET requests = requests + 1, prompt_tokens = prompt_tokens + ?,"
-                    " completion_tokens = completion_tokens + ? WHERE id = ?",
-                    (reply.prompt_tokens, reply.completion_tokens, entry),
-                )
+                self._db.execute(_SPEND, (reply.prompt_tokens, reply.completion_tokens, entry))
             self._db.execute("DELETE FROM claims WHERE key = ?", (key,))
 
     def release(self, keys: Iterable[bytes]) -> None:
@@ -228,7 +243,10 @@ class Store:
             return False
         left = until - time.monotonic()
         # More than a lease is left only if the machine was started anew since.
-        return not (0 < left <= LEASE and is_alive(owner))
+        if 0 < left <= LEASE and is_alive(owner):
+            return False
+        self._bury("key = ?", key)
+        return True
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from lion.chat.money import Usage
 from lion.prompts import Message
 
 
@@ -38,3 +39,42 @@ class Reply:
     prompt_tokens: int
     completion_tokens: int
     reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Asker:
+    """On whose behalf something is asked."""
+
+    stage: str
+    role: str
+    round: str
+    endpoint: str
+    model: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class Entry(Asker):
+    """What an asker spent, and what the store saved it."""
+
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    retries: int
+    saved_requests: int
+    saved_prompt_tokens: int
+    saved_completion_tokens: int
+
+    def spent(self) -> Usage:
+        return Usage(
+            self.model, self.mode, self.requests, self.prompt_tokens, self.completion_tokens
+        )
+
+    def saved(self) -> Usage:
+        return Usage(
+            self.model,
+            self.mode,
+            self.saved_requests,
+            self.saved_prompt_tokens,
+            self.saved_completion_tokens,
+        )

@@ -55,7 +55,9 @@ def most_tokens(body: Body) -> tuple[int, int]:
     A token stands for at least one byte; a chat template adds some around every message.
     """
     prompt = sum(len(message["content"].encode()) + 16 for message in body["messages"]) + 64
-    return prompt, body.get("max_tokens") or body["max_completion_tokens"]
+    if "response_format" in body:
+        prompt += len(json.dumps(body["response_format"]))
+    return prompt, max(body.get(field, 0) for field in ("max_tokens", "max_completion_tokens"))
 
 
 def likely_tokens(body: Body) -> int:
@@ -65,12 +67,16 @@ def likely_tokens(body: Body) -> int:
 
 
 def counted(reply: Reply, body: Body) -> Reply:
-    """`reply`, with the most it can have cost where the server reports no usage."""
-    if reply.prompt_tokens or reply.completion_tokens or reply.finish_reason == "content_filter":
+    """`reply`, with the most it can have cost where the server does not report what it cost."""
+    if reply.finish_reason == "content_filter":
         return reply
     prompt, completion = most_tokens(body)
     said = min(completion, len(reply.text.encode()))
-    return replace(reply, prompt_tokens=prompt, completion_tokens=said)
+    return replace(
+        reply,
+        prompt_tokens=reply.prompt_tokens or prompt,
+        completion_tokens=reply.completion_tokens or said,
+    )
 
 
 def reply_in(body: Any) -> Reply:
@@ -80,7 +86,11 @@ def reply_in(body: Any) -> Reply:
         message = choice["message"]
         content = message.get("content") or ""
         usage = body.get("usage") or {}
-        completion = _count(usage.get("completion_tokens"))
+        prompt = _count(usage.get("prompt_tokens"))
+        # Some servers count thinking in the total only.
+        completion = max(
+            _count(usage.get("completion_tokens")), _count(usage.get("total_tokens")) - prompt
+        )
         reasoning = _count((usage.get("completion_tokens_details") or {}).get("reasoning_tokens"))
         if not content and (message.get("reasoning_content") or message.get("reasoning")):
             reasoning = completion
@@ -89,12 +99,20 @@ def reply_in(body: Any) -> Reply:
             text=_text(content),
             finish_reason="refusal" if refused else _text(choice.get("finish_reason") or "unknown"),
             model=_text(body.get("model") or ""),
-            prompt_tokens=_count(usage.get("prompt_tokens")),
+            prompt_tokens=prompt,
             completion_tokens=completion,
             reasoning_tokens=reasoning,
         )
     except (TypeError, KeyError, IndexError, AttributeError) as error:
-        raise UnusableBody(f"no reply in {str(body)[:80]!r}") from error
+        raise UnusableBody(f"no reply in the body: {said_in(body)}") from error
+
+
+def said_in(body: Any) -> str:
+    """An error's message in a server's body, in the forms that servers use; else the whole body."""
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("detail") or error
+    return error if isinstance(error, str) else json.dumps(body, ensure_ascii=False)
 
 
 def _count(value: Any) -> int:

@@ -2,9 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lion.params.record import Address, Positive, Record
+
+_OWN = {
+    *("model", "messages", "temperature", "seed", "max_tokens", "max_completion_tokens"),
+    *("n", "best_of", "stream"),
+}
 
 
 class Endpoint(Record):
@@ -29,6 +34,14 @@ class Endpoint(Record):
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     omit: list[Literal["temperature", "seed"]] = Field(default_factory=list)
     extra: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("extra")
+    @classmethod
+    def _adds_only(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        """What lion sets itself, and what would cost more than it counts, is no extra."""
+        if taken := sorted(_OWN & extra.keys()):
+            raise ValueError(f"{', '.join(taken)} cannot be set here")
+        return extra
 
 
 class Price(Record):

@@ -11,7 +11,7 @@ from typing import Literal
 import polars as pl
 
 from lion.chat.money import Purse, Usage
-from lion.chat.store import Store
+from lion.chat.store import UNANSWERED, Store
 from lion.evaluation.judging import orders_of
 from lion.home import store_home
 from lion.params import Params, Role
@@ -85,7 +85,7 @@ def generator_so_far(params: Params) -> Usage | None:
     with Store(path) as store:
         spent = [entry.spent() for entry in store.entries() if entry.role == "generator"]
     model = params.model_of("generator")
-    used = [usage for usage in spent if usage.model == model]
+    used = [usage for usage in spent if usage.model == model and usage.mode != UNANSWERED]
     sums = (sum(column) for column in zip(*(usage[2:] for usage in used), strict=True))
     return Usage(model, "live", *sums) if used else None
 

@@ -18,7 +18,8 @@ import yaml
 from lion.chat import Reply, connect
 from lion.chat.home import Presence, is_alive
 from lion.chat.money import Purse
-from lion.chat.store import LEASE, Asker, Store
+from lion.chat.store import LEASE, Store
+from lion.chat.types import Asker
 from lion.errors import ChatError
 from lion.params import Budget, load_params
 from lion.pools import grow_cache, start_cache
