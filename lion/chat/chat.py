@@ -136,7 +136,13 @@ class Chat:
                 self._store.note_retries(self._entry, sender.retries)
 
     def _note_unanswered(self, body: Body) -> None:
-        self._store.note_unanswered(self._entry, most_tokens(body))
+        """Count a request without a reply; ChatError if the budget does not cover another try."""
+        if not self._store.note_unanswered(self._entry, most_tokens(body), self._purse):
+            raise ChatError(
+                f"{self._stage} {self._round}: a request brought no reply, may have cost something,"
+                f" and another try may exceed the budget"
+                f" ({self._purse.left_told(self._store.spent())}); raise `budget` in params.yaml"
+            )
 
     def _pace(self) -> Pace:
         named = self._role if self._role in self._params.endpoints else "default"

@@ -147,10 +147,14 @@ class Store:
             self._add_unanswered(entry, most)
         self._db.execute(f"DELETE FROM claims WHERE {where}", (value,))
 
-    def note_unanswered(self, entry: int, most: tuple[int, int]) -> None:
-        """Count a request that was sent and brought no reply as spent, at its dearest."""
+    def note_unanswered(self, entry: int, most: tuple[int, int], purse: Purse) -> bool:
+        """Count a request that was sent and brought no reply as spent, at its dearest.
+
+        Returns whether the budget still covers what is claimed, so that it may be sent again.
+        """
         with self.writing():
             self._add_unanswered(entry, most)
+            return not purse.is_bounded or purse.allows(self._spent() + self._claimed())
 
     def _add_unanswered(self, entry: int, most: Sequence[int]) -> None:
         names = ", ".join(field.name for field in fields(Asker))

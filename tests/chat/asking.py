@@ -1,20 +1,28 @@
-"""A process of its own that asks: python -m tests.chat.asking URL COUNT START [KEY=NUMBER,...]."""
+"""A process of its own that asks: python -m tests.chat.asking URL COUNT START [KEY=VALUE,...].
+
+A key is one of the endpoint, or budget.money and the like, at test_money's prices.
+"""
 
 import sys
+
+import yaml
 
 from lion.chat import connect
 from lion.errors import ChatError
 from lion.params import Params, load_params
-from tests.chat.conftest import ROOT, requests
+from tests.chat.conftest import PRICES, ROOT, requests
 
 
 def main(url: str, count: str, start: str, settings: str = "") -> None:
     """Print how many replies were got; exit with 1 and one line on an error."""
     raw = load_params(ROOT / "params.yaml").model_dump()
     pairs = (pair.split("=") for pair in settings.split(",") if pair)
-    numbers = {name: int(value) for name, value in pairs}
+    values = {name: yaml.safe_load(value) for name, value in pairs}
+    bounds = {name for name in values if name.startswith("budget.")}
+    raw["budget"] = {name.removeprefix("budget."): values.pop(name) for name in bounds}
+    raw["prices"] = PRICES
     raw["model"] = "m"
-    raw["endpoints"] = {"default": {"base_url": url, "timeout": 5.0, **numbers}}
+    raw["endpoints"] = {"default": {"base_url": url, "timeout": 5.0, **values}}
     params = Params.model_validate(raw)
     try:
         with connect(params, "teacher", stage="teach", round="r0") as chat:

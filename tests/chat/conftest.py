@@ -12,6 +12,11 @@ from lion.params import Params, load_params
 from tests.chat.server import Server
 
 ROOT = Path(__file__).parents[2]
+PRICES = {
+    "currency": "USD",
+    "date": "2026-11-01",
+    "models": {"m": {"input": 1000.0, "output": 10_000.0}},
+}
 
 
 @pytest.fixture

@@ -1,5 +1,9 @@
 """The Batch API: half the price, and never paid twice."""
 
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 
 import pytest
@@ -9,8 +13,8 @@ from lion.chat.batch import Batches
 from lion.errors import ChatError
 from lion.params import Params
 from tests.chat.batch_server import BatchServer, echoed
-from tests.chat.conftest import ParamsOf, requests
-from tests.chat.server import Answer, Asked, Body, Server, completion
+from tests.chat.conftest import ROOT, ParamsOf, requests
+from tests.chat.server import Answer, Asked, Body, Server, completion, refusal
 
 
 def ask(params: Params, count: int) -> list[Reply]:
@@ -159,3 +163,116 @@ def test_a_large_file_is_split(
 def test_a_batch_with_nothing_but_empty_replies_ends(params: Params, batches: BatchServer) -> None:
     batches.result = lambda line: (200, completion(""))
     assert [reply.text for reply in ask(params, 3)] == [""] * 3
+
+
+def test_what_failed_in_passing_as_a_whole_goes_into_a_new_batch(
+    params: Params, batches: BatchServer
+) -> None:
+    def result(line: Body) -> tuple[int, Body]:
+        return echoed(line) if len(batches.batches) > 2 else (500, {"error": {"message": "oops"}})
+
+    batches.result = result
+    assert len(ask(params, 3)) == 3
+    assert len(batches.batches) == 3
+
+
+def test_a_batch_that_fails_for_ever_is_sent_as_often_as_the_retries_and_again_in_the_next_run(
+    server: Server, batches: BatchServer, params_at: ParamsOf
+) -> None:
+    batches.result = lambda line: (500, {"error": {"message": "oops"}})
+    params = params_at(server.url, mode="batch", poll=0.01, retries=1)
+    with pytest.raises(ChatError, match="oops; tried 2 times; 0 of 3"):
+        ask(params, 3)
+    batches.result = echoed
+    assert len(ask(params, 3)) == 3
+
+
+def test_a_refusal_after_a_long_wait_for_a_batch_is_only_a_refusal(
+    server: Server, batches: BatchServer, params_at: ParamsOf
+) -> None:
+    batches.looks = 30
+    looks = Counter[str]()
+
+    def answering(asked: Asked) -> Answer:
+        looks[asked.path] += 1
+        if looks[asked.path] == 20 and asked.method == "GET":
+            return refusal(429, "slow down", retry_after="0.1")
+        return batches(asked)
+
+    server.answering = answering
+    params = params_at(server.url, mode="batch", poll=0.05, patience=0.5)
+    assert len(ask(params, 3)) == 3
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Answer(b"<html>busy</html>", headers={"content-type": "text/html"}),
+        Answer(b"<html>busy</html>"),
+        Answer({"error": "busy"}),
+    ],
+    ids=["page", "no JSON", "no batch"],
+)
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/batches", "/v1/batches/batch-0"])
+def test_a_proxys_page_in_place_of_a_batch_is_asked_for_again(
+    server: Server,
+    params: Params,
+    batches: BatchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    page: Answer,
+    path: str,
+) -> None:
+    monkeypatch.setattr("lion.chat.sender._LONGEST", 0.05)
+    seen = Counter[str]()
+
+    def answering(asked: Asked) -> Answer:
+        seen[asked.path] += 1
+        return page if asked.path == path and seen[path] == 1 else batches(asked)
+
+    server.answering = answering
+    assert len(ask(params, 3)) == 3
+    assert batches.requests == 3
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_a_process_that_ends_between_upload_and_creation_pays_for_one_batch(
+    server: Server, params: Params, batches: BatchServer, sign: signal.Signals
+) -> None:
+    held: list[Asked] = []
+
+    def answering(asked: Asked) -> Answer:
+        if asked.method == "POST" and asked.path == "/v1/batches" and not held:
+            held.append(asked)
+            return Answer(delay=60)
+        return batches(asked)
+
+    server.answering = answering
+    command = [sys.executable, "-m", "tests.chat.asking", server.url, "20", "0"]
+    process = subprocess.Popen([*command, "mode=batch,timeout=60.0"], cwd=ROOT)
+    while not held:
+        time.sleep(0.01)
+    process.send_signal(sign)
+    process.communicate(timeout=10)
+    assert len(ask(params, 20)) == 20
+    assert batches.requests == 20
+
+
+def test_ctrl_c_while_a_batch_is_waited_for_leaves_it_for_the_next_run(
+    server: Server, params: Params, batches: BatchServer
+) -> None:
+    batches.looks = 10**9
+    command = [sys.executable, "-m", "tests.chat.asking", server.url, "20", "0"]
+    process = subprocess.Popen(
+        [*command, "mode=batch,poll=0.05"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    while not batches.seen:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert time.monotonic() - begun < 2
+    last = said.splitlines()[-1]
+    assert last == "Error: teach r0: stopped; 0 of 20 replies are kept, run again to continue"
+    batches.looks = 0
+    assert len(ask(params, 20)) == 20
+    assert batches.requests == 20

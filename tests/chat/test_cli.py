@@ -62,8 +62,10 @@ def test_imported_replies_were_paid_for_elsewhere(
         (lambda row: row.update(text=7), "text: Input should be a valid string"),
         (lambda row: row.update(prompt_tokens=-1), "prompt_tokens: Input should be greater"),
         (lambda row: row.update(more=1), "more: Extra inputs"),
+        (lambda row: row.update(seconds=float("nan")), "seconds: Input should be a finite"),
+        (lambda row: row.update(text="\ud83d"), "the line: Invalid JSON"),
     ],
-    ids=["missing", "key", "type", "range", "extra"],
+    ids=["missing", "key", "type", "range", "extra", "nan", "half a character"],
 )
 def test_a_line_that_is_no_reply_adds_nothing_and_is_named(
     server: Server, params_at: ParamsOf, tmp_path: Path, edit: object, told: str
@@ -79,6 +81,12 @@ def test_a_line_that_is_no_reply_adds_nothing_and_is_named(
     assert result.exit_code == 1
     assert f"replies.jsonl, line 2: {told}" in result.stderr
     assert ": 0 replies" in run("stats").stdout
+
+
+def test_a_file_that_is_not_utf8_is_an_error_in_one_line(own_store: None, tmp_path: Path) -> None:
+    file = tmp_path / "replies.jsonl"
+    file.write_bytes(b'{"key": "\xff"}')
+    assert "replies.jsonl, line 1: the line: Invalid JSON" in run("import", str(file)).stderr
 
 
 def test_pruning_deletes_what_is_chosen_and_keeps_the_ledger(

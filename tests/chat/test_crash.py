@@ -4,9 +4,13 @@ import hashlib
 import multiprocessing
 import os
 import random
+import re
+import resource
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +29,7 @@ from lion.params import Budget, load_params
 from lion.pools import grow_cache, start_cache
 from lion.tables import ANSWER, ANSWERED, INSTRUCTION, from_rows, write_table
 from tests.chat.conftest import ROOT, ParamsOf, requests
-from tests.chat.server import Answer, Asked, Server, completion, echo
+from tests.chat.server import Answer, Asked, Server, completion, echo, refusal
 
 ROWS, CONCURRENCY, KILLS = 100, 4, 20
 SPAWNING = multiprocessing.get_context("forkserver")
@@ -220,3 +224,62 @@ def test_the_first_of_two_replies_stays(tmp_path: Path) -> None:
         store.keep(b"key", entry, replace(first, text="b"), 0.0)
         assert store.find([b"key"]) == {b"key": first}
         assert [usage.requests for usage in store.spent()] == [1]
+
+
+def test_a_disk_that_is_really_full_ends_in_one_line_and_continues(
+    server: Server, params_at: ParamsOf, home: Path
+) -> None:
+    server.answering = lambda asked: Answer(completion(f"{asked.body['seed']} word " * 500))
+    command = [sys.executable, "-m", "tests.chat.asking", server.url, "200", "0", "concurrency=2"]
+    most = (400_000, 400_000)  # bytes a file, of which 200 replies need more
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, most),
+    )
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert re.search(r"Error: .*replies.sqlite: .*; \d+ of 200 replies are kept", said)
+    paid = len(server.asked)
+    with connect(params_at(server.url), "teacher", stage="teach", round="r0") as chat:
+        assert len(chat.ask(requests(200), label="teach")) == 200
+    assert 10 < paid <= len(server.asked) <= 200 + 2
+
+
+def test_claims_are_held_while_the_last_replies_land_after_a_fault(
+    server: Server, params_at: ParamsOf, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lion.chat.live._TICK", 0.05)
+    monkeypatch.setattr("lion.chat.live.LEASE", 0.4)
+    monkeypatch.setattr("lion.chat.store.LEASE", 0.4)
+    left: list[float] = []
+
+    def answering(asked: Asked) -> Answer:
+        if asked.body["seed"] == 0:
+            return refusal(400, "no")
+        return Answer(echo(asked).body, delay=2.0)
+
+    server.answering = answering
+
+    def look() -> None:
+        time.sleep(1.5)
+        with sqlite3.connect(home / "replies.sqlite") as db:
+            left.extend(
+                until - time.monotonic() for (until,) in db.execute("SELECT until FROM claims")
+            )
+        db.close()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    params = params_at(server.url, concurrency=2)
+    with (
+        pytest.raises(ChatError, match="1 of 2"),
+        connect(params, "teacher", stage="teach", round="r0") as chat,
+    ):
+        chat.ask(requests(2), label="teach")
+    looking.join()
+    assert len(left) == 1
+    assert left[0] > 0

@@ -12,7 +12,7 @@ from lion.chat import sender as sender_module
 from lion.errors import ChatError
 from lion.params import Params
 from tests.chat.conftest import ParamsOf, requests
-from tests.chat.server import Answer, Asked, Server, completion, echo, refusal
+from tests.chat.server import Answer, Asked, Body, Server, completion, echo, refusal
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +97,54 @@ def test_a_key_that_the_server_echoes_is_not_told(
     with pytest.raises(ChatError, match="Incorrect API key: <API key>") as error:
         ask(params_at(server.url), 1)
     assert "planted" not in error.value.message
+
+
+KEY = "sk-planted-" + "abcdefgh" * 20
+
+
+@pytest.mark.parametrize("status", [200, 401, 500])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": f"your key {KEY} is no key"},
+        {"error": {"message": f"your key {KEY} is no key"}},
+        {"message": f"your key {KEY} is no key"},
+        {"detail": f"your key {KEY} is no key"},
+        {"other": f"your key {KEY} is no key"},
+        f"your key {KEY} is no key".encode(),
+    ],
+    ids=["error", "error.message", "message", "detail", "other", "text"],
+)
+def test_the_servers_words_are_told_in_every_form_and_the_key_in_none(
+    server: Server,
+    params_at: ParamsOf,
+    monkeypatch: pytest.MonkeyPatch,
+    body: Body | bytes,
+    status: int,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    server.answering = lambda asked: Answer(body, status=status)
+    with pytest.raises(ChatError, match="your key <API key> is no key") as error:
+        ask(params_at(server.url, retries=0), 1)
+    assert "planted" not in error.value.message
+
+
+def test_a_line_end_after_the_key_is_not_sent(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-key\r\n")
+    ask(params_at(server.url), 1)
+    assert server.asked[0].headers["authorization"] == "Bearer sk-planted-key"
+
+
+@pytest.mark.parametrize("key", ["sk-plänted", "sk-planted key", "sk-planted\x01key"])
+def test_a_key_that_no_header_can_carry_is_an_error_that_does_not_tell_it(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(ChatError, match="environment variable OPENAI_API_KEY holds") as error:
+        ask(params_at(server.url), 1)
+    assert "sk-pl" not in error.value.message
 
 
 def test_used_up_quota_stops_at_once(server: Server, params_at: ParamsOf) -> None:
@@ -190,8 +238,11 @@ def test_pauses_that_the_server_asks_for_are_kept(server: Server, params_at: Par
     assert seen[1] - seen[0] >= 0.7
 
 
-def test_a_pause_beyond_patience_is_an_error(server: Server, params_at: ParamsOf) -> None:
-    server.answering = lambda asked: refusal(429, "daily limit", retry_after="7200")
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_pause_beyond_patience_is_an_error(
+    server: Server, params_at: ParamsOf, status: int
+) -> None:
+    server.answering = lambda asked: refusal(status, "daily limit", retry_after="7200")
     with pytest.raises(ChatError, match=r"daily limit \(wait 7,200 s, beyond"):
         ask(params_at(server.url), 2)
 

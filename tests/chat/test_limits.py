@@ -33,6 +33,13 @@ def replies_of(*processes: "subprocess.Popen[str]") -> int:
         ({"retry-after": "0.25"}, 0.25),
         ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
         ({"retry-after": "Fri, 01 Jan 2010 00:00:00 GMT"}, 0.0),
+        (
+            {
+                "retry-after": "Fri, 01 Jan 2010 00:01:30 GMT",
+                "date": "Fri, 01 Jan 2010 00:00:00 GMT",  # not our clock's
+            },
+            90.0,
+        ),
         ({"retry-after": "soon"}, None),
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 360.0),
         ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "20ms"}, 0.02),

@@ -1,6 +1,9 @@
 """Budget and ledger."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +15,14 @@ from pydantic import ValidationError
 from lion.chat import connect
 from lion.chat.cli import ledger
 from lion.chat.money import Purse, Usage
+from lion.chat.store import UNANSWERED, Store
+from lion.chat.types import Asker
 from lion.errors import ChatError
 from lion.params import Budget, Params, Price, Prices
 from tests.chat.batch_server import BatchServer
-from tests.chat.conftest import ParamsOf, requests
-from tests.chat.server import Answer, Server, completion
+from tests.chat.conftest import PRICES, ROOT, ParamsOf, requests
+from tests.chat.server import Answer, Server, completion, echo, refusal
 
-PRICES = {
-    "currency": "USD",
-    "date": "2026-11-01",
-    "models": {"m": {"input": 1000.0, "output": 10_000.0}},
-}
 # 10 prompt tokens and 2 answer tokens a reply: 0.03 USD at these prices.
 
 
@@ -112,3 +112,127 @@ def test_a_server_that_reports_no_usage_is_counted_at_its_most(
     with pytest.raises(ChatError, match="budget has left"):
         ask(params_at(server.url, top={"budget": {"tokens": 300}}), 5)
     assert len(server.asked) == 2  # 90 bytes and 9 bytes each
+
+
+def test_processes_that_race_for_the_rest_of_a_budget_do_not_exceed_it(server: Server) -> None:
+    server.answering = lambda asked: Answer(completion("two words"), delay=0.01)
+    command = [sys.executable, "-m", "tests.chat.asking", server.url, "60"]
+    racing = [
+        subprocess.Popen(
+            [*command, start, "concurrency=8,budget.money=3.0"],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for start in ("0", "100", "200")
+    ]
+    said = [process.communicate(timeout=60)[1] for process in racing]
+    # The last request may go while 0.291 of the 3.00 are left: 91 replies of 0.03 each.
+    assert len(server.asked) == 91
+    assert any("USD left); raise `budget`" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Answer(completion("x"), delay=60),
+        Answer(completion("x"), cut=40),
+        Answer(b'{"choices": [{"mess'),
+        refusal(504, "gateway timeout"),
+    ],
+    ids=["no reply", "cut", "truncated", "gateway"],
+)
+def test_a_request_that_may_be_charged_without_a_reply_counts_at_its_dearest(
+    server: Server, params_at: ParamsOf, fault: Answer
+) -> None:
+    server.answering = lambda asked: fault if len(server.asked) <= 2 else echo(asked)
+    for money, sent in ((0.7, 2), (1.3, 2 + 15)):  # two are lost at 0.291 each
+        top = {"prices": PRICES, "budget": {"money": money}}
+        with pytest.raises(ChatError, match="the budget.*; raise `budget`"):
+            ask(params_at(server.url, concurrency=1, timeout=0.5, top=top), 50)
+        assert len(server.asked) == sent
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_request_that_the_server_refused_costs_nothing(
+    server: Server, params_at: ParamsOf, status: int
+) -> None:
+    server.answering = lambda asked: (
+        refusal(status, "no", retry_after="0.1") if len(server.asked) <= 2 else echo(asked)
+    )
+    ask(params_at(server.url, top={"budget": {"requests": 3}}), 3)
+    assert len(server.asked) == 5
+
+
+def test_what_a_killed_process_had_asked_for_counts_at_its_dearest(tmp_path: Path) -> None:
+    purse = Purse(None, Budget(requests=2))
+    code = (
+        "import os, sys; from pathlib import Path; from lion.chat.store import Store;"
+        "from lion.chat.types import Asker; from lion.chat.money import Purse;"
+        "from lion.params import Budget; store = Store(Path(sys.argv[1]));"
+        "entry = store.entry(Asker('teach', 'teacher', 'r0', 'url', 'm', 'live'));"
+        "store.claim(b'key', entry, (90, 20), Purse(None, Budget())); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "s.sqlite")], cwd=ROOT)
+    with Store(tmp_path / "s.sqlite") as store:
+        entry = store.entry(Asker("teach", "teacher", "r0", "url", "m", "live"))
+        assert store.spent() == [Usage("m", UNANSWERED, 1, 90, 20)]
+        assert store.claim(b"key", entry, (1, 1), purse) == "mine"
+        assert store.claim(b"another", entry, (1, 1), purse) == "later"
+
+
+def test_money_that_was_spent_without_a_price_is_told_not_taken_for_nothing(
+    server: Server, params_at: ParamsOf, tmp_path: Path
+) -> None:
+    ask(params_at(server.url, model="old"), 2)
+    ask(params_at(server.url), 2, stage="other")
+    params = params_at(server.url, top={"prices": PRICES, "budget": {"money": 100.0}})
+    with pytest.raises(
+        ChatError, match="money is bounded and old has been paid for; add its price"
+    ):
+        ask(params, 5)
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(params.model_dump()))
+    told = json.loads(CliRunner().invoke(ledger, ["--json", "--params", str(file)]).stdout)
+    assert (told["total"]["money"], told["left"]["money"]) == (None, None)
+    table = CliRunner().invoke(ledger, ["--params", str(file)]).stdout
+    assert "old has no price in prices.models: what it cost is not counted" in table
+
+
+def test_a_model_that_thinks_beside_its_completion_tokens_is_counted_whole(
+    server: Server, params_at: ParamsOf
+) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 62}
+    server.answering = lambda asked: Answer({**completion("two words"), "usage": usage})
+    with connect(params_at(server.url), "teacher", stage="teach", round="r0") as chat:
+        (reply,) = chat.ask(requests(1), label="teach")
+    assert reply.completion_tokens == 52
+
+
+def test_a_server_that_reports_half_of_the_usage_is_counted_whole(
+    server: Server, params_at: ParamsOf
+) -> None:
+    usage = {"prompt_tokens": 10}
+    server.answering = lambda asked: Answer({**completion("two words"), "usage": usage})
+    with connect(params_at(server.url), "teacher", stage="teach", round="r0") as chat:
+        (reply,) = chat.ask(requests(1), label="teach")
+    assert (reply.prompt_tokens, reply.completion_tokens) == (10, 9)
+
+
+@pytest.mark.parametrize("extra", [{"n": 4}, {"max_completion_tokens": 9}, {"model": "x"}])
+def test_what_would_cost_more_than_is_counted_cannot_be_an_extra(
+    params_at: ParamsOf, extra: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError, match=f"{next(iter(extra))} cannot be set here"):
+        params_at(None, extra=extra)
+
+
+def test_claims_for_a_large_batch_under_a_budget_take_seconds(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.sqlite") as store:
+        entry = store.entry(Asker("teach", "teacher", "r0", "url", "m", "batch"))
+        keys = [number.to_bytes(16) for number in range(20_000)]
+        purse = Purse(None, Budget(requests=15_000))
+        begun = time.monotonic()
+        claims = store.claim_many([(key, (1, 1)) for key in keys], entry, purse)
+        assert time.monotonic() - begun < 10  # one by one it is minutes
+    assert claims.count("mine") == 15_000

@@ -52,10 +52,10 @@ def test_an_azure_deployment_gets_its_version_and_key_in_its_own_way(
     server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "azure-key")
-    ask(params_at(f"{server.url}/deployments/d?api-version=2024-10-21"), requests(1))
+    ask(params_at(f"{server.url}/deployments/d?api-version=2024-10-21&x=a%20b&y"), requests(1))
     (asked,) = server.asked
     assert asked.path == "/v1/deployments/d/chat/completions"
-    assert asked.query == "api-version=2024-10-21"
+    assert asked.query == "api-version=2024-10-21&x=a+b&y="
     assert asked.headers["api-key"] == "azure-key"
 
 

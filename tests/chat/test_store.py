@@ -70,13 +70,14 @@ def test_model_and_server_are_in_the_key(server: Server, params_at: ParamsOf) ->
     assert len(server.asked) == 2
 
 
+@pytest.mark.parametrize("offline", ["1", "true", "yes"])
 def test_offline_names_the_first_missing_request(
-    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, offline: str
 ) -> None:
     params = params_at(server.url)
     with connect(params, "teacher", stage="teach", round="r0") as chat:
         chat.ask(requests(5), label="teach")
-    monkeypatch.setenv("LION_OFFLINE", "1")
+    monkeypatch.setenv("LION_OFFLINE", offline)
     with connect(params, "teacher", stage="teach", round="r0") as chat:
         assert len(chat.ask(requests(5), label="teach")) == 5
         with pytest.raises(ChatError, match=r"row 5: .* 2 of 7 replies are missing"):
