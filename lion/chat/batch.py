@@ -132,9 +132,11 @@ class Batches:
 
     async def _found_or_made(self, jobs: list[Job], mark: str) -> Batch:
         """Look before every try: a creation whose reply got lost must not be paid twice."""
-        for batch in _sound(await self._client.batches.list(limit=100), data=list).data:
+        for batch in await self._listed():
             ours = (batch.metadata or {}).get("lion") == mark
-            if ours and batch.status not in _LOST and batch.id not in self._emptied:
+            # One that is over and brought nothing would bring nothing for ever.
+            lost = batch.status in _LOST or (batch.status in _OVER and not batch.output_file_id)
+            if ours and not lost and batch.id not in self._emptied:
                 return batch
         content = b"".join(map(_line_of, jobs))
         made = await self._client.files.create(file=("lion.jsonl", content), purpose="batch")
@@ -145,6 +147,13 @@ class Batches:
             metadata={"lion": mark},
         )
         return _sound(batch, id=str)
+
+    async def _listed(self) -> list[Batch]:
+        try:
+            page = await self._client.batches.list(limit=100)
+        except AttributeError as error:  # the client's own, about a page that is no JSON
+            raise UnusableBody(f"no list of batches: {error}") from error
+        return _sound(page, data=list).data
 
     async def _collected(self, name: str, jobs: list[Job]) -> ChatError | None:
         """Wait for a batch, keep its replies, end its claims; an error that no retry can mend."""

@@ -148,7 +148,7 @@ def test_a_request_that_may_be_charged_without_a_reply_counts_at_its_dearest(
     server.answering = lambda asked: fault if len(server.asked) <= 2 else echo(asked)
     for money, sent in ((0.7, 2), (1.3, 2 + 15)):  # two are lost at 0.291 each
         top = {"prices": PRICES, "budget": {"money": money}}
-        with pytest.raises(ChatError, match="the budget.*; raise `budget`"):
+        with pytest.raises(ChatError, match=r"the budget.*; raise `budget`"):
             ask(params_at(server.url, concurrency=1, timeout=0.5, top=top), 50)
         assert len(server.asked) == sent
 
