@@ -5,46 +5,27 @@ metadata carries a hash of them, so that whoever runs next collects it instead o
 """
 
 import hashlib
-import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
+import openai
 from openai.types import Batch
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from lion.chat.batch_file import PATH, Line, chunks, line_of
 from lion.chat.live import Arrived, too_dear
 from lion.chat.money import Purse
 from lion.chat.sender import Sender, filtered, may_pass
-from lion.chat.store import Store
+from lion.chat.store import BATCH, Store
 from lion.chat.types import Reply
 from lion.chat.wire import Job, UnusableBody, counted, most_tokens, reply_in
 from lion.errors import ChatError
 
-_MOST_REQUESTS = 50_000  # the API's limits for one file
-_MOST_BYTES = 190_000_000
 _AT_ONCE = 2_000  # claims in one transaction
 _LOST = {"failed", "expired", "cancelled", "cancelling"}
 _OVER = {"completed", "failed", "expired", "cancelled"}
 T = TypeVar("T")
-_PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
-
-
-class _Response(BaseModel):
-    status_code: int
-    body: dict[str, Any]
-
-
-class _Line(BaseModel):
-    """A line of a result file; without a response the request was never answered."""
-
-    custom_id: str
-    response: _Response | None = None
-
-    def error(self) -> dict[str, Any]:
-        said = self.response.body.get("error") if self.response else None
-        return said if isinstance(said, dict) else {}
 
 
 class Batches:
@@ -82,7 +63,7 @@ class Batches:
         """Send what nobody has asked for and collect; False if other processes hold it all."""
         names = self._open_batches(jobs)
         claimed = self._claimed(jobs, alone=not names)
-        for chunk in _chunks(claimed):
+        for chunk in chunks(claimed):
             names.append(await self._submitted(chunk))
         faults = [await self._collected(name, jobs) for name in names]
         for fault in faults:
@@ -122,7 +103,7 @@ class Batches:
                 lambda: self._found_or_made(jobs, mark), row=jobs[0].row
             )
             unless_made.pop_all()
-        name = f"batch:{batch.id}"
+        name = BATCH + batch.id
         with self._store.writing() as db:
             db.executemany(
                 "UPDATE claims SET owner = ?, until = NULL WHERE key = ?",
@@ -138,11 +119,11 @@ class Batches:
             lost = batch.status in _LOST or (batch.status in _OVER and not batch.output_file_id)
             if ours and not lost and batch.id not in self._emptied:
                 return batch
-        content = b"".join(map(_line_of, jobs))
+        content = b"".join(map(line_of, jobs))
         made = await self._client.files.create(file=("lion.jsonl", content), purpose="batch")
         batch = await self._client.batches.create(
             input_file_id=_sound(made, id=str).id,
-            endpoint=_PATH,
+            endpoint=PATH,
             completion_window="24h",
             metadata={"lion": mark},
         )
@@ -157,14 +138,22 @@ class Batches:
 
     async def _collected(self, name: str, jobs: list[Job]) -> ChatError | None:
         """Wait for a batch, keep its replies, end its claims; an error that no retry can mend."""
-        batch = await self._over(name.removeprefix("batch:"))
+        number = name.removeprefix(BATCH)
+        try:
+            batch = await self._over(number)
+            lines = await self._results(batch)
+        except ChatError as error:
+            if not isinstance(error.__cause__, openai.NotFoundError):
+                raise
+            hint = f"if it is gone for good, `lion store forget {number}` lets it be asked anew"
+            raise ChatError(f"{error.message}; {hint}") from error
         wanted = {job.key: job for job in jobs}
         fault = _failure(batch)
         with self._store.reading() as db:
             query = "SELECT key, entry FROM claims WHERE owner = ?"
             open_keys = dict(db.execute(query, (name,)).fetchall())
-        for line in await self._results(batch):
-            key = _key_in(line)
+        for line in lines:
+            key = line.key()
             if key in open_keys:  # neither a stranger nor a second delivery
                 try:
                     self._take(line, key, open_keys.pop(key), wanted.get(key))
@@ -190,13 +179,13 @@ class Batches:
                 return batch
             await self._sender.rest(self._sender.endpoint.poll)
 
-    async def _results(self, batch: Batch) -> list[_Line]:
+    async def _results(self, batch: Batch) -> list[Line]:
         """All result lines; one that is broken has its file read again."""
 
-        async def read(file: str) -> list[_Line]:
+        async def read(file: str) -> list[Line]:
             content = (await self._client.files.content(file)).content
             try:
-                return [_Line.model_validate_json(line) for line in content.splitlines() if line]
+                return [Line.model_validate_json(line) for line in content.splitlines() if line]
             except ValidationError as error:
                 raise UnusableBody(f"a line is no result: {error.errors()[0]['msg']}") from error
 
@@ -207,7 +196,7 @@ class Batches:
                 lines += await self._sender.persist(partial(read, file), row=row)
         return lines
 
-    def _take(self, line: _Line, key: bytes, entry: int, job: Job | None) -> None:
+    def _take(self, line: Line, key: bytes, entry: int, job: Job | None) -> None:
         """Keep the reply in `line`; ChatError where the server will never give one."""
         reply = self._reply_in(line, job)
         if reply is None:
@@ -216,7 +205,7 @@ class Batches:
         if job is not None:
             self._arrived(job, reply)
 
-    def _reply_in(self, line: _Line, job: Job | None) -> Reply | None:
+    def _reply_in(self, line: Line, job: Job | None) -> Reply | None:
         """The reply in `line`, or None if the request may be sent again."""
         error = line.error()
         message = str(error.get("message") or "no response, the batch ended before")
@@ -242,33 +231,6 @@ def _sound(found: T, **fields: type) -> T:
         if not isinstance(getattr(found, name, None), kind):
             raise UnusableBody(f"no {name} in {found}")
     return found
-
-
-def _line_of(job: Job) -> bytes:
-    line = {"custom_id": job.key.hex(), "method": "POST", "url": _PATH, "body": job.body}
-    return json.dumps(line).encode() + b"\n"
-
-
-def _chunks(jobs: list[Job]) -> Iterator[list[Job]]:
-    """`jobs` in files that the API takes."""
-    chunk: list[Job] = []
-    size = 0
-    for job in jobs:
-        length = len(_line_of(job))
-        if chunk and (len(chunk) == _MOST_REQUESTS or size + length > _MOST_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(job)
-        size += length
-    if chunk:
-        yield chunk
-
-
-def _key_in(line: _Line) -> bytes:
-    try:
-        return bytes.fromhex(line.custom_id)
-    except ValueError:
-        return b""
 
 
 def _failure(batch: Batch) -> ChatError | None:

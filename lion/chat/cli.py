@@ -95,6 +95,16 @@ def prune(*, yes: bool, **named: Any) -> None:
             click.echo("nothing deleted")
 
 
+@store.command()
+@click.argument("batch")
+def forget(batch: str) -> None:
+    """Give up BATCH, which its server lost, so that its requests are asked anew and paid again."""
+    with _open() as opened:
+        if not (count := opened.forget(batch)):
+            raise InputError(f"{opened.path}: no request waits for a batch {batch}")
+        click.echo(f"{count:,} requests can be asked anew")
+
+
 @store.command("salvage")
 def salvage_() -> None:
     """Replace a damaged store by what can be read of it; let nothing else run meanwhile."""

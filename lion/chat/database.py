@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from lion.errors import ChatError
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS ledger (      -- who asked which model; running sums, never pruned
     id INTEGER PRIMARY KEY,
@@ -43,6 +45,49 @@ CREATE TABLE IF NOT EXISTS claims (      -- requests in flight
 """
 _PAGE = 4096  # bytes; SQLite's default
 _GAP = 20_000  # rows in sequence that cannot be read, after which no more are tried
+
+
+class Database:
+    """An open store's file; ChatError where it fails."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._faults():
+            self._db = open_database(path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, alone among all processes; ChatError where the file fails."""
+        with self.reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The database; ChatError where the file fails."""
+        with self._faults():
+            yield self._db
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            hint = "; `lion store salvage` rescues what can be read" if is_damage(error) else ""
+            raise ChatError(f"{self.path}: {error}{hint}") from error
+        except OSError as error:
+            raise ChatError(
+                f"{error.filename}: {error.strerror}; set LION_HOME to a folder that has room and"
+                " can be written"
+            ) from error
 
 
 def open_database(path: Path) -> sqlite3.Connection:

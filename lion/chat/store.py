@@ -4,23 +4,21 @@ SQLite in WAL mode. A commit survives the death of the process at once; the leas
 it to the disk every few seconds, which is what a power cut can take.
 """
 
-import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from lion.chat.database import is_damage, open_database
+from lion.chat.database import Database
 from lion.chat.home import Presence, is_alive
 from lion.chat.money import Purse, Usage, merged
 from lion.chat.types import Asker, Entry, Reply
-from lion.errors import ChatError
 
 LEASE = 60.0  # seconds that a claim holds without being renewed
 _CHUNK = 500  # keys a look-up; SQLite takes at most 999 parameters in old builds
 
+BATCH = "batch:"  # and its id: the owner of a batch's claims
 UNANSWERED = "unanswered"  # mode of entries for what was sent and brought no reply
 _SPEND = (
     "UPDATE ledger SET requests = requests + 1, prompt_tokens = prompt_tokens + ?,"
@@ -31,13 +29,12 @@ _FIELDS = [field.name for field in fields(Reply)]  # columns of `replies`, too
 Claim = Literal["mine", "kept", "later", "too dear"]
 
 
-class Store:
+class Store(Database):
     """One open response store; ChatError where the file fails."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
         with self._faults():
-            self._db = open_database(path)
             self._presence = Presence(path.parent)
         self.owner = self._presence.name
         self.sweep()
@@ -46,7 +43,7 @@ class Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
+        self.close()
         self._presence.__exit__()
 
     def entry(self, asker: Asker) -> int:
@@ -190,6 +187,11 @@ class Store:
                 ((key, self.owner) for key in keys),
             )
 
+    def forget(self, batch: str) -> int:
+        """End the claims of a batch that will bring nothing more. Returns how many."""
+        with self.writing():
+            return self._db.execute("DELETE FROM claims WHERE owner = ?", (BATCH + batch,)).rowcount
+
     def note_saved(self, entry: int, replies: Sequence[Reply]) -> None:
         """Count replies that the store answered instead of the server."""
         prompt = sum(reply.prompt_tokens for reply in replies)
@@ -251,37 +253,6 @@ class Store:
             return False
         self._bury("key = ?", key)
         return True
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, alone among all processes; ChatError where the file fails."""
-        with self.reading() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """The database; ChatError where the file fails."""
-        with self._faults():
-            yield self._db
-
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            hint = "; `lion store salvage` rescues what can be read" if is_damage(error) else ""
-            raise ChatError(f"{self.path}: {error}{hint}") from error
-        except OSError as error:
-            raise ChatError(
-                f"{error.filename}: {error.strerror}; set LION_HOME to a folder that has room and"
-                " can be written"
-            ) from error
 
 
 def _reply(row: Sequence[Any]) -> Reply:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.chat.server import Answer, Asked, Body, echo, refusal
 
-Result = Callable[[Body], tuple[int, Body] | None]
+Result = Callable[[Body], tuple[int, Body | None] | None]
 
 
 def echoed(line: Body) -> tuple[int, Body]:
@@ -69,7 +69,8 @@ class BatchServer:
         return Answer({"object": "list", "data": list(self.batches.values()), "has_more": False})
 
     def _look(self, number: str) -> Answer:
-        batch = self.batches[number]
+        if (batch := self.batches.get(number)) is None:
+            return refusal(404, f"no {number}")
         self.seen[number] = self.seen.get(number, 0) + 1
         if self.seen[number] >= self.looks and batch["status"] in ("validating", "in_progress"):
             self._end(batch)
@@ -96,7 +97,7 @@ class BatchServer:
                 )
 
 
-def _result_of(line: Body, result: tuple[int, Body] | None) -> dict[str, Any]:
+def _result_of(line: Body, result: tuple[int, Body | None] | None) -> dict[str, Any]:
     if result is None:
         error = {"code": "batch_expired", "message": "expired before it was processed"}
         return {"custom_id": line["custom_id"], "response": None, "error": error}

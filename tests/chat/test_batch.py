@@ -7,9 +7,11 @@ import time
 from collections import Counter
 
 import pytest
+from click.testing import CliRunner
 
 from lion.chat import Reply, connect
 from lion.chat.batch import Batches
+from lion.chat.cli import store
 from lion.errors import ChatError
 from lion.params import Params
 from tests.chat.batch_server import BatchServer, echoed
@@ -49,17 +51,17 @@ def test_what_failed_in_passing_or_expired_goes_into_the_next_batch(
 ) -> None:
     tries: Counter[str] = Counter()
 
-    def result(line: Body) -> tuple[int, Body] | None:
+    def result(line: Body) -> tuple[int, Body | None] | None:
         number = tries.total()
         tries[line["custom_id"]] += 1
         if tries[line["custom_id"]] > 1:
             return echoed(line)
-        return [echoed(line), (500, {"error": {"message": "oops"}}), None][number % 3]
+        return [echoed(line), (500, {"error": {"message": "oops"}}), None, (502, None)][number % 4]
 
     batches.result, batches.end = result, "expired"
     assert len({reply.text for reply in ask(params, 30)}) == 30
     assert [batch["status"] for batch in batches.batches.values()] == ["expired"] * 2
-    assert batches.requests == 30 + 20
+    assert batches.requests == 30 + 22
 
 
 def test_a_row_that_will_never_pass_stops_with_the_servers_words_and_the_rest_is_kept(
@@ -155,7 +157,7 @@ def test_a_result_file_that_comes_cut_is_read_again(
 def test_a_large_file_is_split(
     params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lion.chat.batch._MOST_REQUESTS", 8)
+    monkeypatch.setattr("lion.chat.batch_file._MOST_REQUESTS", 8)
     assert len(ask(params, 20)) == 20
     assert sorted(len(batch["metadata"]["lion"]) for batch in batches.batches.values()) == [32] * 3
 
@@ -276,3 +278,22 @@ def test_ctrl_c_while_a_batch_is_waited_for_leaves_it_for_the_next_run(
     batches.looks = 0
     assert len(ask(params, 20)) == 20
     assert batches.requests == 20
+
+
+def test_a_batch_that_its_server_lost_is_told_and_can_be_forgotten(
+    params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Batches, "_over", None)
+        with pytest.raises(TypeError):
+            ask(params, 20)
+    batches.batches.clear()
+    for _ in range(2):
+        with pytest.raises(ChatError, match=r"no batch-0; .* `lion store forget batch-0`"):
+            ask(params, 20)
+    assert batches.requests == 20
+    assert (
+        "20 requests can be asked anew" in CliRunner().invoke(store, ["forget", "batch-0"]).output
+    )
+    assert "no request waits" in CliRunner().invoke(store, ["forget", "batch-0"]).output
+    assert len(ask(params, 20)) == 20
