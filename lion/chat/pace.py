@@ -21,6 +21,7 @@ _SWEEP = 1.0  # seconds between two looks for processes that died
 _CREDIT = 0.1  # seconds that a late request may be made up for
 _BELOW = 0.97  # of the rate that the server was seen to allow, after it refused
 _WIDEST = 30.0  # seconds between requests; a server that allows less says so by Retry-After
+_BLIND = 5.0  # seconds between requests while the server refuses every one
 _MEMORY = 60.0  # seconds over which the allowed rate is measured
 _ROUND = 1.0  # seconds in which refusals are one: what was in flight together
 _STALE = 86_400.0  # no wait is longer; a later time means that the machine was started anew
@@ -32,6 +33,7 @@ CREATE TABLE IF NOT EXISTS pace (
     tokens_due REAL NOT NULL DEFAULT 0,  -- the same by tokens
     paused REAL NOT NULL DEFAULT 0,      -- nothing goes before
     gap REAL NOT NULL DEFAULT 0,         -- seconds between requests, learnt from the server
+    guessed INTEGER NOT NULL DEFAULT 0,  -- whether it allowed nothing from which to learn the gap
     learnt REAL NOT NULL,                -- when
     since REAL NOT NULL,                 -- replies are counted since then
     answered INTEGER NOT NULL DEFAULT 0,
@@ -121,6 +123,13 @@ class Pace:
                 " WHERE endpoint = ?",
                 (answered, surplus * self._token_gap, self._name),
             )
+            if answered:
+                # A guess says nothing about the rate that the server allows now that it answers.
+                self._db.execute(
+                    "UPDATE pace SET gap = gap / 2, due = min(due, ? + gap / 2)"
+                    " WHERE endpoint = ? AND guessed",
+                    (now, self._name),
+                )
             self._db.execute(  # forget the distant past by halves
                 "UPDATE pace SET answered = answered / 2, rested = rested / 2,"
                 " since = (since + ?) / 2"
@@ -152,11 +161,11 @@ class Pace:
             allowed = answered / (now - since)
             refused = answered / max(now - since - rested, 0.01)
             rate = _BELOW * math.sqrt(allowed * refused)
-            gap = 1 / rate if rate else 2 * gap or _ROUND
+            gap = min(1 / rate, _WIDEST) if rate else min(2 * gap or _ROUND, max(gap, _BLIND))
             self._db.execute(
-                "UPDATE pace SET gap = ?, learnt = ?, since = ?, answered = 0, rested = ?"
-                " WHERE endpoint = ?",
-                (min(gap, _WIDEST), now, now, rest, self._name),
+                "UPDATE pace SET gap = ?, guessed = ?, learnt = ?, since = ?, answered = 0,"
+                " rested = ? WHERE endpoint = ?",
+                (gap, rate == 0, now, now, rest, self._name),
             )
 
     def widen(self, gap: float) -> None:

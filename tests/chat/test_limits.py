@@ -128,6 +128,21 @@ def test_refusals_lose_no_row_and_little_time(server: Server, params_at: ParamsO
     assert 300 / (time.monotonic() - begun) > 0.4 * 50  # the benchmark measures it closely
 
 
+def test_a_server_that_refused_everybody_for_a_while_is_soon_asked_at_full_pace(
+    server: Server, params_at: ParamsOf
+) -> None:
+    begun = time.monotonic()
+
+    def answering(asked: Asked) -> Answer:
+        busy = time.monotonic() - begun < 6
+        return refusal(429, "busy", retry_after="1") if busy else echo(asked)
+
+    server.answering = answering
+    with connect(params_at(server.url), "teacher", stage="teach", round="r0") as chat:
+        assert len(chat.ask(requests(300), label="teach")) == 300
+    assert time.monotonic() - begun < 6 + 20  # at the pace of the last refusals it is minutes
+
+
 def test_after_refusals_the_pace_recovers() -> None:
     assert [round(_growth(seconds), 1) for seconds in (0, 10, 60, 120)] == [1.0, 1.0, 2.6, 12.5]
 
