@@ -129,7 +129,7 @@ def _open(path: Path) -> sqlite3.Connection:
 def salvage(path: Path) -> None:
     """Replace a damaged store by what can be read of it; says so and keeps the damaged file."""
     os.truncate(path, path.stat().st_size // _PAGE * _PAGE)  # half a page would read as zeros
-    rows = {table: list(_readable(path, table)) for table in ("ledger", "replies")}
+    rows = {table: list(_readable(path, table)) for table in ("ledger", "replies", "claims")}
     fresh = path.with_name(path.name + ".fresh")
     fresh.unlink(missing_ok=True)
     with closing(sqlite3.connect(fresh)) as db:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from lion.chat import Reply, connect
 from lion.chat.batch import Batches
 from lion.chat.cli import store
+from lion.chat.database import salvage
 from lion.errors import ChatError
 from lion.params import Params
 from tests.chat.batch_server import BatchServer, echoed
@@ -297,3 +299,15 @@ def test_a_batch_that_its_server_lost_is_told_and_can_be_forgotten(
     )
     assert "no request waits" in CliRunner().invoke(store, ["forget", "batch-0"]).output
     assert len(ask(params, 20)) == 20
+
+
+def test_a_store_that_is_rescued_still_knows_its_open_batch(
+    params: Params, batches: BatchServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Batches, "_over", None)
+        with pytest.raises(TypeError):
+            ask(params, 20)
+    salvage(home / "replies.sqlite")
+    assert len(ask(params, 25)) == 25
+    assert batches.requests == 25
