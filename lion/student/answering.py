@@ -1,11 +1,10 @@
-"""The student answers: batches of like length, each row sampled from a seed of its own."""
+"""The student answers: many prompts of like length at a time, each from a seed of its own."""
 
 import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +15,7 @@ from lion.instructions import stable_seed, task_texts
 from lion.params import Compute, Student
 from lion.progress import Progress
 from lion.student import launch
-from lion.student.decoding import Picker, decode
+from lion.student.decoding import Work, decode
 from lion.student.layout import encode_prompt, pad_id
 from lion.student.models import Loaded, device, fingerprint
 from lion.student.unfinished import Unfinished
@@ -47,7 +46,7 @@ def answer_pool(
     """The student's answers (ANSWER) to a pool with id, instruction and input.
 
     All processes of a launcher call it alike: each answers its share and gets all answers. With
-    `unfinished` every batch is kept, so that a killed run loses at most one a process.
+    `unfinished` every answer is kept, so that a killed run loses at most a batch a process.
     """
     answers = answer_tasks(
         loaded,
@@ -82,7 +81,7 @@ def answer_tasks(
     cpu = device(compute.device).type == "cpu"
     launch.join(cpu=cpu)
     launch.check_share(len(tasks), what=label)
-    work = _Work(
+    work = Work(
         prompts=[encode_prompt(loaded.tokenizer, task) for task in tasks],
         seeds=[stable_seed(seed, task) for task in tasks],
         temperature=settings.temperature,
@@ -94,33 +93,21 @@ def answer_tasks(
         loaded.model.to(device("cpu" if cpu else "auto"))  # type: ignore[arg-type]
     loaded.model.eval()  # type: ignore[no-untyped-call]
     made = list(done.items()) if launch.is_main() else []
-    shares = islice(
-        _batches(work.prompts, compute.answer_batch), launch.rank(), None, launch.world()
-    )
-    left = [some for rows in shares if (some := [row for row in rows if row not in done])]
-    bar = Progress(sum(map(len, left)), label, unit="answers") if launch.is_main() else None
+    # Longest prompts first, so that memory runs out at once or never.
+    order = sorted(range(len(tasks)), key=lambda row: -len(work.prompts[row]))
+    left = [row for row in order[launch.rank() :: launch.world()] if row not in done]
+    bar = Progress(len(left), label, unit="answers") if launch.is_main() else None
     with bar or nullcontext():
-        for rows in left:
-            answers = _generate(loaded, rows, work)
-            made += zip(rows, answers, strict=True)
-            _keep(folder, rows, answers)
+        for answers in _generate(loaded, work, left, compute.answer_batch):
+            made += answers
+            _keep(folder, answers)
             if bar:
-                bar.advance(len(rows))
+                bar.advance(len(answers))
     whole = dict(launch.gather(made))
     return [whole[row] for row in range(len(tasks))]
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What is to be answered, and how."""
-
-    prompts: list[list[int]]
-    seeds: list[int]
-    temperature: float
-    max_tokens: int
-
-
-def _key(loaded: Loaded, work: _Work) -> str:
+def _key(loaded: Loaded, work: Work) -> str:
     """What the answers depend on."""
     if not launch.is_main():
         return ""
@@ -138,40 +125,28 @@ def _read(folder: Path | None) -> dict[int, Answer]:
     return done
 
 
-def _keep(folder: Path | None, rows: list[int], answers: list[Answer]) -> None:
-    """Add one batch, as one line, to this process's file."""
+def _keep(folder: Path | None, answers: list[tuple[int, Answer]]) -> None:
+    """Add some answers, as one line, to this process's file."""
     if folder is None:
         return
-    line = json.dumps([[row, asdict(answer)] for row, answer in zip(rows, answers, strict=True)])
+    line = json.dumps([[row, asdict(answer)] for row, answer in answers])
     with (folder / f"{launch.rank()}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
 
-def _batches(prompts: Sequence[list[int]], size: int) -> Iterator[list[int]]:
-    """Row numbers, longest prompts first, so that memory runs out at once or never."""
-    order = sorted(range(len(prompts)), key=lambda row: -len(prompts[row]))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
-
-
-def _generate(loaded: Loaded, rows: list[int], work: _Work) -> list[Answer]:
-    prompts = [work.prompts[row] for row in rows]
-    seeds = [work.seeds[row] for row in rows]
+def _generate(
+    loaded: Loaded, work: Work, order: list[int], batch: int
+) -> Iterator[list[tuple[int, Answer]]]:
+    """The answers to rows `order`, as they are whole."""
+    pad = pad_id(loaded.tokenizer)
     try:
-        said = decode(
-            loaded.model,
-            prompts,
-            Picker(seeds, steps=work.max_tokens, temperature=work.temperature),
-            pad=pad_id(loaded.tokenizer),
-            ends=loaded.ends,
-            max_tokens=work.max_tokens,
-        )
+        for ended in decode(loaded.model, work, order, batch=batch, pad=pad, ends=loaded.ends):
+            if ended:
+                yield [(row, _answer(loaded, work.prompts[row], said)) for row, said in ended]
     except torch.OutOfMemoryError:
         raise ParamsError(
-            f"out of memory with {len(rows)} answers at a time; lower compute.answer_batch"
+            f"out of memory with {batch} answers at a time; lower compute.answer_batch"
         ) from None
-    pairs = zip(prompts, said, strict=True)
-    return [_answer(loaded, prompt, tokens) for prompt, tokens in pairs]
 
 
 def _answer(loaded: Loaded, prompt: list[int], tokens: list[int]) -> Answer:

@@ -1,86 +1,173 @@
-"""Token by token, a batch at a time; rows that have ended leave the batch.
+"""Token by token, many prompts at a time; a row that has ended gives its place to the next prompt.
 
-transformers' own `generate` computes every row until the last one ends, which for answers of
-Alpaca's lengths is most of the work.
+transformers' own `generate` computes every row until the last one of its batch ends, which for
+answers of Alpaca's lengths is most of the work.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 
-LEAVE = 8  # one in so many rows must have ended before the batch is made smaller
+from lion.student.caches import can_join, join
+
+LEAVE = 8  # one in so many rows must have ended before others take their place
 
 
-class Picker:
-    """The next token of every row: the likeliest, or one drawn by a number of the row's own.
+@dataclass(frozen=True)
+class Work:
+    """What is to be answered, and how: a prompt's tokens and a seed for each row."""
 
-    A row's draws come from its seed alone, one a step, so its neighbours change nothing.
-    """
+    prompts: list[list[int]]
+    seeds: list[int]
+    temperature: float
+    max_tokens: int
 
-    def __init__(self, seeds: Sequence[int], *, steps: int, temperature: float) -> None:
-        self._temperature = temperature
-        if temperature > 0:
-            draws = [torch.rand(steps, generator=torch.Generator().manual_seed(s)) for s in seeds]
-            self._draws = torch.stack(draws)  # (B, steps)
+    def draws(self, row: int) -> Iterator[float]:
+        """The numbers in [0, 1) that choose the row's tokens: from its seed alone, one a step."""
+        if self.temperature == 0:
+            return iter(())
+        generator = torch.Generator().manual_seed(self.seeds[row])
+        return iter(torch.rand(self.max_tokens, generator=generator).tolist())
 
-    def __call__(self, logits: torch.Tensor, rows: torch.Tensor, step: int) -> torch.Tensor:
-        """Tokens (B,) for logits (B, V); `rows` (B,) are the rows' numbers in the first batch."""
-        if self._temperature == 0:
-            return logits.argmax(dim=-1)
-        mass = torch.softmax(logits.float() / self._temperature, dim=-1).cumsum(dim=-1)
-        target = self._draws[rows.cpu(), step, None].to(mass.device) * mass[:, -1:]
-        return torch.searchsorted(mass, target).squeeze(1).clamp(max=mass.shape[1] - 1)
+
+@dataclass
+class _Batch:
+    """B rows under way, right-aligned. The last token of each is not in the cache yet."""
+
+    rows: list[int]
+    said: list[list[int]]
+    draws: list[Iterator[float]]
+    going: list[int]  # the places, of B, whose row has not ended
+    cache: Cache
+    width: int  # columns of the cache
 
 
 @torch.inference_mode()
 def decode(
     model: PreTrainedModel,
-    prompts: Sequence[list[int]],
-    pick: Picker,
+    work: Work,
+    order: Sequence[int],
     *,
+    batch: int,
     pad: int,
     ends: Sequence[int],
-    max_tokens: int,
-) -> list[list[int]]:
-    """What follows each prompt: tokens up to an end mark, which is the last, or `max_tokens`."""
-    ids, mask = _left_padded(prompts, pad, model.device)
-    stops = torch.tensor(ends, device=ids.device)
-    rows = torch.arange(len(prompts), device=ids.device)
-    said = torch.full((len(prompts), max_tokens), pad, device=ids.device)
-    lengths = torch.full((len(prompts),), max_tokens, device=ids.device)
-    cache: Any = None
-    for step in range(max_tokens):
-        positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        out: Any = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        cache, chosen = out.past_key_values, pick(out.logits[:, -1], rows, step)
-        running = lengths[rows] == max_tokens
-        said[rows[running], step] = chosen[running]
-        lengths[rows[running & torch.isin(chosen, stops)]] = step + 1
-        left = (lengths[rows] == max_tokens).nonzero().squeeze(1)
-        if len(left) == 0:
-            break
-        if len(left) <= len(rows) * (1 - 1 / LEAVE):
-            cache.batch_select_indices(left)
-            rows, chosen, mask = rows[left], chosen[left], mask[left]
-        ids = chosen[:, None]
-        mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
-    return [row[:length] for row, length in zip(said.tolist(), lengths.tolist(), strict=True)]
+) -> Iterator[list[tuple[int, list[int]]]]:
+    """What follows the prompts of rows `order`, at most `batch` at a time: rows as they end.
+
+    A row is told by its number and tokens: up to an end mark, which is the last, or
+    work.max_tokens.
+    """
+    waiting = deque(order)
+    live: _Batch | None = None
+    while live or waiting:
+        free = batch - len(live.going) if live else batch
+        if waiting and (live is None or (free * LEAVE >= batch and can_join(live.cache))):
+            rows = [waiting.popleft() for _ in range(min(free, len(waiting)))]
+            logits, begun = _begin(model, work, rows, pad)
+            yield _note(begun, logits, work, ends)
+            live = _grouped([live, begun] if live else [begun], work)
+        elif live and (len(live.rows) - len(live.going)) * LEAVE >= len(live.rows):
+            live = _grouped([live], work)
+        if live:
+            yield _note(live, _step(model, live, work), work, ends)
+            live = live if live.going else None
 
 
-def _left_padded(
-    prompts: Sequence[list[int]], pad: int, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and mask (B, T), so that all prompts end in the last column."""
-    width = max(len(prompt) for prompt in prompts)
+def pick(logits: torch.Tensor, numbers: Sequence[float], temperature: float) -> torch.Tensor:
+    """Tokens (B,) for logits (B, V): the likeliest, or those that `numbers` in [0, 1) choose."""
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    mass = torch.softmax(logits.float() / temperature, dim=-1).cumsum(dim=-1)
+    target = torch.tensor(numbers, device=mass.device)[:, None] * mass[:, -1:]
+    return torch.searchsorted(mass, target).squeeze(1).clamp(max=mass.shape[1] - 1)
+
+
+def _begin(
+    model: PreTrainedModel, work: Work, rows: list[int], pad: int
+) -> tuple[torch.Tensor, _Batch]:
+    """Logits (B, V) after the prompts of `rows`, and these as a batch."""
+    prompts = [work.prompts[row] for row in rows]
+    width = max(map(len, prompts))
     ids = [[pad] * (width - len(prompt)) + prompt for prompt in prompts]
-    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+    logits, cache = _forward(model, ids, [len(prompt) for prompt in prompts], None, width)
+    draws = [work.draws(row) for row in rows]
+    return logits, _Batch(rows, [[] for _ in rows], draws, [*range(len(rows))], cache, width)
+
+
+def _step(model: PreTrainedModel, live: _Batch, work: Work) -> torch.Tensor:
+    """Logits (B, V) after the last tokens."""
+    live.width += 1
+    last = [[said[-1]] for said in live.said]
+    lengths = [length + 1 for length in _lengths(live, work)]
+    logits, _ = _forward(model, last, lengths, live.cache, live.width)
+    return logits
+
+
+def _lengths(live: _Batch, work: Work) -> list[int]:
+    """Tokens of each row in the cache."""
+    pairs = zip(live.rows, live.said, strict=True)
+    return [len(work.prompts[row]) + len(said) - 1 for row, said in pairs]
+
+
+def _forward(
+    model: PreTrainedModel, ids: list[list[int]], lengths: list[int], cache: Any, width: int
+) -> tuple[torch.Tensor, Cache]:
+    """Logits (B, V) after tokens `ids` (B, T), the last of rows `lengths` long in `width` columns.
+
+    Rows are right-aligned: what counts as seen and as near is the same wherever a row begins.
+    """
+    columns = torch.arange(width) - width + torch.tensor(lengths)[:, None]  # (B, width) positions
+    tokens = torch.tensor(ids)
+    out: Any = model(
+        input_ids=tokens.to(model.device),
+        attention_mask=(columns >= 0).long().to(model.device),
+        position_ids=columns[:, -tokens.shape[1] :].clamp(min=0).to(model.device),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return out.logits[:, -1], out.past_key_values
+
+
+def _note(
+    batch: _Batch, logits: torch.Tensor, work: Work, ends: Sequence[int]
+) -> list[tuple[int, list[int]]]:
+    """Choose each row's next token; the rows that end with it."""
+    numbers = [next(draws, 0.0) for draws in batch.draws]
+    chosen = pick(logits, numbers, work.temperature).tolist()
+    ended: list[int] = []
+    going: list[int] = []
+    for place in batch.going:
+        said = batch.said[place]
+        said.append(chosen[place])
+        over = said[-1] in ends or len(said) == work.max_tokens
+        (ended if over else going).append(place)
+    batch.going = going
+    return [(batch.rows[place], batch.said[place]) for place in ended]
+
+
+def _grouped(parts: Sequence[_Batch], work: Work) -> _Batch | None:
+    """What still goes on in all `parts`, as one batch; None if nothing does."""
+    [first, *_] = parts
+    places = [(part, place) for part in parts for place in part.going]
+    if not places:
+        return None
+    whole = _Batch(
+        rows=[part.rows[place] for part, place in places],
+        said=[part.said[place] for part, place in places],
+        draws=[part.draws[place] for part, place in places],
+        going=[*range(len(places))],
+        cache=first.cache,
+        width=first.width,
+    )
+    kept = [torch.tensor(part.going, dtype=torch.long) for part in parts]
+    if can_join(first.cache):
+        whole.width = max(_lengths(whole, work))
+        join([part.cache for part in parts], kept, width=whole.width)
+    elif len(kept[0]) < len(first.rows):
+        first.cache.reorder_cache(kept[0])
+    return whole

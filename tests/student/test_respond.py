@@ -1,7 +1,7 @@
 """Answers survive a kill and come from whatever engine is set."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from lion.params import Compute, Params
 from lion.respond import answer_with
 from lion.student import answering
 from lion.student.answering import Answer, answer_pool, answer_tasks
+from lion.student.decoding import Work, decode
 from lion.student.models import load_student
 from lion.student.unfinished import LOCK, Unfinished, fingerprint
 from tests.student.project import ROOT, TASKS
 from tests.student.tiny import make_tiny_base, talking
 
+Ended = list[tuple[int, list[int]]]  # rows and their tokens
 POOL = pl.DataFrame({"id": TASKS, "instruction": TASKS, "input": [""] * len(TASKS)})
 
 
@@ -101,14 +103,16 @@ def test_a_kill_loses_at_most_a_batch(
     tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = load_student(tiny_base)
-    generate, batches = answering._generate, 0
+    asked: list[int] = []
+    kept: list[int] = []
 
-    def killed(*told: object) -> list[Answer]:
-        nonlocal batches
-        batches += 1
-        if batches == 3:
-            raise KeyboardInterrupt
-        return generate(*told)  # type: ignore[arg-type]
+    def killed(model: object, work: Work, order: list[int], **told: object) -> Iterator[Ended]:
+        asked.append(len(order))
+        for ended in decode(model, work, order, **told):  # type: ignore[arg-type]
+            yield ended
+            kept.append(len(ended))
+            if len(asked) == 1 and sum(kept) >= 4:
+                raise KeyboardInterrupt
 
     def answers(batch: int, home: Path | None) -> list[Answer]:
         with Unfinished(home) as unfinished:
@@ -123,13 +127,14 @@ def test_a_kill_loses_at_most_a_batch(
             )
 
     whole = answers(2, None)
-    monkeypatch.setattr(answering, "_generate", killed)
+    monkeypatch.setattr(answering, "decode", killed)
     with pytest.raises(KeyboardInterrupt):
         answers(2, tmp_path)
-    [kept] = tmp_path.rglob("*.jsonl")
-    kept.write_text(kept.read_text() + "[[0, {")  # cut in the middle of a line
+    before = sum(kept)
+    [file] = tmp_path.rglob("*.jsonl")
+    file.write_text(file.read_text() + "[[0, {")  # cut in the middle of a line
     assert answers(2, tmp_path) == whole
-    assert batches == 3 + 3  # of the 5 batches, two were kept
+    assert asked == [len(TASKS), len(TASKS) - before]
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,85 @@
+"""Keys and values of a batch under way: a token is written in place, rows leave and others join."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import Cache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+ROOM = 64  # columns that are allocated at a time
+
+
+class GrowingLayer(DynamicLayer):
+    """Keys and values with room after them; transformers' own copies all of them every token."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, *, width: int) -> None:
+        """`keys` and `values` (B, heads, columns, size) are filled up to column `width`."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
+        self._buffers = [keys, values]
+        self._show(width)
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """All keys and values, with the new ones at the end."""
+        begin = self._width
+        end = begin + key_states.shape[2]
+        if end > self._buffers[0].shape[2]:
+            more = end - begin + ROOM
+            self._buffers = [torch.nn.functional.pad(b, (0, 0, 0, more)) for b in self._buffers]
+        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[:, :, begin:end] = states
+        return self._show(end)
+
+    def _show(self, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        self._width = width
+        self.keys, self.values = (buffer[:, :, :width] for buffer in self._buffers)
+        return self.keys, self.values
+
+
+def can_join(cache: Cache) -> bool:
+    """Whether rows of this cache can be told apart: not where a layer keeps a state of its own."""
+    known = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer)
+    return all(type(layer) in known for layer in cache.layers)
+
+
+def join(caches: Sequence[Cache], kept: Sequence[torch.Tensor], *, width: int) -> Cache:
+    """The first cache, now with the `kept` rows of each, all ending in column `width`.
+
+    Its columns hold the last `width` tokens at most; shorter rows have zeros before them.
+    """
+    [first, *_] = caches
+    for number, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
+        layer = layers[0]
+        if not layer.is_initialized:  # it uses the keys of another layer
+            continue
+        if isinstance(layer, DynamicSlidingWindowLayer):
+            columns, room = min(width, layer.sliding_window - 1), 0
+        else:
+            columns, room = width, ROOM
+        keys, values = (
+            _below([getattr(one, name) for one in layers], kept, columns, room)
+            for name in ("keys", "values")
+        )
+        if isinstance(layer, DynamicSlidingWindowLayer):
+            layer.keys, layer.values, layer.cumulative_length = keys, values, width
+        else:
+            first.layers[number] = GrowingLayer(keys, values, width=columns)
+    return first
+
+
+def _below(
+    parts: Sequence[torch.Tensor], kept: Sequence[torch.Tensor], columns: int, room: int
+) -> torch.Tensor:
+    """The `kept` rows of all parts (B, heads, T, size), right-aligned in `columns` columns."""
+    _, heads, _, size = parts[0].shape
+    made = parts[0].new_zeros(sum(map(len, kept)), heads, columns + room, size)
+    begin = 0
+    for part, rows in zip(parts, kept, strict=True):
+        own = part[:, :, -columns:]
+        end = begin + len(rows)
+        made[begin:end, :, columns - own.shape[2] : columns] = own[rows]
+        begin = end
+    return made
