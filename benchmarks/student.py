@@ -61,7 +61,7 @@ LORA = Lora(rank=16, alpha=32)
 @click.option("--data", type=click.Path(path_type=Path), default=ALPACA, help="Alpaca's JSON list.")
 @click.option("--only", type=click.Choice(["answering", "training"]), help="Leave out the other.")
 @click.option("--turns", default=2, show_default=True, help="Times that each way is measured.")
-@click.option("--batch", default=64, show_default=True, help="Answers at a time.")
+@click.option("--batch", default=256, show_default=True, help="Answers at a time.")
 @click.option("--prompts", default=1024, show_default=True, help="Prompts that ours answers.")
 @click.option("--rows", default=256, show_default=True, help="Rows that each way trains on.")
 def main(data: Path, only: str | None, turns: int, batch: int, prompts: int, rows: int) -> None:

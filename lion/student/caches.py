@@ -80,6 +80,7 @@ def _below(
     for part, rows in zip(parts, kept, strict=True):
         own = part[:, :, -columns:]
         end = begin + len(rows)
-        made[begin:end, :, columns - own.shape[2] : columns] = own[rows]
+        place = made[begin:end, :, columns - own.shape[2] : columns]
+        torch.index_select(own, 0, rows.to(own.device), out=place)
         begin = end
     return made

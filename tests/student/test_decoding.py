@@ -111,6 +111,7 @@ def test_keys_are_written_in_place_until_their_room_is_full(
     assert len(set(places[:3])) == len(set(places[3:])) == 1 < len(set(places))
 
 
+@torch.no_grad()
 def test_joined_rows_end_in_the_same_column() -> None:
     model = made(KINDS["full attention"])
     parts = [
