@@ -75,6 +75,7 @@ LOSS: Schema = {
     "grad_norm": pl.Float64,
     "tokens": pl.Int64,  # of the step's rows, without padding
 }
+_NEEDED = {"id", "instruction", "origin", "round"}  # never null, where a schema has them
 
 
 def read_table(path: Path, schema: Schema) -> pl.DataFrame:
@@ -92,6 +93,12 @@ def read_table(path: Path, schema: Schema) -> pl.DataFrame:
         raise InputError(f"{path}: not a table: {str(error).splitlines()[0]}") from None
     if dict(frame.schema) != schema:
         raise InputError(f"{path}: expected columns {', '.join(schema)}, found {frame.columns}")
+    for name in _NEEDED & set(schema):
+        if frame[name].null_count():
+            row = frame[name].is_null().arg_true()[0] + 1
+            raise InputError(
+                f"{path}: row {row} has no {name}; `dvc checkout` or `dvc repro` mends it"
+            )
     return frame
 
 

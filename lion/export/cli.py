@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from lion.errors import InputError
+
 
 @click.command()
 @click.option("--round", "round_", required=True, metavar="rN", help="The round, such as r3.")
@@ -35,6 +37,10 @@ def export(round_: str, out: Path | None, license_: str, dataset: bool, student:
     places = places_of(round_)
     params = load_params(places.root / "params.yaml")
     target = out or Path("exports") / round_
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {target}: cannot be written ({error.strerror})") from None
     with open_revisions(WORKSPACE) as (here,):
         about = hub.provenance(
             params,

@@ -5,6 +5,7 @@ A table that is in DVC's cache is read in place; one that is not is fetched from
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,10 +20,11 @@ from dvc.api import DVCFileSystem
 from dvc.config import NoRemoteError
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
-from dvc.scm import SCMError, resolve_rev
+from dvc.scm import NoSCMError, SCMError, resolve_rev
 from dvc_data.index import DataIndexDirError
 
 from lion.errors import InputError
+from lion.report.project import one_line, open_project
 from lion.report.run import Run, Tables, read_run
 from lion.tables import Schema, read_table
 
@@ -61,9 +63,12 @@ class Revision:
         self._bring_file("params.yaml")
         try:
             raw: Any = yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))
-            return ["r0", *raw["rounds"]]
+            names = list(raw["rounds"])
         except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
             raise InputError(f"{self.label}: params.yaml names no rounds; correct it") from None
+        if odd := [name for name in names if not re.fullmatch(r"r\d+", str(name))]:
+            raise InputError(f"{self.label}: params.yaml: rounds: {odd[0]!r}: a round is like r1")
+        return ["r0", *names]
 
     @cached_property
     def tables(self) -> Tables:
@@ -78,7 +83,7 @@ class Revision:
         for field in fields(self.run):
             inside = self._inside(getattr(self.run, field.name))
             with self._reaching(inside):
-                names = self.fs.find(inside)
+                names = [found.lstrip("/") for found in self.fs.find(f"/{inside}")]
             for found in names:
                 if self._info(found):
                     self._bring_file(found)
@@ -113,7 +118,7 @@ class Revision:
     def _info(self, name: str) -> dict[str, Any] | None:
         """What DVC knows of a file; None if it is not there, or a stage has yet to make it."""
         try:
-            info: dict[str, Any] = self.fs.info(name)
+            info: dict[str, Any] = self.fs.info(f"/{name}")
         except FileNotFoundError:
             return None
         except DataIndexDirError:
@@ -129,11 +134,11 @@ class Revision:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._reaching(name):
-            info = self.fs.info(name)
+            info = self.fs.info(f"/{name}")
             if source := self._on_disk(info):
                 target.symlink_to(source)
             else:
-                self.fs.get_file(name, str(target))
+                self.fs.get_file(f"/{name}", str(target))
 
     @contextmanager
     def _reaching(self, name: str) -> Iterator[None]:
@@ -143,8 +148,7 @@ class Revision:
         except (FileNotFoundError, DataIndexDirError):
             raise self._lacks(name) from None
         except _storage_errors() as error:
-            told = " ".join(str(error).split())[:200]
-            raise InputError(f"{name} ({self.label}) cannot be read: {told}") from None
+            raise InputError(f"{name} ({self.label}) cannot be read: {one_line(error)}") from None
 
     def _on_disk(self, info: dict[str, Any]) -> Path | None:
         """The workspace's file, or DVC's cached object."""
@@ -162,7 +166,10 @@ class Revision:
         except NoRemoteError:
             told = "no remote is set; name one: `dvc remote add --default NAME URL`"
         else:
-            told = f"not to be had from the remote {remote}; `dvc push` it from where it was made"
+            told = (
+                f"not to be had from the remote {remote}; "
+                "see that it can be reached, and `dvc push` from where it was made"
+            )
         return InputError(f"{name} ({self.label}) is not in the cache, and {told}")
 
 
@@ -173,12 +180,7 @@ def open_revisions(*names: str) -> Iterator[list[Revision]]:
     InputError if this is no DVC project, or a name means nothing.
     """
     with ExitStack() as stack:
-        try:
-            here = stack.enter_context(Repo())
-        except NotDvcRepoError:
-            raise InputError(
-                f"{Path.cwd()}: not in a DVC project; run from a folder of the project"
-            ) from None
+        here = stack.enter_context(open_project())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lion-")))
         yield [_open(here, name, folder / str(number), stack) for number, name in enumerate(names)]
 
@@ -186,18 +188,31 @@ def open_revisions(*names: str) -> Iterator[list[Revision]]:
 def _open(here: Repo, name: str, folder: Path, stack: ExitStack) -> Revision:
     if name == WORKSPACE:
         return Revision(name, None, folder, DVCFileSystem(repo=here))
-    try:
-        sha = resolve_rev(here.scm, name)
-    except SCMError:
-        raise InputError(
-            f"{name}: no git revision, tag or experiment has this name; "
-            "see `git log` and `dvc exp list --all-commits`"
-        ) from None
-    try:
-        repo = stack.enter_context(Repo(here.root_dir, rev=sha))
+    sha = _commit(here, name)
+    try:  # today's remotes and keys: those of the revision may be gone, or had yet to come
+        repo = stack.enter_context(Repo(here.root_dir, rev=sha, config=here.config))
     except NotDvcRepoError:
         raise InputError(f"{name}: no DVC project at the top of this revision") from None
     return Revision(name, sha, folder, DVCFileSystem(repo=repo))
+
+
+def _commit(here: Repo, name: str) -> str:
+    """The commit that `name` means."""
+    if not name:
+        raise InputError("a revision's name is empty; give a commit, branch, tag or experiment")
+    try:
+        found = resolve_rev(here.scm, name)
+        return str(resolve_rev(here.scm, f"{found}^{{commit}}"))  # no file, no folder
+    except NoSCMError:
+        raise InputError(f"{name}: not under git, this project has only `{WORKSPACE}`") from None
+    except SCMError as error:
+        if "ambiguous" in str(error):
+            told = "several experiments have this name; give a commit"
+        else:
+            told = "no git revision, tag or experiment has this name"
+        raise InputError(
+            f"{name}: {told}; see `git log` and `dvc exp list --all-commits`"
+        ) from None
 
 
 def _storage_errors() -> tuple[type[Exception], ...]:

@@ -86,13 +86,14 @@ def estimate(overrides: tuple[str, ...], as_json: bool) -> None:
 
     Money and hours stay unknown where no price or no rate limit is given.
     """
+    from lion.report.project import at_root
     from lion.report.revision import open_revisions
     from lion.versions import show_estimate
     from lion.versions.estimate import costs, generator_so_far
     from lion.versions.plan import plan
 
-    planned = plan(overrides)
-    with open_revisions(_HERE) as (here,):
+    with at_root() as root, open_revisions(_HERE) as (here,):
+        planned = plan(root, overrides)
         found = costs(planned, here.tables, generator_so_far(planned.params))
     if as_json:
         click.echo(_dump(show_estimate.as_json(planned, found)))

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import networkx as nx
-from dvc.exceptions import DvcException, NotDvcRepoError
+from dvc.exceptions import DvcException
 from dvc.fs import LocalFileSystem
-from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from dvc.utils.hydra import apply_overrides
 
 from lion.errors import InputError, ParamsError
 from lion.params import Params, load_params
+from lion.report.project import one_line, open_project
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,14 @@ class Plan:
     unchanged: int
 
 
-def plan(overrides: Sequence[str]) -> Plan:
+def plan(root: Path, overrides: Sequence[str]) -> Plan:
     """What would run with `overrides`, given as to `dvc exp run -S`; InputError if one is bad."""
-    root = _root()
     with _overlaid(root / "params.yaml", overrides) as file:
         params = _checked(file, overrides)
         files = _Overlay(root / "params.yaml", file)
-        try:
-            with Repo(str(root), fs=files) as repo, repo.lock:
-                graph = repo.index.graph
-                why = {stage: _changes(stage, graph) for stage in graph}
-        except DvcException as error:
-            raise InputError(f"dvc.yaml: {' '.join(str(error).split())[:200]}") from None
+        with open_project(root_dir=str(root), fs=files) as repo, repo.lock:
+            graph = repo.index.graph
+            why = {stage: _changes(stage, graph) for stage in graph}
     direct = {stage for stage, changes in why.items() if changes}
     reached = direct.union(*(nx.ancestors(graph, stage) for stage in direct))
     ordered = [stage for stage in nx.dfs_postorder_nodes(graph) if stage in reached]
@@ -87,7 +83,7 @@ def _overlaid(path: Path, overrides: Sequence[str]) -> Iterator[Path]:
             try:
                 apply_overrides(copy, list(overrides))
             except DvcException as error:
-                told = " ".join(str(error.__cause__ or error).split())[:200]
+                told = one_line(error.__cause__ or error)
                 raise InputError(f"-S {' -S '.join(overrides)}: {told}") from None
         yield copy
 
@@ -98,15 +94,6 @@ def _checked(file: Path, overrides: Sequence[str]) -> Params:
     except ParamsError as error:
         named = " ".join(["params.yaml", *(f"-S {override}" for override in overrides)])
         raise ParamsError(error.message.replace(str(file), named)) from None
-
-
-def _root() -> Path:
-    try:
-        return Path(Repo.find_root()).resolve()
-    except NotDvcRepoError:
-        raise InputError(
-            f"{Path.cwd()}: not in a DVC project; run from a folder of the project"
-        ) from None
 
 
 def _changes(stage: Any, graph: nx.DiGraph) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ def as_json(diff: PoolDiff, old: Revision, new: Revision, limit: int | None) -> 
     """Everything, or `limit` instructions of each kind; the counts are always whole."""
 
     def rows(frame: pl.DataFrame, *more: str) -> list[dict[str, Any]]:
-        return frame.select(*INSTRUCTION, *more).head(limit or frame.height).to_dicts()
+        few = frame.height if limit is None else limit
+        return frame.select(*INSTRUCTION, *more).head(few).to_dicts()
 
     return {
         "old": {"name": old.label, "commit": old.sha},
@@ -37,7 +38,7 @@ def as_text(
     title = f"### {title}" if markdown else title
     if diff.is_empty:
         return f"{title}\n\nNo instruction was added, removed or judged otherwise."
-    rows = counts(diff)
+    rows = [{name.replace(" → ", "\n→ "): row[name] for name in row} for row in counts(diff)]
     names = columns_of(rows)
     moves = sorted(name for name in names if "→" in name)
     shown = ["round", "origin", *(name for name in ("added", "removed") if name in names), *moves]

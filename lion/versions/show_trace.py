@@ -21,7 +21,7 @@ def _lines(life: Row) -> Iterator[str]:
     yield f"{life['id']}  {_kind(life)}"
     yield _quoted(task_text(life["instruction"], life["input"]))
     for row in life["rejected"]:
-        yield from _rejection(row)
+        yield from _rejection(row, "drafted anew" if life["train_pools"] else "rejected")
     for row in life["ancestors"]:
         text = brief(f"{row['instruction']} {row['input']}", _WIDTH - 34)
         yield f"inspired by  {row['id']} {row['round']} {row['origin']}: {text}"
@@ -48,10 +48,11 @@ def _kind(life: Row) -> str:
     return f"{life['origin']}, joined in {life['round']}"
 
 
-def _rejection(row: Row) -> Iterator[str]:
+def _rejection(row: Row, word: str) -> Iterator[str]:
+    """A draft that was rejected; of what is in a pool, one that said the same once more."""
     similarity = f", ROUGE-L {row['similarity']:.3f}" if row["similarity"] is not None else ""
-    yield f"rejected     {row['round']}, draw {row['draw']}: {row['reason']}{similarity}"
-    if row["nearest"]:
+    yield f"{word:<12} {row['round']}, draw {row['draw']}: {row['reason']}{similarity}"
+    if row["nearest"] and word == "rejected":
         text = brief(row["nearest_text"] or "", _WIDTH - 34)
         yield f"nearest      {row['nearest']}: {text}"
 

@@ -14,14 +14,20 @@ def columns_of(rows: Sequence[Row]) -> list[str]:
 def table(
     rows: Sequence[Row], columns: Sequence[str], *, markdown: bool = False, missing: str = "-"
 ) -> str:
-    """`rows` with a head; numbers stand right, `missing` where a row has none."""
+    """`rows` with a head; numbers stand right, `missing` where a row has none.
+
+    On a terminal a name with a line break makes a head of two lines, so that columns stay narrow.
+    """
     cells = [[_cell(row.get(name), missing) for name in columns] for row in rows]
     numeric = [all(_is_number(row.get(name)) for row in rows) for name in columns]
     if markdown:
         rule = ["---:" if right else "---" for right in numeric]
-        lines = [list(columns), rule, *cells]
+        lines = [[" ".join(name.split("\n")) for name in columns], rule, *cells]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    lines = [list(columns), *cells]
+    heads = [name.split("\n") for name in columns]
+    high = max(map(len, heads))
+    raised = zip(*([""] * (high - len(head)) + head for head in heads), strict=True)
+    lines = [*map(list, raised), *cells]
     widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
     return "\n".join(
         "  ".join(
