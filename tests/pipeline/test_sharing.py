@@ -77,6 +77,20 @@ def test_dvc_get_brings_a_pool_and_a_student_from_outside(origin: Project, tmp_p
     assert (tmp_path / "student" / "model.safetensors").exists()
 
 
+def test_dvc_brings_the_declared_model_by_its_name(origin: Project, tmp_path: Path) -> None:
+    project = copy_project(origin, tmp_path / "lion")
+    pipeline = project.root / "dvc.yaml"
+    pipeline.write_text(
+        pipeline.read_text().replace("path: data/students/r3", "path: data/students/r1")
+    )
+    project.commit("The miniature's last student")
+    project.git("tag", "--annotate", "student@v1.0.0", "--message", "The first to be shared")
+    outside = Project(tmp_path / "outside", tmp_path / "site")
+    outside.root.mkdir()
+    outside.dvc("artifacts", "get", str(project.root), "student", "--out", "model")
+    assert (outside.root / "model" / "model.safetensors").exists()
+
+
 def test_a_round_is_exported_for_hugging_face(origin: Project, tmp_path: Path) -> None:
     origin.run("lion", "export", "--round", "r1", "--out", str(tmp_path))
     assert len((tmp_path / "dataset" / "cache_pool.jsonl").read_text().splitlines()) == 46
