@@ -1,10 +1,13 @@
 """An API key is used, and then found nowhere."""
 
+import base64
+import json
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,19 +40,40 @@ class Server:
         return keeping
 
 
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """The URL at which `app` is served over HTTP."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        running = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        running.should_exit = True
+        thread.join()
+
+
+async def refusing(scope: Any, receive: Receive, send: Any) -> None:
+    """A server that refuses every key, and repeats it in its answer."""
+    body = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
+    head = [(b"content-type", b"application/json"), (b"x-key", KEY.encode())]
+    await send({"type": "http.response.start", "status": 401, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+def holding_the_key(*folders: Path) -> list[str]:
+    """Files with the key in them, as it is or in base64, as DVC's queue writes its messages."""
+    shifted = (base64.b64encode(b"-" * shift + KEY.encode())[4:-4] for shift in range(3))
+    forms = [KEY.encode(), *shifted]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return [str(path) for path in files if any(form in path.read_bytes() for form in forms)]
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     found = Server()
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        found.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-        config = uvicorn.Config(found.app(), log_level="warning", lifespan="off")
-        running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-        thread.start()
+    with serving(found.app()) as found.url:
         yield found
-        running.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +102,7 @@ def test_the_run_is_whole(paid: Project) -> None:
 def test_no_file_holds_the_key(paid: Project) -> None:
     files = [path for path in paid.root.rglob("*") if path.is_file()]
     assert {".lion", ".dvc", "data"} <= {path.relative_to(paid.root).parts[0] for path in files}
-    assert not [str(path) for path in files if KEY.encode() in path.read_bytes()]
+    assert not holding_the_key(paid.root, paid.site)
 
 
 def test_no_object_in_git_holds_the_key(paid: Project) -> None:
@@ -92,3 +116,20 @@ def test_no_log_of_the_queue_holds_the_key(paid: Project) -> None:
     log = paid.dvc("queue", "logs", "paid")
     assert "teach" in log
     assert KEY not in log
+
+
+def test_a_server_that_repeats_the_key_does_not_spread_it(tiny_base: Path, tmp_path: Path) -> None:
+    project = make_project(tmp_path / "lion", tiny_base)
+    with serving(refusing) as url:
+        secret = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}
+        told = project.dvc("repro", "teach-questions", ok=False, **secret)
+    assert "401" in told
+    assert KEY not in told
+    assert not holding_the_key(project.root, project.site)
+
+
+def test_the_search_finds_a_key_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text(f"x{KEY}x")
+    for shift in range(3):
+        (tmp_path / f"shift-{shift}").write_bytes(base64.b64encode(b"." * shift + KEY.encode()))
+    assert len(holding_the_key(tmp_path)) == 4
