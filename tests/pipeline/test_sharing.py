@@ -1,5 +1,6 @@
 """Pools, students and results through a folder remote and through S3."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -67,6 +68,15 @@ def test_an_empty_cache_is_no_hindrance_to_pool_diff_and_trace(clone: Project) -
 def test_estimate_in_an_unpulled_clone_counts_the_new_round_alone(clone: Project) -> None:
     told = clone.run("lion", "estimate", "-S", "+rounds.r2=r1")
     assert f"{len(ROUND) + 1} stages would run" in told
+
+
+def test_estimate_counts_what_hangs_on_a_changed_parameter(clone: Project) -> None:
+    told = json.loads(clone.run("lion", "estimate", "-S", "tau=8", "--json"))
+    because = {step["stage"]: step["changed"] for step in told["stages"]}
+    assert because["discriminate@r1"] == ["tau"]
+    hanging = {f"{name}@r1" for name in ("generate", "teach", "imitate", "cache", "evaluate")}
+    assert set(because) == {"discriminate@r1", "report"} | hanging
+    assert not any(because[name] for name in hanging)
 
 
 def test_dvc_get_brings_a_pool_and_a_student_from_outside(origin: Project, tmp_path: Path) -> None:
