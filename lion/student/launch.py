@@ -12,7 +12,7 @@ from lion.errors import LionError, ParamsError
 from lion.params import Compute
 
 PATIENCE = timedelta(hours=24)  # that a process waits for the slowest other one
-YIELD = 15.0  # seconds that the others leave to the main process to say what is wrong
+YIELD = 8.0  # seconds that the others leave to the main process to say what is wrong
 
 
 def relaunch(stage: str, compute: Compute) -> None:
