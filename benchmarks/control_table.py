@@ -128,20 +128,21 @@ def draw(played: pl.DataFrame, path: Path) -> None:
         for mix in played["mix"].unique(maintain_order=True)
         for told, sides in CONTRASTS.items()
         for name in EVALUATIONS
-        if (cell := paired(played, mix, *sides, f"quality_{name}")) and cell.n > 1
+        if (cell := paired(played, mix, *sides, f"quality_{name}"))
+        and cell.n > 2  # two seeds have an interval as wide as the plot
     ]
-    base = alt.Chart(pl.DataFrame(rows)).encode(
+    base = alt.Chart().encode(
         y=alt.Y("comparison:N", sort=list(CONTRASTS), title=None, axis=alt.Axis(labelLimit=320)),
         yOffset="questions:N",
         color=alt.Color("questions:N", scale=alt.Scale(range=["#0072B2", "#D55E00"])),
     )
     intervals = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title="points of relative quality, paired by seed, 95% interval"),
+        x=alt.X("low:Q", title="points of relative quality, paired by seed"),
         x2="high:Q",
     )
-    zero = alt.Chart(pl.DataFrame({"x": [0.0]})).mark_rule(color="#888").encode(x="x:Q")
     dots = base.mark_point(filled=True, size=50).encode(x="points:Q")
-    chart = (zero + intervals + dots).properties(width=420)
+    layers = alt.layer(intervals, dots, data=pl.DataFrame(rows)).properties(width=300)
+    chart = layers.facet(column="seeds spread:N")
     path.parent.mkdir(parents=True, exist_ok=True)
     chart.save(path)
 
