@@ -111,13 +111,18 @@ def test_a_run_that_is_killed_leaves_a_batch_for_the_next(
     assert len(batches.batches) == 1
 
 
-def test_a_bigger_run_collects_the_open_batch_and_sends_the_rest(
-    params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def leave_open(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send a batch of 20 and die before it is over."""
     with monkeypatch.context() as patch:
         patch.setattr(Batches, "_over", None)
         with pytest.raises(TypeError):
             ask(params, 20)
+
+
+def test_a_bigger_run_collects_the_open_batch_and_sends_the_rest(
+    params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_open(params, monkeypatch)
     assert len(ask(params, 25)) == 25
     assert batches.requests == 25
 
@@ -285,10 +290,7 @@ def test_ctrl_c_while_a_batch_is_waited_for_leaves_it_for_the_next_run(
 def test_a_batch_that_its_server_lost_is_told_and_can_be_forgotten(
     params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Batches, "_over", None)
-        with pytest.raises(TypeError):
-            ask(params, 20)
+    leave_open(params, monkeypatch)
     batches.batches.clear()
     for _ in range(2):
         with pytest.raises(ChatError, match=r"no batch-0; .* `lion store forget batch-0`"):
@@ -304,10 +306,7 @@ def test_a_batch_that_its_server_lost_is_told_and_can_be_forgotten(
 def test_a_store_that_is_rescued_still_knows_its_open_batch(
     params: Params, batches: BatchServer, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Batches, "_over", None)
-        with pytest.raises(TypeError):
-            ask(params, 20)
+    leave_open(params, monkeypatch)
     salvage(home / "replies.sqlite")
     assert len(ask(params, 25)) == 25
     assert batches.requests == 25
