@@ -30,6 +30,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "teacher-floor": {"sampling.teacher_floor": 7.0},
     "referee-rows-1200": {"generate.count": 1200},
     "chance-rows-1200": {"generate.count": 1200, "sampling.by": "chance"},
+    "referee-clusters-1200": {"generate.count": 1200, "sampling.over": "clusters"},
+    "chance-clusters-1200": {
+        "generate.count": 1200,
+        "sampling.over": "clusters",
+        "sampling.by": "chance",
+    },
     FIVE_ROUNDS: {"rounds.r4": "r3", "rounds.r5": "r4"},
 }
 # Training on the seeds alone, about as many steps as the whole loop takes.
@@ -68,7 +74,11 @@ CONTRASTS: dict[str, tuple[str, str]] = {
         "referee-clusters-hard-only",
         "chance-clusters-hard-only",
     ),
-    "twice as many new ones: referee against chance": ("referee-rows-1200", "chance-rows-1200"),
+    "N 1200: referee against chance, rows": ("referee-rows-1200", "chance-rows-1200"),
+    "N 1200: referee against chance, clusters": (
+        "referee-clusters-1200",
+        "chance-clusters-1200",
+    ),
     "teacher floor 7": ("teacher-floor", "referee-rows"),
 }
 

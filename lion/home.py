@@ -4,11 +4,21 @@ import os
 from pathlib import Path
 
 
+def project_root() -> Path:
+    """The project's folder: the nearest one from here upwards that DVC works from, else here."""
+    here = Path()
+    if (here / ".dvc").is_dir():
+        return here
+    return next((folder for folder in Path.cwd().parents if (folder / ".dvc").is_dir()), here)
+
+
 def store_home() -> Path:
-    """Folder of what was paid for: LION_HOME, else .lion in DVC's main project, else here.
+    """Folder of what was paid for: LION_HOME, else .lion in DVC's main project.
 
     DVC sets DVC_ROOT to the main project for every stage, in queue workers and --temp runs too,
     so that they all share one store, and `dvc` never deletes it with a stage's outs.
     """
-    own = os.environ.get("LION_HOME")
-    return Path(own) if own else Path(os.environ.get("DVC_ROOT") or ".") / ".lion"
+    own, main = os.environ.get("LION_HOME"), os.environ.get("DVC_ROOT")
+    if own:
+        return Path(own)
+    return (Path(main) if main else project_root()) / ".lion"

@@ -10,11 +10,11 @@ import click
 from lion.chat import archive
 from lion.chat.archive import Choice
 from lion.chat.database import salvage
-from lion.chat.home import store_home
 from lion.chat.ledger import ledger_of, table_of
 from lion.chat.money import Purse
 from lion.chat.store import Store
 from lion.errors import InputError
+from lion.home import project_root, store_home
 from lion.params import load_params
 
 _CHOICES = [
@@ -119,8 +119,8 @@ def salvage_() -> None:
     "--params",
     "file",
     type=click.Path(path_type=Path),
-    default="params.yaml",
-    show_default=True,
+    default=lambda: project_root() / "params.yaml",
+    show_default="params.yaml",
     help="Where prices and budget stand.",
 )
 def ledger(*, as_json: bool, file: Path) -> None:

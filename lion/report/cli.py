@@ -1,12 +1,13 @@
 """`lion view`: the page of a whole run, or of two revisions side by side, in the browser."""
 
 import webbrowser
-from contextlib import ExitStack
+from contextlib import ExitStack, chdir
 from pathlib import Path
 
 import click
 
 from lion.errors import InputError
+from lion.home import project_root
 
 
 @click.command()
@@ -25,7 +26,7 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
 
     if len(revisions) > 2:
         raise InputError(f"--rev: {len(revisions)} revisions given; one is shown, two are compared")
-    with ExitStack() as stack:
+    with chdir(project_root()), ExitStack() as stack:
         site = site_of(_brought(revisions, stack) or [("workspace", Path())])
         try:
             server = stack.enter_context(Server(site, port))

@@ -238,3 +238,14 @@ def test_a_project_without_tables_is_one_line(
     result = CliRunner().invoke(main, ["view"])
     assert result.exit_code == 1
     assert "no pool yet" in result.output
+
+
+def test_a_subfolder_of_a_project_is_as_good_as_its_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = as_project(tmp_path)
+    (root / ".dvc").mkdir(exist_ok=True)
+    (root / "notes" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(root / "notes" / "deep")
+    result = CliRunner().invoke(main, ["view"])
+    assert "no pool yet" in result.output  # params.yaml was found
