@@ -29,6 +29,7 @@ from lion.instructions import task_texts
 from lion.params import Params, load_params
 from lion.pools import usable, with_answers, with_responses
 from lion.referee import review
+from lion.replay import with_replay
 from lion.sampling import sides_of
 from lion.scores import discriminate, score
 from lion.student.answering import answer_pool
@@ -227,7 +228,8 @@ def review_of(bench: Bench, state: State, params: Params, name: str) -> pl.DataF
 def imitate(bench: Bench, state: State, pool: pl.DataFrame, params: Params, name: str) -> None:
     """Teach, imitate, cache: the student learns `pool`."""
     answered = with_answers(pool, teach(pool, bench.chat, params.teacher, label=f"teach {name}"))
-    lessons = usable(answered)
+    share = params.imitate.replay
+    lessons = with_replay(usable(answered), state.cache, share=share, seed=params.seed, round=name)
     train(
         state.loaded,
         list(zip(task_texts(lessons), lessons["answer"], strict=True)),

@@ -3,6 +3,7 @@
 from typing import Any
 
 FIVE_ROUNDS = "five-rounds"
+_REPLAY = {"imitate.replay": 1.0}
 _CLUSTERS_HARD_ONLY = {"sampling.over": "clusters", "generate.hard_share": 1.0}
 
 # Each variant: what of the parameters it changes. Every other parameter is params.yaml's.
@@ -34,6 +35,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "chance-clusters-1200": {
         "generate.count": 1200,
         "sampling.over": "clusters",
+        "sampling.by": "chance",
+    },
+    "hard-only-1200": {"generate.count": 1200, "generate.hard_share": 1.0},
+    "chance-rows-hard-only-1200": {
+        "generate.count": 1200,
+        "generate.hard_share": 1.0,
+        "sampling.by": "chance",
+    },
+    "replay-referee-rows": {**_REPLAY},
+    "replay-chance-rows": {**_REPLAY, "sampling.by": "chance"},
+    "replay-hard-only": {**_REPLAY, "generate.hard_share": 1.0},
+    "replay-chance-hard-only": {**_REPLAY, "generate.hard_share": 1.0, "sampling.by": "chance"},
+    "replay-clusters-hard-only": {**_REPLAY, **_CLUSTERS_HARD_ONLY},
+    "replay-chance-clusters-hard-only": {
+        **_REPLAY,
+        **_CLUSTERS_HARD_ONLY,
         "sampling.by": "chance",
     },
     FIVE_ROUNDS: {"rounds.r4": "r3", "rounds.r5": "r4"},
@@ -79,6 +96,21 @@ CONTRASTS: dict[str, tuple[str, str]] = {
         "referee-clusters-1200",
         "chance-clusters-1200",
     ),
+    "N 1200, hard only: referee against chance, rows": (
+        "hard-only-1200",
+        "chance-rows-hard-only-1200",
+    ),
+    "replay: referee against chance, rows": ("replay-referee-rows", "replay-chance-rows"),
+    "replay, hard only: referee against chance, rows": (
+        "replay-hard-only",
+        "replay-chance-hard-only",
+    ),
+    "replay, hard only: referee against chance, clusters": (
+        "replay-clusters-hard-only",
+        "replay-chance-clusters-hard-only",
+    ),
+    "replay against none": ("replay-referee-rows", "referee-rows"),
+    "replay, hard only, against the paper's rule": ("replay-hard-only", "referee-rows"),
     "teacher floor 7": ("teacher-floor", "referee-rows"),
 }
 

@@ -74,16 +74,16 @@ def generate(
         for origin, frame in sides.items()
     }
     rows: list[dict[str, Any]] = []
-    for wave in range(settings.max_draws):
+    for wave in itertools.count(1):
         draws = [
             draw
             for origin, urn in urns.items()
-            for draw in urn.take(wanted[origin] - _accepted(rows, origin))
+            for draw in urn.take(_due(rows, origin, wanted[origin], settings.max_draws))
         ]
         if not draws:
             break
         replies = chat.ask(
-            [_request(draw, asking) for draw in draws], label=f"generate {round}, wave {wave + 1}"
+            [_request(draw, asking) for draw in draws], label=f"generate {round}, wave {wave}"
         )
         rows += _judge(draws, replies, known, avoid, start=len(rows))
     _check_full(rows, wanted, settings, round)
@@ -191,6 +191,12 @@ def _unmatched(draw: Draw, reply: Reply, avoid: Questions) -> dict[str, Any]:
         "similarity": None,
         "verdict": verdict or ACCEPTED,
     }
+
+
+def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int) -> int:
+    """How many to draw next: as many as are missing, while max_draws for each wanted one allow."""
+    drawn = len([row for row in rows if row["origin"] == origin])
+    return min(wanted - _accepted(rows, origin), max_draws * wanted - drawn)
 
 
 def _accepted(rows: list[dict[str, Any]], origin: str) -> int:

@@ -76,6 +76,7 @@ LOSS: Schema = {
     "tokens": pl.Int64,  # of the step's rows, without padding
 }
 _NEEDED = {"id", "instruction", "origin", "round"}  # never null, where a schema has them
+_FORMS = {"origin": r"^(seed|hard|easy)$", "round": r"^r\d{1,9}$"}  # of what one may have edited
 
 
 def read_table(path: Path, schema: Schema) -> pl.DataFrame:
@@ -98,6 +99,11 @@ def read_table(path: Path, schema: Schema) -> pl.DataFrame:
             row = frame[name].is_null().arg_true()[0] + 1
             raise InputError(
                 f"{path}: row {row} has no {name}; `dvc checkout` or `dvc repro` mends it"
+            )
+    for name in _FORMS.keys() & set(schema):
+        if (odd := frame.filter(~pl.col(name).str.contains(_FORMS[name]))).height:
+            raise InputError(
+                f"{path}: {odd[name][0]!r} is no {name}; `dvc checkout` or `dvc repro` mends it"
             )
     return frame
 

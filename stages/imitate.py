@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import click
-import polars as pl
 
 import stages
-from lion.files import replacing
+from lion.clock import note_training
 from lion.home import store_home
 from lion.instructions import task_texts
 from lion.params import load_params
-from lion.pools import usable, with_answers
+from lion.pools import read_cache, usable, with_answers
+from lion.replay import with_replay
 from lion.student.launch import is_main, one_voice, relaunch
 from lion.student.models import form_for, load_student, precision, save_student
 from lion.student.training import train
@@ -22,6 +22,7 @@ from lion.tables import ANSWER, INSTRUCTION, LOSS, read_table, write_table
 @stages.path("--student", help="The student of the round before.")
 @stages.path("--pool", help="Train pool of this round.")
 @stages.path("--answers", help="The teacher's answers to it.")
+@stages.path("--cache", help="The cache pool of the round before, to replay.")
 @stages.path("--out", help="Out: the student of this round.")
 @stages.path("--loss", help="Out: the training loss by step.")
 @stages.round_name
@@ -31,6 +32,7 @@ def main(
     student: Path,
     pool: Path,
     answers: Path,
+    cache: Path,
     out: Path,
     loss: Path,
     round_: str,
@@ -43,12 +45,16 @@ def main(
     lessons = usable(rows)
     if (left_out := rows.height - lessons.height) and is_main():
         click.echo(f"{left_out} of {rows.height} answers are cut, empty or refused: left out")
+    share = params.imitate.replay
+    learnt = with_replay(lessons, read_cache(cache), share=share, seed=params.seed, round=round_)
+    if (again := learnt.height - lessons.height) and is_main():
+        click.echo(f"{lessons.height} new rows, and {again} rows of earlier rounds again")
     whole = params.imitate.lora is None
     loaded = load_student(student, form=form_for(params.student, params.compute, trained=whole))
     with Unfinished(store_home() / "training") as unfinished:
         losses = train(
             loaded,
-            list(zip(task_texts(lessons), lessons["answer"], strict=True)),
+            list(zip(task_texts(learnt), learnt["answer"], strict=True)),
             settings=params.imitate,
             compute=params.compute,
             seed=params.seed,
@@ -60,14 +66,7 @@ def main(
         if is_main():
             write_table(loss, losses, LOSS)
     if is_main():
-        _note_speed(losses, store_home() / "speed" / f"{round_}.csv")
-
-
-def _note_speed(losses: pl.DataFrame, path: Path) -> None:
-    """Seconds and tokens a second by step: never the same twice, so no out of this stage."""
-    rate = (pl.col("tokens") / pl.col("seconds")).alias("tokens_per_second")
-    with replacing(path) as temporary:
-        losses.select("step", "tokens", "seconds", rate).write_csv(temporary)
+        note_training(losses, round_)
 
 
 if __name__ == "__main__":

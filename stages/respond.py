@@ -1,5 +1,6 @@
 """Respond: the student answers the whole cache pool."""
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import click
 
 import stages
 from lion.chat import connect
+from lion.clock import note_answering
 from lion.home import store_home
 from lion.params import load_params
 from lion.pools import read_cache, usable
@@ -28,6 +30,7 @@ def main(student: Path, cache: Path, out: Path, round_: str, params_path: Path) 
     params = load_params(params_path)
     if params.compute.engine == "transformers":
         relaunch("stages.respond", params.compute)
+    begun = time.monotonic()
     with Unfinished(store_home() / "answers") as unfinished:
         answers = answer_with(
             params,
@@ -39,6 +42,9 @@ def main(student: Path, cache: Path, out: Path, round_: str, params_path: Path) 
         )
         if is_main():
             write_table(out, answers, ANSWER)
+            # A server's replies have their times in the store, and a killed run's answers none.
+            if params.compute.engine != "server" and not unfinished.resumed:
+                note_answering(answers, time.monotonic() - begun, round_)
 
 
 if __name__ == "__main__":

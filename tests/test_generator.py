@@ -128,6 +128,18 @@ def test_running_dry_stops_after_bounded_draws_and_says_why() -> None:
     assert "24 speaks of instructions" in caught.value.message
 
 
+def test_the_last_missing_one_has_all_the_draws_that_are_allowed() -> None:
+    fresh = counting()
+    turns = itertools.count(1)
+
+    def answer(request: Request) -> Reply:
+        turn = next(turns)
+        return fresh.answer(request) if turn < 8 or turn == 20 else reply("too short")
+
+    train, draws = run(FakeChat(answer), max_draws=3, hard_share=1.0)
+    assert (train.height, draws.height) == (8, 20)
+
+
 def test_the_same_seed_draws_the_same_and_another_differently() -> None:
     def parents(seed: int) -> list[str]:
         chat = counting()

@@ -7,7 +7,16 @@ import pytest
 
 from lion.errors import InputError
 from lion.files import replacing, replacing_folder
-from lion.tables import LOSS, QUESTION, SCORE, from_rows, read_pool, read_table, write_table
+from lion.tables import (
+    INSTRUCTION,
+    LOSS,
+    QUESTION,
+    SCORE,
+    from_rows,
+    read_pool,
+    read_table,
+    write_table,
+)
 
 ROWS = [{"step": 1, "loss": 2.5, "learning_rate": 0.001, "grad_norm": 1.0, "tokens": 9}]
 
@@ -51,6 +60,15 @@ def test_a_table_with_other_columns_is_refused(tmp_path: Path) -> None:
     pl.DataFrame({"x": [1]}).write_parquet(tmp_path / "t.parquet")
     with pytest.raises(InputError, match="expected columns id, teacher, student, gap"):
         read_table(tmp_path / "t.parquet", SCORE)
+
+
+@pytest.mark.parametrize(("name", "value"), [("origin", "soft"), ("round", "base"), ("round", "")])
+def test_a_row_of_no_known_origin_or_round_is_named(tmp_path: Path, name: str, value: str) -> None:
+    row = {"id": "1", "instruction": "Say x", "input": "", "parent": None}
+    frame = from_rows([row | {"origin": "seed", "round": "r0"} | {name: value}], INSTRUCTION)
+    write_table(tmp_path / "r0.jsonl", frame, INSTRUCTION)
+    with pytest.raises(InputError, match=f"r0.jsonl: '{value}' is no {name}"):
+        read_table(tmp_path / "r0.jsonl", INSTRUCTION)
 
 
 def test_a_pool_of_questions_is_recognised(tmp_path: Path) -> None:

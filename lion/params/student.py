@@ -37,7 +37,8 @@ class Imitate(Record):
     """Training of one round; `batch` is rows a step, `warmup` a share of all steps.
 
     A row longer than `max_length` is an error, or is cut at its end if `truncate`. Without `lora`
-    all weights are trained.
+    all weights are trained. `replay` is how many rows of earlier rounds are learnt again for each
+    new one (the paper: 0).
     """
 
     epochs: Positive
@@ -48,6 +49,7 @@ class Imitate(Record):
     max_length: Positive
     truncate: bool = False
     lora: Lora | None = None
+    replay: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Compute(Record):

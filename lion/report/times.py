@@ -1,4 +1,4 @@
-"""How long a run took, as the store of replies and the clock of its training remember it.
+"""How long a run took, as the store of replies and the clocks of its student remember it.
 
 Times differ whenever a run is repeated, so no table of a run has them. They lie in .lion/, which
 all runs of a project share: what cannot be told apart from another run's is not told at all.
@@ -9,19 +9,24 @@ from pathlib import Path
 import polars as pl
 
 from lion.chat.store import Store
+from lion.clock import FOLDER
 from lion.errors import LionError
 from lion.report.cost import Cost
 from lion.report.run import Tables
 
-Times = dict[str, float]  # seconds by 'ask r1 referee' and 'train r1'; tokens/s by 'speed r1'
+Times = dict[
+    str, float
+]  # seconds by 'ask r1 referee', 'answer r1', 'train r1'; tokens/s by 'speed r1'
 PAUSE = 60.0  # seconds without a request or a reply after which nobody was asking any more
 
 
 def times_of(tables: Tables, spent: list[Cost], home: Path) -> Times:
-    """What is known; also the sums 'ask' and 'train', and 'total' where both are known."""
-    found = _training(tables, home / "speed") | _asking(spent, home / "replies.sqlite")
-    if {"ask", "train"} <= found.keys():
-        found["total"] = found["ask"] + found["train"]
+    """What is known; also the sums of 'ask', 'answer' and 'train', and of all three as 'total'."""
+    clocks = home / FOLDER
+    found = _training(tables, clocks) | _answering(tables, clocks)
+    found |= _asking(spent, home / "replies.sqlite")
+    if {"ask", "answer", "train"} <= found.keys():
+        found["total"] = found["ask"] + found["answer"] + found["train"]
     return {key: round(value, 3) for key, value in found.items()}
 
 
@@ -30,7 +35,7 @@ def _training(tables: Tables, folder: Path) -> Times:
     found: Times = {}
     rounds = tables.losses["round"].unique(maintain_order=True).to_list()
     for name in rounds:
-        clock = _clock(folder / f"{name}.csv")
+        clock = _clock(folder / f"{name}.csv", "step")
         steps = tables.losses.filter(round=name).select("step", "tokens")
         if clock is None or not clock.select("step", "tokens").equals(steps):
             continue
@@ -39,12 +44,32 @@ def _training(tables: Tables, folder: Path) -> Times:
             found[f"speed {name}"] = int(timed["tokens"].sum()) / seconds
             if timed.height == clock.height:
                 found[f"train {name}"] = seconds
-    whole = [found[f"train {name}"] for name in rounds if f"train {name}" in found]
-    return found | ({"train": sum(whole)} if whole and len(whole) == len(rounds) else {})
+    return found | _sum(found, "train", rounds)
 
 
-def _clock(path: Path) -> pl.DataFrame | None:
-    types = {"step": pl.Int64, "tokens": pl.Int64, "seconds": pl.Float64}
+def _answering(tables: Tables, folder: Path) -> Times:
+    """A clock's answers are those of this run if they are as many, of as many tokens."""
+    found: Times = {}
+    rounds = tables.responses["round"].unique(maintain_order=True).to_list()
+    for name in rounds:
+        clock = _clock(folder / f"answers-{name}.csv", "answers")
+        said = tables.responses.filter(round=name)
+        count = said.select(
+            answers=pl.len().cast(pl.Int64), tokens=pl.col("completion_tokens").sum()
+        )
+        if clock is not None and clock.select("answers", "tokens").equals(count):
+            found[f"answer {name}"] = float(clock["seconds"].sum())
+    return found | _sum(found, "answer", rounds)
+
+
+def _sum(found: Times, what: str, rounds: list[str]) -> Times:
+    """The sum over `rounds`, if each of them is known."""
+    known = [found[f"{what} {name}"] for name in rounds if f"{what} {name}" in found]
+    return {what: sum(known)} if known and len(known) == len(rounds) else {}
+
+
+def _clock(path: Path, unit: str) -> pl.DataFrame | None:
+    types = {unit: pl.Int64, "tokens": pl.Int64, "seconds": pl.Float64}
     try:
         return pl.read_csv(path, columns=list(types), schema_overrides=types)
     except (OSError, pl.exceptions.PolarsError):

@@ -32,6 +32,7 @@ class Unfinished:
     def __init__(self, home: Path | None) -> None:
         self._home = home
         self._claimed: dict[Path, IO[str]] = {}
+        self.resumed = False  # whether a killed run had begun what was claimed
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +57,7 @@ class Unfinished:
 
     def _lock(self, folder: Path) -> Path | None:
         self._sweep(folder.parent)
+        begun = folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("w")
         try:
@@ -64,6 +66,7 @@ class Unfinished:
             lock.close()
             return None
         self._claimed[folder.resolve()] = lock
+        self.resumed |= begun
         return folder.resolve()
 
     def _sweep(self, home: Path) -> None:

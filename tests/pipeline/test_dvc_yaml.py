@@ -19,7 +19,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 # Code whose change cannot change a result: errors, progress, file handling, the schema of tables,
 # how a model is reached. Everything else that a stage imports is a dependency.
 NEUTRAL = re.compile(
-    r"(stages/__init__|lion/(errors|files|params/.*|progress|tables|home)|lion/chat/.*"
+    r"(stages/__init__|lion/(clock|errors|files|params/.*|progress|tables|home)|lion/chat/.*"
     r"|lion/student/(launch|memory|unfinished|watch))\.py"
 )
 

@@ -13,6 +13,7 @@ from lion.params import load_params
 from lion.report.cost import costs
 from lion.report.run import Run, read_run
 from lion.report.times import PAUSE, Times, busy_seconds, times_of
+from lion.tables import ANSWER, read_table
 from tests.report.conftest import as_project
 from tests.report.looking import looking_at
 from tests.report.synthetic import Size, make_run
@@ -41,6 +42,14 @@ def _clock(home: Path, name: str, seconds: float | None = 0.1, *, tokens: int = 
     every = [seconds] * STEPS if seconds else [None, None, *[0.1] * (STEPS - 2)]
     clock = pl.DataFrame({"step": range(1, STEPS + 1), "tokens": tokens, "seconds": every})
     clock.write_csv(home / f"speed/{name}.csv")
+
+
+def _answered(root: Path, home: Path, name: str, seconds: float, *, more: int = 0) -> None:
+    """The clock of a round's answers, as many as there are in the run, and `more`."""
+    answers = read_table(root / f"data/responses/{name}.jsonl", ANSWER)
+    told = {"answers": answers.height + more, "tokens": answers["completion_tokens"].sum()}
+    (home / "speed").mkdir(parents=True, exist_ok=True)
+    pl.DataFrame([told | {"seconds": seconds}]).write_csv(home / f"speed/answers-{name}.csv")
 
 
 def _replies(home: Path, name: str, role: str, count: int, seconds: float) -> None:
@@ -79,6 +88,16 @@ def test_a_clock_of_another_run_says_nothing(root: Path, home: Path) -> None:
 def test_steps_without_a_time_leave_the_speed_and_take_the_sum(root: Path, home: Path) -> None:
     _clock(home, "r0", None)
     assert _known(root, home) == {"speed r0": pytest.approx(5000)}
+
+
+def test_the_students_own_answers_are_told_by_round_and_in_all(root: Path, home: Path) -> None:
+    _answered(root, home, "r1", 12.0)
+    assert _known(root, home) == {"answer r1": 12.0, "answer": 12.0}
+
+
+def test_answers_of_another_run_say_nothing(root: Path, home: Path) -> None:
+    _answered(root, home, "r1", 12.0, more=1)
+    assert _known(root, home) == {}
 
 
 @pytest.mark.parametrize("text", ["", "step\n1\n", "step,tokens,seconds\na,b,c\n"])
@@ -126,11 +145,15 @@ def test_the_static_page_shows_the_times_that_lie_beside_it(
         _clock(home, name, 90.0)
     for name, role, count in (("r0", "teacher", 60), ("r1", "referee", 120)):
         _replies(home, name, role, count, 3600.0)
+    _answered(root, home, "r1", 3600.0)
     _two_rounds(root)
     report()
     with looking_at(chromium, (root / "reports/index.html").as_uri()) as seen:
-        seen.wait_for_selector("text='4.0 h'")
-        assert seen.inner_text(".tile:last-child .note") == "asking 2.0 h, training 2.0 h"
+        seen.wait_for_selector("text='5.0 h'")
+        assert (
+            seen.inner_text(".tile:last-child .note")
+            == "asking 2.0 h, answering 60 min, training 2.0 h"
+        )
         assert seen.inner_text("[data-time='speed r1']") == "6"
         assert seen.text_content("[data-time='ask r1 referee']") == "60 min"
 

@@ -49,10 +49,10 @@ class Project:
             self.raw[name] |= values
         (self.folder / "params.yaml").write_text(yaml.safe_dump(self.raw))
 
-    def imitate(self, out: str) -> list[str]:
+    def imitate(self, out: str, *, cache: str = "empty") -> list[str]:
         """The arguments that train `out` from the base."""
-        told = {"student": "base", "pool": "pool.jsonl", "answers": "answers.jsonl", "out": out}
-        return self._arguments(told | {"loss": f"{out}.jsonl"})
+        told = {"student": "base", "pool": "pool.jsonl", "answers": "answers.jsonl"}
+        return self._arguments(told | {"cache": cache, "out": out, "loss": f"{out}.jsonl"})
 
     def respond(self, student: str, out: str) -> list[str]:
         """The arguments that have `student` answer the cache pool."""
