@@ -82,8 +82,8 @@ def main(
     listed: bool,
 ) -> None:
     """Play VARIANTS (default: all) for each seed."""
-    chosen = variants or (*VARIANTS, SEEDS_ONLY)
-    if unknown := set(chosen) - {*VARIANTS, SEEDS_ONLY}:
+    chosen = variants or tuple(VARIANTS)
+    if unknown := set(chosen) - set(VARIANTS):
         raise click.UsageError(f"unknown: {', '.join(unknown)}; known: {', '.join(VARIANTS)}")
     if listed:
         click.echo("\n".join(f"{name}: {command(name)}" for name in chosen))
@@ -116,8 +116,9 @@ def play_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> 
     shared: State | None = None
     for name in todo:
         begun = time.process_time()
-        if name == SEEDS_ONLY:
-            _append(out, bench, name, seed, seeds_only(bench, seed), begun)
+        own = changed(bench.params, seed, VARIANTS[name])
+        if name in SEEDS_ONLY:
+            _append(out, bench, name, seed, seeds_only(bench, own), begun)
             continue
         if shared is None:
             shared = begin(bench, seed)
@@ -125,8 +126,7 @@ def play_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> 
                 start = iter([{"round": 0, **evaluate(bench, shared, params)}])
                 _append(out, bench, START, seed, start, begun)
             begun = time.process_time()
-        own = changed(bench.params, seed, VARIANTS[name])
-        found = rounds(bench, shared, own, each=name == FIVE_ROUNDS)
+        found = rounds(bench, shared, own, each=name in FIVE_ROUNDS)
         _append(out, bench, name, seed, found, begun)
 
 
@@ -177,12 +177,12 @@ def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterat
             yield {"round": number, **told, **evaluate(bench, state, params)}
 
 
-def seeds_only(bench: Bench, seed: int) -> Iterator[Row]:
+def seeds_only(bench: Bench, params: Params) -> Iterator[Row]:
     """As many steps as the loop takes, on the seeds alone, in one go."""
-    params = changed(bench.params, seed, {})
-    rows = bench.seeds.height + len(params.rounds) * params.generate.count
+    each = params.generate.count * (1 + params.imitate.replay)
+    rows = bench.seeds.height + len(params.rounds) * each
     epochs = round(params.imitate.epochs * rows / bench.seeds.height)
-    longer = changed(params, seed, {"imitate.epochs": epochs})
+    longer = changed(params, params.seed, {"imitate.epochs": epochs})
     state = State(
         load_student(bench.base), pl.DataFrame(schema=ANSWERED), pl.DataFrame(schema=VERDICT)
     )

@@ -26,6 +26,10 @@ class Mean(NamedTuple):
     value: float
     half: float
 
+    def level(self) -> str:
+        """A figure by itself, not a difference."""
+        return f"{self.value:.1f}" + ("" if math.isnan(self.half) else f" ± {self.half:.1f}")
+
     def __str__(self) -> str:
         if math.isnan(self.half):
             return f"{self.value:+.1f} (one seed)"
@@ -80,7 +84,7 @@ def variant_table(played: pl.DataFrame) -> list[str]:
     ]
     for (mix, variant), rows in played.group_by("mix", "variant", maintain_order=True):
         cells = [mean(rows[f"quality_{name}"]) for name in EVALUATIONS]
-        told = [f"{cell.value:.1f} ± {cell.half:.1f}" for cell in cells]
+        told = [cell.level() for cell in cells]
         lines.append(f"| {mix} | {variant} | {cells[0].n} | {' | '.join(told)} |")
     return lines
 
@@ -102,19 +106,19 @@ def contrast_table(played: pl.DataFrame) -> list[str]:
 def round_table(frame: pl.DataFrame) -> list[str]:
     """Relative quality round by round, of the runs with most rounds and their common start."""
     lines = [
-        "| seeds spread | round | seeds | quality, even questions | quality, like the seeds |",
-        "| --- | --- | --- | --- | --- |",
+        "| seeds spread | variant | round | seeds | quality, even questions | like the seeds |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    longest = frame.filter(variant=FIVE_ROUNDS).select("mix", "seed").unique()
-    runs = frame.filter(pl.col("variant").is_in([START, FIVE_ROUNDS])).join(
-        longest, on=["mix", "seed"], how="semi"
-    )
-    for (mix, round), rows in runs.sort("mix", "round").group_by(
-        "mix", "round", maintain_order=True
-    ):
-        cells = [mean(rows[f"quality_{name}"]) for name in EVALUATIONS]
-        told = [f"{cell.value:.1f} ± {cell.half:.1f}" for cell in cells]
-        lines.append(f"| {mix} | {round} | {cells[0].n} | {' | '.join(told)} |")
+    for variant in FIVE_ROUNDS:
+        longest = frame.filter(variant=variant).select("mix", "seed").unique()
+        runs = frame.filter(pl.col("variant").is_in([START, variant])).join(
+            longest, on=["mix", "seed"], how="semi"
+        )
+        by = ["mix", "round"]
+        for (mix, round), rows in runs.sort(by).group_by(by, maintain_order=True):
+            cells = [mean(rows[f"quality_{name}"]) for name in EVALUATIONS]
+            told = " | ".join(cell.level() for cell in cells)
+            lines.append(f"| {mix} | {variant} | {round} | {cells[0].n} | {told} |")
     return lines
 
 

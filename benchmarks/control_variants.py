@@ -2,66 +2,78 @@
 
 from typing import Any
 
-FIVE_ROUNDS = "five-rounds"
-_REPLAY = {"imitate.replay": 1.0}
-_CLUSTERS_HARD_ONLY = {"sampling.over": "clusters", "generate.hard_share": 1.0}
+Changes = dict[str, Any]
 
-# Each variant: what of the parameters it changes. Every other parameter is params.yaml's.
-VARIANTS: dict[str, dict[str, Any]] = {
-    "referee-rows": {},  # the paper's rule
-    "chance-rows": {"sampling.by": "chance"},
-    "referee-clusters": {"sampling.over": "clusters"},
-    "chance-clusters": {"sampling.over": "clusters", "sampling.by": "chance"},
+START = "round-0"  # what all variants of a seed share
+# Training on the seeds alone, about as many steps as the whole loop takes.
+SEEDS_ONLY = ("seeds-only", "replay-seeds-only")
+# These are told after every round.
+FIVE_ROUNDS = ("five-rounds", "replay-five-rounds")
+
+_ROUNDS: Changes = {"rounds.r4": "r3", "rounds.r5": "r4"}
+_CHANCE: Changes = {"sampling.by": "chance"}
+_CLUSTERS: Changes = {"sampling.over": "clusters"}
+_HARD_ONLY: Changes = {"generate.hard_share": 1.0}
+_EASY_ONLY: Changes = {"generate.hard_share": 0.0}
+_MORE: Changes = {"generate.count": 1200}
+
+
+def _weight(name: str) -> Changes:
+    return {"sampling.weight": name}
+
+
+# The paper: a round's train pool replaces the one before.
+_REPLACED: dict[str, Changes] = {
+    "referee-rows": {},
+    "chance-rows": _CHANCE,
+    "referee-clusters": _CLUSTERS,
+    "chance-clusters": _CLUSTERS | _CHANCE,
     "tau-0": {"tau": 0.0},
     "tau-2": {"tau": 2.0},
     "tau-4": {"tau": 4.0},
-    "hard-only": {"generate.hard_share": 1.0},
-    "easy-only": {"generate.hard_share": 0.0},
-    "chance-rows-hard-only": {"sampling.by": "chance", "generate.hard_share": 1.0},
-    "gap-rows": {"sampling.weight": "gap"},
-    "gap-clusters": {"sampling.over": "clusters", "sampling.weight": "gap"},
-    "learnable-rows": {"sampling.weight": "learnable"},
-    "learnable-clusters": {"sampling.over": "clusters", "sampling.weight": "learnable"},
-    "frontier-rows": {"sampling.weight": "frontier"},
-    "frontier-clusters": {"sampling.over": "clusters", "sampling.weight": "frontier"},
-    "referee-clusters-hard-only": {**_CLUSTERS_HARD_ONLY},
-    "chance-clusters-hard-only": {**_CLUSTERS_HARD_ONLY, "sampling.by": "chance"},
-    "frontier-clusters-hard-only": {**_CLUSTERS_HARD_ONLY, "sampling.weight": "frontier"},
-    "learnable-clusters-hard-only": {**_CLUSTERS_HARD_ONLY, "sampling.weight": "learnable"},
+    "hard-only": _HARD_ONLY,
+    "easy-only": _EASY_ONLY,
+    "chance-rows-hard-only": _HARD_ONLY | _CHANCE,
+    "gap-rows": _weight("gap"),
+    "gap-clusters": _CLUSTERS | _weight("gap"),
+    "learnable-rows": _weight("learnable"),
+    "learnable-clusters": _CLUSTERS | _weight("learnable"),
+    "frontier-rows": _weight("frontier"),
+    "frontier-clusters": _CLUSTERS | _weight("frontier"),
+    "chance-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _CHANCE,
+    "frontier-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _weight("frontier"),
+    "learnable-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _weight("learnable"),
     "teacher-floor": {"sampling.teacher_floor": 7.0},
-    "referee-rows-1200": {"generate.count": 1200},
-    "chance-rows-1200": {"generate.count": 1200, "sampling.by": "chance"},
-    "referee-clusters-1200": {"generate.count": 1200, "sampling.over": "clusters"},
-    "chance-clusters-1200": {
-        "generate.count": 1200,
-        "sampling.over": "clusters",
-        "sampling.by": "chance",
-    },
-    "hard-only-1200": {"generate.count": 1200, "generate.hard_share": 1.0},
-    "chance-rows-hard-only-1200": {
-        "generate.count": 1200,
-        "generate.hard_share": 1.0,
-        "sampling.by": "chance",
-    },
-    "replay-referee-rows": {**_REPLAY},
-    "replay-chance-rows": {**_REPLAY, "sampling.by": "chance"},
-    "replay-hard-only": {**_REPLAY, "generate.hard_share": 1.0},
-    "replay-chance-hard-only": {**_REPLAY, "generate.hard_share": 1.0, "sampling.by": "chance"},
-    "replay-clusters-hard-only": {**_REPLAY, **_CLUSTERS_HARD_ONLY},
-    "replay-chance-clusters-hard-only": {
-        **_REPLAY,
-        **_CLUSTERS_HARD_ONLY,
-        "sampling.by": "chance",
-    },
-    FIVE_ROUNDS: {"rounds.r4": "r3", "rounds.r5": "r4"},
+    "referee-rows-1200": _MORE,
+    "chance-rows-1200": _MORE | _CHANCE,
+    "hard-only-1200": _MORE | _HARD_ONLY,
+    "chance-rows-hard-only-1200": _MORE | _HARD_ONLY | _CHANCE,
+    "epochs-20": {"imitate.epochs": 20},  # of rounds 1 to 3: as many steps as with replay
+    "five-rounds": _ROUNDS,
+    "seeds-only": {},
 }
-# Training on the seeds alone, about as many steps as the whole loop takes.
-SEEDS_ONLY = "seeds-only"
-START = "round-0"  # what all variants of a seed share
+# A row of earlier rounds is learnt again for each new one.
+_REPLAYED: dict[str, Changes] = {
+    "replay-referee-rows": {},
+    "replay-chance-rows": _CHANCE,
+    "replay-hard-only": _HARD_ONLY,
+    "replay-chance-hard-only": _HARD_ONLY | _CHANCE,
+    "replay-clusters-hard-only": _CLUSTERS | _HARD_ONLY,
+    "replay-chance-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _CHANCE,
+    "replay-easy-only": _EASY_ONLY,
+    "replay-tau-0": {"tau": 0.0},
+    "replay-five-rounds": _ROUNDS,
+    "replay-seeds-only": {},
+}
+# Each variant: what of the parameters it changes. Every other parameter is params.yaml's.
+VARIANTS: dict[str, Changes] = {
+    **{name: {"imitate.replay": 0.0} | changes for name, changes in _REPLACED.items()},
+    **{name: {"imitate.replay": 1.0} | changes for name, changes in _REPLAYED.items()},
+}
 
 # The questions asked of the rows: what is compared with what.
 CONTRASTS: dict[str, tuple[str, str]] = {
-    "the loop against its start": ("referee-rows", "round-0"),
+    "the loop against its start": ("referee-rows", START),
     "referee against chance, rows": ("referee-rows", "chance-rows"),
     "referee against chance, clusters": ("referee-clusters", "chance-clusters"),
     "clusters against rows, referee": ("referee-clusters", "referee-rows"),
@@ -87,37 +99,29 @@ CONTRASTS: dict[str, tuple[str, str]] = {
         "learnable-clusters-hard-only",
         "chance-clusters-hard-only",
     ),
-    "clusters, hard only: referee against chance": (
-        "referee-clusters-hard-only",
-        "chance-clusters-hard-only",
-    ),
-    "N 1200: referee against chance, rows": ("referee-rows-1200", "chance-rows-1200"),
-    "N 1200: referee against chance, clusters": (
-        "referee-clusters-1200",
-        "chance-clusters-1200",
-    ),
-    "N 1200, hard only: referee against chance, rows": (
-        "hard-only-1200",
-        "chance-rows-hard-only-1200",
-    ),
-    "replay: referee against chance, rows": ("replay-referee-rows", "replay-chance-rows"),
-    "replay, hard only: referee against chance, rows": (
-        "replay-hard-only",
-        "replay-chance-hard-only",
-    ),
-    "replay, hard only: referee against chance, clusters": (
+    "teacher floor 7": ("teacher-floor", "referee-rows"),
+    "N 1200: referee against chance": ("referee-rows-1200", "chance-rows-1200"),
+    "N 1200, hard only: referee against chance": ("hard-only-1200", "chance-rows-hard-only-1200"),
+    "20 epochs against 10": ("epochs-20", "referee-rows"),
+    "replay: the loop against its start": ("replay-referee-rows", START),
+    "replay: against none": ("replay-referee-rows", "referee-rows"),
+    "replay: against 20 epochs without": ("replay-referee-rows", "epochs-20"),
+    "replay: referee against chance": ("replay-referee-rows", "replay-chance-rows"),
+    "replay, hard only: referee against chance": ("replay-hard-only", "replay-chance-hard-only"),
+    "replay, hard only, clusters: referee against chance": (
         "replay-clusters-hard-only",
         "replay-chance-clusters-hard-only",
     ),
-    "replay against none": ("replay-referee-rows", "referee-rows"),
-    "replay, hard only, against the paper's rule": ("replay-hard-only", "referee-rows"),
-    "teacher floor 7": ("teacher-floor", "referee-rows"),
+    "replay: hard only against 1:1": ("replay-hard-only", "replay-referee-rows"),
+    "replay: easy only against 1:1": ("replay-easy-only", "replay-referee-rows"),
+    "replay: tau 0 against 1": ("replay-tau-0", "replay-referee-rows"),
+    "replay: the loop against seeds only": ("replay-referee-rows", "replay-seeds-only"),
 }
 
 
 def command(name: str) -> str:
     """The DVC experiment that plays variant `name`; add `-S seed=N`."""
-    if name == SEEDS_ONLY:
+    if name in SEEDS_ONLY:
         return "dvc exp run -S imitate.epochs=EPOCHS evaluate-seed@r0"
     changes = VARIANTS[name].items()
     sets = [f"-S {'+' if key.startswith('rounds.') else ''}{key}={value}" for key, value in changes]
