@@ -60,6 +60,8 @@ _REPLAYED: dict[str, Changes] = {
     "replay-chance-hard-only": _HARD_ONLY | _CHANCE,
     "replay-clusters-hard-only": _CLUSTERS | _HARD_ONLY,
     "replay-chance-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _CHANCE,
+    "replay-frontier-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _weight("frontier"),
+    "replay-learnable-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _weight("learnable"),
     "replay-easy-only": _EASY_ONLY,
     "replay-tau-0": {"tau": 0.0},
     "replay-five-rounds": _ROUNDS,
@@ -110,6 +112,14 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "replay, hard only: referee against chance": ("replay-hard-only", "replay-chance-hard-only"),
     "replay, hard only, clusters: referee against chance": (
         "replay-clusters-hard-only",
+        "replay-chance-clusters-hard-only",
+    ),
+    "replay, hard only, clusters: frontier against chance": (
+        "replay-frontier-clusters-hard-only",
+        "replay-chance-clusters-hard-only",
+    ),
+    "replay, hard only, clusters: learnable against chance": (
+        "replay-learnable-clusters-hard-only",
         "replay-chance-clusters-hard-only",
     ),
     "replay: hard only against 1:1": ("replay-hard-only", "replay-referee-rows"),
