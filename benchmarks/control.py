@@ -29,7 +29,7 @@ from lion.instructions import task_texts
 from lion.params import Params, load_params
 from lion.pools import usable, with_answers, with_responses
 from lion.referee import review
-from lion.replay import with_replay
+from lion.replay import replayed
 from lion.sampling import sides_of
 from lion.scores import discriminate, score
 from lion.student.answering import answer_pool
@@ -228,8 +228,10 @@ def review_of(bench: Bench, state: State, params: Params, name: str) -> pl.DataF
 def imitate(bench: Bench, state: State, pool: pl.DataFrame, params: Params, name: str) -> None:
     """Teach, imitate, cache: the student learns `pool`."""
     answered = with_answers(pool, teach(pool, bench.chat, params.teacher, label=f"teach {name}"))
-    share = params.imitate.replay
-    lessons = with_replay(usable(answered), state.cache, share=share, seed=params.seed, round=name)
+    lessons = usable(answered)
+    count = params.imitate.replay * lessons.height
+    again = replayed(state.cache, count, seed=params.seed, round=name)
+    lessons = pl.concat([lessons.select(again.columns), again])
     train(
         state.loaded,
         list(zip(task_texts(lessons), lessons["answer"], strict=True)),

@@ -9,18 +9,13 @@ import random
 import polars as pl
 
 from lion.pools import usable
-from lion.tables import ANSWERED
 
 
-def with_replay(
-    lessons: pl.DataFrame, cache: pl.DataFrame, *, share: float, seed: int, round: str
-) -> pl.DataFrame:
-    """`lessons` (ANSWERED), and `share` times as many rows of `cache`, the pool before this round.
+def replayed(cache: pl.DataFrame, count: float, *, seed: int, round: str) -> pl.DataFrame:
+    """`count` rows (rounded) of `cache` (ANSWERED), the pool before this round, in its order.
 
     Drawn at random, no row twice; a pool that has fewer whole answers gives all of them.
     """
     old = usable(cache)
-    count = min(old.height, int(share * lessons.height + 0.5))
     rng = random.Random(f"{seed} {round} replay")
-    again = old[sorted(rng.sample(range(old.height), count))]
-    return pl.concat([lessons.select(*ANSWERED), again])
+    return old[sorted(rng.sample(range(old.height), min(old.height, int(count + 0.5))))]

@@ -26,6 +26,7 @@ from lion.report.times import times_of
 @stages.path("--pools", help="Train pools.")
 @stages.path("--answers", help="The teacher's answers to them.")
 @stages.path("--losses", help="Training losses.")
+@stages.path("--replays", help="Rows of earlier rounds that were learnt again.")
 @stages.path("--responses", help="The students' answers.")
 @stages.path("--reviews", help="The referee's replies.")
 @stages.path("--scores", help="Verdicts.")

@@ -102,7 +102,7 @@ def contents(
         tiles=tiles(rows, trust, spent, params),
         costs=cost_rows(spent, params),
         trust=trust,
-        training=_training(tables.losses),
+        training=_training(tables),
         charts=_drawn(tables, rows, control),
         gaps=_gaps(tables, params.tau),
         most_drawn=most_drawn(tables, 8),
@@ -185,17 +185,21 @@ def _shares(cells: pl.DataFrame) -> Chart | None:
     )
 
 
-def _training(losses: pl.DataFrame) -> list[Row]:
-    """Steps and tokens of each round, and the mean loss of their first and their last tenth."""
+def _training(tables: Tables) -> list[Row]:
+    """Rows learnt again, steps and tokens of each round, and the mean loss of its first and its
+    last tenth."""
     tenth = pl.len() // 10 + 1
+    again = tables.replays.group_by("round").agg(again=pl.len())
     return (
-        losses.group_by("round", maintain_order=True)
+        tables.losses.group_by("round", maintain_order=True)
         .agg(
             steps=pl.len(),
             tokens=pl.col("tokens").sum(),
             first=pl.col("loss").head(tenth).mean(),
             last=pl.col("loss").tail(tenth).mean(),
         )
+        .join(again, on="round", how="left", maintain_order="left")
+        .with_columns(pl.col("again").fill_null(0))
         .to_dicts()
     )
 

@@ -9,7 +9,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,7 @@ class Revision:
         self._bring_file("dvc.yaml")
         with self._named():
             run = Run.of_pipeline(self.folder)
-        for field in fields(run):
-            path: Path = getattr(run, field.name)
+        for path in run.places:
             if not Path(os.path.normpath(path)).is_relative_to(self.folder):
                 raise InputError(f"{self.label}: dvc.yaml names {path}, outside the project")
         return run
@@ -80,8 +79,8 @@ class Revision:
     def bring(self) -> None:
         """Fetch the parameters and every table of the run into `folder`."""
         self._bring_file("params.yaml")
-        for field in fields(self.run):
-            inside = self._inside(getattr(self.run, field.name))
+        for place in self.run.places:
+            inside = self._inside(place)
             with self._reaching(inside):
                 names = [found.lstrip("/") for found in self.fs.find(f"/{inside}")]
             for found in names:

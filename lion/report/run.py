@@ -1,7 +1,7 @@
 """The tables of one run, all rounds together. What is not there yet is empty, never an error."""
 
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,7 @@ from lion.tables import (
     INSTRUCTION,
     LOSS,
     QUESTION,
+    REPLAY,
     REVIEW,
     SCORE,
     VERDICT,
@@ -38,6 +39,7 @@ class Run:
     evaluation: Path
     questions: Path
     question_answers: Path
+    replays: Path | None = None  # a pipeline from before replay has none
 
     @classmethod
     def of_pipeline(cls, root: Path) -> Self:
@@ -48,7 +50,12 @@ class Run:
             words = shlex.split(pipeline["stages"]["report"]["cmd"])
             options = dict(pairwise(words))
             return cls(
-                *(root / options[f"--{field.name.replace('_', '-')}"] for field in fields(cls))
+                *(
+                    root / options[option]
+                    for field in fields(cls)
+                    if (option := f"--{field.name.replace('_', '-')}") in options
+                    or field.default is MISSING
+                )
             )
         except FileNotFoundError:
             raise InputError(f"{file}: no such file; run from the project's root") from None
@@ -57,6 +64,11 @@ class Run:
                 f"{file}: cannot see where the report stage reads its tables ({error}); "
                 "its cmd names them, such as --pools data/pools/train"
             ) from None
+
+    @property
+    def places(self) -> list[Path]:
+        """All of them that there are."""
+        return [place for field in fields(self) if (place := getattr(self, field.name))]
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ class Tables:
     pool: pl.DataFrame  # INSTRUCTION
     answers: pl.DataFrame  # ANSWER, the teacher's
     losses: pl.DataFrame  # LOSS
+    replays: pl.DataFrame  # REPLAY
     responses: pl.DataFrame  # ANSWER, by the student of the round before
     reviews: pl.DataFrame  # REVIEW
     scores: pl.DataFrame  # VERDICT
@@ -84,6 +97,7 @@ def read_run(run: Run, rounds: list[str]) -> Tables:
         pool=_gather(run.pools, rounds, INSTRUCTION),
         answers=_gather(run.answers, rounds, ANSWER),
         losses=_gather(run.losses, rounds, LOSS),
+        replays=_gather(run.replays, rounds, REPLAY),
         responses=_gather(run.responses, rounds, ANSWER),
         reviews=_gather(run.reviews, rounds, REVIEW),
         scores=_gather(run.scores, rounds, VERDICT, ".parquet"),
@@ -96,14 +110,14 @@ def read_run(run: Run, rounds: list[str]) -> Tables:
 
 
 def _gather(
-    folder: Path, rounds: list[str], schema: Schema, suffix: str = ".jsonl"
+    folder: Path | None, rounds: list[str], schema: Schema, suffix: str = ".jsonl"
 ) -> pl.DataFrame:
     parts = [
-        _if_there(folder / f"{name}{suffix}", schema).with_columns(round=pl.lit(name))
+        _if_there(folder and folder / f"{name}{suffix}", schema).with_columns(round=pl.lit(name))
         for name in rounds
     ]
     return pl.concat(parts)
 
 
-def _if_there(path: Path, schema: Schema) -> pl.DataFrame:
-    return read_table(path, schema) if path.exists() else pl.DataFrame(schema=schema)
+def _if_there(path: Path | None, schema: Schema) -> pl.DataFrame:
+    return read_table(path, schema) if path and path.exists() else pl.DataFrame(schema=schema)

@@ -34,6 +34,8 @@ def _lines(life: Row) -> Iterator[str]:
         yield f"drafts       {told}"
     if life["train_pools"]:
         yield f"train pool   {', '.join(life['train_pools'])}"
+        if life["replayed"]:
+            yield f"learnt again {', '.join(life['replayed'])}"
         yield f"cache pool   {', '.join(life['cache_pools'])}"
     if answer := life["answer"]:
         yield f"teacher      {_meta(answer['model'], answer['finish_reason'])}"

@@ -32,6 +32,7 @@ def trace(tables: Tables, query: str) -> Row:
         "ancestors": _ancestors(tables, known["parent"] if known else rejected["parent"][0]),
         "children": tables.pool.filter(parent=id).select("id", "round", "instruction").to_dicts(),
         "train_pools": tables.pool.filter(id=id)["round"].to_list(),
+        "replayed": tables.replays.filter(id=id)["round"].to_list(),
         "cache_pools": _from(tables.rounds, known["round"]) if known else [],
         "answer": _only(tables.answers.filter(id=id).drop("id")),
         "examinations": _examinations(tables, id),

@@ -16,6 +16,7 @@ from lion.tables import (
     INSTRUCTION,
     LOSS,
     QUESTION,
+    REPLAY,
     REVIEW,
     SCORE,
     VERDICT,
@@ -201,6 +202,7 @@ def make_run(
         maker.write(f"pools/train/{name}.jsonl", rows, INSTRUCTION)
         maker.write(f"answers/{name}.jsonl", [maker.answer(row) for row in rows], ANSWER)
         maker.losses(name, 40)
+        maker.write(f"replays/{name}.jsonl", [{"id": row["id"]} for row in maker.pool[:9]], REPLAY)
         maker.skill += 1
         maker.evaluate(name, asked)
         maker.pool += rows

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from playwright.sync_api import Browser
 
+from lion.report.run import Run
 from lion.tables import REVIEW, SCORE, VERDICT, read_table, write_table
 from tests.report.conftest import as_project, page_of
 from tests.report.looking import found, looking_at
@@ -83,6 +84,15 @@ def test_a_run_that_stopped_after_its_pools(
     text = seen_text(root)
     assert "No training yet." in text
     assert "of instructions are still hard" in text
+
+
+def test_a_run_from_before_replay(seen_text: Callable[[Path], str], tmp_path: Path) -> None:
+    root = as_project(make_run(tmp_path / "run"))
+    shutil.rmtree(root / "data" / "replays")
+    pipeline = (root / "dvc.yaml").read_text()
+    (root / "dvc.yaml").write_text(pipeline.replace("--replays data/replays\n", "\n"))
+    assert Run.of_pipeline(root).replays is None
+    assert "of instructions are still hard" in seen_text(root)
 
 
 def test_money_without_a_price_is_unknown_and_never_nothing(

@@ -52,7 +52,8 @@ class Project:
     def imitate(self, out: str, *, cache: str = "empty") -> list[str]:
         """The arguments that train `out` from the base."""
         told = {"student": "base", "pool": "pool.jsonl", "answers": "answers.jsonl"}
-        return self._arguments(told | {"cache": cache, "out": out, "loss": f"{out}.jsonl"})
+        outs = {"out": out, "replay": f"{out}-again.jsonl", "loss": f"{out}.jsonl"}
+        return self._arguments(told | {"cache": cache} | outs)
 
     def respond(self, student: str, out: str) -> list[str]:
         """The arguments that have `student` answer the cache pool."""

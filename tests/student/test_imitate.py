@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lion.tables import LOSS, read_table
+from lion.tables import LOSS, REPLAY, read_table
 from tests.student.project import TASKS, Project
 
 
@@ -16,4 +16,5 @@ def test_rows_of_earlier_rounds_are_learnt_again(
     told = project.here("imitate", project.imitate("out", cache="cache"))
     steps = read_table(tmp_path / "out.jsonl", LOSS).height
     assert steps == len(TASKS) + again
+    assert read_table(tmp_path / "out-again.jsonl", REPLAY)["id"].n_unique() == again
     assert (f"{again} rows of earlier rounds" in told) == (again > 0)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lion.tables import INSTRUCTION, read_table
+from lion.tables import INSTRUCTION, REPLAY, read_table
 from tests.versions.conftest import Lion, Versions
 
 
@@ -20,6 +20,13 @@ def test_a_child_leads_back_to_a_seed(versions: Versions, lion: Lion) -> None:
     assert life["ancestors"][0]["id"] == row["parent"]
     assert life["ancestors"][-1]["origin"] == "seed"
     assert (life["train_pools"], life["cache_pools"]) == (["r2"], ["r2"])
+
+
+def test_a_row_that_was_learnt_again_names_the_rounds(versions: Versions, lion: Lion) -> None:
+    replays = read_table(versions.root / "data" / "replays" / "r1.jsonl", REPLAY)
+    life = json.loads(lion("trace", replays["id"][0], "--json").output)
+    assert life["replayed"] == ["r1", "r2"]
+    assert "learnt again r1, r2" in lion("trace", replays["id"][0]).output
 
 
 def test_a_parent_names_its_children(versions: Versions, lion: Lion) -> None:
