@@ -8,7 +8,14 @@ START = "round-0"  # what all variants of a seed share
 # Training on the seeds alone, about as many steps as the whole loop takes.
 SEEDS_ONLY = ("seeds-only", "replay-seeds-only")
 # These are told after every round.
-FIVE_ROUNDS = ("five-rounds", "replay-five-rounds")
+FIVE_ROUNDS = (
+    "five-rounds",
+    "replay-five-rounds",
+    "replay-five-rounds-hard-only",
+    "replay-five-rounds-chance-hard-only",
+    "replay-five-rounds-clusters-hard-only",
+    "replay-five-rounds-chance-clusters-hard-only",
+)
 
 _ROUNDS: Changes = {"rounds.r4": "r3", "rounds.r5": "r4"}
 _CHANCE: Changes = {"sampling.by": "chance"}
@@ -65,6 +72,10 @@ _REPLAYED: dict[str, Changes] = {
     "replay-easy-only": _EASY_ONLY,
     "replay-tau-0": {"tau": 0.0},
     "replay-five-rounds": _ROUNDS,
+    "replay-five-rounds-hard-only": _ROUNDS | _HARD_ONLY,
+    "replay-five-rounds-chance-hard-only": _ROUNDS | _HARD_ONLY | _CHANCE,
+    "replay-five-rounds-clusters-hard-only": _ROUNDS | _CLUSTERS | _HARD_ONLY,
+    "replay-five-rounds-chance-clusters-hard-only": _ROUNDS | _CLUSTERS | _HARD_ONLY | _CHANCE,
     "replay-seeds-only": {},
 }
 # Each variant: what of the parameters it changes. Every other parameter is params.yaml's.
@@ -121,6 +132,18 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "replay, hard only, clusters: learnable against chance": (
         "replay-learnable-clusters-hard-only",
         "replay-chance-clusters-hard-only",
+    ),
+    "replay, hard only: referee by rows against chance by clusters": (
+        "replay-hard-only",
+        "replay-chance-clusters-hard-only",
+    ),
+    "replay, hard only, five rounds: referee against chance": (
+        "replay-five-rounds-hard-only",
+        "replay-five-rounds-chance-hard-only",
+    ),
+    "replay, hard only, five rounds, clusters: referee against chance": (
+        "replay-five-rounds-clusters-hard-only",
+        "replay-five-rounds-chance-clusters-hard-only",
     ),
     "replay: hard only against 1:1": ("replay-hard-only", "replay-referee-rows"),
     "replay: easy only against 1:1": ("replay-easy-only", "replay-referee-rows"),
