@@ -179,7 +179,7 @@ def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterat
 
 def seeds_only(bench: Bench, params: Params) -> Iterator[Row]:
     """As many steps as the loop takes, on the seeds alone, in one go."""
-    each = params.generate.count * (1 + params.imitate.replay)
+    each = params.generate.count * (1 + params.replay)
     rows = bench.seeds.height + len(params.rounds) * each
     epochs = round(params.imitate.epochs * rows / bench.seeds.height)
     longer = changed(params, params.seed, {"imitate.epochs": epochs})
@@ -229,8 +229,7 @@ def imitate(bench: Bench, state: State, pool: pl.DataFrame, params: Params, name
     """Teach, imitate, cache: the student learns `pool`."""
     answered = with_answers(pool, teach(pool, bench.chat, params.teacher, label=f"teach {name}"))
     lessons = usable(answered)
-    count = params.imitate.replay * lessons.height
-    again = replayed(state.cache, count, seed=params.seed, round=name)
+    again = replayed(state.cache, params.replay * pool.height, seed=params.seed, round=name)
     lessons = pl.concat([lessons.select(again.columns), again])
     train(
         state.loaded,

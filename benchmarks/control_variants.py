@@ -80,8 +80,8 @@ _REPLAYED: dict[str, Changes] = {
 }
 # Each variant: what of the parameters it changes. Every other parameter is params.yaml's.
 VARIANTS: dict[str, Changes] = {
-    **{name: {"imitate.replay": 0.0} | changes for name, changes in _REPLACED.items()},
-    **{name: {"imitate.replay": 1.0} | changes for name, changes in _REPLAYED.items()},
+    **{name: {"replay": 0.0} | changes for name, changes in _REPLACED.items()},
+    **{name: {"replay": 1.0} | changes for name, changes in _REPLAYED.items()},
 }
 
 # The questions asked of the rows: what is compared with what.

@@ -22,6 +22,7 @@ from lion.sampling import Origin
 from lion.tables import ACCEPTED, DRAW, INSTRUCTION, from_rows
 
 CONTAMINATED = "repeats a question of the evaluation"
+NOT_NEEDED = "one more than wanted"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def generate(
         draws = [
             draw
             for origin, urn in urns.items()
-            for draw in urn.take(_due(rows, origin, wanted[origin], settings.max_draws))
+            for draw in urn.take(_due(rows, origin, wanted[origin], settings.max_draws, wave))
         ]
         if not draws:
             break
@@ -86,6 +87,7 @@ def generate(
             [_request(draw, asking) for draw in draws], label=f"generate {round}, wave {wave}"
         )
         rows += _judge(draws, replies, known, avoid, start=len(rows))
+        _keep_quotas(rows, wanted)
     _check_full(rows, wanted, settings, round)
     draws_table = from_rows(rows, DRAW)
     return _train_pool(draws_table, round), draws_table
@@ -193,10 +195,23 @@ def _unmatched(draw: Draw, reply: Reply, avoid: Questions) -> dict[str, Any]:
     }
 
 
-def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int) -> int:
-    """How many to draw next: as many as are missing, while max_draws for each wanted one allow."""
+def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int, wave: int) -> int:
+    """How many to draw next: as many as are missing, while max_draws for each wanted one allow.
+
+    After max_draws waves each is twice as large as that asks for, then four times: few hard ones
+    must not be waited for one by one.
+    """
     drawn = len([row for row in rows if row["origin"] == origin])
-    return min(wanted - _accepted(rows, origin), max_draws * wanted - drawn)
+    missing = wanted - _accepted(rows, origin)
+    return min(missing << max(0, wave - max_draws), max_draws * wanted - drawn)
+
+
+def _keep_quotas(rows: list[dict[str, Any]], wanted: dict[Origin, int]) -> None:
+    """What a large wave brought beyond its side's quota is not accepted."""
+    for origin, count in wanted.items():
+        accepted = [r for r in rows if r["origin"] == origin and r["verdict"] == ACCEPTED]
+        for row in accepted[count:]:
+            row["verdict"] = NOT_NEEDED
 
 
 def _accepted(rows: list[dict[str, Any]], origin: str) -> int:

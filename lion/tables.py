@@ -51,7 +51,6 @@ REVIEW: Schema = {
     "student": pl.Float64,  # score 1..10, or null: unreadable
     "teacher": pl.Float64,
 }
-REPLAY: Schema = {"id": pl.String}  # a row of an earlier round that was learnt again
 SCORE: Schema = {
     "id": pl.String,
     "teacher": pl.Float64,  # mean over both orders, or null: unjudged

@@ -12,7 +12,7 @@ from lion.params import load_params
 from lion.pools import start_cache
 from lion.seeds import read_seeds
 from lion.student.models import write_base
-from lion.tables import INSTRUCTION, QUESTION, VERDICT, write_table
+from lion.tables import ANSWERED, INSTRUCTION, QUESTION, VERDICT, write_table
 
 
 @click.command()
@@ -22,6 +22,7 @@ from lion.tables import INSTRUCTION, QUESTION, VERDICT, write_table
 @stages.path("--cache", help="Out: the cache pool before round 0.")
 @stages.path("--student", help="Out: the student before round 0.")
 @stages.path("--scores", help="Out: the verdicts before round 1: none.")
+@stages.path("--replay", help="Out: the rows that round 0 learns again: none.")
 @stages.path("--questions-out", help="Out: the questions with ids.")
 @stages.params
 def main(
@@ -31,6 +32,7 @@ def main(
     cache: Path,
     student: Path,
     scores: Path,
+    replay: Path,
     questions_out: Path,
     params_path: Path,
 ) -> None:
@@ -49,6 +51,7 @@ def main(
     write_table(pool, rows, INSTRUCTION)
     write_table(questions_out, asked, QUESTION)
     write_table(scores, pl.DataFrame(schema=VERDICT), VERDICT)
+    write_table(replay, pl.DataFrame(schema=ANSWERED), ANSWERED)
     start_cache(cache)
     click.echo(
         f"{rows.height} seeds from {seeds} ({read.duplicates} duplicates dropped), "

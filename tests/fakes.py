@@ -24,9 +24,11 @@ class FakeChat:
     def __init__(self, answer: Callable[[Request], Reply]) -> None:
         self.answer = answer
         self.asked: list[Request] = []
+        self.labels: list[str] = []  # one a call
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
         self.asked += requests
+        self.labels.append(label)
         return [self.answer(request) for request in requests]
 
 

@@ -137,7 +137,24 @@ def test_the_last_missing_one_has_all_the_draws_that_are_allowed() -> None:
         return fresh.answer(request) if turn < 8 or turn == 20 else reply("too short")
 
     train, draws = run(FakeChat(answer), max_draws=3, hard_share=1.0)
-    assert (train.height, draws.height) == (8, 20)
+    assert (train.height, draws.height) == (8, 24)
+
+
+def test_the_last_missing_ones_are_not_waited_for_one_by_one() -> None:
+    fresh = counting()
+    turns = itertools.count(1)
+
+    def answer(request: Request) -> Reply:
+        turn = next(turns)
+        return fresh.answer(request) if turn < 8 or turn > 100 else reply("too short")
+
+    chat = FakeChat(answer)
+    train, draws = run(chat, max_draws=30, hard_share=1.0)
+    assert train.height == 8
+    assert len(chat.labels) < 40
+    kinds = dict(draws["verdict"].value_counts().iter_rows())
+    assert kinds["accepted"] == 8
+    assert kinds["one more than wanted"] == draws.height - 8 - kinds["three words or fewer"] > 0
 
 
 def test_the_same_seed_draws_the_same_and_another_differently() -> None:

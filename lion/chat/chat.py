@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from lion.chat.home import machine_home, store_home
+from lion.chat.home import machine_home
 from lion.chat.money import Purse
 from lion.chat.pace import FILE, Pace
 from lion.chat.source import source_of
@@ -15,6 +15,7 @@ from lion.chat.types import Asker, Reply, Request
 from lion.chat.watch import Room, Watch
 from lion.chat.wire import Body, Job, body_of, key_of, most_tokens, spoken
 from lion.errors import ChatError
+from lion.home import store_home
 from lion.params import Params, Role
 from lion.progress import Progress
 

@@ -6,8 +6,6 @@ import uuid
 from pathlib import Path
 from typing import Self
 
-from lion.home import store_home as store_home
-
 
 def machine_home() -> Path:
     """Folder of what all projects of this user share on this machine: the pace of endpoints."""

@@ -47,6 +47,7 @@ class Params(Record):
     seeds: str
     tau: Annotated[float, Field(ge=-9, le=9)]
     rounds: dict[str, str]
+    replay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     model: str
     teacher: Teacher
     referee: Referee

@@ -37,8 +37,7 @@ class Imitate(Record):
     """Training of one round; `batch` is rows a step, `warmup` a share of all steps.
 
     A row longer than `max_length` is an error, or is cut at its end if `truncate`. Without `lora`
-    all weights are trained. `replay` is how many rows of earlier rounds are learnt again for each
-    new one (the paper: 0).
+    all weights are trained.
     """
 
     epochs: Positive
@@ -49,7 +48,6 @@ class Imitate(Record):
     max_length: Positive
     truncate: bool = False
     lora: Lora | None = None
-    replay: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Compute(Record):

@@ -189,7 +189,7 @@ def _training(tables: Tables) -> list[Row]:
     """Rows learnt again, steps and tokens of each round, and the mean loss of its first and its
     last tenth."""
     tenth = pl.len() // 10 + 1
-    again = tables.replays.group_by("round").agg(again=pl.len())
+    again = tables.replays.group_by("round").agg(again=pl.len())  # none where nothing is replayed
     return (
         tables.losses.group_by("round", maintain_order=True)
         .agg(
@@ -199,7 +199,6 @@ def _training(tables: Tables) -> list[Row]:
             last=pl.col("loss").tail(tenth).mean(),
         )
         .join(again, on="round", how="left", maintain_order="left")
-        .with_columns(pl.col("again").fill_null(0))
         .to_dicts()
     )
 

@@ -12,11 +12,11 @@ import yaml
 from lion.errors import InputError
 from lion.tables import (
     ANSWER,
+    ANSWERED,
     DRAW,
     INSTRUCTION,
     LOSS,
     QUESTION,
-    REPLAY,
     REVIEW,
     SCORE,
     VERDICT,
@@ -79,7 +79,7 @@ class Tables:
     pool: pl.DataFrame  # INSTRUCTION
     answers: pl.DataFrame  # ANSWER, the teacher's
     losses: pl.DataFrame  # LOSS
-    replays: pl.DataFrame  # REPLAY
+    replays: pl.DataFrame  # ANSWERED, of earlier rounds
     responses: pl.DataFrame  # ANSWER, by the student of the round before
     reviews: pl.DataFrame  # REVIEW
     scores: pl.DataFrame  # VERDICT
@@ -97,7 +97,7 @@ def read_run(run: Run, rounds: list[str]) -> Tables:
         pool=_gather(run.pools, rounds, INSTRUCTION),
         answers=_gather(run.answers, rounds, ANSWER),
         losses=_gather(run.losses, rounds, LOSS),
-        replays=_gather(run.replays, rounds, REPLAY),
+        replays=_gather(run.replays, rounds, ANSWERED),
         responses=_gather(run.responses, rounds, ANSWER),
         reviews=_gather(run.reviews, rounds, REVIEW),
         scores=_gather(run.scores, rounds, VERDICT, ".parquet"),

@@ -29,10 +29,10 @@ def test_every_variant_is_a_valid_parameter_file(name: str) -> None:
 
 def test_a_variant_is_one_dvc_experiment() -> None:
     assert command("chance-clusters") == (
-        "dvc exp run -S imitate.replay=0.0 -S sampling.over=clusters -S sampling.by=chance"
+        "dvc exp run -S replay=0.0 -S sampling.over=clusters -S sampling.by=chance"
     )
     assert command("replay-five-rounds") == (
-        "dvc exp run -S imitate.replay=1.0 -S +rounds.r4=r3 -S +rounds.r5=r4"
+        "dvc exp run -S replay=1.0 -S +rounds.r4=r3 -S +rounds.r5=r4"
     )
 
 

@@ -12,11 +12,11 @@ from lion.scores import ORDERS, discriminate, score
 from lion.tables import (
     ACCEPTED,
     ANSWER,
+    ANSWERED,
     DRAW,
     INSTRUCTION,
     LOSS,
     QUESTION,
-    REPLAY,
     REVIEW,
     SCORE,
     VERDICT,
@@ -166,6 +166,10 @@ class _Maker:
         self.write("answers/questions.jsonl", [self.answer(row) for row in rows], ANSWER)
         return rows
 
+    def replayed(self, count: int) -> list[Row]:
+        """Rows of the cache pool that are learnt again."""
+        return [row | {"answer": "yes", "finish_reason": "stop"} for row in self.pool[:count]]
+
     def losses(self, name: str, steps: int) -> None:
         rows = [
             {"step": step, "loss": 1 + 1 / step, "learning_rate": 1e-3, "grad_norm": 1.0}
@@ -202,7 +206,7 @@ def make_run(
         maker.write(f"pools/train/{name}.jsonl", rows, INSTRUCTION)
         maker.write(f"answers/{name}.jsonl", [maker.answer(row) for row in rows], ANSWER)
         maker.losses(name, 40)
-        maker.write(f"replays/{name}.jsonl", [{"id": row["id"]} for row in maker.pool[:9]], REPLAY)
+        maker.write(f"replays/{name}.jsonl", maker.replayed(9), ANSWERED)
         maker.skill += 1
         maker.evaluate(name, asked)
         maker.pool += rows

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from lion.instructions import instruction_id
 from lion.pools import grow_cache, start_cache, with_answers
 from lion.student.models import write_base
-from lion.tables import ANSWER, INSTRUCTION, from_rows, write_table
+from lion.tables import ANSWER, ANSWERED, INSTRUCTION, from_rows, write_table
 
 ROOT = Path(__file__).parent.parent.parent
 TASKS = [f"say {word}{more}" for word in ("red", "blue", "green") for more in ("", " one", " two")]
@@ -40,6 +40,8 @@ class Project:
         write_table(folder / "pool.jsonl", pool, INSTRUCTION)
         write_table(folder / "answers.jsonl", answers, ANSWER)
         start_cache(folder / "empty")
+        write_table(folder / "nothing.jsonl", from_rows([], ANSWERED), ANSWERED)
+        write_table(folder / "earlier.jsonl", with_answers(pool, answers)[::2], ANSWERED)
         grow_cache(folder / "empty", with_answers(pool, answers), "r0", folder / "cache")
         write_base(folder / "base", base=str(base), revision=None)
 
@@ -49,11 +51,14 @@ class Project:
             self.raw[name] |= values
         (self.folder / "params.yaml").write_text(yaml.safe_dump(self.raw))
 
-    def imitate(self, out: str, *, cache: str = "empty") -> list[str]:
+    def imitate(self, out: str, *, replay: str = "nothing.jsonl") -> list[str]:
         """The arguments that train `out` from the base."""
         told = {"student": "base", "pool": "pool.jsonl", "answers": "answers.jsonl"}
-        outs = {"out": out, "replay": f"{out}-again.jsonl", "loss": f"{out}.jsonl"}
-        return self._arguments(told | {"cache": cache} | outs)
+        return self._arguments(told | {"replay": replay, "out": out, "loss": f"{out}.jsonl"})
+
+    def replay(self, out: str) -> list[str]:
+        """The arguments that draw rows of the cache pool."""
+        return self._arguments({"cache": "cache", "pool": "pool.jsonl", "out": out})
 
     def respond(self, student: str, out: str) -> list[str]:
         """The arguments that have `student` answer the cache pool."""

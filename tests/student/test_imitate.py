@@ -1,20 +1,26 @@
-"""The stage imitate: what a round's student learns from."""
+"""The stages replay and imitate: what a round's student learns from."""
 
 from pathlib import Path
 
 import pytest
 
-from lion.tables import LOSS, REPLAY, read_table
+from lion.tables import ANSWERED, LOSS, read_table
 from tests.student.project import TASKS, Project
 
 
-@pytest.mark.parametrize(("share", "again"), [(0, 0), (0.34, 3), (1, 9), (99, 9)])
-def test_rows_of_earlier_rounds_are_learnt_again(
-    tmp_path: Path, tiny_base: Path, share: float, again: int
+@pytest.mark.parametrize(("share", "count"), [(0, 0), (0.34, 3), (1, 9), (99, 9)])
+def test_as_many_rows_of_earlier_rounds_are_drawn_as_the_parameters_want(
+    tmp_path: Path, tiny_base: Path, share: float, count: int
 ) -> None:
-    project = Project(tmp_path, tiny_base, imitate={"epochs": 1, "batch": 1, "replay": share})
-    told = project.here("imitate", project.imitate("out", cache="cache"))
-    steps = read_table(tmp_path / "out.jsonl", LOSS).height
-    assert steps == len(TASKS) + again
-    assert read_table(tmp_path / "out-again.jsonl", REPLAY)["id"].n_unique() == again
-    assert (f"{again} rows of earlier rounds" in told) == (again > 0)
+    project = Project(tmp_path, tiny_base)
+    project.raw["replay"] = share
+    project.set()
+    told = project.here("replay", project.replay("again.jsonl"))
+    assert read_table(tmp_path / "again.jsonl", ANSWERED)["id"].n_unique() == count
+    assert told == f"{count} rows of earlier rounds beside {len(TASKS)} new ones\n"
+
+
+def test_they_are_learnt_beside_the_new_ones(tmp_path: Path, tiny_base: Path) -> None:
+    project = Project(tmp_path, tiny_base, imitate={"epochs": 1, "batch": 1})
+    project.here("imitate", project.imitate("out", replay="earlier.jsonl"))
+    assert read_table(tmp_path / "out.jsonl", LOSS).height == len(TASKS) + 5

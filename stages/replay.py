@@ -1,0 +1,30 @@
+"""Replay: rows of earlier rounds are drawn, to be learnt again beside the new ones."""
+
+from pathlib import Path
+
+import click
+
+import stages
+from lion.params import load_params
+from lion.pools import read_cache
+from lion.replay import replayed
+from lion.tables import ANSWERED, INSTRUCTION, read_table, write_table
+
+
+@click.command()
+@stages.path("--cache", help="The cache pool of the round before.")
+@stages.path("--pool", help="Train pool of this round.")
+@stages.path("--out", help="Out: the rows that are learnt again.")
+@stages.round_name
+@stages.params
+def main(cache: Path, pool: Path, out: Path, round_: str, params_path: Path) -> None:
+    """Draw from the cache pool as many rows as the parameters want for each new one."""
+    params = load_params(params_path)
+    new = read_table(pool, INSTRUCTION).height
+    again = replayed(read_cache(cache), params.replay * new, seed=params.seed, round=round_)
+    write_table(out, again, ANSWERED)
+    click.echo(f"{again.height} rows of earlier rounds beside {new} new ones")
+
+
+if __name__ == "__main__":
+    main()
