@@ -178,16 +178,16 @@ def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterat
 
 
 def seeds_only(bench: Bench, params: Params) -> Iterator[Row]:
-    """As many steps as the loop takes, on the seeds alone, in one go."""
-    each = params.generate.count * (1 + params.replay)
-    rows = bench.seeds.height + len(params.rounds) * each
-    epochs = round(params.imitate.epochs * rows / bench.seeds.height)
-    longer = changed(params, params.seed, {"imitate.epochs": epochs})
+    """The seeds alone, in one go."""
     state = State(
         load_student(bench.base), pl.DataFrame(schema=ANSWERED), pl.DataFrame(schema=VERDICT)
     )
-    imitate(bench, state, bench.seeds, longer, "r0")
-    yield {"round": len(params.rounds), "epochs": epochs, **evaluate(bench, state, params)}
+    imitate(bench, state, bench.seeds, params, "r0")
+    yield {
+        "round": len(params.rounds),
+        "epochs": params.imitate.epochs,
+        **evaluate(bench, state, params),
+    }
 
 
 def examine(

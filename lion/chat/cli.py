@@ -120,8 +120,7 @@ def salvage_() -> None:
     "file",
     type=click.Path(path_type=Path),
     default=lambda: project_root() / "params.yaml",
-    show_default="params.yaml",
-    help="Where prices and budget stand.",
+    help="Where prices and budget stand, unless in the project's params.yaml.",
 )
 def ledger(*, as_json: bool, file: Path) -> None:
     """What was spent on replies, and what the store saved."""

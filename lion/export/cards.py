@@ -12,7 +12,7 @@ _DATASET = """\
 # Instructions of a Lion run, round {round}
 
 Instructions with a teacher's answers, made by adversarial distillation (arXiv 2305.12870).
-`train_pool` is what round {round} learnt from, `cache_pool` every instruction up to it.
+`train_pool` is what was new in round {round}, `cache_pool` every instruction up to it.
 
 | field | meaning |
 | --- | --- |
@@ -86,6 +86,7 @@ def _provenance(about: Provenance) -> str:
         {"fact": "base of the student", "value": _code(about.base)},
         {"fact": "seeds", "value": f"{_code(about.seeds)}, sha256 `{about.seeds_sha256}`"},
         {"fact": "tau", "value": f"{about.tau:g}"},
+        {"fact": "rows learnt again, for each new one", "value": f"{about.replay:g}"},
         {"fact": "git commit", "value": _code(about.commit or "none")},
     ]
     counts = table(about.rows, ["round", "origin", "rows"], markdown=True)

@@ -31,6 +31,7 @@ class Provenance:
     models: dict[str, str]  # by role, as params.yaml names them
     base: str
     tau: float
+    replay: float
     rows: list[Row]  # of the cache pool: round, origin, rows
     quality: float | None  # percent
 
@@ -55,6 +56,7 @@ def provenance(
         models={role: params.model_of(role) for role in ("teacher", "referee", "generator")},
         base=params.student.base,
         tau=params.tau,
+        replay=params.replay,
         rows=pool.group_by("round", "origin", maintain_order=True).agg(rows=pl.len()).to_dicts(),
         quality=relative_quality(scores) if scores.drop_nulls("gap").height else None,
     )

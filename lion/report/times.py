@@ -14,17 +14,17 @@ from lion.errors import LionError
 from lion.report.cost import Cost
 from lion.report.run import Tables
 
-Times = dict[
-    str, float
-]  # seconds by 'ask r1 referee', 'answer r1', 'train r1'; tokens/s by 'speed r1'
+# Seconds by 'ask r1 referee' and 'train r1'; tokens a second by 'speed r1'.
+Times = dict[str, float]
+Spans = dict[tuple[str, str], list[tuple[float, float]]]  # by round and role: sent, received
 PAUSE = 60.0  # seconds without a request or a reply after which nobody was asking any more
 
 
 def times_of(tables: Tables, spent: list[Cost], home: Path) -> Times:
     """What is known; also the sums of 'ask', 'answer' and 'train', and of all three as 'total'."""
-    clocks = home / FOLDER
-    found = _training(tables, clocks) | _answering(tables, clocks)
-    found |= _asking(spent, home / "replies.sqlite")
+    spans = _spans(home / "replies.sqlite")
+    found = _asking(spent, spans) | _training(tables, home / FOLDER)
+    found |= _answering(tables, home / FOLDER, spans)
     if {"ask", "answer", "train"} <= found.keys():
         found["total"] = found["ask"] + found["answer"] + found["train"]
     return {key: round(value, 3) for key, value in found.items()}
@@ -44,28 +44,28 @@ def _training(tables: Tables, folder: Path) -> Times:
             found[f"speed {name}"] = int(timed["tokens"].sum()) / seconds
             if timed.height == clock.height:
                 found[f"train {name}"] = seconds
-    return found | _sum(found, "train", rounds)
+    whole = [found[f"train {name}"] for name in rounds if f"train {name}" in found]
+    return found | ({"train": sum(whole)} if whole and len(whole) == len(rounds) else {})
 
 
-def _answering(tables: Tables, folder: Path) -> Times:
-    """A clock's answers are those of this run if they are as many, of as many tokens."""
-    found: Times = {}
-    rounds = tables.responses["round"].unique(maintain_order=True).to_list()
-    for name in rounds:
+def _answering(tables: Tables, folder: Path, spans: Spans) -> Times:
+    """The students' answers to the cache pool, all rounds together.
+
+    A clock's answers are those of this run if they are as many, of as many tokens. Those of a
+    server are in the store.
+    """
+    total = 0.0
+    for name in tables.responses["round"].unique(maintain_order=True):
         clock = _clock(folder / f"answers-{name}.csv", "answers")
-        said = tables.responses.filter(round=name)
-        count = said.select(
-            answers=pl.len().cast(pl.Int64), tokens=pl.col("completion_tokens").sum()
-        )
-        if clock is not None and clock.select("answers", "tokens").equals(count):
-            found[f"answer {name}"] = float(clock["seconds"].sum())
-    return found | _sum(found, "answer", rounds)
-
-
-def _sum(found: Times, what: str, rounds: list[str]) -> Times:
-    """The sum over `rounds`, if each of them is known."""
-    known = [found[f"{what} {name}"] for name in rounds if f"{what} {name}" in found]
-    return {what: sum(known)} if known and len(known) == len(rounds) else {}
+        said = tables.responses.filter(round=name)["completion_tokens"]
+        served = spans.get((name, "student"), [])
+        if clock is not None and clock.drop("seconds").rows() == [(len(said), said.sum())]:
+            total += float(clock["seconds"].sum())
+        elif 0 < len(served) <= len(said):
+            total += busy_seconds(served)
+        else:
+            return {}
+    return {"answer": total}
 
 
 def _clock(path: Path, unit: str) -> pl.DataFrame | None:
@@ -76,9 +76,8 @@ def _clock(path: Path, unit: str) -> pl.DataFrame | None:
         return None
 
 
-def _asking(spent: list[Cost], store: Path) -> Times:
+def _asking(spent: list[Cost], spans: Spans) -> Times:
     """More replies than this run has are another run's too; fewer were had before, for nothing."""
-    spans = _spans(store)
     both = [(cost, spans.get((cost.round, cost.role), [])) for cost in spent]
     found = {
         f"ask {cost.round} {cost.role}": busy_seconds(own)
@@ -90,7 +89,7 @@ def _asking(spent: list[Cost], store: Path) -> Times:
     return found | ({"ask": sum(found.values())} if most and not mixed else {})
 
 
-def _spans(path: Path) -> dict[tuple[str, str], list[tuple[float, float]]]:
+def _spans(path: Path) -> Spans:
     """When requests went out and their replies came, by round and role."""
     if not path.exists():
         return {}
@@ -103,7 +102,7 @@ def _spans(path: Path) -> dict[tuple[str, str], list[tuple[float, float]]]:
             rows = database.execute(query).fetchall()
     except LionError:
         return {}  # a store that cannot be read says nothing; it is no reason to have no page
-    spans: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    spans: Spans = {}
     for name, role, start, end in rows:
         spans.setdefault((name, role), []).append((start, end))
     return spans

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from lion.chat import connect
 from lion.chat.cli import ledger, store
-from tests.chat.conftest import ParamsOf, requests
+from tests.chat.conftest import ROOT, ParamsOf, requests
 from tests.chat.server import Answer, Server, completion
 
 
@@ -40,6 +40,19 @@ def test_a_collaborator_replays_a_run_without_a_key(
     again = str(tmp_path / "again.jsonl")
     run("export", again)
     assert Path(again).read_bytes() == Path(file).read_bytes()
+
+
+def test_the_ledger_of_a_project_is_shown_in_any_of_its_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / "notes"
+    deep.mkdir()
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(deep)
+    monkeypatch.delenv("LION_HOME")
+    result = CliRunner().invoke(ledger)
+    assert f"{tmp_path}/.lion/replies.sqlite: no replies" in result.output
 
 
 def test_imported_replies_were_paid_for_elsewhere(

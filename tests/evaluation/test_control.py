@@ -10,7 +10,7 @@ import pytest
 from benchmarks.control import changed
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
 from benchmarks.control_table import last_rounds, mean, paired, read, round_table
-from benchmarks.control_variants import CONTRASTS, START, VARIANTS, command
+from benchmarks.control_variants import CONTRASTS, SEEDS_ONLY, START, VARIANTS, command
 from lion.chat import Request, connect
 from lion.instructions import task_text
 from lion.oracle.families import read as read_task
@@ -27,9 +27,25 @@ def test_every_variant_is_a_valid_parameter_file(name: str) -> None:
     assert params.seed == 7
 
 
+@pytest.mark.parametrize("name", SEEDS_ONLY)
+def test_training_on_the_seeds_takes_as_many_steps_as_the_loop(name: str) -> None:
+    params = changed(PARAMS, 1, VARIANTS[name])
+    seeds = seeds_of("zipf", PARAMS.seeds).height
+    rows = seeds + len(params.rounds) * params.generate.count * (1 + params.replay)
+    assert params.imitate.epochs == round(PARAMS.imitate.epochs * rows / seeds)
+
+
+def test_no_two_variants_are_the_same() -> None:
+    texts = [str(changed(PARAMS, 1, changes)) for changes in VARIANTS.values()]
+    assert len(set(texts)) == len(texts)
+
+
 def test_a_variant_is_one_dvc_experiment() -> None:
     assert command("chance-clusters") == (
         "dvc exp run -S replay=0.0 -S sampling.over=clusters -S sampling.by=chance"
+    )
+    assert command("seeds-only") == (
+        "dvc exp run -S replay=0.0 -S imitate.epochs=22 evaluate-seed@r0"
     )
     assert command("replay-five-rounds") == (
         "dvc exp run -S replay=1.0 -S +rounds.r4=r3 -S +rounds.r5=r4"

@@ -1,6 +1,7 @@
 """Hours and tokens/s differ from run to run: they lie beside the page, which stays as it is."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -90,9 +91,24 @@ def test_steps_without_a_time_leave_the_speed_and_take_the_sum(root: Path, home:
     assert _known(root, home) == {"speed r0": pytest.approx(5000)}
 
 
-def test_the_students_own_answers_are_told_by_round_and_in_all(root: Path, home: Path) -> None:
+def test_the_students_own_answers_are_told(root: Path, home: Path) -> None:
     _answered(root, home, "r1", 12.0)
-    assert _known(root, home) == {"answer r1": 12.0, "answer": 12.0}
+    assert _known(root, home) == {"answer": 12.0}
+
+
+def test_answers_of_a_server_are_in_the_store(root: Path, home: Path) -> None:
+    _replies(home, "r1", "student", 60, 30.0)
+    assert _known(root, home) == {"answer": pytest.approx(30, abs=5)}
+
+
+def test_a_run_of_round_0_alone_has_a_total(root: Path, home: Path) -> None:
+    shutil.rmtree(root / "data/responses")
+    for name in ("r0", "r1"):
+        _clock(home, name)
+    for name, role, count in (("r0", "teacher", 60), ("r1", "referee", 120), ("r0", "judge", 40)):
+        _replies(home, name, role, count, 1.0)
+    times = _known(root, home)
+    assert times["total"] == pytest.approx(times["ask"] + times["train"])
 
 
 def test_answers_of_another_run_say_nothing(root: Path, home: Path) -> None:

@@ -147,6 +147,7 @@ def test_unfinished_work_is_found_again_and_shared_by_nobody(tmp_path: Path) -> 
         assert second.claim(fingerprint("a")) is None
     first.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert (folder / LOCK).exists()
+    assert not first.resumed
     with Unfinished(tmp_path) as again:
         assert again.claim(fingerprint("a")) == folder
     assert not folder.exists()
