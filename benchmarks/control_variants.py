@@ -152,6 +152,18 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "replay: the loop against seeds only": ("replay-referee-rows", "replay-seeds-only"),
 }
 
+# What the plot shows: is it the referee's choice?
+PLOTTED = (
+    "referee against chance, rows",
+    "referee against chance, clusters",
+    "N 1200: referee against chance",
+    "replay: against none",
+    "replay: referee against chance",
+    "replay, hard only: referee against chance",
+    "replay, hard only: referee by rows against chance by clusters",
+    "replay, hard only, clusters: referee against chance",
+)
+
 
 def command(name: str) -> str:
     """The DVC experiment that plays variant `name`; add `-S seed=N`."""

@@ -5,7 +5,9 @@ from lion.tables import DRAW, INSTRUCTION, VERDICT, read_table
 from tests.pipeline.mini import Project, ran
 
 BEFORE = {"seed", "teach-questions", "teach-seed@r0", "imitate-seed@r0", "cache-seed@r0"}
-ROUND = ("respond", "referee", "discriminate", "generate", "teach", "imitate", "cache", "evaluate")
+EXAMINE = ("respond", "referee", "discriminate", "generate")
+LEARN = ("teach", "replay", "imitate", "cache", "evaluate")
+ROUND = (*EXAMINE, *LEARN)
 
 
 def test_the_loop_trains_once_more_than_it_generates(played: Project) -> None:
@@ -68,6 +70,11 @@ def test_another_tau_reruns_discriminate_and_what_hangs_on_it(played: Project) -
     stages = ran(played.dvc("exp", "run", "-S", "tau=1.5"))
     assert stages[0] == "discriminate@r1"
     assert not {"respond@r1", "referee@r1", *BEFORE} & set(stages)
+
+
+def test_another_replay_trains_no_round_0_and_asks_nobody_again(played: Project) -> None:
+    stages = ran(played.dvc("exp", "run", "-S", "replay=0"))
+    assert stages == ["replay@r1", "imitate@r1", "evaluate@r1", "report"]
 
 
 def test_one_more_round_runs_that_round_and_the_report(played: Project) -> None:

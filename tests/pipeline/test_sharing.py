@@ -74,7 +74,8 @@ def test_estimate_counts_what_hangs_on_a_changed_parameter(clone: Project) -> No
     told = json.loads(clone.run("lion", "estimate", "-S", "tau=8", "--json"))
     because = {step["stage"]: step["changed"] for step in told["stages"]}
     assert because["discriminate@r1"] == ["tau"]
-    hanging = {f"{name}@r1" for name in ("generate", "teach", "imitate", "cache", "evaluate")}
+    learn = ("generate", "teach", "replay", "imitate", "cache", "evaluate")
+    hanging = {f"{name}@r1" for name in learn}
     assert set(because) == {"discriminate@r1", "report"} | hanging
     assert not any(because[name] for name in hanging)
 
