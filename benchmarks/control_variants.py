@@ -7,15 +7,6 @@ Changes = dict[str, Any]
 START = "round-0"  # what all variants of a seed share
 # Training on the seeds alone, in one go.
 SEEDS_ONLY = ("seeds-only", "replay-seeds-only")
-# These are told after every round.
-FIVE_ROUNDS = (
-    "five-rounds",
-    "replay-five-rounds",
-    "replay-five-rounds-hard-only",
-    "replay-five-rounds-chance-hard-only",
-    "replay-five-rounds-clusters-hard-only",
-    "replay-five-rounds-chance-clusters-hard-only",
-)
 
 _ROUNDS: Changes = {"rounds.r4": "r3", "rounds.r5": "r4"}
 _CHANCE: Changes = {"sampling.by": "chance"}
@@ -84,6 +75,9 @@ VARIANTS: dict[str, Changes] = {
     **{name: {"replay": 0.0} | changes for name, changes in _REPLACED.items()},
     **{name: {"replay": 1.0} | changes for name, changes in _REPLAYED.items()},
 }
+
+# These are told after every round.
+FIVE_ROUNDS = [name for name, changes in VARIANTS.items() if changes.keys() >= _ROUNDS.keys()]
 
 # The questions asked of the rows: what is compared with what.
 CONTRASTS: dict[str, tuple[str, str]] = {

@@ -5,11 +5,12 @@ from pathlib import Path
 
 
 def project_root() -> Path:
-    """The project's folder: the nearest one from here upwards that DVC works from, else here."""
-    here = Path()
-    if (here / ".dvc").is_dir():
-        return here
-    return next((folder for folder in Path.cwd().parents if (folder / ".dvc").is_dir()), here)
+    """The project's folder: the nearest one from here upwards that DVC works from, else here.
+
+    Found without importing DVC, which takes longer than most commands.
+    """
+    upwards = (Path(), *Path.cwd().parents)
+    return next((folder for folder in upwards if (folder / ".dvc").is_dir()), Path())
 
 
 def store_home() -> Path:

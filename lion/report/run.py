@@ -1,7 +1,7 @@
 """The tables of one run, all rounds together. What is not there yet is empty, never an error."""
 
 import shlex
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -49,14 +49,8 @@ class Run:
             pipeline: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
             words = shlex.split(pipeline["stages"]["report"]["cmd"])
             options = dict(pairwise(words))
-            return cls(
-                *(
-                    root / options[option]
-                    for field in fields(cls)
-                    if (option := f"--{field.name.replace('_', '-')}") in options
-                    or field.default is MISSING
-                )
-            )
+            named = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(cls)}
+            return cls(**{name: root / options[o] for name, o in named.items() if o in options})
         except FileNotFoundError:
             raise InputError(f"{file}: no such file; run from the project's root") from None
         except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
