@@ -91,7 +91,7 @@ def read_run(run: Run, rounds: list[str]) -> Tables:
         pool=_gather(run.pools, rounds, INSTRUCTION),
         answers=_gather(run.answers, rounds, ANSWER),
         losses=_gather(run.losses, rounds, LOSS),
-        replays=_gather(run.replays, rounds, ANSWERED),
+        replays=_gather(run.replays, rounds, ANSWERED, ".parquet"),
         responses=_gather(run.responses, rounds, ANSWER),
         reviews=_gather(run.reviews, rounds, REVIEW),
         scores=_gather(run.scores, rounds, VERDICT, ".parquet"),

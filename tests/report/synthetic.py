@@ -206,7 +206,7 @@ def make_run(
         maker.write(f"pools/train/{name}.jsonl", rows, INSTRUCTION)
         maker.write(f"answers/{name}.jsonl", [maker.answer(row) for row in rows], ANSWER)
         maker.losses(name, 40)
-        maker.write(f"replays/{name}.jsonl", maker.replayed(9), ANSWERED)
+        maker.write(f"replays/{name}.parquet", maker.replayed(9), ANSWERED)
         maker.skill += 1
         maker.evaluate(name, asked)
         maker.pool += rows

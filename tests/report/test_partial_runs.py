@@ -1,5 +1,6 @@
 """A run that is half done, or says little, gives a page that says so."""
 
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -56,7 +57,8 @@ def test_a_run_in_which_nothing_was_judged(
     seen_text: Callable[[Path], str], tmp_path: Path
 ) -> None:
     root = as_project(make_run(tmp_path / "run"))
-    for path in root.rglob("*.parquet"):
+    judged = (root / "data").glob("scores/*.parquet"), root.rglob("scores.parquet")
+    for path in itertools.chain(*judged):
         schema = SCORE if path.name == "scores.parquet" else VERDICT
         scores = read_table(path, schema).with_columns(
             pl.lit(None, pl.Float64).alias(name) for name in ("teacher", "student", "gap")

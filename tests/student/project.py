@@ -40,8 +40,8 @@ class Project:
         write_table(folder / "pool.jsonl", pool, INSTRUCTION)
         write_table(folder / "answers.jsonl", answers, ANSWER)
         start_cache(folder / "empty")
-        write_table(folder / "nothing.jsonl", from_rows([], ANSWERED), ANSWERED)
-        write_table(folder / "earlier.jsonl", with_answers(pool, answers)[::2], ANSWERED)
+        write_table(folder / "nothing.parquet", from_rows([], ANSWERED), ANSWERED)
+        write_table(folder / "earlier.parquet", with_answers(pool, answers)[::2], ANSWERED)
         grow_cache(folder / "empty", with_answers(pool, answers), "r0", folder / "cache")
         write_base(folder / "base", base=str(base), revision=None)
 
@@ -51,7 +51,7 @@ class Project:
             self.raw[name] |= values
         (self.folder / "params.yaml").write_text(yaml.safe_dump(self.raw))
 
-    def imitate(self, out: str, *, replay: str = "nothing.jsonl") -> list[str]:
+    def imitate(self, out: str, *, replay: str = "nothing.parquet") -> list[str]:
         """The arguments that train `out` from the base."""
         told = {"student": "base", "pool": "pool.jsonl", "answers": "answers.jsonl"}
         return self._arguments(told | {"replay": replay, "out": out, "loss": f"{out}.jsonl"})

@@ -20,14 +20,14 @@ def test_as_many_rows_of_earlier_rounds_are_drawn_as_the_parameters_want(
     project = Project(tmp_path, tiny_base)
     project.raw["replay"] = share
     project.set()
-    told = project.here("replay", project.replay("again.jsonl"))
-    assert read_table(tmp_path / "again.jsonl", ANSWERED)["id"].n_unique() == count
+    told = project.here("replay", project.replay("again.parquet"))
+    assert read_table(tmp_path / "again.parquet", ANSWERED)["id"].n_unique() == count
     assert told == f"{count} rows of earlier rounds beside {len(TASKS)} new ones\n"
 
 
 def test_they_are_learnt_beside_the_new_ones(tmp_path: Path, tiny_base: Path) -> None:
     project = Project(tmp_path, tiny_base, imitate={"epochs": 1, "batch": 1})
-    project.here("imitate", project.imitate("out", replay="earlier.jsonl"))
+    project.here("imitate", project.imitate("out", replay="earlier.parquet"))
     assert read_table(tmp_path / "out.jsonl", LOSS).height == len(TASKS) + 5
 
 

@@ -23,7 +23,7 @@ def test_a_child_leads_back_to_a_seed(versions: Versions, lion: Lion) -> None:
 
 
 def test_a_row_that_was_learnt_again_names_the_rounds(versions: Versions, lion: Lion) -> None:
-    replays = read_table(versions.root / "data" / "replays" / "r1.jsonl", ANSWERED)
+    replays = read_table(versions.root / "data" / "replays" / "r1.parquet", ANSWERED)
     life = json.loads(lion("trace", replays["id"][0], "--json").output)
     assert life["replayed"] == ["r1", "r2"]
     assert "learnt again r1, r2" in lion("trace", replays["id"][0]).output
