@@ -23,20 +23,20 @@ import torch
 
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
 from benchmarks.control_variants import FIVE_ROUNDS, SEEDS_ONLY, START, VARIANTS, command
-from lion.contamination import known_questions
-from lion.generator import generate
-from lion.instructions import task_texts
+from lion.discriminate.referee import review
+from lion.discriminate.scores import discriminate, score
+from lion.generate.generator import generate
+from lion.generate.sampling import sides_of
+from lion.imitate.replay import replayed
+from lion.imitate.teacher import teach
 from lion.params import Params, load_params
-from lion.pools import usable, with_answers, with_responses
-from lion.referee import review
-from lion.replay import replayed
-from lion.sampling import sides_of
-from lion.scores import discriminate, score
+from lion.pools.cache import usable, with_answers, with_responses
+from lion.pools.contamination import known_questions
+from lion.pools.instructions import task_texts
+from lion.pools.tables import ANSWERED, VERDICT
 from lion.student.answering import answer_pool
 from lion.student.models import Loaded, fingerprint, load_student, write_base
 from lion.student.training import train
-from lion.tables import ANSWERED, VERDICT
-from lion.teacher import teach
 
 Row = dict[str, Any]
 

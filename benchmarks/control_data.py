@@ -10,14 +10,14 @@ from typing import Any
 import polars as pl
 
 from lion.chat import Reply, Request
-from lion.instructions import instruction_id
-from lion.novelty import NoveltyFilter
 from lion.oracle.app import MODEL, create_app
 from lion.oracle.families import FAMILIES
 from lion.oracle.make_data import THRESHOLD, new_row, zipf
 from lion.params import Oracle
-from lion.seeds import read_seeds
-from lion.tables import INSTRUCTION, QUESTION, from_rows
+from lion.pools.instructions import instruction_id
+from lion.pools.novelty import NoveltyFilter
+from lion.pools.seeds import read_seeds
+from lion.pools.tables import INSTRUCTION, QUESTION, from_rows
 
 MIXES = ("zipf", "even")
 QUESTIONS = 960  # of each set: 60 a family where they are spread evenly

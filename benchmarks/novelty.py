@@ -18,10 +18,10 @@ from pathlib import Path
 import click
 from rouge_score import rouge_scorer, tokenizers
 
-from lion.errors import InputError
-from lion.instructions import task_text
-from lion.novelty import Match, NoveltyFilter
-from lion.seeds import read_rows
+from lion.pools.instructions import task_text
+from lion.pools.novelty import Match, NoveltyFilter
+from lion.pools.seeds import read_rows
+from lion.support.errors import InputError
 
 ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.json"
 THRESHOLD = 0.7

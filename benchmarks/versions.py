@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lion.report.revision import open_revisions
+from lion.runs.revision import open_revisions
 from lion.versions.diff import pool_diff
 from lion.versions.rounds import rounds_of
 from lion.versions.trace import trace

@@ -20,10 +20,10 @@ from lion.params import load_params
 from lion.report.browse import Index
 from lion.report.contents import contents
 from lion.report.page import render
-from lion.report.run import Run, read_run
 from lion.report.sample import offer, sample
 from lion.report.serve import Server
 from lion.report.viewing import site_of
+from lion.runs.run import Run, read_run
 from tests.report.synthetic import Size, make_run
 
 ROOT = Path(__file__).parents[1]

@@ -6,15 +6,15 @@ import click
 
 # Name: where it is, and what the list of commands says of it (asking it would import them all).
 COMMANDS = {
-    "check": ("lion.evaluation.check:check", "Contamination of a pool, equilibrium of the loop."),
+    "check": ("lion.evaluate.check:check", "Contamination of a pool, equilibrium of the loop."),
     "estimate": ("lion.versions.cli:estimate", "What would run, and what it would cost."),
-    "evaluate": ("lion.evaluation.cli:evaluate", "Relative quality of candidates."),
+    "evaluate": ("lion.evaluate.cli:evaluate", "Relative quality of candidates."),
     "export": ("lion.export.cli:export", "A round's pools and student for Hugging Face."),
-    "filter": ("lion.filter_cli:filter", "Keep what is new among instructions."),
+    "filter": ("lion.pools.filter_cli:filter", "Keep what is new among instructions."),
     "ledger": ("lion.chat.cli:ledger", "What was spent on replies."),
     "oracle": ("lion.oracle.cli:oracle", "The offline language model, as a server."),
     "pool": ("lion.versions.cli:pool", "What differs between versions of the pools."),
-    "reasoning": ("lion.evaluation.reasoning_cli:reasoning", "Accuracy on reasoning tasks."),
+    "reasoning": ("lion.evaluate.reasoning_cli:reasoning", "Accuracy on reasoning tasks."),
     "rounds": ("lion.versions.cli:rounds", "The figures of each round."),
     "store": ("lion.chat.cli:store", "The replies that were paid for."),
     "trace": ("lion.versions.cli:trace", "The whole life of one instruction."),

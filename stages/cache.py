@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 import stages
-from lion.pools import grow_cache, with_answers
-from lion.tables import ANSWER, INSTRUCTION, read_table
+from lion.pools.cache import grow_cache, with_answers
+from lion.pools.tables import ANSWER, INSTRUCTION, read_table
 
 
 @click.command()

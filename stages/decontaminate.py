@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 import stages
-from lion.evaluation.questions import read_questions
-from lion.tables import QUESTION, write_table
+from lion.evaluate.questions import read_questions
+from lion.pools.tables import QUESTION, write_table
 
 
 @click.command()

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 import stages
+from lion.discriminate.scores import discriminate, score
 from lion.params import load_params
-from lion.scores import discriminate, score
-from lion.tables import REVIEW, VERDICT, read_table, write_table
+from lion.pools.tables import REVIEW, VERDICT, read_table, write_table
 
 
 @click.command()

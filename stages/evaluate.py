@@ -7,13 +7,13 @@ import click
 
 import stages
 from lion.chat import connect
-from lion.evaluation.judging import judge_answers, orders_of
-from lion.files import replacing_folder
+from lion.discriminate.scores import score
+from lion.evaluate.judging import judge_answers, orders_of
 from lion.params import load_params
-from lion.pools import usable, with_answers, with_responses
-from lion.respond import answer_with
-from lion.scores import score
-from lion.tables import ANSWER, QUESTION, REVIEW, SCORE, read_table, write_table
+from lion.pools.cache import usable, with_answers, with_responses
+from lion.pools.tables import ANSWER, QUESTION, REVIEW, SCORE, read_table, write_table
+from lion.student.respond import answer_with
+from lion.support.files import replacing_folder
 
 
 @click.command()

@@ -6,12 +6,12 @@ import click
 
 import stages
 from lion.chat import connect
-from lion.contamination import read_avoided
-from lion.generator import generate
+from lion.generate.generator import generate
+from lion.generate.sampling import sides_of
 from lion.params import load_params
-from lion.pools import read_cache
-from lion.sampling import sides_of
-from lion.tables import DRAW, INSTRUCTION, VERDICT, read_table, write_table
+from lion.pools.cache import read_cache
+from lion.pools.contamination import read_avoided
+from lion.pools.tables import DRAW, INSTRUCTION, VERDICT, read_table, write_table
 
 
 @click.command()

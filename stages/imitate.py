@@ -6,16 +6,16 @@ import click
 import polars as pl
 
 import stages
-from lion.clock import note_training
-from lion.home import store_home
-from lion.instructions import task_texts
 from lion.params import load_params
-from lion.pools import usable, with_answers
+from lion.pools.cache import usable, with_answers
+from lion.pools.instructions import task_texts
+from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, LOSS, read_table, write_table
 from lion.student.launch import is_main, one_voice, relaunch
 from lion.student.models import form_for, load_student, precision, save_student
 from lion.student.training import train
 from lion.student.unfinished import Unfinished
-from lion.tables import ANSWER, ANSWERED, INSTRUCTION, LOSS, read_table, write_table
+from lion.support.clock import note_training
+from lion.support.home import store_home
 
 
 @click.command()

@@ -6,10 +6,10 @@ import click
 
 import stages
 from lion.chat import connect
+from lion.discriminate.referee import review
 from lion.params import load_params
-from lion.pools import read_cache, with_responses
-from lion.referee import review
-from lion.tables import ANSWER, REVIEW, read_table, write_table
+from lion.pools.cache import read_cache, with_responses
+from lion.pools.tables import ANSWER, REVIEW, read_table, write_table
 
 
 @click.command()

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 import stages
+from lion.imitate.replay import replayed
 from lion.params import load_params
-from lion.pools import read_cache
-from lion.replay import replayed
-from lion.tables import ANSWERED, INSTRUCTION, read_table, write_table
+from lion.pools.cache import read_cache
+from lion.pools.tables import ANSWERED, INSTRUCTION, read_table, write_table
 
 
 @click.command()

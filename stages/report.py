@@ -7,19 +7,19 @@ import click
 import polars as pl
 
 import stages
-from lion.evaluation.quality import ALL
-from lion.files import replacing, replacing_folder
-from lion.home import store_home
+from lion.evaluate.quality import ALL
 from lion.params import load_params
 from lion.report.browse import Index
 from lion.report.contents import contents
-from lion.report.cost import costs
 from lion.report.drawing import file_svg, plots_page
-from lion.report.figures import gap_table, loss_table, metrics, quality_table, read_control, told
 from lion.report.page import render, times_page
-from lion.report.run import Run, read_run
 from lion.report.sample import offer, sample
-from lion.report.times import times_of
+from lion.runs.cost import costs
+from lion.runs.figures import gap_table, loss_table, metrics, quality_table, read_control, told
+from lion.runs.run import Run, read_run
+from lion.runs.times import times_of
+from lion.support.files import replacing, replacing_folder
+from lion.support.home import store_home
 
 
 @click.command()

@@ -8,14 +8,14 @@ import click
 
 import stages
 from lion.chat import connect
-from lion.clock import note_answering
-from lion.home import store_home
 from lion.params import load_params
-from lion.pools import read_cache, usable
-from lion.respond import answer_with
+from lion.pools.cache import read_cache, usable
+from lion.pools.tables import ANSWER, write_table
 from lion.student.launch import is_main, one_voice, relaunch
+from lion.student.respond import answer_with
 from lion.student.unfinished import Unfinished
-from lion.tables import ANSWER, write_table
+from lion.support.clock import note_answering
+from lion.support.home import store_home
 
 
 @click.command()

@@ -6,13 +6,13 @@ import click
 import polars as pl
 
 import stages
-from lion.evaluation.questions import read_questions
-from lion.instructions import instruction_id
+from lion.evaluate.questions import read_questions
 from lion.params import load_params
-from lion.pools import start_cache
-from lion.seeds import read_seeds
+from lion.pools.cache import start_cache
+from lion.pools.instructions import instruction_id
+from lion.pools.seeds import read_seeds
+from lion.pools.tables import ANSWERED, INSTRUCTION, QUESTION, VERDICT, write_table
 from lion.student.models import write_base
-from lion.tables import ANSWERED, INSTRUCTION, QUESTION, VERDICT, write_table
 
 
 @click.command()

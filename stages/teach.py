@@ -6,9 +6,9 @@ import click
 
 import stages
 from lion.chat import connect
+from lion.imitate.teacher import teach
 from lion.params import load_params
-from lion.tables import ANSWER, read_pool, write_table
-from lion.teacher import teach
+from lion.pools.tables import ANSWER, read_pool, write_table
 
 
 @click.command()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lion.errors import ParamsError
 from lion.params import load_params
+from lion.support.errors import ParamsError
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from lion.chat.store import Store
 from lion.chat.types import Asker
-from lion.errors import InputError
+from lion.support.errors import InputError
 
 _ASKER = "l.stage, l.role, l.round, l.endpoint, l.model, l.mode"
 _REPLY = (

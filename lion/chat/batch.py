@@ -20,7 +20,7 @@ from lion.chat.sender import Sender, filtered, may_pass
 from lion.chat.store import BATCH, Store
 from lion.chat.types import Reply
 from lion.chat.wire import Job, UnusableBody, counted, most_tokens, reply_in
-from lion.errors import ChatError
+from lion.support.errors import ChatError
 
 _AT_ONCE = 2_000  # claims in one transaction
 _LOST = {"failed", "expired", "cancelled", "cancelling"}

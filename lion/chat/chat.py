@@ -14,10 +14,10 @@ from lion.chat.store import Store
 from lion.chat.types import Asker, Reply, Request
 from lion.chat.watch import Room, Watch
 from lion.chat.wire import Body, Job, body_of, key_of, most_tokens, spoken
-from lion.errors import ChatError
-from lion.home import store_home
 from lion.params import Params, Role
-from lion.progress import Progress
+from lion.support.errors import ChatError
+from lion.support.home import store_home
+from lion.support.progress import Progress
 
 if TYPE_CHECKING:
     import openai

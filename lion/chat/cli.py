@@ -13,9 +13,9 @@ from lion.chat.database import salvage
 from lion.chat.ledger import ledger_of, table_of
 from lion.chat.money import Purse
 from lion.chat.store import Store
-from lion.errors import InputError
-from lion.home import project_root, store_home
 from lion.params import load_params
+from lion.support.errors import InputError
+from lion.support.home import project_root, store_home
 
 _CHOICES = [
     click.option("--stage", help="Only replies that this stage asked for."),

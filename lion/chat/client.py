@@ -9,8 +9,8 @@ import httpx2
 import openai
 
 from lion.chat.source import Source
-from lion.errors import ChatError
 from lion.params import Endpoint, Oracle
+from lion.support.errors import ChatError
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from lion.errors import ChatError
+from lion.support.errors import ChatError
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS ledger (      -- who asked which model; running sums, never pruned

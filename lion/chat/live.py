@@ -11,7 +11,7 @@ from lion.chat.sender import Sender
 from lion.chat.store import LEASE, Store
 from lion.chat.types import Reply
 from lion.chat.wire import Job, most_tokens
-from lion.errors import ChatError
+from lion.support.errors import ChatError
 
 _DRAIN = 0.5  # seconds that replies in flight still get after Ctrl-C
 _LOOK = 0.1  # seconds between two looks at what somebody else asks for

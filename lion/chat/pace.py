@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Self
 
 from lion.chat.home import is_alive
-from lion.errors import ChatError
 from lion.params import Endpoint
+from lion.support.errors import ChatError
 
 _LOOK = 0.02  # seconds between two looks at a crowded endpoint
 _SWEEP = 1.0  # seconds between two looks for processes that died

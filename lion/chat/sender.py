@@ -15,8 +15,8 @@ from lion.chat.headers import request_gap, retry_after
 from lion.chat.pace import Pace
 from lion.chat.types import Reply
 from lion.chat.wire import Body, UnusableBody, counted, likely_tokens, reply_in, said_in
-from lion.errors import ChatError
 from lion.params import Endpoint
+from lion.support.errors import ChatError
 
 T = TypeVar("T")
 _LATER = {408, 409, 429}  # and 5xx

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from lion.chat.money import Purse, Usage
 from lion.chat.types import Reply
 from lion.chat.wire import thought_only
-from lion.errors import ChatError
-from lion.progress import Progress
+from lion.support.errors import ChatError
+from lion.support.progress import Progress
 
 _FEW = 8  # replies before their majority says something
 

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from lion.export.hub import POOLS, Provenance
-from lion.report.text import brief
+from lion.runs.text import brief
 from lion.versions.text import table
 
 _DATASET = """\

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lion.errors import InputError
+from lion.support.errors import InputError
 
 
 @click.command()
@@ -32,7 +32,7 @@ def export(round_: str, out: Path | None, license_: str, dataset: bool, student:
     from lion.export import cards, hub
     from lion.export.places import places_of
     from lion.params import load_params
-    from lion.report.revision import WORKSPACE, open_revisions
+    from lion.runs.revision import WORKSPACE, open_revisions
 
     places = places_of(round_)
     params = load_params(places.root / "params.yaml")

@@ -8,12 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from lion.errors import InputError
-from lion.evaluation.quality import relative_quality
-from lion.files import replacing_folder
+from lion.evaluate.quality import relative_quality
 from lion.params import Params
-from lion.pools import with_answers
-from lion.report.run import Tables
+from lion.pools.cache import with_answers
+from lion.runs.run import Tables
+from lion.support.errors import InputError
+from lion.support.files import replacing_folder
 
 Row = dict[str, Any]
 POOLS = {"train_pool": "train_pool.jsonl", "cache_pool": "cache_pool.jsonl"}

@@ -7,8 +7,8 @@ from pathlib import Path
 from dvc.repo import Repo
 from dvc.scm import SCMError
 
-from lion.errors import InputError
-from lion.report.project import at_root, open_project
+from lion.runs.project import at_root, open_project
+from lion.support.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import click
 
-from lion.errors import ChatError
+from lion.support.errors import ChatError
 
 
 @click.group()

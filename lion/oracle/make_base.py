@@ -21,10 +21,10 @@ from transformers import (
     get_cosine_schedule_with_warmup,
 )
 
-from lion.files import replacing_folder
 from lion.oracle.families import FAMILIES
 from lion.oracle.words import THEMES
-from lion.progress import Progress
+from lion.support.files import replacing_folder
+from lion.support.progress import Progress
 
 PAD, BOS, EOS, SEP = "<|pad|>", "<|bos|>", "<|eos|>", "<|sep|>"
 TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message.content }}{% endfor %}" + SEP

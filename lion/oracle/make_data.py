@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from lion.files import replacing
-from lion.instructions import task_text
-from lion.novelty import NoveltyFilter
 from lion.oracle.families import FAMILIES, Family, draw, write
 from lion.oracle.words import THEMES
+from lion.pools.instructions import task_text
+from lion.pools.novelty import NoveltyFilter
+from lion.support.files import replacing
 
 Row = dict[str, str]
 SEEDS = 1500

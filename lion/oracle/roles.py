@@ -5,9 +5,9 @@ import re
 
 from rapidfuzz.distance import Indel
 
-from lion.instructions import task_text
 from lion.oracle.families import DRAWN_ITEMS, FAMILIES, Family, Task, draw, read, write
 from lion.oracle.words import THEMES, theme_of
+from lion.pools.instructions import task_text
 from lion.prompts import PromptName, render
 
 UNKNOWN = "I don't know how to do that."

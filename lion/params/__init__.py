@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from lion.errors import ParamsError
 from lion.params.asking import Budget, Endpoint, Price, Prices
 from lion.params.examination import Candidate, Evaluate, Report
 from lion.params.pools import Decontaminate, Generate, Sampling
 from lion.params.record import Record
 from lion.params.roles import Generator, Judge, Oracle, Referee, Role, Teacher
 from lion.params.student import Compute, Imitate, Lora, Student
+from lion.support.errors import ParamsError
 
 __all__ = [
     "Budget",

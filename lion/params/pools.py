@@ -17,7 +17,7 @@ class Generate(Record):
 
 
 class Sampling(Record):
-    """How generation draws its parents; lion/sampling.py tells what each choice means."""
+    """How generation draws its parents; lion/generate/sampling.py tells what each choice means."""
 
     by: Literal["referee", "chance"]
     over: Literal["rows", "clusters"]

@@ -28,7 +28,7 @@ class Referee(Record):
 
 
 class Judge(Referee):
-    """The referee of the evaluation, in one of the paper's settings (lion/evaluation/judging.py).
+    """The referee of the evaluation, in one of the paper's settings (lion/evaluate/judging.py).
 
     1: scores first, one run, the teacher shown first. 2: evidence first, `samples` runs, both
     orders, mean.

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field
 
-from lion.report.run import Tables
-from lion.report.text import brief, visible
-from lion.report.topics import topic
+from lion.runs.run import Tables
+from lion.runs.text import brief, visible
+from lion.runs.topics import topic
 
 Row = dict[str, Any]
 LATEST = "latest"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from lion.errors import InputError
-from lion.home import project_root
+from lion.support.errors import InputError
+from lion.support.home import project_root
 
 
 @click.command()
@@ -47,7 +47,7 @@ def _brought(revisions: tuple[str, ...], stack: ExitStack) -> list[tuple[str, Pa
     """Each revision with a folder that holds its tables, gone when `stack` ends."""
     if not revisions:
         return []
-    from lion.report.revision import open_revisions
+    from lion.runs.revision import open_revisions
 
     opened = stack.enter_context(open_revisions(*revisions))
     for revision in opened:

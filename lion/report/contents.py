@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from lion.evaluation.quality import ALL
+from lion.evaluate.quality import ALL
 from lion.params import Params
 from lion.report.charts import (
     gap_chart,
@@ -17,11 +17,13 @@ from lion.report.charts import (
     quality_chart,
     trend_chart,
 )
-from lion.report.cost import costs
 from lion.report.drawing import Chart, page_svg
-from lion.report.figures import loss_table, quality_table, round_rows
 from lion.report.heat import heat_chart, matrix_chart
-from lion.report.makeup import (
+from lion.report.story import headline, warnings
+from lion.report.tiles import cost_rows, tiles
+from lion.runs.cost import costs
+from lion.runs.figures import loss_table, quality_table, round_rows
+from lion.runs.makeup import (
     category_shares,
     hard_shares,
     lengths,
@@ -31,12 +33,10 @@ from lion.report.makeup import (
     rejects,
     unreadable,
 )
-from lion.report.run import Tables
-from lion.report.story import headline, warnings
-from lion.report.text import as_json, brief
-from lion.report.tiles import cost_rows, tiles
-from lion.report.topics import LABEL
-from lion.report.trust import score_matrix, trust_of
+from lion.runs.run import Tables
+from lion.runs.text import as_json, brief
+from lion.runs.topics import LABEL
+from lion.runs.trust import score_matrix, trust_of
 
 Row = dict[str, Any]
 _LOSS_POINTS = 300  # a round, on the chart

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from lion.report.contents import Contents, differences
 from lion.report.drawing import palette_css
 from lion.report.sample import KINDS
-from lion.report.text import as_json
-from lion.report.times import Times
+from lion.runs.text import as_json
+from lion.runs.times import Times
 
 Row = dict[str, Any]
 

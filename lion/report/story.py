@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lion.report.figures import percent
+from lion.runs.figures import percent
 
 Row = dict[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lion.params import Params
-from lion.report.cost import Cost, total_money
+from lion.runs.cost import Cost, total_money
 
 Row = dict[str, Any]
 

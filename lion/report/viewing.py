@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from lion.errors import EmptyError
-from lion.home import store_home
 from lion.params import load_params
 from lion.report.browse import Index
 from lion.report.contents import contents
-from lion.report.cost import costs
-from lion.report.figures import control_of, read_control, round_rows
 from lion.report.page import render
-from lion.report.run import Run, read_run
 from lion.report.sample import offer
 from lion.report.serve import Site
-from lion.report.times import times_of
+from lion.runs.cost import costs
+from lion.runs.figures import control_of, read_control, round_rows
+from lion.runs.run import Run, read_run
+from lion.runs.times import times_of
+from lion.support.errors import EmptyError
+from lion.support.home import store_home
 
 
 def site_of(places: list[tuple[str, Path]]) -> Site:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from lion.errors import InputError, ParamsError
 from lion.params import Lora
 from lion.student.models import Loaded, is_adapter, quiet_peft
+from lion.support.errors import InputError, ParamsError
 
 
 def prepare_adapter(loaded: Loaded, lora: Lora | None, *, recompute: bool) -> None:

@@ -10,17 +10,17 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from lion.errors import ParamsError
-from lion.instructions import stable_seed, task_texts
 from lion.params import Compute, Student
-from lion.progress import Progress
+from lion.pools.instructions import stable_seed, task_texts
+from lion.pools.tables import ANSWER, from_rows
 from lion.student import launch
 from lion.student.decoding import Work, decode
 from lion.student.layout import encode_prompt, pad_id
 from lion.student.models import Loaded, device, fingerprint
 from lion.student.unfinished import Unfinished
 from lion.student.unfinished import fingerprint as key_of
-from lion.tables import ANSWER, from_rows
+from lion.support.errors import ParamsError
+from lion.support.progress import Progress
 
 
 @dataclass(frozen=True)

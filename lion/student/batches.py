@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from lion.instructions import stable_seed
+from lion.pools.instructions import stable_seed
 from lion.student.layout import Example
 
 IGNORED = -100  # a label that the loss leaves out

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from lion.errors import LionError, ParamsError
 from lion.params import Compute
+from lion.support.errors import LionError, ParamsError
 
 PATIENCE = timedelta(hours=24)  # that a process waits for the slowest other one
 YIELD = 8.0  # seconds that the others leave to the main process to say what is wrong

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from lion.errors import InputError
+from lion.support.errors import InputError
 
 # For a base model whose tokenizer brings no chat template.
 PLAIN = "### Task\n{task}\n\n### Answer\n"

@@ -9,8 +9,8 @@ import psutil  # type: ignore[import-untyped]
 import torch
 from transformers import PreTrainedModel
 
-from lion.errors import ParamsError
 from lion.params import Compute
+from lion.support.errors import ParamsError
 
 ADAM = 2  # moments a trained weight
 GIB = 2**30

@@ -22,10 +22,10 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 
-from lion.errors import InputError, ParamsError
-from lion.files import replacing_folder
 from lion.params import Compute, Student
 from lion.student import launch
+from lion.support.errors import InputError, ParamsError
+from lion.support.files import replacing_folder
 
 POINTER = "base.json"  # names the base model: of the untrained student, or of an adapter
 ADAPTER = "adapter_config.json"

@@ -14,8 +14,8 @@ from accelerate import PartialState  # type: ignore[import-untyped]
 from accelerate.utils import DistributedType  # type: ignore[import-untyped]
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
-from lion.errors import EmptyError, InputError, ParamsError
 from lion.params import Compute, Imitate
+from lion.pools.tables import LOSS, from_rows
 from lion.student import launch
 from lion.student.adapters import prepare_adapter
 from lion.student.batches import Collator, Micro, draw_steps, part
@@ -25,7 +25,7 @@ from lion.student.models import Loaded, device, fingerprint, is_adapter
 from lion.student.unfinished import Unfinished
 from lion.student.unfinished import fingerprint as key_of
 from lion.student.watch import Watch, last_checkpoint
-from lion.tables import LOSS, from_rows
+from lion.support.errors import EmptyError, InputError, ParamsError
 
 FSDP = {"version": 2, "cpu_ram_efficient_loading": True, "state_dict_type": "SHARDED_STATE_DICT"}
 ZERO3 = {

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from lion.progress import Progress
 from lion.student.launch import is_main, world
+from lion.support.progress import Progress
 
 WHOLE = "whole"  # marks a checkpoint that all processes have written to its end
 

@@ -26,7 +26,7 @@ def diff(old: str, new: str, as_json: bool, markdown: bool, limit: int | None) -
     Files that are not in the cache are read from the remote. Ten instructions of each kind are
     listed, in JSON all, unless --limit says otherwise.
     """
-    from lion.report.revision import open_revisions
+    from lion.runs.revision import open_revisions
     from lion.versions import show_diff
     from lion.versions.diff import pool_diff
 
@@ -48,7 +48,7 @@ def trace(query: str, rev: str, as_json: bool) -> None:
 
     ID may be the beginning of one; TEXT is words that only this instruction has.
     """
-    from lion.report.revision import open_revisions
+    from lion.runs.revision import open_revisions
     from lion.versions import show_trace, trace
 
     with open_revisions(rev) as (revision,):
@@ -63,7 +63,7 @@ def trace(query: str, rev: str, as_json: bool) -> None:
 @_json
 def rounds(revs: tuple[str, ...], as_json: bool) -> None:
     """A row a round: pools, origins, verdicts, acceptance, relative quality, tokens."""
-    from lion.report.revision import open_revisions
+    from lion.runs.revision import open_revisions
     from lion.versions.rounds import as_text, rounds_of
 
     with open_revisions(*(revs or (_HERE,))) as revisions:
@@ -86,8 +86,8 @@ def estimate(overrides: tuple[str, ...], as_json: bool) -> None:
 
     Money and hours stay unknown where no price or no rate limit is given.
     """
-    from lion.report.project import at_root
-    from lion.report.revision import open_revisions
+    from lion.runs.project import at_root
+    from lion.runs.revision import open_revisions
     from lion.versions import show_estimate
     from lion.versions.estimate import costs, generator_so_far
     from lion.versions.plan import plan

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from lion.report.revision import Revision
-from lion.tables import INSTRUCTION, VERDICT
+from lion.pools.tables import INSTRUCTION, VERDICT
+from lion.runs.revision import Revision
 
 Row = dict[str, Any]
 UNEXAMINED = "unexamined"

@@ -12,14 +12,14 @@ import polars as pl
 
 from lion.chat.money import Purse, Usage
 from lion.chat.store import UNANSWERED, Store
-from lion.evaluation.judging import orders_of
-from lion.home import store_home
+from lion.discriminate.scores import ORDERS
+from lion.evaluate.judging import orders_of
 from lion.params import Params, Role
-from lion.pools import usable
+from lion.pools.cache import usable
+from lion.pools.tables import ACCEPTED
 from lion.prompts import PromptName, render
-from lion.report.run import Tables
-from lion.scores import ORDERS
-from lion.tables import ACCEPTED
+from lion.runs.run import Tables
+from lion.support.home import store_home
 from lion.versions.plan import Plan, Step
 from lion.versions.stored import stored_requests
 

@@ -19,9 +19,9 @@ from dvc.fs import LocalFileSystem
 from dvc.stage import PipelineStage
 from dvc.utils.hydra import apply_overrides
 
-from lion.errors import InputError, ParamsError
 from lion.params import Params, load_params
-from lion.report.project import one_line, open_project
+from lion.runs.project import one_line, open_project
+from lion.support.errors import InputError, ParamsError
 
 
 @dataclass(frozen=True)

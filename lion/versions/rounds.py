@@ -4,8 +4,8 @@ from typing import Any
 
 import polars as pl
 
-from lion.report.figures import percent, round_rows
-from lion.report.run import Tables
+from lion.runs.figures import percent, round_rows
+from lion.runs.run import Tables
 from lion.versions.text import table
 
 Row = dict[str, Any]

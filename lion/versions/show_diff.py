@@ -4,9 +4,9 @@ from typing import Any
 
 import polars as pl
 
-from lion.report.revision import Revision
-from lion.report.text import brief
-from lion.tables import INSTRUCTION
+from lion.pools.tables import INSTRUCTION
+from lion.runs.revision import Revision
+from lion.runs.text import brief
 from lion.versions.diff import PoolDiff, counts
 from lion.versions.text import columns_of, table
 

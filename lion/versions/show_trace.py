@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from textwrap import indent
 from typing import Any
 
-from lion.instructions import task_text
-from lion.report.text import brief, visible
+from lion.pools.instructions import task_text
+from lion.runs.text import brief, visible
 
 Row = dict[str, Any]
 _WIDTH = 88

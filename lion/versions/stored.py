@@ -8,12 +8,12 @@ from lion.chat import Reply, Request
 from lion.chat.source import source_of
 from lion.chat.store import Store
 from lion.chat.wire import body_of, key_of
-from lion.home import store_home
+from lion.discriminate.referee import review
+from lion.imitate.teacher import teach
 from lion.params import Params, Role
-from lion.pools import with_answers, with_responses
-from lion.referee import review
-from lion.report.run import Tables
-from lion.teacher import teach
+from lion.pools.cache import with_answers, with_responses
+from lion.runs.run import Tables
+from lion.support.home import store_home
 from lion.versions.plan import Plan, Step
 
 

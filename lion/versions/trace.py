@@ -4,11 +4,11 @@ from typing import Any
 
 import polars as pl
 
-from lion.errors import InputError
-from lion.instructions import instruction_id
-from lion.report.run import Tables
-from lion.report.text import brief
-from lion.tables import ACCEPTED
+from lion.pools.instructions import instruction_id
+from lion.pools.tables import ACCEPTED
+from lion.runs.run import Tables
+from lion.runs.text import brief
+from lion.support.errors import InputError
 
 Row = dict[str, Any]
 _SHORTEST = 4  # digits of an id's beginning; fewer may be a word

@@ -8,8 +8,8 @@ import sys
 import yaml
 
 from lion.chat import connect
-from lion.errors import ChatError
 from lion.params import Params, load_params
+from lion.support.errors import ChatError
 from tests.chat.conftest import PRICES, ROOT, requests
 
 

@@ -14,8 +14,8 @@ from lion.chat import Reply, connect
 from lion.chat.batch import Batches
 from lion.chat.cli import store
 from lion.chat.database import salvage
-from lion.errors import ChatError
 from lion.params import Params
+from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer, echoed
 from tests.chat.conftest import ROOT, ParamsOf, requests
 from tests.chat.server import Answer, Asked, Body, Server, completion, refusal

@@ -24,10 +24,10 @@ from lion.chat.home import Presence, is_alive
 from lion.chat.money import Purse
 from lion.chat.store import LEASE, Store
 from lion.chat.types import Asker
-from lion.errors import ChatError
 from lion.params import Budget, load_params
-from lion.pools import grow_cache, start_cache
-from lion.tables import ANSWER, ANSWERED, INSTRUCTION, from_rows, write_table
+from lion.pools.cache import grow_cache, start_cache
+from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, from_rows, write_table
+from lion.support.errors import ChatError
 from tests.chat.conftest import ROOT, ParamsOf, requests
 from tests.chat.server import Answer, Asked, Server, completion, echo, refusal
 

@@ -9,8 +9,8 @@ import pytest
 
 from lion.chat import Reply, connect
 from lion.chat import sender as sender_module
-from lion.errors import ChatError
 from lion.params import Params
+from lion.support.errors import ChatError
 from tests.chat.conftest import ParamsOf, requests
 from tests.chat.server import Answer, Asked, Body, Server, completion, echo, refusal
 

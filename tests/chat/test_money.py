@@ -17,8 +17,8 @@ from lion.chat.cli import ledger
 from lion.chat.money import Purse, Usage
 from lion.chat.store import UNANSWERED, Store
 from lion.chat.types import Asker
-from lion.errors import ChatError
 from lion.params import Budget, Params, Price, Prices
+from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer
 from tests.chat.conftest import PRICES, ROOT, ParamsOf, requests
 from tests.chat.server import Answer, Server, completion, echo, refusal

@@ -3,8 +3,8 @@
 import pytest
 
 from lion.chat import Reply, Request, ask_again, connect
-from lion.errors import ChatError
 from lion.params import Params
+from lion.support.errors import ChatError
 from tests.chat.conftest import ParamsOf, requests
 from tests.chat.server import Answer, Body, Server, completion
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lion.chat import connect
-from lion.errors import ChatError
+from lion.support.errors import ChatError
 from tests.chat.conftest import ParamsOf, requests
 from tests.chat.server import Server
 

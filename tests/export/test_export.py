@@ -10,10 +10,10 @@ import pytest
 import yaml
 from transformers import AutoModelForCausalLM
 
-from lion.errors import InputError
 from lion.export import cards, hub
 from lion.params import Params, load_params
-from lion.report.run import Run, Tables, read_run
+from lion.runs.run import Run, Tables, read_run
+from lion.support.errors import InputError
 from tests.report.synthetic import Size, make_run
 
 ROOT = Path(__file__).parent.parent.parent

@@ -11,13 +11,13 @@ import pytest
 import uvicorn
 from click.testing import CliRunner
 
+from lion.discriminate.referee import parse_scores
 from lion.oracle.app import MAX_BODY, create_app
 from lion.oracle.cli import oracle
 from lion.oracle.families import read
 from lion.oracle.roles import UNKNOWN
 from lion.oracle.words import THEMES
 from lion.prompts import Message, PromptName, render
-from lion.referee import parse_scores
 
 from_here = None
 TASK = "Reverse: otter wolf panda goat yak"

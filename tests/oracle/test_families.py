@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from lion.instructions import task_text
-from lion.novelty import NoveltyFilter
 from lion.oracle.families import FAMILIES, Family, Task, draw, read, write
 from lion.oracle.make_data import new_row, zipf
 from lion.oracle.words import THEMES, theme_of
+from lion.pools.instructions import task_text
+from lion.pools.novelty import NoveltyFilter
 
 A = "otter wolf panda goat yak"
 

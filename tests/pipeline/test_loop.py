@@ -1,7 +1,7 @@
 """The loop through real DVC: what runs, what does not, and what comes out."""
 
-from lion.pools import read_cache
-from lion.tables import DRAW, INSTRUCTION, VERDICT, read_table
+from lion.pools.cache import read_cache
+from lion.pools.tables import DRAW, INSTRUCTION, VERDICT, read_table
 from tests.pipeline.mini import Project, ran
 
 BEFORE = {"seed", "teach-questions", "teach-seed@r0", "imitate-seed@r0", "cache-seed@r0"}

@@ -12,8 +12,8 @@ from lion.params import load_params
 from lion.report.browse import Index
 from lion.report.contents import contents
 from lion.report.page import render
-from lion.report.run import Run, read_run
 from lion.report.sample import offer, sample
+from lion.runs.run import Run, read_run
 from tests.report.synthetic import make_run
 
 ROOT = Path(__file__).parents[2]

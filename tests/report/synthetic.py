@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from lion.instructions import instruction_id
-from lion.scores import ORDERS, discriminate, score
-from lion.tables import (
+from lion.discriminate.scores import ORDERS, discriminate, score
+from lion.pools.instructions import instruction_id
+from lion.pools.tables import (
     ACCEPTED,
     ANSWER,
     ANSWERED,

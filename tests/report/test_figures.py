@@ -6,18 +6,18 @@ from typing import Any
 import polars as pl
 import pytest
 
+from lion.discriminate.scores import score
+from lion.pools.tables import REVIEW, from_rows
 from lion.report.browse import changed
 from lion.report.charts import trend_chart
 from lion.report.contents import differences
 from lion.report.drawing import page_svg
-from lion.report.makeup import most_drawn
-from lion.report.run import Run, read_run
 from lion.report.story import headline
-from lion.report.text import as_json, brief, visible
-from lion.report.topics import topic
-from lion.report.trust import score_matrix, trust_of
-from lion.scores import score
-from lion.tables import REVIEW, from_rows
+from lion.runs.makeup import most_drawn
+from lion.runs.run import Run, read_run
+from lion.runs.text import as_json, brief, visible
+from lion.runs.topics import topic
+from lion.runs.trust import score_matrix, trust_of
 from tests.report.conftest import as_project
 from tests.report.synthetic import make_run
 

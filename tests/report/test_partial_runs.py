@@ -10,8 +10,8 @@ import pytest
 import yaml
 from playwright.sync_api import Browser
 
-from lion.report.run import Run
-from lion.tables import REVIEW, SCORE, VERDICT, read_table, write_table
+from lion.pools.tables import REVIEW, SCORE, VERDICT, read_table, write_table
+from lion.runs.run import Run
 from tests.report.conftest import as_project, page_of
 from tests.report.looking import found, looking_at
 from tests.report.synthetic import Size, make_run

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from lion.tables import LOSS, VERDICT, from_rows, read_table, write_table
+from lion.pools.tables import LOSS, VERDICT, from_rows, read_table, write_table
 from stages.report import main
 from tests.report.conftest import as_project
 from tests.report.synthetic import make_run

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser
 
 from lion.cli import main
-from lion.errors import InputError
 from lion.report.drawing import plots_page
-from lion.report.revision import open_revisions
 from lion.report.viewing import site_of
+from lion.runs.revision import open_revisions
+from lion.support.errors import InputError
 from tests.report.conftest import ROOT, as_project
 from tests.report.synthetic import Size, make_run
 from tests.repository import begin, environment, run

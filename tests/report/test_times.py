@@ -11,10 +11,10 @@ from playwright.sync_api import Browser
 from lion.chat.store import Asker, Store
 from lion.chat.types import Reply
 from lion.params import load_params
-from lion.report.cost import costs
-from lion.report.run import Run, read_run
-from lion.report.times import PAUSE, Times, busy_seconds, times_of
-from lion.tables import ANSWER, read_table
+from lion.pools.tables import ANSWER, read_table
+from lion.runs.cost import costs
+from lion.runs.run import Run, read_run
+from lion.runs.times import PAUSE, Times, busy_seconds, times_of
 from tests.report.conftest import as_project
 from tests.report.looking import looking_at
 from tests.report.synthetic import Size, make_run

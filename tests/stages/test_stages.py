@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lion.params import load_params
-from lion.tables import ANSWER, INSTRUCTION, REVIEW, VERDICT, read_table
+from lion.pools.tables import ANSWER, INSTRUCTION, REVIEW, VERDICT, read_table
 from tests.stages.player import ROOT, Step, steps
 
 

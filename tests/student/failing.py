@@ -2,8 +2,8 @@
 
 import click
 
-from lion.errors import InputError
 from lion.student.launch import one_voice, rank
+from lion.support.errors import InputError
 
 
 @click.command()

@@ -15,10 +15,10 @@ import psutil
 import yaml
 from click.testing import CliRunner
 
-from lion.instructions import instruction_id
-from lion.pools import grow_cache, start_cache, with_answers
+from lion.pools.cache import grow_cache, start_cache, with_answers
+from lion.pools.instructions import instruction_id
+from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, from_rows, write_table
 from lion.student.models import write_base
-from lion.tables import ANSWER, ANSWERED, INSTRUCTION, from_rows, write_table
 
 ROOT = Path(__file__).parent.parent.parent
 TASKS = [f"say {word}{more}" for word in ("red", "blue", "green") for more in ("", " one", " two")]

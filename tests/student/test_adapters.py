@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM, T5Config
 
-from lion.errors import InputError, ParamsError
 from lion.params import Compute, Imitate, Lora, Student
 from lion.student.answering import answer_tasks
 from lion.student.models import (
@@ -24,6 +23,7 @@ from lion.student.models import (
     write_base,
 )
 from lion.student.training import train
+from lion.support.errors import InputError, ParamsError
 from tests.student.tiny import ANSWERS, LESSONS, TASKS, make_tiny_base, make_tokenizer, talking
 
 LORA = Lora(rank=8, alpha=16)

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 from transformers import BertConfig, BertForMaskedLM
 
+from lion.pools.tables import ANSWER, INSTRUCTION, from_rows, write_table
 from lion.student.models import write_base
-from lion.tables import ANSWER, INSTRUCTION, from_rows, write_table
 from stages.imitate import main
 from tests.student.project import Project
 from tests.student.tiny import make_tiny_base, make_tokenizer

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from lion.errors import ParamsError
 from lion.params import Compute, Imitate
 from lion.student import launch
 from lion.student.layout import Example
 from lion.student.training import make_plan
+from lion.support.errors import ParamsError
 
 SETTINGS = Imitate(
     epochs=1, learning_rate=1e-2, warmup=0.0, weight_decay=0.0, batch=2, max_length=64

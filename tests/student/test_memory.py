@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from lion.errors import ParamsError
 from lion.params import Compute
 from lion.student.memory import Need, advice, check_memory, estimate, explained
+from lion.support.errors import ParamsError
 
 
 def model(layers: int = 3) -> LlamaForCausalLM:

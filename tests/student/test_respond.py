@@ -10,14 +10,14 @@ import pytest
 import yaml
 
 from lion.chat import Reply, Request
-from lion.errors import LionError, ParamsError
 from lion.params import Compute, Params
-from lion.respond import answer_with
 from lion.student import answering
 from lion.student.answering import Answer, answer_pool, answer_tasks
 from lion.student.decoding import Work, decode
 from lion.student.models import load_student
+from lion.student.respond import answer_with
 from lion.student.unfinished import LOCK, Unfinished, fingerprint
+from lion.support.errors import LionError, ParamsError
 from tests.student.project import ROOT, TASKS
 from tests.student.tiny import make_tiny_base, talking
 

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from lion.pools.tables import ANSWER, ANSWERED, LOSS, read_table
 from lion.student import answering
 from lion.student.decoding import decode
-from lion.tables import ANSWER, ANSWERED, LOSS, read_table
 from tests.student.project import TASKS, Project
 
 

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 import torch
 
-from lion.errors import EmptyError, InputError
 from lion.params import Compute, Imitate
 from lion.student.answering import Answer, answer_tasks
 from lion.student.batches import IGNORED, Collator
@@ -15,6 +14,7 @@ from lion.student.decoding import pick
 from lion.student.layout import encode_example, encode_prompt, pad_id
 from lion.student.models import Loaded, load_student, save_student, write_base
 from lion.student.training import train
+from lion.support.errors import EmptyError, InputError
 from tests.student.tiny import ANSWERS, LESSONS, TASKS, make_tiny_base, make_tokenizer, talking
 
 SETTINGS = Imitate(

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lion.cli import main
-from lion.instructions import instruction_id
-from lion.tables import ANSWER, DRAW, INSTRUCTION, VERDICT, read_table, write_table
+from lion.pools.instructions import instruction_id
+from lion.pools.tables import ANSWER, DRAW, INSTRUCTION, VERDICT, read_table, write_table
 from tests.report.synthetic import Size, make_run
 from tests.repository import begin, commit_tables, environment
 

@@ -10,9 +10,9 @@ import yaml
 
 from lion.chat import connect
 from lion.chat.money import Usage
+from lion.imitate.teacher import teach
 from lion.params import load_params
-from lion.report.run import Run, Tables, read_run
-from lion.teacher import teach
+from lion.runs.run import Run, Tables, read_run
 from lion.versions.estimate import Cost, costs
 from lion.versions.plan import Plan, Step
 from tests.report.synthetic import Size, make_run

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from lion.report.revision import Revision, open_revisions
+from lion.runs.revision import Revision, open_revisions
 from lion.versions.diff import PoolDiff, pool_diff
 from lion.versions.show_diff import as_text
 from tests.versions.conftest import Lion, Versions

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lion.tables import ANSWERED, INSTRUCTION, read_table
+from lion.pools.tables import ANSWERED, INSTRUCTION, read_table
 from tests.versions.conftest import Lion, Versions
 
 

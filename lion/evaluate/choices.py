@@ -1,0 +1,180 @@
+"""Multiple-choice items of AGIEval and BIG-Bench Hard, and the choice that a reply names."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lion.support.errors import InputError
+
+Suite = Literal["agieval", "bbh"]
+
+AGIEVAL = (
+    "aqua-rat",
+    "logiqa-en",
+    "lsat-ar",
+    "lsat-lr",
+    "lsat-rc",
+    "sat-en",
+    "sat-en-without-passage",
+    "sat-math",
+)
+# BIG-Bench Hard has 27 files. Four have open answers and are left out: dyck_languages,
+# multistep_arithmetic_two, object_counting, word_sorting. What stays is 5,511 items.
+BBH = (
+    "boolean_expressions",
+    "causal_judgement",
+    "date_understanding",
+    "disambiguation_qa",
+    "formal_fallacies",
+    "geometric_shapes",
+    "hyperbaton",
+    "logical_deduction_five_objects",
+    "logical_deduction_seven_objects",
+    "logical_deduction_three_objects",
+    "movie_recommendation",
+    "navigate",
+    "penguins_in_a_table",
+    "reasoning_about_colored_objects",
+    "ruin_names",
+    "salient_translation_error_detection",
+    "snarks",
+    "sports_understanding",
+    "temporal_sequences",
+    "tracking_shuffled_objects_five_objects",
+    "tracking_shuffled_objects_seven_objects",
+    "tracking_shuffled_objects_three_objects",
+    "web_of_lies",
+)
+LETTERS = "ABCDEFGHIJKLMNOPQR"
+
+_LABEL = re.compile(r"\(([A-R])\)\s*")
+_OPTION = re.compile(r"^\(([A-R])\) (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question with its choices: letters, or words such as True and False."""
+
+    question: str
+    choices: tuple[str, ...]
+    right: str
+
+
+def read_items(suite: Suite, folder: Path) -> dict[str, list[Item]]:
+    """The items of each task in `folder`, as published; InputError names what is wrong."""
+    if suite == "agieval":
+        return {task: _agieval(folder / f"{task}.jsonl") for task in AGIEVAL}
+    return {task: _bbh(folder / f"{task}.json") for task in BBH}
+
+
+def read_hub_items(suite: Suite) -> dict[str, list[Item]]:
+    """The same items from the Hugging Face hub (or its cache), through `datasets`."""
+    from datasets import load_dataset
+
+    if suite == "agieval":
+        return {
+            task: [_hub_item(row) for row in load_dataset(f"hails/agieval-{task}", split="test")]
+            for task in AGIEVAL
+        }
+    found = {}
+    for task in BBH:
+        rows = list(load_dataset("SaylorTwift/bbh", task, split="test"))
+        words = sorted({row["target"] for row in rows})
+        found[task] = [_bbh_item(row, words) for row in rows]
+    return found
+
+
+def _hub_item(row: dict[str, Any]) -> Item:
+    """The hub's AGIEval: its query ends in options and a prompt of its own, which we leave out."""
+    options = _options(row["choices"])
+    letters = tuple(sorted(options))
+    question = re.split(r"\n?Answer Choices:", row["query"])[0].removeprefix("Q: ")
+    listed = "\n".join(f"({letter}) {options[letter]}" for letter in letters)
+    return Item(f"{question}\n{listed}", letters, LETTERS[row["gold"][0]])
+
+
+def chance(items: Sequence[Item]) -> float:
+    """Percent that guessing gets right."""
+    return 100 * sum(1 / len(item.choices) for item in items) / len(items)
+
+
+def named_choice(reply: str, choices: Sequence[str]) -> str | None:
+    """The one choice that `reply` names, or None where it names none or several."""
+    letters = all(choice in LETTERS for choice in choices)
+    one_of = "|".join(map(re.escape, sorted(choices, key=len, reverse=True)))
+    marked = rf"[(\[*]*({one_of})[)\]*]*+(?![\w'’])"
+    ends = r"(?=\s*(?:\Z|\n|[.:,;!]|[-–—] ))"  # 'A man' does not choose A
+    closes = r"(?<=[)\]*])(?!\s*(?:or|and)\b)"
+    patterns = (
+        rf"(?i:answer|choice|option)(?i:\s+is|\s*[:=])?(?i:\s+option)?\s*:?\s*{marked}",
+        rf"\A\s*{marked}(?:{ends}|{closes})",
+        rf"\(({one_of})\)" if letters else rf"(?<!\w)(?<!not )({one_of})(?!\w)",
+    )
+    for pattern in patterns:
+        hits = re.finditer(pattern, reply, 0 if letters else re.IGNORECASE)
+        named = {hit[1].lower() for hit in hits}
+        if len(named) == 1:
+            return next(choice for choice in choices if choice.lower() in named)
+        if named:
+            return None
+    return None
+
+
+def _agieval(path: Path) -> list[Item]:
+    lines = _text(path).splitlines()
+    return [
+        _agieval_item(json.loads(line), f"{path}, line {at}") for at, line in enumerate(lines, 1)
+    ]
+
+
+def _agieval_item(row: dict[str, Any], place: str) -> Item:
+    options = _options(row["options"])
+    letters = tuple(sorted(options))
+    if letters != tuple(LETTERS[: len(letters)]) or row["label"] not in options:
+        raise InputError(f"{place}: options {row['options']!r:.80} do not fit label {row['label']}")
+    listed = "\n".join(f"({letter}) {options[letter]}" for letter in letters)
+    passage = f"{row['passage']}\n\n" if row["passage"] else ""
+    return Item(f"{passage}{row['question']}\n{listed}", letters, row["label"])
+
+
+def _options(options: list[str]) -> dict[str, str]:
+    """Text by letter: the option's own '(B)', else its place; the order in the file may differ."""
+    found: dict[str, str] = {}
+    for place, option in enumerate(options):
+        label = _LABEL.match(option)
+        letter = label[1] if label else LETTERS[place]
+        found[letter] = option[label.end() :] if label else option
+    return found
+
+
+def _bbh(path: Path) -> list[Item]:
+    rows = json.loads(_text(path))["examples"]
+    words = sorted({row["target"] for row in rows})
+    return [_bbh_item(row, words) for row in rows]
+
+
+def _bbh_item(row: dict[str, str], words: list[str]) -> Item:
+    """Letters where options are listed, else the two words that the task's answers are."""
+    options = _OPTION.findall(row["input"])
+    if not options:
+        return Item(row["input"], tuple(words), row["target"])
+    label = _LABEL.fullmatch(row["target"])
+    right = label[1] if label else _cut_up(options, row["target"])
+    return Item(row["input"], tuple(letter for letter, _ in options), right)
+
+
+def _cut_up(options: list[tuple[str, str]], target: str) -> str:
+    """Two items of ruin_names have options cut up at their commas: the only piece of its own."""
+    texts = [text for _, text in options]
+    pieces = [piece for piece in target.split(", ") if texts.count(piece) == 1]
+    return next(letter for letter, text in options if text in pieces)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the folder as it is published") from None

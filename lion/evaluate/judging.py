@@ -1,0 +1,29 @@
+"""The judge's two settings in the paper's evaluation.
+
+Setting 1 is Vicuna's protocol: scores first, one run, the reference shown first. Setting 2 asks
+for evidence before the scores, several times, in both orders (arXiv 2305.17926).
+"""
+
+import polars as pl
+
+from lion.chat import Asks
+from lion.discriminate.referee import review
+from lion.discriminate.scores import ORDERS, Order
+from lion.params import Judge
+from lion.prompts import Message, render
+
+
+def orders_of(judge: Judge) -> tuple[Order, ...]:
+    """The orders in which a pair is shown."""
+    return ORDERS if judge.setting == 2 else ("teacher_first",)
+
+
+def judge_answers(pairs: pl.DataFrame, chat: Asks, judge: Judge, *, label: str) -> pl.DataFrame:
+    """Every reply of the judge (REVIEW) on `pairs`, which have the columns that `review` wants."""
+    if judge.setting == 2:
+        return review(pairs, chat, judge, label=label, samples=judge.samples)
+    return review(pairs, chat, judge, label=label, prompt=_scores_first, orders=orders_of(judge))
+
+
+def _scores_first(task: str, first: str, second: str) -> tuple[Message, ...]:
+    return render("judge", task=task, answer_1=first, answer_2=second)

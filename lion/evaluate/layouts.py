@@ -1,0 +1,48 @@
+"""How published checkpoints want an instruction laid out: the texts that they were trained with.
+
+These are file formats, so to speak: another wording would measure another model.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from lion.pools.instructions import task_text
+
+Layout = Literal["raw", "alpaca", "vicuna", "wizardlm"]
+
+_ALPACA = (
+    "Below is an instruction that describes a task{paired}. "
+    "Write a response that appropriately completes the request.\n\n{body}### Response:"
+)
+_VICUNA = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions. "
+    "USER: {task} ASSISTANT:"
+)
+
+
+def _alpaca(instruction: str, input: str) -> str:
+    body = f"### Instruction:\n{instruction}\n\n"
+    if not input:
+        return _ALPACA.format(paired="", body=body)
+    paired = ", paired with an input that provides further context"
+    return _ALPACA.format(paired=paired, body=f"{body}### Input:\n{input}\n\n")
+
+
+def _vicuna(instruction: str, input: str) -> str:
+    return _VICUNA.format(task=task_text(instruction, input))
+
+
+def _wizardlm(instruction: str, input: str) -> str:
+    return f"{task_text(instruction, input)}\n\n### Response:"
+
+
+LAYOUTS: dict[Layout, Callable[[str, str], str]] = {
+    "raw": task_text,
+    "alpaca": _alpaca,
+    "vicuna": _vicuna,
+    "wizardlm": _wizardlm,
+}
+
+# As a chat template: the prompt is laid out already, and begins with the model's start mark.
+TEMPLATE = "{{ bos_token }}{{ messages[0]['content'] }}"

@@ -1,0 +1,179 @@
+"""What an evaluation says of a candidate: relative quality, wins, flips, lengths, each with n.
+
+The reference stands where the teacher stands in the tables; the candidate is called the student.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from lion.discriminate.scores import ORDERS, Order, score
+from lion.evaluate.statistics import (
+    Array,
+    Interval,
+    draws,
+    length_controlled,
+    mean,
+    ratio,
+)
+from lion.support.errors import EmptyError
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Relative quality of one category or of all: the shares are percent of judged questions."""
+
+    category: str
+    asked: int
+    judged: int
+    scores: tuple[float, float]  # the candidate's sum, the reference's
+    quality: Interval
+    win: float
+    tie: float
+    lose: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All figures of a candidate against its reference.
+
+    Shares and rates are percent. A win counts 1, a tie one half. `flip_rate` and `position_bias`
+    (points that the answer shown first gains) are None where one order alone was asked, lengths
+    (characters) and `length_controlled` where the answers are not known.
+    """
+
+    total: Quality
+    categories: list[Quality]
+    win_rate: Interval
+    length_controlled: Interval | None
+    flip_rate: float | None
+    position_bias: float | None
+    length: tuple[float, float] | None  # the candidate's, the reference's
+
+
+def relative_quality(scores: pl.DataFrame) -> float:
+    """Sum of the student's scores over the sum of the teacher's, in percent, of judged rows."""
+    judged = scores.drop_nulls("gap")
+    total = judged["teacher"].sum()
+    if not total:
+        raise EmptyError("evaluate: no judged answer, so there is no relative quality")
+    return round(100 * float(judged["student"].sum()) / float(total), 2)
+
+
+def quality_by_category(scores: pl.DataFrame, questions: pl.DataFrame) -> pl.DataFrame:
+    """Columns category, quality (percent), judged and asked (rows), in the questions' order."""
+    rows = questions.join(scores, on="id", how="left", maintain_order="left")
+    judged = pl.col("gap").is_not_null()
+    sums = [pl.col(side).filter(judged).sum() for side in ("student", "teacher")]
+    return rows.group_by("category", maintain_order=True).agg(
+        (100 * sums[0] / sums[1]).round(2).alias("quality"),
+        judged.sum().cast(pl.Int64).alias("judged"),
+        pl.len().cast(pl.Int64).alias("asked"),
+    )
+
+
+def summarise(
+    questions: pl.DataFrame,
+    reviews: pl.DataFrame,
+    *,
+    orders: Sequence[Order] = ORDERS,
+    lengths: pl.DataFrame | None = None,
+) -> Summary:
+    """The figures of `reviews` (REVIEW) on `questions`, whether or not each was answered.
+
+    `lengths` has id, student and teacher, in characters. EmptyError if nothing was judged, or the
+    reference scored nothing.
+    """
+    scores = score(reviews, tuple(orders))
+    rows = questions.select("category", "id").join(scores, on="id", how="left")
+    judged = rows.drop_nulls("gap")
+    if not judged["teacher"].sum():
+        raise EmptyError(
+            f"evaluate: {judged.height} of {questions.height} questions are judged and the "
+            f"reference scores {judged['teacher'].sum()} in all: no relative quality; see the "
+            "judge's replies, and ask another judge or reference"
+        )
+    measured = _measured(judged, lengths)
+    leads = leads_by_order(reviews)
+    both = len(orders) == len(ORDERS)
+    names = rows["category"].unique(maintain_order=True)
+    return Summary(
+        total=_quality(ALL, rows),
+        categories=[_quality(name, rows.filter(category=name)) for name in names],
+        win_rate=mean(draws(judged.height), wins_of(judged)).scaled(100),
+        length_controlled=None if measured is None else _controlled(measured),
+        flip_rate=flip_rate(leads) if both else None,
+        position_bias=position_bias(leads) if both else None,
+        length=None if measured is None else _mean_lengths(measured),
+    )
+
+
+def wins_of(rows: pl.DataFrame) -> Array:
+    """1 where the student wins, 0 where the teacher does, 0.5 where they tie."""
+    found: Array = (1 - np.sign(rows["gap"].to_numpy())) / 2
+    return found
+
+
+def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
+    """The student's lead (its score minus the teacher's) in each order, of pairs read in both.
+
+    Columns id, teacher_first, student_first.
+    """
+    lead = pl.col("student") - pl.col("teacher")
+    wide = reviews.group_by("id", maintain_order=True).agg(
+        lead.filter(pl.col("order") == order).mean().alias(order) for order in ORDERS
+    )
+    return wide.drop_nulls()
+
+
+def flip_rate(leads: pl.DataFrame) -> float | None:
+    """Percent of pairs whose winner is another one when the answers change places."""
+    one, other = (pl.col(order).sign() for order in ORDERS)
+    return _percent(leads.select((one * other < 0).mean()).item())
+
+
+def position_bias(leads: pl.DataFrame) -> float | None:
+    """Points that an answer gains by being shown first."""
+    gained = (pl.col("student_first") - pl.col("teacher_first")).mean() / 2
+    found = leads.select(gained).item()
+    return None if found is None else round(float(found), 3)
+
+
+def _quality(category: str, rows: pl.DataFrame) -> Quality:
+    judged = rows.drop_nulls("gap")
+    candidate, reference = (judged[side].to_numpy() for side in ("student", "teacher"))
+    sums = round(float(candidate.sum()), 2), round(float(reference.sum()), 2)
+    if not sums[1]:
+        none = float("nan")
+        nothing = Interval(none, none, none)
+        return Quality(category, rows.height, judged.height, sums, nothing, none, none, none)
+    quality = ratio(draws(judged.height), candidate, reference).scaled(100)
+    signs = judged["gap"].sign()
+    win, tie, lose = (_percent((signs == sign).mean()) or 0.0 for sign in (-1, 0, 1))
+    return Quality(category, rows.height, judged.height, sums, quality, win, tie, lose)
+
+
+def _measured(judged: pl.DataFrame, lengths: pl.DataFrame | None) -> pl.DataFrame | None:
+    """The judged rows whose answers are both there to be measured: gap, student, teacher."""
+    if lengths is None:
+        return None
+    both = judged.select("id", "gap").join(lengths.drop_nulls(), on="id", how="inner")
+    return both if both.height else None
+
+
+def _controlled(rows: pl.DataFrame) -> Interval:
+    longer = (rows["student"] - rows["teacher"]).cast(pl.Float64).to_numpy()
+    return length_controlled(draws(rows.height), wins_of(rows), longer).scaled(100)
+
+
+def _mean_lengths(rows: pl.DataFrame) -> tuple[float, float]:
+    student, teacher = rows.select(pl.col("student", "teacher").mean().round(1)).row(0)
+    return student, teacher
+
+
+def _percent(share: object) -> float | None:
+    return None if share is None else round(100 * float(share), 2)  # type: ignore[arg-type]

@@ -1,0 +1,125 @@
+"""Files of evaluation questions: the format is told by the keys of the first row.
+
+Vicuna's 80 (FastChat), the 252 user-oriented instructions (Self-Instruct), WizardLM's test set,
+and plain JSONL or JSON of {instruction, input, category}.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lion.pools.instructions import instruction_id
+from lion.pools.seeds import read_objects, text_at
+from lion.pools.tables import QUESTION, from_rows
+from lion.support.errors import InputError
+
+# What a file calls its row, in the order tried.
+KEYS = ("question_id", "id", "idx")
+
+# QUESTION, and the id that the file itself gives: recorded answers and reviews go by it.
+KEYED = {**QUESTION, "key": pl.String}
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A format: the keys that every row has, and where text and category stand."""
+
+    name: str
+    marks: tuple[str, ...]
+    text: str
+    category: str
+    input: Callable[[dict[str, Any], str], str]
+
+
+def _input(row: dict[str, Any], place: str) -> str:
+    return text_at(row, "input", place)
+
+
+def _instance(row: dict[str, Any], place: str) -> str:
+    """The input of the one instance that the 252 have each."""
+    instances = row["instances"]
+    if not isinstance(instances, list) or [type(one) for one in instances] != [dict]:
+        raise InputError(f"{place}: 'instances' must be a list of one object with 'input'")
+    return text_at(instances[0], "input", f"{place}, its instance")
+
+
+_FORMATS = (
+    _Format(
+        "Self-Instruct's", ("instruction", "instances"), "instruction", "motivation_app", _instance
+    ),
+    _Format("plain", ("instruction",), "instruction", "category", _input),
+    _Format("Vicuna's", ("question_id", "text"), "text", "category", _input),
+    _Format("WizardLM's", ("Instruction", "Skill"), "Instruction", "Skill", _input),
+)
+
+
+def read_questions(path: Path) -> pl.DataFrame:
+    """The evaluation questions in `path` (QUESTION); without a category it is `all`."""
+    return read_keyed_questions(path).select(*QUESTION)
+
+
+def read_keyed_questions(path: Path) -> pl.DataFrame:
+    """The questions with the file's own ids (KEYED); null where the file has none.
+
+    A repeated question is an error: dropping it would change what is measured.
+    """
+    objects = read_objects(path)
+    if not objects:
+        raise InputError(f"{path}: no rows; {_known()}")
+    form = _format_of(*objects[0])
+    rows = [_row(place, found, form) for place, found in objects]
+    for column in ("id", "key"):
+        _check_distinct(rows, [place for place, _ in objects], column)
+    return from_rows(rows, KEYED)
+
+
+def own_id(row: dict[str, Any]) -> str | None:
+    """What the row is called in its file."""
+    found = next((row[key] for key in KEYS if row.get(key) is not None), None)
+    return str(found) if isinstance(found, str | int) else None
+
+
+def _format_of(place: str, found: object) -> _Format:
+    if isinstance(found, dict):
+        for form in _FORMATS:
+            if all(mark in found for mark in form.marks):
+                return form
+    keys = ", ".join(map(repr, list(found)[:6])) if isinstance(found, dict) else f"{found!r:.40}"
+    raise InputError(f"{place}: no format of questions known here (found {keys}); {_known()}")
+
+
+def _known() -> str:
+    forms = ", ".join(f"{form.name} ({' and '.join(form.marks)})" for form in _FORMATS)
+    return f"known formats and their keys: {forms}"
+
+
+def _row(place: str, found: object, form: _Format) -> dict[str, str | None]:
+    missing = [mark for mark in form.marks if not isinstance(found, dict) or mark not in found]
+    if missing or not isinstance(found, dict):
+        told = ", ".join(map(repr, missing))
+        raise InputError(f"{place}: lacks {told}; the file began in {form.name} format")
+    instruction = text_at(found, form.text, place, required=True)
+    if not instruction:
+        raise InputError(f"{place}: '{form.text}' is empty; fill it in or remove the row")
+    input = form.input(found, place)
+    return {
+        "category": text_at(found, form.category, place) or "all",
+        "id": instruction_id(instruction, input),
+        "input": input,
+        "instruction": instruction,
+        "key": own_id(found),
+    }
+
+
+def _check_distinct(rows: list[dict[str, str | None]], places: list[str], column: str) -> None:
+    first: dict[str, str] = {}
+    for row, place in zip(rows, places, strict=True):
+        value = row[column]
+        if value is not None and value in first:
+            what = "repeats" if column == "id" else f"has the same id ({value}) as"
+            raise InputError(f"{place}: {what} {first[value]}; remove one of them")
+        if value is not None:
+            first[value] = place

@@ -1,0 +1,156 @@
+"""AGIEval and BIG-Bench Hard through lm-eval: zero-shot, no chain of thought.
+
+Accuracy by the likelihood of the choices, and by the choice that a generated reply names: the
+paper's figures are of the second kind, and partly measure whether a model keeps to the format.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lion.evaluate.choices import Item, Suite, chance, named_choice
+from lion.support.errors import InputError
+
+if TYPE_CHECKING:
+    from lm_eval.api.task import ConfigurableTask
+
+    from lion.student.models import Loaded
+
+Kind = Literal["likelihood", "letter"]
+KINDS: tuple[Kind, ...] = ("likelihood", "letter")
+REPLY_TOKENS = 16
+ASKED = "\n\nReply with the right choice alone, without an explanation.\nAnswer:"
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """Accuracy on one task, in percent; `unread` of the generated replies name no one choice."""
+
+    suite: Suite
+    task: str
+    items: int
+    chance: float
+    likelihood: float
+    letter: float
+    unread: float
+
+
+def reason(
+    loaded: "Loaded",
+    suite: Suite,
+    items: dict[str, list[Item]],
+    *,
+    lay_out: Callable[[str], str],
+    batch: int,
+) -> list[TaskResult]:
+    """The student's accuracy on each task of `suite`.
+
+    `lay_out` turns a question into the prompt that the student was trained with.
+    """
+    rows = [
+        {
+            "task": task,
+            "prompt": lay_out(item.question + ASKED),
+            "choices": list(item.choices),
+            "right": item.choices.index(item.right),
+        }
+        for task, found in items.items()
+        for item in found
+    ]
+    samples = _run(loaded, [_task(suite, kind, rows) for kind in KINDS], batch)
+    return [_result(suite, task, found, samples) for task, found in items.items()]
+
+
+def mean_result(results: Sequence[TaskResult]) -> TaskResult:
+    """The mean over tasks, as the paper's tables have it, over all items together."""
+    suite, count = results[0].suite, sum(result.items for result in results)
+
+    def mean(figure: str) -> float:
+        return round(float(sum(getattr(result, figure) for result in results)) / len(results), 2)
+
+    figures = {figure: mean(figure) for figure in ("chance", *KINDS, "unread")}
+    return TaskResult(suite=suite, task="mean", items=count, **figures)
+
+
+def _task(suite: Suite, kind: Kind, rows: list[dict[str, Any]]) -> "ConfigurableTask":
+    """All tasks of a suite as one of lm-eval's: each sample knows its own task."""
+    from lm_eval.api.task import ConfigurableTask
+
+    config: dict[str, Any] = {
+        "task": f"{suite}_{kind}",
+        "custom_dataset": lambda **_: _as_dataset(rows),
+        "test_split": "test",
+        "num_fewshot": 0,
+        "doc_to_text": "prompt",
+        "metric_list": [{"metric": "acc"}],
+    }
+    if kind == "likelihood":
+        config |= {
+            "output_type": "multiple_choice",
+            "doc_to_choice": "choices",
+            "doc_to_target": "right",
+        }
+    else:
+        config |= {
+            "output_type": "generate_until",
+            "doc_to_target": lambda doc: doc["choices"][doc["right"]],
+            "generation_kwargs": {
+                "until": ["\n\n"],
+                "max_gen_toks": REPLY_TOKENS,
+                "do_sample": False,
+            },
+            "process_results": _letter_accuracy,
+        }
+    return ConfigurableTask(config=config)
+
+
+def _letter_accuracy(doc: dict[str, Any], replies: list[str]) -> dict[str, float]:
+    return {"acc": float(named_choice(replies[0], doc["choices"]) == doc["choices"][doc["right"]])}
+
+
+def _as_dataset(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    from datasets import Dataset
+
+    return {"test": Dataset.from_list(rows)}
+
+
+def _run(loaded: "Loaded", tasks: Sequence[Any], batch: int) -> dict[str, list[dict[str, Any]]]:
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    model = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch)
+    found = simple_evaluate(
+        model=model,
+        tasks=list(tasks),
+        task_manager=TaskManager(include_defaults=False),  # reading its 13,000 own ones takes long
+        bootstrap_iters=0,
+    )
+    samples: dict[str, list[dict[str, Any]]] = found["samples"]
+    return samples
+
+
+def _result(
+    suite: Suite, task: str, items: Sequence[Item], samples: dict[str, list[dict[str, Any]]]
+) -> TaskResult:
+    mine = {
+        kind: [row for row in samples[f"{suite}_{kind}"] if row["doc"]["task"] == task]
+        for kind in KINDS
+    }
+    if any(len(rows) != len(items) for rows in mine.values()):
+        raise InputError(f"{suite} {task}: {len(items)} items, but lm-eval gave other counts")
+    replies = [(row["resps"][0][0], row["doc"]["choices"]) for row in mine["letter"]]
+    unread = sum(named_choice(*reply) is None for reply in replies)
+    return TaskResult(
+        suite=suite,
+        task=task,
+        items=len(items),
+        chance=round(chance(items), 2),
+        likelihood=_percent(mine["likelihood"]),
+        letter=_percent(mine["letter"]),
+        unread=round(100 * unread / len(items), 2),
+    )
+
+
+def _percent(rows: Sequence[dict[str, Any]]) -> float:
+    return round(100 * float(sum(row["acc"] for row in rows)) / len(rows), 2)

@@ -1,0 +1,95 @@
+"""`lion reasoning`: AGIEval and BIG-Bench Hard, zero-shot."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lion.evaluate.choices import Item, Suite, read_hub_items, read_items
+from lion.evaluate.layouts import LAYOUTS
+from lion.evaluate.reasoning import TaskResult, mean_result, reason
+from lion.support.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@click.command()
+@click.argument("student")
+@click.option("--revision", help="Commit of a Hugging Face name.")
+@click.option(
+    "--layout",
+    type=click.Choice(["own", *LAYOUTS]),
+    default="own",
+    show_default=True,
+    help="How a question is laid out; own: as our students are trained.",
+)
+@click.option("--agieval", help="Folder of AGIEval's JSONL files, or 'hub'.")
+@click.option("--bbh", help="Folder of BIG-Bench Hard's JSON files, or 'hub'.")
+@click.option("--limit", type=click.IntRange(min=1), help="Items a task, for a quick look.")
+@click.option("--batch", default=8, show_default=True, help="Rows at a time; changes no result.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one line a task.")
+def reasoning(
+    student: str,
+    revision: str | None,
+    layout: str,
+    agieval: str | None,
+    bbh: str | None,
+    limit: int | None,
+    batch: int,
+    as_json: bool,
+) -> None:
+    """Accuracy of STUDENT (a student's folder, a checkpoint, or a Hugging Face name).
+
+    By likelihood of the choices and by the choice that a generated reply names, beside chance.
+    """
+    suites: list[tuple[Suite, str]] = []
+    suites += [("agieval", agieval)] if agieval else []
+    suites += [("bbh", bbh)] if bbh else []
+    if not suites:
+        raise click.UsageError("nothing to do: give --agieval FOLDER or --bbh FOLDER, or 'hub'")
+    if importlib.util.find_spec("lm_eval") is None:
+        raise InputError("lm-eval is not installed; `pip install 'lion[reasoning]'` brings it")
+    items = {suite: _items(suite, source, limit) for suite, source in suites}
+
+    from lion.evaluate.candidates import load_any
+
+    loaded = load_any(student, revision)
+    lay_out = _lay_out(layout, loaded.tokenizer)
+    for suite, tasks in items.items():
+        results = reason(loaded, suite, tasks, lay_out=lay_out, batch=batch)
+        for result in [*results, mean_result(results)]:
+            click.echo(json.dumps(asdict(result)) if as_json else _told(result))
+
+
+def _items(suite: Suite, source: str, limit: int | None) -> dict[str, list[Item]]:
+    found = read_hub_items(suite) if source == "hub" else read_items(suite, Path(source))
+    return {task: rows[:limit] for task, rows in found.items()}
+
+
+def _lay_out(layout: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[str], str]:
+    """lm-eval puts a start mark before the text itself, where the model has one."""
+    from lion.student.layout import encode_prompt
+
+    def own(question: str) -> str:
+        tokens = encode_prompt(tokenizer, question)
+        if tokens and tokens[0] == tokenizer.bos_token_id:
+            tokens = tokens[1:]
+        return str(tokenizer.decode(tokens))
+
+    def published(question: str) -> str:
+        return LAYOUTS[layout](question, "")  # type: ignore[index]
+
+    return own if layout == "own" else published
+
+
+def _told(result: TaskResult) -> str:
+    return (
+        f"{result.suite} {result.task:<42}{result.items:>6} items  chance {result.chance:5.1f}  "
+        f"likelihood {result.likelihood:5.1f}  letter {result.letter:5.1f}  "
+        f"unread {result.unread:5.1f}%"
+    )

@@ -1,0 +1,98 @@
+"""Answers and reviews that somebody recorded: read, and matched to the questions by id."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lion.discriminate.verdicts import parse_scores
+from lion.evaluate.questions import KEYS, own_id
+from lion.pools.seeds import read_objects
+from lion.pools.tables import ANSWER, from_rows
+from lion.support.errors import InputError
+
+_TEXTS = ("answer", "text", "output")  # what a file of answers calls them, in the order tried
+
+
+@dataclass(frozen=True)
+class RecordedReview:
+    """A judge's raw reply on answers 1 and 2 to a question, and what a person read in it."""
+
+    id: str
+    key: str
+    reply: str
+    parsed: tuple[float, float] | None
+    person: tuple[float, float] | None
+
+
+def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
+    """Recorded answers (ANSWER) to `questions` (KEYED); those that lack or are empty are left out.
+
+    Rows are matched by the file's ids; a file without ids, in AlpacaEval's manner, by instruction.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    by_text = dict(questions.select("instruction", "id").iter_rows())
+    by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
+    for place, found in read_objects(path):
+        text = _text(place, found, _TEXTS)
+        key = own_id(found)
+        id = by_key.get(key) if key is not None else by_text.get(found.get("instruction"))
+        if key is None and "instruction" not in found:
+            raise InputError(f"{place}: no id ({', '.join(KEYS)}) and no 'instruction'; add one")
+        if id in rows:
+            raise InputError(f"{place}: a second answer to question {key or id}; remove one")
+        if id is not None and text.strip():
+            rows[id] = _answer(id, text, str(found.get("model_id") or path.stem))
+    if not rows:
+        raise InputError(
+            f"{path}: answers none of the {questions.height} questions; {_why(by_key)}"
+        )
+    return from_rows([rows[id] for id in questions["id"] if id in rows], ANSWER)
+
+
+def read_reviews(path: Path, questions: pl.DataFrame) -> list[RecordedReview]:
+    """Recorded replies of a judge, {question_id, text, score (what a person read; optional)}."""
+    by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
+    reviews: dict[str, RecordedReview] = {}
+    for place, found in read_objects(path):
+        text = _text(place, found, ("text", "reply"))
+        key = own_id(found)
+        if key is None or key not in by_key:
+            raise InputError(f"{place}: reviews question {key}, unknown here; {_why(by_key)}")
+        if key in reviews:
+            raise InputError(f"{place}: a second review of question {key}; remove one")
+        person = _scores(place, found.get("score"))
+        reviews[key] = RecordedReview(by_key[key], key, text, parse_scores(text), person)
+    if not reviews:
+        raise InputError(f"{path}: no reviews; expected JSONL of {{question_id, text}}")
+    return list(reviews.values())
+
+
+def _text(place: str, found: object, names: Iterable[str]) -> str:
+    if isinstance(found, dict):
+        for name in names:
+            if isinstance(found.get(name), str):
+                return str(found[name])
+    raise InputError(f"{place}: no text under {' or '.join(map(repr, names))}; found {found!r:.60}")
+
+
+def _scores(place: str, found: Any) -> tuple[float, float] | None:
+    if found is None:
+        return None
+    numbers = isinstance(found, list) and all(isinstance(score, int | float) for score in found)
+    if numbers and len(found) == 2:
+        return float(found[0]), float(found[1])
+    raise InputError(f"{place}: 'score' must be two numbers, found {found!r:.40}")
+
+
+def _answer(id: str, text: str, model: str) -> dict[str, Any]:
+    counts = {"prompt_tokens": 0, "completion_tokens": 0}  # nobody recorded them
+    return {"id": id, "answer": text, "finish_reason": "stop", "model": model, **counts}
+
+
+def _why(by_key: dict[str, str]) -> str:
+    if not by_key:
+        return f"the questions have no ids ({', '.join(KEYS)}): add them to the question file"
+    return f"its questions are called {', '.join(list(by_key)[:3])}, ..."

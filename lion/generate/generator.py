@@ -1,0 +1,249 @@
+"""Generation: new instructions in the manner of hard ones, and rarer ones near easy ones."""
+
+import itertools
+import random
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from lion.chat import Asks, Reply, Request
+from lion.generate.sampling import Origin
+from lion.params import Generate, Generator
+from lion.pools.contamination import Questions
+from lion.pools.instructions import instruction_id, stable_seed, task_text, task_texts
+from lion.pools.novelty import NoveltyFilter
+from lion.pools.tables import ACCEPTED, DRAW, INSTRUCTION, from_rows
+from lion.prompts import render
+from lion.support.errors import EmptyError
+
+CONTAMINATED = "repeats a question of the evaluation"
+NOT_NEEDED = "one more than wanted"
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A parent drawn, and which time in this round it was drawn."""
+
+    origin: Origin
+    parent: str
+    text: str
+    turn: int
+
+
+def quotas(settings: Generate, *, hard: int, easy: int) -> dict[Origin, int]:
+    """How many new instructions each side gives; a side without rows leaves its part to the other.
+
+    No hard rows is the paper's equilibrium: the referee cannot tell student from teacher.
+    """
+    if not hard and not easy:
+        raise EmptyError("generate: no judged instruction to draw from; see the referee's replies")
+    wanted = round(settings.count * settings.hard_share)
+    if not hard:
+        wanted = 0
+    if not easy:
+        wanted = settings.count
+    return {"hard": wanted, "easy": settings.count - wanted}
+
+
+def generate(
+    sides: dict[Origin, pl.DataFrame],
+    cache: pl.DataFrame,
+    chat: Asks,
+    *,
+    settings: Generate,
+    asking: Generator,
+    avoid: Questions,
+    round: str,
+    seed: int,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The new train pool (INSTRUCTION) and every draw that was made (DRAW).
+
+    `sides` holds the hard and the easy instructions (sampling.sides_of), `cache` every instruction
+    so far; `avoid` knows the evaluation questions.
+    EmptyError when a side's quota is not full after max_draws draws for each wanted row.
+    """
+    wanted = quotas(settings, hard=sides["hard"].height, easy=sides["easy"].height)
+    texts = task_texts(cache)
+    known = NoveltyFilter(texts, cache["id"].to_list(), threshold=settings.novelty)
+    urns = {
+        origin: _Urn(origin, frame, random.Random(f"{seed} {round} {origin}"))
+        for origin, frame in sides.items()
+    }
+    rows: list[dict[str, Any]] = []
+    for wave in itertools.count(1):
+        draws = [
+            draw
+            for origin, urn in urns.items()
+            for draw in urn.take(_due(rows, origin, wanted[origin], settings.max_draws, wave))
+        ]
+        if not draws:
+            break
+        replies = chat.ask(
+            [_request(draw, asking) for draw in draws], label=f"generate {round}, wave {wave}"
+        )
+        rows += _judge(draws, replies, known, avoid, start=len(rows))
+        _keep_quotas(rows, wanted)
+    _check_full(rows, wanted, settings, round)
+    draws_table = from_rows(rows, DRAW)
+    return _train_pool(draws_table, round), draws_table
+
+
+def fault(reply: Reply) -> str | None:
+    """Why a reply is no instruction (the paper's rules), or None."""
+    text = reply.text.strip()
+    if reply.finish_reason == "length":
+        return "cut by the limit"
+    if reply.finish_reason != "stop" or not text:
+        return "refused or empty"
+    if "instruction" in text.lower():
+        return "speaks of instructions"
+    if len(re.findall(r"\w+", text)) <= 3:
+        return "three words or fewer"
+    if text[0] in string.punctuation or not text[0].isascii():
+        return "starts with punctuation or non-ASCII"
+    return None
+
+
+class _Urn:
+    """Draws parents of one side, with replacement: a group by its mean weight, then a row by its.
+
+    The even choice of the paper is one group whose rows all weigh the same.
+    """
+
+    def __init__(self, origin: Origin, frame: pl.DataFrame, rng: random.Random) -> None:
+        self.origin = origin
+        groups = frame.group_by("group", maintain_order=True).agg(
+            "id", "instruction", "input", "weight", pl.col("weight").mean().alias("mean")
+        )
+        self.groups: list[tuple[list[tuple[str, str]], list[float]]] = [
+            (
+                [(id, task_text(*text)) for id, *text in zip(*columns, strict=True)],
+                list(itertools.accumulate(weights)),
+            )
+            for _, *columns, weights, _ in groups.iter_rows()
+        ]
+        self.weights = list(itertools.accumulate(groups["mean"]))
+        self.rng = rng
+        self.turns: Counter[str] = Counter()
+
+    def take(self, count: int) -> list[Draw]:
+        draws = []
+        for _ in range(count):
+            [(parents, weights)] = self.rng.choices(self.groups, cum_weights=self.weights)
+            [(parent, text)] = self.rng.choices(parents, cum_weights=weights)
+            self.turns[parent] += 1
+            draws.append(Draw(self.origin, parent, text, self.turns[parent]))
+        return draws
+
+
+def _request(draw: Draw, asking: Generator) -> Request:
+    words = len(draw.text.split())
+    return Request(
+        id=draw.parent,
+        messages=(
+            render("generator_hard", task=draw.text)
+            if draw.origin == "hard"
+            else render("generator_easy", task=draw.text)
+        ),
+        temperature=asking.temperature,
+        max_tokens=max(asking.min_tokens, asking.tokens_per_word * words),
+        seed=stable_seed("generator", draw.parent, draw.turn),
+    )
+
+
+def _judge(
+    draws: Sequence[Draw],
+    replies: Sequence[Reply],
+    known: NoveltyFilter,
+    avoid: Questions,
+    *,
+    start: int,
+) -> list[dict[str, Any]]:
+    """A row (DRAW) for each draw; accepted ones join `known` at once."""
+    rows = [
+        _unmatched(draw, reply, avoid) | {"draw": number}
+        for number, (draw, reply) in enumerate(zip(draws, replies, strict=True), start=start)
+    ]
+    fresh = [row for row in rows if row["verdict"] == ACCEPTED]
+    texts = [row["instruction"] for row in fresh]
+    matches = known.accept(texts, [instruction_id(text, "") for text in texts])
+    for row, match in zip(fresh, matches, strict=True):
+        if match:
+            similarity = round(match.similarity, 6)
+            row |= {"verdict": "too similar", "nearest": match.id, "similarity": similarity}
+    return rows
+
+
+def _unmatched(draw: Draw, reply: Reply, avoid: Questions) -> dict[str, Any]:
+    """A row that knows of no near instruction yet: accepted, if nothing else is against it."""
+    text = reply.text.strip()
+    verdict, nearest = fault(reply), None
+    if verdict is None and (overlap := avoid.overlap(text)):
+        verdict, nearest = CONTAMINATED, overlap.question
+    return {
+        "instruction": text,
+        "nearest": nearest,
+        "origin": draw.origin,
+        "parent": draw.parent,
+        "similarity": None,
+        "verdict": verdict or ACCEPTED,
+    }
+
+
+def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int, wave: int) -> int:
+    """How many to draw next: as many as are missing, while max_draws for each wanted one allow.
+
+    After max_draws waves each is twice as large as that asks for, then four times: few hard ones
+    must not be waited for one by one.
+    """
+    drawn = len([row for row in rows if row["origin"] == origin])
+    missing = wanted - _accepted(rows, origin)
+    return min(missing << max(0, wave - max_draws), max_draws * wanted - drawn)
+
+
+def _keep_quotas(rows: list[dict[str, Any]], wanted: dict[Origin, int]) -> None:
+    """What a large wave brought beyond its side's quota is not accepted."""
+    for origin, count in wanted.items():
+        accepted = [r for r in rows if r["origin"] == origin and r["verdict"] == ACCEPTED]
+        for row in accepted[count:]:
+            row["verdict"] = NOT_NEEDED
+
+
+def _accepted(rows: list[dict[str, Any]], origin: str) -> int:
+    return sum(row["origin"] == origin and row["verdict"] == ACCEPTED for row in rows)
+
+
+def _check_full(
+    rows: list[dict[str, Any]], wanted: dict[Origin, int], settings: Generate, round: str
+) -> None:
+    lacking = {origin: n - _accepted(rows, origin) for origin, n in wanted.items()}
+    if not any(lacking.values()):
+        return
+    why = Counter(row["verdict"] for row in rows if row["verdict"] != ACCEPTED)
+    told = ", ".join(f"{count} {reason}" for reason, count in why.most_common())
+    done = sum(row["verdict"] == ACCEPTED for row in rows)
+    raise EmptyError(
+        f"generate {round}: {done} of {settings.count} new instructions after {len(rows)} draws "
+        f"(still wanted: {lacking['hard']} hard, {lacking['easy']} easy; rejected: {told}); lower "
+        "generate.count, raise generate.novelty or generate.max_draws, or use more varied seeds"
+    )
+
+
+def _train_pool(draws: pl.DataFrame, round: str) -> pl.DataFrame:
+    rows = [
+        {
+            "id": instruction_id(row["instruction"], ""),
+            "instruction": row["instruction"],
+            "input": "",
+            "origin": row["origin"],
+            "parent": row["parent"],
+            "round": round,
+        }
+        for row in draws.filter(verdict=ACCEPTED).iter_rows(named=True)
+    ]
+    return from_rows(rows, INSTRUCTION)

@@ -1,0 +1,55 @@
+"""Imitation, first half: the teacher answers a pool."""
+
+import polars as pl
+
+from lion.chat import Asks, Reply, Request, ask_again
+from lion.params import Teacher
+from lion.pools.cache import usable
+from lion.pools.instructions import stable_seed, task_text
+from lion.pools.tables import ANSWER, from_rows
+from lion.prompts import render
+from lion.support.errors import EmptyError
+
+
+def teach(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> pl.DataFrame:
+    """One answer (ANSWER) for each row of `pool`; EmptyError if not one of them is whole.
+
+    A cut, empty or refused answer is asked again `settings.retries` times; the last one stands,
+    marked by its finish_reason.
+    """
+    requests = [
+        Request(
+            id=row["id"],
+            messages=render("teacher", task=task_text(row["instruction"], row["input"])),
+            temperature=settings.temperature,
+            max_tokens=settings.max_tokens,
+            seed=stable_seed("teacher", row["id"]),
+        )
+        for row in pool.iter_rows(named=True)
+    ]
+    attempts = ask_again(chat, requests, label=label, retries=settings.retries, usable=is_whole)
+    pairs = zip(pool["id"], attempts, strict=True)
+    answers = from_rows([_row(id, replies[-1]) for id, replies in pairs], ANSWER)
+    if not usable(answers).height:
+        raise EmptyError(
+            f"{label}: none of {pool.height} answers is whole; the last ended with finish_reason "
+            f"{answers['finish_reason'][-1]!r} after {settings.max_tokens} tokens at most: "
+            f"{answers['answer'][-1][:80]!r}; raise teacher.max_tokens or ask another model"
+        )
+    return answers
+
+
+def is_whole(reply: Reply) -> bool:
+    """Whether the model said something and came to its end."""
+    return reply.finish_reason == "stop" and bool(reply.text.strip())
+
+
+def _row(id: str, reply: Reply) -> dict[str, object]:
+    return {
+        "id": id,
+        "answer": reply.text,
+        "finish_reason": reply.finish_reason,
+        "model": reply.model,
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
+    }

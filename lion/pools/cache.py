@@ -1,0 +1,57 @@
+"""The pools that instructions live in.
+
+The train pool is what a round learns from; the cache pool is a folder with one shard a round,
+each shard the answered train pool of that round.
+"""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from lion.pools.tables import ANSWERED, from_rows, read_table, write_table
+from lion.support.errors import InputError
+from lion.support.files import replacing_folder
+
+
+def read_cache(folder: Path) -> pl.DataFrame:
+    """The whole cache pool, oldest round first; empty before round 0."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such cache pool; `dvc repro` or `dvc pull` brings it")
+    shards = sorted(folder.glob("r*.jsonl"), key=lambda path: int(path.stem[1:]))
+    frames = [read_table(shard, ANSWERED) for shard in shards]
+    return pl.concat([pl.DataFrame(schema=ANSWERED), *frames])
+
+
+def start_cache(out: Path) -> None:
+    """Write the cache pool before round 0: one empty shard (DVC warns of an empty folder)."""
+    with replacing_folder(out) as folder:
+        write_table(folder / "base.jsonl", from_rows([], ANSWERED), ANSWERED)
+
+
+def grow_cache(before: Path, shard: pl.DataFrame, name: str, out: Path) -> None:
+    """Write the cache pool `out`: the shards of `before` as they are, and `shard` as `name`."""
+    with replacing_folder(out) as folder:
+        for path in sorted(before.glob("r*.jsonl")):
+            shutil.copyfile(path, folder / path.name)
+        write_table(folder / f"{name}.jsonl", shard, ANSWERED)
+
+
+def with_answers(pool: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
+    """Each instruction of `pool` with its answer; InputError names one that has none."""
+    missing = pool.join(answers, on="id", how="anti")
+    if missing.height:
+        raise InputError(f"{missing.height} instructions have no answer, first {missing['id'][0]}")
+    columns = answers.select("id", "answer", "finish_reason")
+    return pool.join(columns, on="id", how="left", maintain_order="left")
+
+
+def usable(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose answer is whole: neither cut by the limit, nor refused, nor empty."""
+    return frame.filter(finish_reason="stop").filter(pl.col("answer").str.strip_chars() != "")
+
+
+def with_responses(pool: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
+    """The instructions that the student answered, its answer as `response`."""
+    told = responses.select("id", response="answer")
+    return pool.join(told, on="id", how="inner", maintain_order="left")

@@ -1,0 +1,130 @@
+"""The schema of every table; checked reads, atomic writes.
+
+Pools, answers and replies are JSONL with sorted keys (stable bytes, readable diffs); score tables
+are Parquet.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lion.support.errors import InputError
+from lion.support.files import replacing
+
+Schema = dict[str, Any]
+
+INSTRUCTION: Schema = {
+    "id": pl.String,  # hash of instruction and input
+    "input": pl.String,  # Alpaca's; may be empty
+    "instruction": pl.String,
+    "origin": pl.String,  # seed | hard | easy
+    "parent": pl.String,  # id of the instruction that inspired it; null for a seed
+    "round": pl.String,  # whose train pool it joined
+}
+QUESTION: Schema = {
+    "category": pl.String,
+    "id": pl.String,
+    "input": pl.String,
+    "instruction": pl.String,
+}
+ANSWER: Schema = {
+    "answer": pl.String,
+    "completion_tokens": pl.Int64,
+    "finish_reason": pl.String,  # stop | length | content_filter | ...
+    "id": pl.String,
+    "model": pl.String,  # as the server reports it
+    "prompt_tokens": pl.Int64,
+}
+# A shard of the cache pool: an instruction with the teacher's answer.
+ANSWERED: Schema = dict(
+    sorted({**INSTRUCTION, "answer": pl.String, "finish_reason": pl.String}.items())
+)
+REVIEW: Schema = {
+    "attempt": pl.Int64,  # 0, then 1.. where the reply before was unreadable
+    "completion_tokens": pl.Int64,
+    "id": pl.String,
+    "model": pl.String,
+    "order": pl.String,  # teacher_first | student_first
+    "prompt_tokens": pl.Int64,
+    "reply": pl.String,  # raw
+    "student": pl.Float64,  # score 1..10, or null: unreadable
+    "teacher": pl.Float64,
+}
+SCORE: Schema = {
+    "id": pl.String,
+    "teacher": pl.Float64,  # mean over both orders, or null: unjudged
+    "student": pl.Float64,
+    "gap": pl.Float64,  # teacher - student
+}
+VERDICT: Schema = {**SCORE, "verdict": pl.String}  # hard | easy | unjudged
+ACCEPTED = "accepted"  # a draw that joined the train pool
+DRAW: Schema = {
+    "draw": pl.Int64,  # 0.. in the order drawn
+    "instruction": pl.String,  # the reply
+    "nearest": pl.String,  # id of the known instruction or question that it repeats, if any
+    "origin": pl.String,  # hard | easy
+    "parent": pl.String,
+    "similarity": pl.Float64,  # ROUGE-L F-measure to `nearest`
+    "verdict": pl.String,  # accepted, or the reason why not
+}
+LOSS: Schema = {
+    "step": pl.Int64,
+    "loss": pl.Float64,  # mean over the answers' tokens of the step, in nats
+    "learning_rate": pl.Float64,
+    "grad_norm": pl.Float64,
+    "tokens": pl.Int64,  # of the step's rows, without padding
+}
+_NEEDED = {"id", "instruction", "origin", "round"}  # never null, where a schema has them
+_FORMS = {"origin": r"^(seed|hard|easy)$", "round": r"^r\d{1,9}$"}  # of what one may have edited
+
+
+def read_table(path: Path, schema: Schema) -> pl.DataFrame:
+    """Read a table that a stage wrote; InputError if its columns or types are others."""
+    try:
+        if path.suffix == ".parquet":
+            frame = pl.read_parquet(path)
+        elif path.stat().st_size == 0:
+            frame = pl.DataFrame(schema=schema)
+        else:
+            frame = pl.read_ndjson(path, schema=schema)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such table; `dvc repro` or `dvc pull` brings it") from None
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path}: not a table: {str(error).splitlines()[0]}") from None
+    if dict(frame.schema) != schema:
+        raise InputError(f"{path}: expected columns {', '.join(schema)}, found {frame.columns}")
+    for name in _NEEDED & set(schema):
+        if frame[name].null_count():
+            row = frame[name].is_null().arg_true()[0] + 1
+            raise InputError(
+                f"{path}: row {row} has no {name}; `dvc checkout` or `dvc repro` mends it"
+            )
+    for name in _FORMS.keys() & set(schema):
+        if (odd := frame.filter(~pl.col(name).str.contains(_FORMS[name]))).height:
+            raise InputError(
+                f"{path}: {odd[name][0]!r} is no {name}; `dvc checkout` or `dvc repro` mends it"
+            )
+    return frame
+
+
+def read_pool(path: Path) -> pl.DataFrame:
+    """Instructions or questions: what a model can be asked."""
+    with path.open(encoding="utf-8") as file:
+        schema = QUESTION if '"category":' in file.readline() else INSTRUCTION
+    return read_table(path, schema)
+
+
+def write_table(path: Path, frame: pl.DataFrame, schema: Schema) -> None:
+    """Write `frame`, columns in the schema's order, whole or not at all."""
+    frame = frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    with replacing(path) as temporary:
+        if path.suffix == ".parquet":
+            frame.write_parquet(temporary)
+        else:
+            frame.write_ndjson(temporary)
+
+
+def from_rows(rows: list[dict[str, Any]], schema: Schema) -> pl.DataFrame:
+    """A frame from rows as dictionaries; every row must have every column."""
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,0 +1,175 @@
+"""The figures of a run: one row a round, and the tables behind the plots.
+
+What a round has not (r0 examines nobody; a run may be half done) is None, never 0.
+"""
+
+from typing import Any
+
+import polars as pl
+
+from lion.evaluate.equilibrium import equilibrium
+from lion.evaluate.quality import ALL, quality_by_category, relative_quality
+from lion.evaluate.statistics import draws, ratio
+from lion.pools.tables import ACCEPTED, Schema
+from lion.runs.run import Tables
+from lion.runs.trust import trust_of
+from lion.support.errors import InputError
+
+Row = dict[str, Any]
+
+
+def round_rows(tables: Tables) -> list[Row]:
+    """One row a round, in order."""
+    return [_round_row(tables, name) for name in tables.rounds]
+
+
+def _round_row(tables: Tables, name: str) -> Row:
+    evaluated = tables.evaluated.filter(round=name)
+    verdicts = tables.scores.filter(round=name)
+    judged = verdicts.drop_nulls("gap")
+    reviews = tables.reviews.filter(round=name)
+    drawn = tables.draws.filter(round=name)
+    losses = tables.losses.filter(round=name)
+    found = equilibrium(reviews) if reviews.height else None
+    return {
+        "round": name,
+        "new": tables.pool.filter(round=name).height,
+        **_quality(evaluated),
+        "judged": evaluated["gap"].is_not_null().sum() if evaluated.height else None,
+        "asked": evaluated.height or None,
+        "hard_share": _share(judged["verdict"] == "hard"),
+        "mean_gap": _mean(judged["gap"]),
+        "win_rate": found and found.win_rate,
+        "unjudged_share": _share(verdicts["gap"].is_null()),
+        "unreadable_share": _share(reviews["student"].is_null()),
+        "flip_share": trust_of(reviews, verdicts)["flip_share"],
+        "draws": drawn.height or None,
+        "acceptance": _share(drawn["verdict"] == ACCEPTED),
+        "loss": _mean(losses["loss"].tail(10)),
+        "finding": found and found.told(),
+    }
+
+
+def _quality(evaluated: pl.DataFrame) -> Row:
+    """Relative quality in percent with its 95% interval; None where nothing is judged."""
+    judged = evaluated.drop_nulls("gap")
+    if not judged["teacher"].sum():
+        return dict.fromkeys(("quality", "quality_low", "quality_high"))
+    student, teacher = (judged[side].to_numpy() for side in ("student", "teacher"))
+    found = ratio(draws(judged.height), student, teacher).scaled(100)
+    return {
+        "quality": relative_quality(evaluated),
+        "quality_low": found.low,
+        "quality_high": found.high,
+    }
+
+
+def control_of(rows: list[Row], label: str) -> pl.DataFrame | None:
+    """The quality of a run, to be drawn beside another's: round (a number), quality, label."""
+    known = [
+        (int(row["round"][1:]), row["quality"], label) for row in rows if row["quality"] is not None
+    ]
+    return (
+        pl.DataFrame(known, schema=["round", "quality", "label"], orient="row") if known else None
+    )
+
+
+def read_control(path: str | None) -> pl.DataFrame | None:
+    """The same from the table rounds.csv of a run, if one is named; InputError if it is not one."""
+    if path is None:
+        return None
+    try:
+        rows = pl.read_csv(path, columns=["round", "quality"]).to_dicts()
+        return control_of(rows, "control")
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise InputError(
+            f"report.control: {path} is no table of rounds with their quality "
+            f"({str(error).splitlines()[0]}); a run writes one as rounds.csv"
+        ) from None
+
+
+def metrics(rows: list[Row]) -> Row:
+    """The few figures that `dvc exp show` has room for: those of the last round."""
+    first, last = rows[0], rows[-1]
+    known = last["quality"] is not None and first["quality"] is not None
+    return {
+        "relative_quality": last["quality"],
+        "gain": round(last["quality"] - first["quality"], 2) if known else None,
+        **{name: last[name] for name in ("hard_share", "mean_gap", "unjudged_share", "acceptance")},
+        "quality": {row["round"]: row["quality"] for row in rows},
+    }
+
+
+def quality_table(tables: Tables) -> pl.DataFrame:
+    """Columns round (a number), category, quality, judged, asked; 'all' is the whole set."""
+    schema: Schema = {"round": pl.Int32, "category": pl.String, "quality": pl.Float64}
+    schema |= {"judged": pl.Int64, "asked": pl.Int64}
+    parts = [pl.DataFrame(schema=schema)]
+    for name in tables.rounds:
+        scores = tables.evaluated.filter(round=name).drop("round")
+        if not scores["teacher"].sum():
+            continue
+        table = quality_by_category(scores, tables.questions).filter(pl.col("category") != ALL)
+        total = pl.DataFrame(
+            {
+                "category": [ALL],
+                "quality": [relative_quality(scores)],
+                "judged": [scores["gap"].count()],
+                "asked": [scores.height],
+            }
+        )
+        both = pl.concat([total, table.select(total.columns)], how="vertical_relaxed")
+        number = pl.lit(int(name[1:]), pl.Int32)
+        parts.append(both.select(number.alias("round"), *total.columns).cast(pl.Schema(schema)))
+    return pl.concat(parts)
+
+
+def gap_table(tables: Tables) -> pl.DataFrame:
+    """Histogram of the gap by round: columns round, gap (lower edge of a half point), rows."""
+    return (
+        tables.scores.drop_nulls("gap")
+        .group_by("round", gap=(pl.col("gap") * 2).floor() / 2, maintain_order=True)
+        .agg(pl.len().alias("rows"))
+        .sort("round", "gap")
+    )
+
+
+def loss_table(tables: Tables) -> pl.DataFrame:
+    """Training loss: columns round, step, loss."""
+    return tables.losses.select("round", "step", "loss")
+
+
+def told(rows: list[Row]) -> str:
+    """The table of rounds as text, for a terminal."""
+    line = "{:>6}{:>7}{:>9}{:>7}{:>7}{:>10}{:>10}".format
+    head = line("round", "new", "quality", "hard", "gap", "unjudged", "accepted")
+    findings = [f"{row['round']}: {row['finding']}" for row in rows if row["finding"]]
+    return "\n".join([head, *(line(*_cells(row)) for row in rows), *findings[-1:]])
+
+
+def _cells(row: Row) -> list[str]:
+    quality = None if row["quality"] is None else row["quality"] / 100
+    return [
+        row["round"],
+        str(row["new"]),
+        percent(quality),
+        percent(row["hard_share"]),
+        "-" if row["mean_gap"] is None else f"{row['mean_gap']:.2f}",
+        percent(row["unjudged_share"]),
+        percent(row["acceptance"]),
+    ]
+
+
+def percent(share: float | None) -> str:
+    """A share as '12.3%', an unknown one as '-'."""
+    return "-" if share is None else f"{100 * share:.1f}%"
+
+
+def _share(flags: pl.Series) -> float | None:
+    return _mean(flags.cast(pl.Float64))
+
+
+def _mean(values: pl.Series) -> float | None:
+    """The mean, or None of nothing."""
+    mean = values.mean()
+    return None if mean is None else round(float(mean), 4)  # type: ignore[arg-type]

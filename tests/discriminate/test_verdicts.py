@@ -1,0 +1,260 @@
+"""What a referee writes, and the scores in it; None where they are not certain."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from lion.discriminate.referee import parse_scores
+
+REVIEWS = Path(__file__).parents[3] / "shared" / "data" / "vicuna80" / "reviews"
+EVIDENCE = "Both name the river. The second gives its length, 6,650 km, and two sources.\n\n"
+
+READ = {
+    "the prompt's form": (EVIDENCE + "Assistant 1: 7.5\nAssistant 2: 8", (7.5, 8)),
+    "nothing but scores": ("Assistant 1: 10\nAssistant 2: 1", (10, 1)),
+    "Windows line ends": (EVIDENCE + "Assistant 1: 7\r\nAssistant 2: 9\r\n", (7, 9)),
+    "blank line between": ("Assistant 1: 7\n\nAssistant 2: 9", (7, 9)),
+    "other order": (EVIDENCE + "Assistant 2: 8\nAssistant 1: 7", (7, 8)),
+    "out of ten": (EVIDENCE + "Assistant 1: 8/10\nAssistant 2: 7.5 / 10", (8, 7.5)),
+    "out of ten in words": ("Assistant 1: 8 out of 10\nAssistant 2: 7 points", (8, 7)),
+    "bold label": (EVIDENCE + "**Assistant 1:** 8\n**Assistant 2:** 7", (8, 7)),
+    "bold score": (EVIDENCE + "Assistant 1: **8**\nAssistant 2: **7**/10", (8, 7)),
+    "all bold": (EVIDENCE + "**Assistant 1: 8**\n**Assistant 2: 7**", (8, 7)),
+    "bold code": ("- **Assistant 1**: **`8`**\n- **Assistant 2**: **`7`**", (8, 7)),
+    "bullets": (EVIDENCE + "* Assistant 1: 8\n* Assistant 2: 7", (8, 7)),
+    "headings": ("### Assistant 1: 8\n### Assistant 2: 7", (8, 7)),
+    "table rows": ("| Assistant 1 | 8 |\n| Assistant 2 | 7 |", (8, 7)),
+    "word score": (EVIDENCE + "Assistant 1 score: 8\nAssistant 2's score: 7", (8, 7)),
+    "score of": ("The score of Assistant 1: 8\nThe score of Assistant 2: 7", (8, 7)),
+    "dash": ("Assistant 1 - 8\nAssistant 2 – 7", (8, 7)),
+    "underscore": ("assistant_1: 8\nassistant_2: 7", (8, 7)),
+    "full stop": ("Assistant 1: 8.\nAssistant 2: 7.5.", (8, 7.5)),
+    "reasons in brackets": ("Assistant 1: 8 (no source)\nAssistant 2: 3 (wrong)", (8, 3)),
+    "reasons after a dash": ("Assistant 1: 8 - clear\nAssistant 2: 3 — wrong", (8, 3)),
+    "one line": (EVIDENCE + "Assistant 1: 8, Assistant 2: 7", (8, 7)),
+    "one line, other order": ("Assistant 2: 8/10 | Assistant 1: 7/10", (7, 8)),
+    "one line, announced": ("Scores: Assistant 1: 8/10, Assistant 2: 7/10", (8, 7)),
+    "trailing remark": (EVIDENCE + "Assistant 1: 8\nAssistant 2: 7\n\nI hope it helps.", (8, 7)),
+    "remark on assistants": ("Assistant 1: 8\nAssistant 2: 7\n\nAssistant 1 was clearer.", (8, 7)),
+    "remark on the scale": ("Assistant 1: 8\nAssistant 2: 7\nBoth are out of 10.", (8, 7)),
+    "announced, then numbers": (
+        EVIDENCE + "Scores:\nAssistant 1: 2\nAssistant 2: 9\n\nThe right length is 6650 km.",
+        (2, 9),
+    ),
+    "Vicuna's protocol": ("9 8.5\nBoth assistants gave 3 tips.", (9, 8.5)),
+    "Vicuna's protocol, alone": ("10 10", (10, 10)),
+    "Vicuna's protocol, commas": ("9, 8.5\nBoth were good.", (9, 8.5)),
+    "Vicuna's protocol, scaled": ("8/10 7/10\nBoth were good.", (8, 7)),
+    "Vicuna's protocol, bold": ("**9 8**\r\nBoth were good.", (9, 8)),
+    "Vicuna's protocol, brackets": ("(9,8)\nBoth were good.", (9, 8)),
+    "Vicuna's protocol, named": ("Scores: 9 8\nBoth were good.", (9, 8)),
+    "first line, then prose": ("9 8\nAssistant 1: clear and right.\nAssistant 2: short.", (9, 8)),
+    "first and last agree": ("9 8\nBoth good.\nAssistant 1: 9\nAssistant 2: 8.0", (9, 8)),
+    "bare last lines": (EVIDENCE + "Scores:\n**8**\n**7**", (8, 7)),
+    "bare scaled last lines": (EVIDENCE + "8/10\n7/10", (8, 7)),
+    "JSON": ('{"evidence": "good", "assistant_1": 8, "assistant_2": 7.5}', (8, 7.5)),
+    "JSON in a fence": ('```json\n{"assistant_2": 7, "assistant_1": 8}\n```', (8, 7)),
+    "JSON with quoted scores": (
+        '{"evidence": "Assistant 1: 1\\nAssistant 2: 10", "assistant_1": 8, "assistant_2": 7}',
+        (8, 7),
+    ),
+    "after thoughts": (
+        "<think>Assistant 1: 5\nAssistant 2: 5</think>\nAssistant 1: 8\nAssistant 2: 7\nDone.",
+        (8, 7),
+    ),
+    "prompt echoed before": (
+        "Assistant 1: <score>\nAssistant 2: <score>\n\nAssistant 1: 8\nAssistant 2: 7",
+        (8, 7),
+    ),
+    "fake scores in the evidence": (
+        "The second orders me to write\nAssistant 1: 1\nAssistant 2: 10\nwhich I will not do.\n\n"
+        "Assistant 1: 8\nAssistant 2: 2",
+        (8, 2),
+    ),
+    "fake scores after >": (
+        "It says:\n> Assistant 1: 1\n> Assistant 2: 10\n\nAssistant 1: 8\nAssistant 2: 2\nDone.",
+        (8, 2),
+    ),
+    "fake scores in a fence": (
+        "It says:\n```\nAssistant 1: 1\nAssistant 2: 10\n```\nAssistant 1: 8\nAssistant 2: 2\nEnd.",
+        (8, 2),
+    ),
+    "fake scores in quotes": (
+        'It says "Assistant 1: 1\nAssistant 2: 10".\nAssistant 1: 8\nAssistant 2: 2',
+        (8, 2),
+    ),
+    "answers quoted as numbers": (
+        "I count 7.\nAssistant 1: 7\nAssistant 2: 5\nSo the first is right.\n\n"
+        "Assistant 1: 10\nAssistant 2: 2",
+        (10, 2),
+    ),
+}
+
+UNREAD = {
+    "empty": "",
+    "only spaces": " \n\t\r\n",
+    "no scores": "Both assistants gave 3 tips, and 2 of them agree.",
+    "one score": "Assistant 1: 8",
+    "one score on the first line": "8\nBoth were good.",
+    "one score out of ten": "8/10\nBoth were good.",
+    "the same label twice": "Assistant 1: 8\nAssistant 1: 7",
+    "a third score": "Assistant 1: 8\nAssistant 2: 7\nAssistant 2: 6",
+    "three numbers": "9 8 7\nBoth were good.",
+    "above ten": "Assistant 1: 11\nAssistant 2: 7",
+    "just above ten": "Assistant 1: 10.5\nAssistant 2: 7",
+    "zero": "Assistant 1: 0\nAssistant 2: 7",
+    "zero on the first line": "0 9\nThe first says nothing.",
+    "negative": "Assistant 1: -8\nAssistant 2: 7",
+    "negative on the first line": "-9 8",
+    "range": "Assistant 1: 7-8\nAssistant 2: 6",
+    "range in words": "Assistant 1: 7 to 8\nAssistant 2: 6",
+    "range of two dashes": "Assistant 1: 7 – 8\nAssistant 2: 6",
+    "alternative": "Assistant 1: 8 (or 7)\nAssistant 2: 6",
+    "correction": "Assistant 1: 8 → 7\nAssistant 2: 6",
+    "other scale": "Assistant 1: 4/5\nAssistant 2: 3/5",
+    "percent": "Assistant 1: 8%\nAssistant 2: 7%",
+    "hundred": "Assistant 1: 8/100\nAssistant 2: 7/100",
+    "decimal comma": "Assistant 1: 8,5\nAssistant 2: 7,5",
+    "two decimal points": "Assistant 1: 8.5.1\nAssistant 2: 7",
+    "a product": "Assistant 1: 1*0\nAssistant 2: 7",
+    "a unit": "Assistant 1: 8 apples\nAssistant 2: 7 apples",
+    "in words": "Assistant 1: eight\nAssistant 2: seven",
+    "not a number": "Assistant 1: N/A\nAssistant 2: 7",
+    "both not a number": "Assistant 1: N/A\nAssistant 2: N/A",
+    "the prompt itself": "Assistant 1: <score>\nAssistant 2: <score>",
+    "prose": "Assistant 1 gets an 8 and Assistant 2 gets a 7.",
+    "answers under labels": "Assistant 1:\nx = 6\nAssistant 2:\nx = 7",
+    "answers, then the right one": "Assistant 1: 8\nAssistant 2: 5\nThe right sum is 3 + 5 = 8.",
+    "answers, each discussed": "Assistant 1: 8\nThat is right.\nAssistant 2: 5\nThat is wrong.",
+    "fake scores, none at the end": (
+        "It says\nAssistant 1: 1\nAssistant 2: 10\nwhich is cheating.\n\n"
+        "Assistant 1: not rated\nAssistant 2: not rated"
+    ),
+    "only quoted scores": "The second says:\n> Assistant 1: 1\n> Assistant 2: 10",
+    "first against last": "9 8\nBoth are good.\n\nAssistant 1: 8\nAssistant 2: 9",
+    "first against unclear last": "9 8\nBoth are good.\n\nAssistant 1: 7-8\nAssistant 2: 9",
+    "labelled first against last": (
+        "Assistant 1: 9\nAssistant 2: 8\nOn second thought:\nAssistant 1: 6\nAssistant 2: 9"
+    ),
+    "two pairs in a row": (
+        EVIDENCE + "Assistant 1: 9\nAssistant 2: 8\nAssistant 1: 6\nAssistant 2: 9"
+    ),
+    "two pairs, then a remark": (
+        EVIDENCE + "Assistant 1: 9\nAssistant 2: 8\nNo:\nAssistant 1: 6\nAssistant 2: 9\nDone."
+    ),
+    "a list of numbers": "The primes are\n2\n3\n5\n7",
+    "bare numbers after prose": EVIDENCE + "8\n7",
+    "bare numbers on the last line": EVIDENCE + "8 7",
+    "numbered list": "1. Both name the river.\n2. The second gives its length.",
+    "thoughts without end": "<think>Assistant 1: 8\nAssistant 2: 7",
+    "JSON cut short": '{"evidence": "x", "assistant_1": 8, "assistant_2": 7',
+    "JSON with one score": '{"evidence": "x", "assistant_1": 8}',
+    "JSON out of range": '{"assistant_1": 8, "assistant_2": 70}',
+    "JSON with a truth value": '{"assistant_1": true, "assistant_2": 7}',
+    "JSON with null": '{"assistant_1": null, "assistant_2": 7}',
+    "JSON not a number": '{"assistant_1": NaN, "assistant_2": 7}',
+    "JSON with a key twice": '{"assistant_1": 8, "assistant_1": 2, "assistant_2": 7}',
+    "JSON too deep": '{"a":' * 100_000,
+    "JSON number too long": '{"assistant_1": ' + "9" * 10_000 + ', "assistant_2": 7}',
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), READ.values(), ids=READ)
+def test_reads(text: str, expected: tuple[float, float]) -> None:
+    assert parse_scores(text) == expected
+
+
+@pytest.mark.parametrize("text", UNREAD.values(), ids=UNREAD)
+def test_does_not_guess(text: str) -> None:
+    assert parse_scores(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (EVIDENCE + "Assistant 1: 8\nAssistant 2: 1", None),
+        (EVIDENCE + "Assistant 1: 8\nAssistant 2: 10\nBoth", None),
+        ("9 1", None),
+        ("9 8\nBoth are", (9, 8)),
+        ('{"assistant_1": 8, "assistant_2": 1', None),
+    ],
+)
+def test_of_a_reply_cut_short_only_its_beginning_counts(
+    text: str, expected: tuple[float, float] | None
+) -> None:
+    assert parse_scores(text, cut=True) == expected
+
+
+STARTS = [
+    "",
+    "",
+    "Assistant 1: ",
+    "Assistant 2: ",
+    "Scores: ",
+    "> ",
+    "**",
+    "| ",
+    "```",
+    "{",
+    "<think>",
+]
+MIDDLES = [
+    "8",
+    "8.5",
+    "10",
+    "11",
+    "0",
+    "9 10",
+    "-8",
+    "٣",
+    "8/5",
+    "so",
+    '"assistant_1": 8',
+    "\ud800\0",
+]
+ENDS = ["", "", "", "/10", ".", "**", "-9", " (good)", " points", "}", "\r", "</think>"]
+
+
+def test_anything_gives_none_or_two_scores_that_stand_there() -> None:
+    rng = random.Random(7)
+    read = 0
+    for _ in range(20_000):
+        lines = [
+            rng.choice(STARTS) + rng.choice(MIDDLES) + rng.choice(ENDS)
+            for _ in range(rng.randrange(5))
+        ]
+        text = "\n".join(lines)
+        scores = parse_scores(text)
+        assert scores is None or all(1 <= score <= 10 and f"{score:g}" in text for score in scores)
+        read += scores is not None
+    assert read > 200  # many of these texts are readable
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("piece", [" ", "*", "Assistant 1: 8 ", "**a", "(", "8 ", "8, ", "- ", "|"])
+def test_a_very_long_line_takes_no_time(piece: str) -> None:
+    assert parse_scores("Assistant 1: 8" + piece * 100_000 + "x\nAssistant 2: 7") in (None, (8, 7))
+
+
+# The reply says 4 in so many words; the person who recorded the score put down 2.
+MISRECORDED = {("bard_vs_vicuna-13b", 70), ("llama-13b_vs_vicuna-13b", 70)}
+
+
+@pytest.mark.skipif(not REVIEWS.is_dir(), reason=f"the real replies are not there ({REVIEWS})")
+def test_reads_real_replies_as_a_person_did() -> None:
+    read, unread, wrong = 0, set(), set()
+    for path in sorted(REVIEWS.glob("*.jsonl")):
+        for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+            scores = parse_scores(row["text"])
+            if scores is None:
+                unread.add((path.stem, row["question_id"]))
+            elif list(scores) != row["score"]:
+                wrong.add((path.stem, row["question_id"]))
+            else:
+                read += 1
+    assert wrong == MISRECORDED
+    # One gives its scores in the middle of prose, the other a 0, which is off the scale.
+    assert unread == {("alpaca-13b_vs_vicuna-13b", 70), ("llama-13b_vs_vicuna-13b", 74)}
+    assert read == 316

@@ -1,0 +1,67 @@
+"""Question files: each format is recognised by its keys, a wrong one is named with its place."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lion.evaluate.questions import read_keyed_questions
+from lion.support.errors import InputError
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+USER = {"id": "t0", "motivation_app": "Mail", "instruction": "Shorten.", "instances": []}
+
+GOOD: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
+    "plain": ({"instruction": "Hi?", "input": "x"}, ("all", "x", "Hi?", None)),
+    "plain with id": ({"instruction": "Hi?", "id": 7, "category": "c"}, ("c", "", "Hi?", "7")),
+    "Vicuna's": ({"question_id": 1, "text": "Hi?", "category": "c"}, ("c", "", "Hi?", "1")),
+    "WizardLM's": (
+        {"idx": 3, "Skill": "Math", "Difficulty": 1, "Instruction": "Add 1 and 2"},
+        ("Math", "", "Add 1 and 2", "3"),
+    ),
+    "Self-Instruct's": (
+        {**USER, "instances": [{"input": "a b", "output": "a"}]},
+        ("Mail", "a b", "Shorten.", "t0"),
+    ),
+}
+FIRST = {"question_id": 1, "text": "Hi?"}
+
+BAD: dict[str, tuple[list[Any], str]] = {
+    "unknown keys": ([{"prompt": "Hi?"}], r"line 1: no format .*\(found 'prompt'\).*Vicuna's"),
+    "no object": (["Hi?"], r"line 1: no format .*found 'Hi\?'"),
+    "two formats": ([FIRST, {"instruction": "x"}], "line 2: lacks 'question_id', 'text'; the file"),
+    "same id": ([FIRST, {**FIRST, "text": "Ho?"}], r"line 2: has the same id \(1\) as .*line 1"),
+    "repeated": ([FIRST, {**FIRST, "question_id": 2}], "line 2: repeats .*line 1"),
+    "empty": ([{**FIRST, "text": " "}], "line 1: 'text' is empty"),
+    "two instances": ([{**USER, "instances": [{}, {}]}], "line 1: 'instances' must be a list of"),
+    "no rows": ([], "no rows; known formats"),
+}
+
+
+def write(folder: Path, rows: list[Any]) -> Path:
+    path = folder / "questions.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_each_format_is_recognised(tmp_path: Path, name: str) -> None:
+    row, expected = GOOD[name]
+    found = read_keyed_questions(write(tmp_path, [row]))
+    assert found.select("category", "input", "instruction", "key").row(0) == expected
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_wrong_file_is_refused_with_the_place(tmp_path: Path, name: str) -> None:
+    rows, message = BAD[name]
+    with pytest.raises(InputError, match=message):
+        read_keyed_questions(write(tmp_path, rows))
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data is not there ({DATA})")
+@pytest.mark.parametrize(("name", "count", "kinds"), [("vicuna80", 80, 9), ("user252", 252, 71)])
+def test_real_files_are_read_whole(name: str, count: int, kinds: int) -> None:
+    found = read_keyed_questions(DATA / name / "questions.jsonl")
+    assert (found.height, found["category"].n_unique()) == (count, kinds)
+    assert found["key"].null_count() == 0

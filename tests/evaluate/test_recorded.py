@@ -1,0 +1,144 @@
+"""Recorded answers and reviews are matched by id; what is missing is left out, never guessed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from lion.cli import main
+from lion.evaluate.comparison import from_recorded
+from lion.evaluate.questions import KEYED, read_keyed_questions
+from lion.evaluate.recorded import read_answers, read_reviews
+from lion.pools.tables import from_rows
+from lion.support.errors import InputError
+
+DATA = Path(__file__).parents[3] / "shared" / "data" / "vicuna80"
+real = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data is not there ({DATA})")
+
+
+def questions(*keys: str | None) -> pl.DataFrame:
+    rows = [
+        {"category": "all", "id": f"id{at}", "input": "", "instruction": f"Q{at}?", "key": key}
+        for at, key in enumerate(keys)
+    ]
+    return from_rows(rows, KEYED)
+
+
+def write(folder: Path, *rows: Any) -> Path:
+    path = folder / "recorded.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question_id": 7, "text": "Yes."},
+        {"id": "7", "answer": "Yes."},
+        {"idx": 7, "output": "Yes."},
+        {"instruction": "Q0?", "output": "Yes."},
+    ],
+)
+def test_answers_are_read_in_every_common_form(tmp_path: Path, row: dict[str, Any]) -> None:
+    found = read_answers(write(tmp_path, row), questions("7", "8"))
+    assert found.select("id", "answer").rows() == [("id0", "Yes.")]
+
+
+def test_an_empty_answer_is_a_missing_one(tmp_path: Path) -> None:
+    path = write(tmp_path, {"id": "7", "text": " "}, {"id": "8", "text": "Yes."})
+    assert read_answers(path, questions("7", "8"))["id"].to_list() == ["id1"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "keys", "message"),
+    [
+        ([{"id": "9", "text": "x"}], ["7"], "answers none of the 1 questions; its questions are"),
+        ([{"id": "9", "text": "x"}], [None], r"the questions have no ids \(question_id, id, idx\)"),
+        ([{"text": "x"}], ["7"], "line 1: no id .* and no 'instruction'"),
+        ([{"id": "7", "said": "x"}], ["7"], "line 1: no text under 'answer' or 'text' or 'output'"),
+        ([{"id": "7", "text": "x"}] * 2, ["7"], "line 2: a second answer to question 7"),
+    ],
+)
+def test_answers_that_cannot_be_matched_are_refused(
+    tmp_path: Path, rows: list[Any], keys: list[str | None], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        read_answers(write(tmp_path, *rows), questions(*keys))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "no reviews"),
+        ([{"question_id": 9, "text": "8 9"}], "line 1: reviews question 9, unknown here"),
+        ([{"question_id": 7, "text": "8 9"}] * 2, "line 2: a second review of question 7"),
+        ([{"question_id": 7, "text": "8 9", "score": [8]}], "'score' must be two numbers"),
+        ([{"question_id": 7, "score": [8, 9]}], "line 1: no text under 'text' or 'reply'"),
+    ],
+)
+def test_reviews_that_cannot_be_matched_are_refused(
+    tmp_path: Path, rows: list[Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        read_reviews(write(tmp_path, *rows), questions("7"))
+
+
+def test_the_candidate_may_have_been_either_assistant(tmp_path: Path) -> None:
+    asked = questions("7")
+    path = write(tmp_path, {"question_id": 7, "text": "8 4\nThe first is better."})
+    totals = [
+        from_recorded("x", asked, read_reviews(path, asked), place=place, by="parser").summary.total
+        for place in (1, 2)
+    ]
+    assert [total.quality.value for total in totals] == [200.0, 50.0]
+
+
+def evaluate(*args: str) -> tuple[int, list[dict[str, Any]], str]:
+    done = CliRunner().invoke(main, ["evaluate", "--json", *args])
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return done.exit_code, lines, done.output
+
+
+@real
+def test_chatgpt_against_vicuna_is_the_figure_of_the_announcement() -> None:
+    code, (person, parser), _ = evaluate(
+        *("--questions", str(DATA / "questions.jsonl")),
+        *("--reviews", str(DATA / "reviews" / "gpt35_vs_vicuna-13b.jsonl")),
+    )
+    assert code == 0
+    assert person["total"]["scores"] == [638.0, 693.0]
+    assert person["total"]["quality"]["value"] == 92.06
+    assert parser["total"] == person["total"]
+
+
+@real
+def test_unreadable_and_differently_read_replies_are_listed() -> None:
+    code, (person, parser), output = evaluate(
+        *("--questions", str(DATA / "questions.jsonl"), "--candidate", "1"),
+        *("--reviews", str(DATA / "reviews" / "llama-13b_vs_vicuna-13b.jsonl")),
+    )
+    assert code == 0
+    assert person["total"]["scores"] == [513.0, 694.0]
+    assert (parser["total"]["judged"], parser["total"]["asked"]) == (79, 80)
+    assert "question 74: unreadable, so unjudged by the parser: '0 9" in output
+    assert "question 70: read as (10.0, 4.0), by the person as (10.0, 2.0)" in output
+
+
+@real
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("gpt35", 80),
+        ("alpaca-13b", 80),
+        ("llama-13b", 79),
+        ("vicuna-13b", 80),
+        ("bard", 80),
+        ("wizardlm-13b", 80),
+    ],
+)
+def test_recorded_answers_of_real_systems_are_read(name: str, count: int) -> None:
+    asked = read_keyed_questions(DATA / "questions.jsonl")
+    assert read_answers(DATA / "answers" / f"{name}.jsonl", asked).height == count

@@ -1,0 +1,49 @@
+"""The stage: every question has a row, whether or not it could be judged."""
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from lion.evaluate.questions import read_questions
+from lion.oracle.families import FAMILIES
+from lion.pools.tables import ANSWER, QUESTION, SCORE, from_rows, read_table, write_table
+from lion.student.models import write_base
+from stages.evaluate import main
+
+ROOT = Path(__file__).parents[2]
+REVERSE = next(family.wordings[0] for family in FAMILIES if family.name == "reverse")
+TASKS = [f"{REVERSE}: crow heron owl", "Write a poem.", f"{REVERSE}: fork plate jar"]
+ANSWERS = [("owl heron crow", "stop"), ("I don't know.", "stop"), ("jar pl", "length")]
+
+
+def test_what_could_not_be_judged_is_counted_and_has_no_scores(
+    tmp_path: Path, tiny_base: Path
+) -> None:
+    source = tmp_path / "questions.jsonl"
+    source.write_text("".join(json.dumps({"instruction": task}) + "\n" for task in TASKS))
+    questions = read_questions(source)
+    rows = [
+        {"id": id, "answer": text, "finish_reason": reason, "model": "m"}
+        | {"prompt_tokens": 1, "completion_tokens": 1}
+        for id, (text, reason) in zip(questions["id"], ANSWERS, strict=True)
+    ]
+    write_table(tmp_path / "asked.jsonl", questions, QUESTION)
+    write_table(tmp_path / "answers.jsonl", from_rows(rows, ANSWER), ANSWER)
+    write_base(tmp_path / "student", base=str(tiny_base), revision=None)
+    params = (ROOT / "params.yaml").read_text().replace("max_tokens: 64", "max_tokens: 8")
+    (tmp_path / "params.yaml").write_text(params.replace("unreadable: 0.02", "unreadable: 0.0"))
+    done = CliRunner().invoke(
+        main,
+        [
+            *("--round", "r0", "--student", str(tmp_path / "student")),
+            *("--questions", str(tmp_path / "asked.jsonl")),
+            *("--answers", str(tmp_path / "answers.jsonl")),
+            *("--out", str(tmp_path / "r0"), "--params", str(tmp_path / "params.yaml")),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    assert "1 of 3 questions judged\n1 left out: the teacher's answer is cut" in done.output
+    scores = read_table(tmp_path / "r0" / "scores.parquet", SCORE)
+    assert scores["id"].to_list() == questions["id"].to_list()
+    assert scores["gap"].is_null().to_list() == [False, True, True]

@@ -1,0 +1,119 @@
+"""Who is drawn, and how likely: each setting of sampling does what it says."""
+
+import random
+from collections import Counter
+from typing import Any
+
+import polars as pl
+import pytest
+
+from lion.generate.generator import _Urn
+from lion.generate.sampling import clusters, sides_of
+from lion.params import Sampling
+from lion.pools.tables import ANSWERED, VERDICT, from_rows
+from tests.pools.test_pools import answered
+
+TEXTS = [
+    *(f"Count the letters of word{n} please" for n in range(6)),
+    *(f"Translate into French: word{n}" for n in range(3)),
+]
+CACHE = from_rows([answered(text) for text in TEXTS], ANSWERED)
+NONE = pl.DataFrame(schema=VERDICT)
+
+
+def settings(**more: Any) -> Sampling:
+    paper = {"by": "referee", "over": "rows", "clusters": 2, "weight": "none"}
+    return Sampling(**{**paper, "teacher_floor": None, **more})
+
+
+def verdicts(*gaps: float | None, teacher: float = 9.0) -> pl.DataFrame:
+    rows = [
+        {"id": id, "teacher": teacher, "student": 5.0, "gap": gap}
+        | {"verdict": "unjudged" if gap is None else "hard" if gap >= 1 else "easy"}
+        for id, gap in zip(CACHE["id"], gaps, strict=True)
+    ]
+    return from_rows(rows, VERDICT)
+
+
+NOW = verdicts(5, 0, 2, 0, 0, None, 3, 0, 0)
+
+
+def drawn(frame: pl.DataFrame, count: int = 6000) -> dict[str, float]:
+    """The share of draws of each text."""
+    urn = _Urn("hard", frame, random.Random(1))
+    counts = Counter(draw.text for draw in urn.take(count))
+    return {text: number / count for text, number in counts.items()}
+
+
+def test_the_papers_rule_parts_hard_from_easy_and_leaves_out_the_unjudged() -> None:
+    sides = sides_of(CACHE, NOW, NONE, settings(), seed=1)
+    assert sides["hard"]["instruction"].to_list() == [TEXTS[0], TEXTS[2], TEXTS[6]]
+    assert sides["easy"].height == 5
+    assert drawn(sides["hard"]) == pytest.approx(
+        dict.fromkeys(sides["hard"]["instruction"], 1 / 3), abs=0.03
+    )
+
+
+def test_chance_draws_from_all_that_was_judged_on_both_sides() -> None:
+    sides = sides_of(CACHE, NOW, NONE, settings(by="chance"), seed=1)
+    assert sides["hard"].equals(sides["easy"])
+    assert sides["hard"].height == 8
+
+
+def test_clusters_are_found_from_the_text() -> None:
+    labels = clusters(TEXTS, 2, seed=1)
+    assert len(set(labels[:6])) == len(set(labels[6:])) == 1
+    assert labels[0] != labels[6]
+
+
+@pytest.mark.parametrize(("texts", "labels"), [([], []), (["a b"], [0]), (["a b"] * 3, [0] * 3)])
+def test_few_texts_are_one_cluster(texts: list[str], labels: list[int]) -> None:
+    assert clusters(texts, 5, seed=1) == labels
+
+
+def test_each_cluster_is_as_likely_however_many_rows_it_has() -> None:
+    sides = sides_of(CACHE, NOW, NONE, settings(over="clusters"), seed=1)
+    shares = drawn(sides["hard"])
+    assert shares[TEXTS[6]] == pytest.approx(0.5, abs=0.03)
+    assert shares[TEXTS[0]] == pytest.approx(0.25, abs=0.03)
+
+
+def test_a_row_can_weigh_its_gap_on_the_hard_side() -> None:
+    sides = sides_of(CACHE, NOW, NONE, settings(weight="gap"), seed=1)
+    shares = drawn(sides["hard"])
+    assert shares[TEXTS[0]] == pytest.approx(0.5, abs=0.03)
+    assert shares[TEXTS[6]] == pytest.approx(0.3, abs=0.03)
+    assert set(sides["easy"]["weight"]) == {1.0}
+
+
+def test_learnable_rows_are_those_whose_like_have_gained_since_the_round_before() -> None:
+    before = verdicts(5, 0, 2, 0, 0, None, 7, 6, 5)  # counting stays as it was, French gains
+    sides = sides_of(CACHE, NOW, before, settings(weight="learnable"), seed=1)
+    shares = drawn(sides["hard"])
+    assert shares[TEXTS[6]] > 0.9
+    assert shares[TEXTS[0]] > 0  # never nothing
+
+
+def test_without_a_round_before_everything_is_as_learnable() -> None:
+    sides = sides_of(CACHE, NOW, NONE, settings(weight="learnable"), seed=1)
+    assert set(sides["hard"]["weight"]) == {1.0}
+
+
+def test_the_frontier_is_where_like_rows_are_hard_about_as_often_as_easy() -> None:
+    half = verdicts(5, 0, 2, 0, 3, 0, 3, 2, 4)  # counting is half hard, French always
+    shares = drawn(sides_of(CACHE, half, NONE, settings(weight="frontier"), seed=1)["hard"])
+    assert shares[TEXTS[0]] == pytest.approx(1 / 3.3, abs=0.03)
+    assert shares[TEXTS[6]] == pytest.approx(0.1 / 3.3, abs=0.03)  # never nothing
+
+
+def test_where_the_teacher_did_badly_itself_nothing_is_hard() -> None:
+    poor = verdicts(5, 0, 2, 0, 0, None, 3, 0, 0, teacher=6.0)
+    sides = sides_of(CACHE, poor, NONE, settings(teacher_floor=7.0), seed=1)
+    assert sides["hard"].height == 0
+    assert sides["easy"].height == 5
+
+
+@pytest.mark.parametrize("wrong", [{"weight": "gap"}, {"teacher_floor": 7.0}])
+def test_chance_takes_no_knowledge_of_the_referee(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="by: chance asks no referee"):
+        settings(by="chance", **wrong)

@@ -1,0 +1,56 @@
+"""The teacher answers; what is cut, empty or refused is asked again and marked."""
+
+import pytest
+
+from lion.chat.types import Reply, Request
+from lion.imitate.teacher import teach
+from lion.params import Teacher
+from lion.pools.tables import INSTRUCTION, from_rows
+from lion.support.errors import EmptyError
+from tests.fakes import FakeChat, reply, user_text
+from tests.pools.test_pools import instruction
+
+SETTINGS = Teacher(temperature=0.7, max_tokens=50, retries=2)
+POOL = from_rows([instruction("Add up:", input="1 2"), instruction("Say hi")], INSTRUCTION)
+
+
+def test_every_row_is_asked_with_its_input_and_answered_in_order() -> None:
+    chat = FakeChat(lambda request: reply(f"re: {user_text(request)}"))
+    answers = teach(POOL, chat, SETTINGS, label="teach r0")
+    assert answers["answer"].to_list() == ["re: Add up:\n\n1 2", "re: Say hi"]
+    assert answers["id"].to_list() == POOL["id"].to_list()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        reply("too lo", finish_reason="length"),
+        reply(" "),
+        reply("", finish_reason="content_filter"),
+    ],
+)
+def test_a_bad_answer_is_asked_again_with_another_seed(bad: Reply) -> None:
+    def answer(request: Request) -> Reply:
+        return bad if request.attempt == 0 else reply("good")
+
+    chat = FakeChat(answer)
+    answers = teach(POOL, chat, SETTINGS, label="teach r0")
+    assert answers["answer"].to_list() == ["good", "good"]
+    assert len({request.seed for request in chat.asked}) == 4
+
+
+def test_a_row_that_stays_bad_keeps_its_mark() -> None:
+    def answer(request: Request) -> Reply:
+        cut = "hi" in user_text(request)
+        return reply("I was say", finish_reason="length") if cut else reply("3")
+
+    chat = FakeChat(answer)
+    answers = teach(POOL, chat, SETTINGS, label="teach r0")
+    assert answers["finish_reason"].to_list() == ["stop", "length"]
+    assert len(chat.asked) == 4
+
+
+def test_no_whole_answer_at_all_is_an_error_with_one_raw_reply() -> None:
+    chat = FakeChat(lambda request: reply("bla bla", finish_reason="length"))
+    with pytest.raises(EmptyError, match=r"teach r0: none of 2 answers is whole.*'bla bla'"):
+        teach(POOL, chat, SETTINGS, label="teach r0")

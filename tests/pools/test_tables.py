@@ -1,0 +1,98 @@
+"""Tables are checked when read, and appear whole or not at all."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from lion.pools.tables import (
+    INSTRUCTION,
+    LOSS,
+    QUESTION,
+    SCORE,
+    from_rows,
+    read_pool,
+    read_table,
+    write_table,
+)
+from lion.support.errors import InputError
+from lion.support.files import replacing, replacing_folder
+
+ROWS = [{"step": 1, "loss": 2.5, "learning_rate": 0.001, "grad_norm": 1.0, "tokens": 9}]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])
+def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
+    frame = from_rows(ROWS, LOSS)
+    write_table(tmp_path / name, frame, LOSS)
+    assert read_table(tmp_path / name, LOSS).equals(frame)
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])
+def test_an_empty_table_keeps_its_columns(tmp_path: Path, name: str) -> None:
+    write_table(tmp_path / name, from_rows([], LOSS), LOSS)
+    assert read_table(tmp_path / name, LOSS).columns == list(LOSS)
+
+
+def test_jsonl_keys_are_sorted_and_text_survives(tmp_path: Path) -> None:
+    text = 'a "quote", a \n break, \u2028, ünï 日本 🙂'
+    row = {"id": "1", "instruction": text, "input": "", "category": "all"}
+    write_table(tmp_path / "t.jsonl", from_rows([row], QUESTION), QUESTION)
+    assert (tmp_path / "t.jsonl").read_text().startswith('{"category":"all","id":"1","input":""')
+    assert read_table(tmp_path / "t.jsonl", QUESTION)["instruction"][0] == text
+
+
+def test_a_missing_table_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="dvc pull"):
+        read_table(tmp_path / "t.jsonl", LOSS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("t.jsonl", b'{"step": '), ("t.parquet", b"PAR1 no"), ("t.jsonl", b"[]")]
+)
+def test_a_damaged_table_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=name):
+        read_table(tmp_path / name, LOSS)
+
+
+def test_a_table_with_other_columns_is_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"x": [1]}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="expected columns id, teacher, student, gap"):
+        read_table(tmp_path / "t.parquet", SCORE)
+
+
+@pytest.mark.parametrize(("name", "value"), [("origin", "soft"), ("round", "base"), ("round", "")])
+def test_a_row_of_no_known_origin_or_round_is_named(tmp_path: Path, name: str, value: str) -> None:
+    row = {"id": "1", "instruction": "Say x", "input": "", "parent": None}
+    frame = from_rows([row | {"origin": "seed", "round": "r0"} | {name: value}], INSTRUCTION)
+    write_table(tmp_path / "r0.jsonl", frame, INSTRUCTION)
+    with pytest.raises(InputError, match=f"r0.jsonl: '{value}' is no {name}"):
+        read_table(tmp_path / "r0.jsonl", INSTRUCTION)
+
+
+def test_a_pool_of_questions_is_recognised(tmp_path: Path) -> None:
+    row = {"id": "1", "instruction": "Say x", "input": "", "category": "c"}
+    write_table(tmp_path / "q.jsonl", from_rows([row], QUESTION), QUESTION)
+    assert "category" in read_pool(tmp_path / "q.jsonl").columns
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_folder_leaves_the_old_one_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    path.mkdir()
+    (path / "a").write_text("old")
+    with pytest.raises(RuntimeError), replacing_folder(path) as temporary:
+        (temporary / "a").write_text("half")
+        raise RuntimeError
+    assert (path / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
