@@ -6,14 +6,17 @@ import click
 
 import stages
 from lion.evaluate.questions import read_questions
+from lion.params import load_params
 from lion.pools.tables import QUESTION, write_table
 
 
 @click.command()
-@stages.path("--questions", help="A file of questions.")
+@click.option("--name", required=True, help="The file's name in decontaminate.files.")
 @stages.path("--out", help="Out: the questions with ids.")
-def main(questions: Path, out: Path) -> None:
+@stages.params
+def main(name: str, out: Path, params_path: Path) -> None:
     """Read the questions; refuse what is not right."""
+    questions = Path(load_params(params_path).decontaminate.files[name])
     write_table(out, read_questions(questions), QUESTION)
 
 

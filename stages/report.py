@@ -33,7 +33,7 @@ from lion.support.home import store_home
 @stages.path("--draws", help="What generation drew.")
 @stages.path("--evaluation", help="Evaluations.")
 @stages.path("--questions", help="The questions.")
-@stages.path("--question-answers", help="The teacher's answers to them.")
+@stages.path("--question_answers", help="The teacher's answers to them.")
 @stages.path("--metrics", "metrics_path", help="Out: the metrics file.")
 @stages.path("--out", help="Out: folder with the table of rounds and the plots' tables.")
 @stages.path("--page", help="Out: the page.")

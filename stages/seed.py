@@ -16,8 +16,6 @@ from lion.student.models import write_base
 
 
 @click.command()
-@stages.path("--seeds", help="Seed instructions: Alpaca's JSON list, or JSONL.")
-@stages.path("--questions", help="Evaluation questions: JSONL.")
 @stages.path("--pool", help="Out: train pool of round 0.")
 @stages.path("--cache", help="Out: the cache pool before round 0.")
 @stages.path("--student", help="Out: the student before round 0.")
@@ -26,8 +24,6 @@ from lion.student.models import write_base
 @stages.path("--questions-out", help="Out: the questions with ids.")
 @stages.params
 def main(
-    seeds: Path,
-    questions: Path,
     pool: Path,
     cache: Path,
     student: Path,
@@ -38,6 +34,8 @@ def main(
 ) -> None:
     """Read the user's seeds and questions; refuse what is not right."""
     params = load_params(params_path)
+    # File names come from the parameters: a shell would act on some of their characters.
+    seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
     read = read_seeds(seeds)
     asked = read_questions(questions)
     write_base(student, base=params.student.base, revision=params.student.revision)

@@ -36,15 +36,15 @@ def begin(root: Path) -> None:
 
 
 def commit_tables(root: Path, rounds: dict[str, str], tag: str) -> None:
-    """Commit the folder data as one stage's output; the real report stage names its places."""
+    """Commit the folder data as one stage's output; the real dvc.yaml names its places."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"rounds": rounds}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
-    real = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]
+    variables = yaml.safe_load((ROOT / "dvc.yaml").read_text())["vars"]
     stages = {
         "tables": {"cmd": "true", "outs": ["data"]},
-        "report": {"cmd": real["cmd"], "deps": ["data"]},
+        "report": {"cmd": "true", "deps": ["data"]},
     }
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"vars": variables, "stages": stages}))
     run("dvc", "commit", "--quiet", "--force", "tables", root=root)
     run("git", "add", "--all", root=root)
     run("git", "commit", "--quiet", "--message", tag, root=root)

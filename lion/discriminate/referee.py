@@ -31,7 +31,7 @@ Prompt = Callable[[str, str, str], tuple[Message, ...]]
 
 def evidence_first(task: str, first: str, second: str) -> tuple[Message, ...]:
     """The referee's prompt: it explains itself, then gives two scores."""
-    return render("referee", task=task, answer_1=first, answer_2=second)
+    return render("referee.txt", task=task, answer_1=first, answer_2=second)
 
 
 def review(

@@ -26,4 +26,4 @@ def judge_answers(pairs: pl.DataFrame, chat: Asks, judge: Judge, *, label: str) 
 
 
 def _scores_first(task: str, first: str, second: str) -> tuple[Message, ...]:
-    return render("judge", task=task, answer_1=first, answer_2=second)
+    return render("judge.txt", task=task, answer_1=first, answer_2=second)

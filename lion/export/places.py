@@ -1,13 +1,14 @@
 """Where dvc.yaml keeps what is exported."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from dvc.repo import Repo
 from dvc.scm import SCMError
 
+from lion.params import load_params
 from lion.runs.project import at_root, open_project
+from lion.runs.run import pipeline_variable
 from lion.support.errors import InputError
 
 
@@ -24,17 +25,13 @@ class Places:
 
 
 def places_of(round: str) -> Places:
-    """Ask DVC for the stage `imitate` of `round`; InputError if there is no such round."""
+    """Find the student of `round`; InputError if there is no such round."""
     with at_root() as root, open_project() as repo:
-        commands = {str(stage.addressing): stage.cmd for stage in repo.index.stages}
         commit = _commit(repo)
-    name = "imitate-seed@r0" if round == "r0" else f"imitate@{round}"
-    if name not in commands:
-        known = [key.partition("@")[2] for key in commands if key.startswith("imitate")]
-        named = ", ".join(sorted(known)) or "none"
-        raise InputError(f"--round {round}: no such round; params.yaml names {named}")
-    words = shlex.split(commands[name])
-    return Places(root, commit, root / words[words.index("--out") + 1])
+        names = load_params(root / "params.yaml").round_names
+    if round not in names:
+        raise InputError(f"--round {round}: no such round; params.yaml names {', '.join(names)}")
+    return Places(root, commit, root / pipeline_variable(root, "students") / round)
 
 
 def _commit(repo: Repo) -> str | None:

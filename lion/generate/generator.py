@@ -146,9 +146,9 @@ def _request(draw: Draw, asking: Generator) -> Request:
     return Request(
         id=draw.parent,
         messages=(
-            render("generator_hard", task=draw.text)
+            render("generator_hard.txt", task=draw.text)
             if draw.origin == "hard"
-            else render("generator_easy", task=draw.text)
+            else render("generator_easy.txt", task=draw.text)
         ),
         temperature=asking.temperature,
         max_tokens=max(asking.min_tokens, asking.tokens_per_word * words),

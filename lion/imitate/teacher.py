@@ -20,7 +20,7 @@ def teach(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> p
     requests = [
         Request(
             id=row["id"],
-            messages=render("teacher", task=task_text(row["instruction"], row["input"])),
+            messages=render("teacher.txt", task=task_text(row["instruction"], row["input"])),
             temperature=settings.temperature,
             max_tokens=settings.max_tokens,
             seed=stable_seed("teacher", row["id"]),

@@ -118,17 +118,17 @@ def _parsed(body: bytes) -> _Ask:
 def _reply(ask: _Ask, position_bias: float, unreadable: float) -> str:
     rng = random.Random(_digest(ask))
     name, fields = prompt_of(ask.messages[-1].content)
-    if name in ("referee", "judge"):
+    if name in ("referee.txt", "judge.txt"):
         return examine(
             rng,
             fields,
             position_bias=position_bias,
             unreadable=unreadable,
-            scores_first=name == "judge",
+            scores_first=name == "judge.txt",
         )
-    if name == "teacher":
+    if name == "teacher.txt":
         return teach(fields["task"])
-    return invent(rng, fields["task"], rarer=name == "generator_easy")
+    return invent(rng, fields["task"], rarer=name == "generator_easy.txt")
 
 
 def _digest(ask: _Ask) -> str:

@@ -22,14 +22,14 @@ def prompt_of(text: str) -> tuple[PromptName, dict[str, str]]:
     The marks inside a field are part of that field: the fence, a hash, tells them apart.
     """
     fields = {name.replace("-", "_"): body for name, _, body in _MARKED.findall(text)}
-    for name in ("referee", "judge", "generator_hard", "generator_easy"):
+    for name in ("referee.txt", "judge.txt", "generator_hard.txt", "generator_easy.txt"):
         try:
             rendered = render(name, **fields)
         except KeyError:
             continue
         if rendered[-1]["content"] == text:
             return name, fields
-    return "teacher", {"task": text}
+    return "teacher.txt", {"task": text}
 
 
 def teach(text: str) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lion.params.record import Positive, Record, Share
+from lion.params.record import FileName, Positive, Record, Share
 
 
 class Generate(Record):
@@ -39,4 +39,4 @@ class Decontaminate(Record):
     and of the question files named here besides."""
 
     words: Annotated[int, Field(ge=0)]
-    files: dict[str, str]
+    files: dict[FileName, str]

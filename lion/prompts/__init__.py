@@ -10,7 +10,9 @@ from importlib import resources
 from string import Template
 from typing import Literal
 
-PromptName = Literal["teacher", "referee", "judge", "generator_hard", "generator_easy"]
+PromptName = Literal[
+    "teacher.txt", "referee.txt", "judge.txt", "generator_hard.txt", "generator_easy.txt"
+]
 Message = dict[str, str]
 
 
@@ -27,6 +29,6 @@ def render(name: PromptName, **fields: str) -> tuple[Message, ...]:
 
 @cache
 def _template(name: PromptName) -> tuple[Template, Template]:
-    text = resources.files(__name__).joinpath(f"{name}.txt").read_text(encoding="utf-8")
+    text = resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
     system, user = text.split("\n---\n")
     return Template(system.strip()), Template(user.strip())

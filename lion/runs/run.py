@@ -1,8 +1,6 @@
 """The tables of one run, all rounds together. What is not there yet is empty, never an error."""
 
-import shlex
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +23,18 @@ from lion.pools.tables import (
 from lion.support.errors import InputError
 
 
+def pipeline_variable(root: Path, name: str) -> Any:
+    """What `root`/dvc.yaml says under `vars` for `name`; InputError if it says nothing."""
+    file = root / "dvc.yaml"
+    try:
+        pipeline: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return next(group[name] for group in pipeline["vars"] if name in group)
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file; run from the project's root") from None
+    except (KeyError, TypeError, StopIteration, UnicodeDecodeError, yaml.YAMLError):
+        raise InputError(f"{file}: no `{name}` under `vars`; restore it from git") from None
+
+
 @dataclass(frozen=True)
 class Run:
     """Where a run's tables lie: folders with a file a round; the questions and their answers."""
@@ -32,6 +42,7 @@ class Run:
     pools: Path
     answers: Path
     losses: Path
+    replays: Path
     responses: Path
     reviews: Path
     scores: Path
@@ -39,30 +50,23 @@ class Run:
     evaluation: Path
     questions: Path
     question_answers: Path
-    replays: Path | None = None  # a pipeline from before replay has none
 
     @classmethod
     def of_pipeline(cls, root: Path) -> Self:
-        """The places that `root`/dvc.yaml gives its report stage: dvc.yaml alone knows them."""
-        file = root / "dvc.yaml"
+        """The places under `vars: run:` in `root`/dvc.yaml, the only file that knows them."""
+        places = pipeline_variable(root, "run")
         try:
-            pipeline: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-            words = shlex.split(pipeline["stages"]["report"]["cmd"])
-            options = dict(pairwise(words))
-            named = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(cls)}
-            return cls(**{name: root / options[o] for name, o in named.items() if o in options})
-        except FileNotFoundError:
-            raise InputError(f"{file}: no such file; run from the project's root") from None
-        except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+            return cls(**{name: root / place for name, place in places.items()})
+        except (TypeError, AttributeError) as error:
             raise InputError(
-                f"{file}: cannot see where the report stage reads its tables ({error}); "
-                "its cmd names them, such as --pools data/pools/train"
+                f"{root / 'dvc.yaml'}: vars: run: does not name a run's tables ({error}); "
+                "it has lines such as pools: data/pools/train"
             ) from None
 
     @property
     def places(self) -> list[Path]:
-        """All of them that there are."""
-        return [place for field in fields(self) if (place := getattr(self, field.name))]
+        """All of them."""
+        return [getattr(self, field.name) for field in fields(self)]
 
 
 @dataclass(frozen=True)
@@ -104,14 +108,14 @@ def read_run(run: Run, rounds: list[str]) -> Tables:
 
 
 def _gather(
-    folder: Path | None, rounds: list[str], schema: Schema, suffix: str = ".jsonl"
+    folder: Path, rounds: list[str], schema: Schema, suffix: str = ".jsonl"
 ) -> pl.DataFrame:
     parts = [
-        _if_there(folder and folder / f"{name}{suffix}", schema).with_columns(round=pl.lit(name))
+        _if_there(folder / f"{name}{suffix}", schema).with_columns(round=pl.lit(name))
         for name in rounds
     ]
     return pl.concat(parts)
 
 
-def _if_there(path: Path | None, schema: Schema) -> pl.DataFrame:
-    return read_table(path, schema) if path and path.exists() else pl.DataFrame(schema=schema)
+def _if_there(path: Path, schema: Schema) -> pl.DataFrame:
+    return read_table(path, schema) if path.exists() else pl.DataFrame(schema=schema)

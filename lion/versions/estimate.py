@@ -26,10 +26,10 @@ from lion.versions.stored import stored_requests
 Basis = Literal["past rounds", "text and limits"]
 _CHARACTERS = 4  # a token, in English text, about
 _PROMPTS: dict[Role, PromptName] = {
-    "teacher": "teacher",
-    "referee": "referee",
-    "judge": "referee",
-    "generator": "generator_hard",
+    "teacher": "teacher.txt",
+    "referee": "referee.txt",
+    "judge": "judge.txt",
+    "generator": "generator_hard.txt",
 }
 _ASKS: dict[str, Role] = {
     "teach": "teacher",
@@ -199,6 +199,7 @@ class _Expected:
 def _template(role: Role) -> float:
     """Tokens of a role's prompt without the texts that it shows, about."""
     name = _PROMPTS[role]
-    fields = ("task", "answer_1", "answer_2") if name == "referee" else ("task",)
+    compares = role in ("referee", "judge")
+    fields = ("task", "answer_1", "answer_2") if compares else ("task",)
     messages = render(name, **dict.fromkeys(fields, ""))
     return sum(len(message["content"]) for message in messages) / _CHARACTERS

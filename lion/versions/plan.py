@@ -3,6 +3,7 @@
 DVC's own graph and status tell; overrides are laid over params.yaml without touching the file.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -22,6 +23,9 @@ from dvc.utils.hydra import apply_overrides
 from lion.params import Params, load_params
 from lion.runs.project import one_line, open_project
 from lion.support.errors import InputError, ParamsError
+from lion.versions.code import digest_file, stage_names
+
+_CODE = "code"  # the stage that writes the code digests; only a changed digest reruns others
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,11 @@ def plan(root: Path, overrides: Sequence[str]) -> Plan:
         files = _Overlay(root / "params.yaml", file)
         with open_project(root_dir=str(root), fs=files) as repo, repo.lock:
             graph = repo.index.graph
-            why = {stage: _changes(stage, graph) for stage in graph}
+            digests = _code_digests(root, graph)
+            why = {stage: _changes(stage, graph, digests) for stage in graph}
+    code = {stage for stage in graph if stage.addressing == _CODE}
     direct = {stage for stage, changes in why.items() if changes}
-    reached = direct.union(*(nx.ancestors(graph, stage) for stage in direct))
+    reached = direct.union(*(nx.ancestors(graph, stage) for stage in direct - code))
     ordered = [stage for stage in nx.dfs_postorder_nodes(graph) if stage in reached]
     steps = [_step(stage, why[stage]) for stage in ordered]
     return Plan(params, steps, len(graph) - len(steps))
@@ -96,19 +102,36 @@ def _checked(file: Path, overrides: Sequence[str]) -> Params:
         raise ParamsError(error.message.replace(str(file), named)) from None
 
 
-def _changes(stage: Any, graph: nx.DiGraph) -> tuple[str, ...]:
+def _code_digests(root: Path, graph: nx.DiGraph) -> dict[str, str]:
+    """MD5 of each code digest's file, by its path, as the stage `code` would write it now."""
+    folders = [str(out) for stage in graph if stage.addressing == _CODE for out in stage.outs]
+    contents = {name: digest_file(root, name) for name in stage_names(root) if folders}
+    return {
+        f"{folder}/{name}": hashlib.md5(content, usedforsecurity=False).hexdigest()
+        for folder in folders
+        for name, content in contents.items()
+    }
+
+
+def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[str, ...]:
     """What makes a stage stale. A result that is only not checked out is none: it can be pulled."""
     if not isinstance(stage, PipelineStage) or stage.frozen:
         return ()
     if not any(file.hash_info for file in (*stage.deps, *stage.outs)):
         return ("never ran",)
     made = {str(out) for before in graph.successors(stage) for out in before.outs}
-    found: list[str] = []
+    found = [
+        str(dep)
+        for dep in stage.deps
+        if str(dep) in digests and dep.hash_info.value != digests[str(dep)]
+    ]
     for entry in stage.status(check_updates=False).get(stage.addressing, []):
         if not isinstance(entry, dict):
             found.append("command")
             continue
         for name, state in entry.get("changed deps", {}).items():
+            if name in digests:
+                continue
             if isinstance(state, dict):
                 found += [str(key) for key in state]
             elif state != "deleted" or not any(_holds(name, out) for out in made):

@@ -61,7 +61,7 @@ def test_the_player_hears_what_the_stages_hear() -> None:
     asked = [
         Request(
             id="x",
-            messages=render("teacher", task=f"Reverse: owl crow {animal}"),
+            messages=render("teacher.txt", task=f"Reverse: owl crow {animal}"),
             temperature=0.7,
             max_tokens=20,
             seed=3,

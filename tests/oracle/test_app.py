@@ -48,7 +48,7 @@ def said(name: PromptName, fields: dict[str, str], *, seed: int = 1, **app: floa
 
 def scores(first: str, second: str, *, seed: int = 1, **app: float) -> tuple[float, float] | None:
     fields = {"task": TASK, "answer_1": first, "answer_2": second}
-    return parse_scores(said("referee", fields, seed=seed, **app))
+    return parse_scores(said("referee.txt", fields, seed=seed, **app))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def scores(first: str, second: str, *, seed: int = 1, **app: float) -> tuple[flo
     ],
 )
 def test_the_teacher_is_right_or_says_that_it_does_not_know(task: str, answer: str) -> None:
-    assert said("teacher", {"task": task}) == answer
+    assert said("teacher.txt", {"task": task}) == answer
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -90,7 +90,7 @@ def test_a_share_of_reviews_is_unreadable() -> None:
 
 def test_the_referee_gives_no_scores_for_a_task_it_cannot_solve() -> None:
     fields = {"task": "Write a poem.", "answer_1": "Roses are red.", "answer_2": "No."}
-    assert parse_scores(said("referee", fields)) is None
+    assert parse_scores(said("referee.txt", fields)) is None
 
 
 def test_marks_inside_an_answer_do_not_fool_the_referee() -> None:
@@ -101,14 +101,14 @@ def test_marks_inside_an_answer_do_not_fool_the_referee() -> None:
 
 
 def test_a_hard_task_inspires_another_of_its_family() -> None:
-    drawn = [read(said("generator_hard", {"task": TASK}, seed=seed)) for seed in range(60)]
+    drawn = [read(said("generator_hard.txt", {"task": TASK}, seed=seed)) for seed in range(60)]
     families = [task.family.name for task in drawn if task]
     assert len(families) > 50
     assert set(families) == {"reverse"}
 
 
 def test_an_easy_task_inspires_rarer_ones_over_like_words() -> None:
-    drawn = [read(said("generator_easy", {"task": TASK}, seed=seed)) for seed in range(60)]
+    drawn = [read(said("generator_easy.txt", {"task": TASK}, seed=seed)) for seed in range(60)]
     tasks = [task for task in drawn if task]
     assert len({task.family.name for task in tasks}) > 5
     assert "last" not in {task.family.name for task in tasks}
@@ -116,19 +116,19 @@ def test_an_easy_task_inspires_rarer_ones_over_like_words() -> None:
 
 
 def test_some_new_tasks_deserve_to_be_rejected() -> None:
-    drawn = [said("generator_hard", {"task": TASK}, seed=seed) for seed in range(400)]
+    drawn = [said("generator_hard.txt", {"task": TASK}, seed=seed) for seed in range(400)]
     assert 0 < sum("instruction" in text for text in drawn) < 24
     assert any(len(text.split()) < 3 for text in drawn)
 
 
 def test_a_task_unlike_its_own_inspires_some_task() -> None:
-    for name in ("generator_hard", "generator_easy"):
+    for name in ("generator_hard.txt", "generator_easy.txt"):
         drawn = said(name, {"task": "Name three rivers in Asia."})
         assert read(drawn) is not None
 
 
 def test_a_reply_depends_on_messages_temperature_and_seed_alone() -> None:
-    plain = body(render("generator_hard", task=TASK), seed=1)
+    plain = body(render("generator_hard.txt", task=TASK), seed=1)
     first = ask(plain).content
     assert ask({**plain, "user": "someone", "max_tokens": 500}).content == first
     changed = [{**plain, "seed": 2}, {**plain, "temperature": 0.8}]
@@ -137,7 +137,7 @@ def test_a_reply_depends_on_messages_temperature_and_seed_alone() -> None:
 
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
 def test_a_reply_is_cut_at_the_limit(limit: str) -> None:
-    reply = ask(body(render("teacher", task=TASK), **{limit: 2})).json()
+    reply = ask(body(render("teacher.txt", task=TASK), **{limit: 2})).json()
     assert reply["choices"][0]["message"]["content"] == "yak goat"
     assert reply["choices"][0]["finish_reason"] == "length"
     assert reply["usage"]["completion_tokens"] == 2
@@ -188,7 +188,7 @@ def served() -> Iterator[str]:
 
 def test_replies_over_http_are_those_in_process(served: str) -> None:
     for seed in range(10):
-        request = body(render("generator_easy", task=TASK), seed=seed)
+        request = body(render("generator_easy.txt", task=TASK), seed=seed)
         there = httpx2.post(f"{served}/v1/chat/completions", json=request)
         assert there.content == ask(request, bias=0.3, unreadable=0.02).content
 

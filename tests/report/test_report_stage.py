@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,6 +15,7 @@ from lion.pools.tables import LOSS, VERDICT, from_rows, read_table, write_table
 from stages.report import main
 from tests.report.conftest import as_project
 from tests.report.synthetic import make_run
+from tests.stages.player import steps
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def report() -> Result:
     """Run the stage exactly as dvc.yaml does."""
-    command = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]["report"]["cmd"]
-    return CliRunner().invoke(main, shlex.split(command)[3:])
+    args = steps(yaml.safe_load(Path("params.yaml").read_text()))["report"].args
+    return CliRunner().invoke(main, args)
 
 
 def _set(**changes: Any) -> None:

@@ -31,8 +31,10 @@ class Step:
 
 def steps(params: dict[str, Any]) -> dict[str, Step]:
     """Every stage of dvc.yaml for these parameters, in an order in which they can run."""
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    found = [step for name, stage in stages.items() for step in _unrolled(name, stage, params)]
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    values = params | {name: value for group in pipeline["vars"] for name, value in group.items()}
+    stages = pipeline["stages"].items()
+    found = [step for name, stage in stages for step in _unrolled(name, stage, values)]
     ordered: dict[str, Step] = {}
     while found:
         waiting = {out for step in found for out in step.outs}
@@ -61,13 +63,20 @@ def _unrolled(name: str, stage: dict[str, Any], params: dict[str, Any]) -> list[
 
 def _step(name: str, stage: dict[str, Any], values: dict[str, Any]) -> Step:
     def filled(text: str) -> str:
-        return re.sub(r"\$\{([\w.]+)\}", lambda match: str(_value(values, match[1])), text)
+        return re.sub(r"\$\{([\w.]+)\}", lambda match: _text(_value(values, match[1])), text)
 
     _, _, module, *args = shlex.split(filled(stage["cmd"]))
     outs = [*stage["outs"], *stage.get("metrics", [])]
     names = [next(iter(out)) if isinstance(out, dict) else out for out in outs]
     deps = tuple(filled(dep) for dep in stage["deps"])
     return Step(name, module, tuple(args), deps, tuple(map(filled, names)))
+
+
+def _text(value: Any) -> str:
+    """A value in a command; DVC turns a mapping into options."""
+    if isinstance(value, dict):
+        return " ".join(f"--{name} {item}" for name, item in value.items())
+    return str(value)
 
 
 def _value(values: dict[str, Any], key: str) -> Any:

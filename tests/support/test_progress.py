@@ -59,7 +59,10 @@ def test_a_note_alone_is_told_too_when_nothing_moves(
 def test_on_a_terminal_there_is_a_bar() -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
-    code = "from lion.support.progress import Progress\nwith Progress(4, 'teach') as bar: bar.advance(4)"
+    code = (
+        "from lion.support.progress import Progress\n"
+        "with Progress(4, 'teach') as bar: bar.advance(4)"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=theirs, check=True)
     os.close(theirs)
     said = os.read(ours, 10_000).decode()

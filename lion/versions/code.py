@@ -1,0 +1,141 @@
+"""A digest of the code that a stage's result rests on; comments, docstrings and layout left out.
+
+The digest covers every module of this project that the stage imports, directly or not, and the
+prompts and assets that those modules load.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from lion.support.errors import InputError
+
+# Code that cannot change a result, and why. It is left out, with all that it imports.
+NEUTRAL = {
+    "lion/chat/": "how a model is asked; its replies are in the response store",
+    "lion/params/": "reads the parameters; a stage depends on their values",
+    "lion/pools/tables.py": "the schema of tables; the stage that fills a column is what counts",
+    "lion/student/launch.py": "starts the processes of a GPU run",
+    "lion/student/memory.py": "checks that a batch fits into memory",
+    "lion/student/unfinished.py": "keeps checkpoints",
+    "lion/student/watch.py": "watches the loss and the time",
+    "lion/support/": "errors, files, progress and clocks",
+    "stages/__init__.py": "options of the command line",
+}
+_PACKAGES = ("lion", "stages")
+
+
+def stage_names(root: Path) -> list[str]:
+    """Every stage that has a module in `root`/stages, but for the one that writes the digests."""
+    modules = sorted(path.stem for path in (root / "stages").glob("*.py"))
+    return [name for name in modules if name not in {"__init__", "code"}]
+
+
+def code_digest(root: Path, stage: str) -> str:
+    """Hash what the result of `stage` rests on, 64 hex digits; moving a file changes nothing."""
+    modules = _closure(root, f"stages.{stage}")
+    parts = [ast_digest(tree) for tree in modules.values()]
+    parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in _data_files(modules)]
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
+
+
+def digest_file(root: Path, stage: str) -> bytes:
+    """What the stage `code` writes for `stage`."""
+    return f"{code_digest(root, stage)}\n".encode()
+
+
+def code_files(root: Path, stage: str) -> list[Path]:
+    """The files behind the digest of `stage`."""
+    modules = _closure(root, f"stages.{stage}")
+    return sorted([*modules, *_data_files(modules)])
+
+
+def ast_digest(tree: ast.AST) -> str:
+    """Hash the syntax tree without docstrings: the same on every version of Python."""
+    return hashlib.sha256("\0".join(_tokens(tree)).encode()).hexdigest()
+
+
+def _tokens(node: object) -> Iterator[str]:
+    """The tree in one line. ast.dump would write empty fields, which differ between versions."""
+    if isinstance(node, ast.AST):
+        yield f"({type(node).__name__}"
+        for name, value in ast.iter_fields(node):
+            if name == "body" and _has_docstring(node):
+                value = value[1:]
+            if value is not None and value != []:
+                yield name
+                yield from _tokens(value)
+        yield ")"
+    elif isinstance(node, list):
+        for item in node:
+            yield from _tokens(item)
+    else:
+        yield repr(node)
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    documented = ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
+    return isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
+
+
+def _closure(root: Path, module: str) -> dict[Path, ast.AST]:
+    """The syntax tree of `module` and of everything it imports from here, by file."""
+    trees: dict[Path, ast.AST] = {}
+    waiting = [path for path in [_file_of(root, module)] if path]
+    while waiting:
+        path = waiting.pop()
+        if path in trees:
+            continue
+        try:
+            trees[path] = ast.parse(path.read_bytes())
+        except SyntaxError as error:
+            raise InputError(f"{path}, line {error.lineno}: not Python: {error.msg}") from None
+        names = {part for name in _imports(trees[path]) for part in _with_parents(name)}
+        waiting += [file for name in names if (file := _file_of(root, name))]
+    return trees
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    """A dotted name and every package above it: importing a module runs them all."""
+    parts = name.split(".")
+    yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+
+
+def _file_of(root: Path, module: str) -> Path | None:
+    """The file of a module of this project that counts; None for everything else."""
+    if module.split(".")[0] not in _PACKAGES:
+        return None
+    stem = module.replace(".", "/")
+    for name in (f"{stem}.py", f"{stem}/__init__.py"):
+        if (root / name).is_file():
+            return None if name.startswith(tuple(NEUTRAL)) else root / name
+    return None
+
+
+def _data_files(modules: dict[Path, ast.AST]) -> list[Path]:
+    """Prompts and assets beside these modules which a call in one of them names."""
+    named = {
+        part.value
+        for tree in modules.values()
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        for value in (*call.args, *(keyword.value for keyword in call.keywords))
+        for part in ast.walk(value)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    }
+    folders = {path.parent for path in modules if path.parent.parent.name == "lion"}
+    return [
+        path
+        for folder in sorted(folders)
+        for path in sorted((*folder.glob("*.*"), *folder.glob("assets/*")))
+        if path.suffix != ".py" and path.name in named
+    ]

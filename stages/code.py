@@ -1,0 +1,29 @@
+"""Code: check the parameters, and write one digest of the code behind each stage's result.
+
+Every other stage depends on its digest, so this one runs first: a wrong parameter ends the run
+before anything is trained or paid for.
+"""
+
+from pathlib import Path
+
+import click
+
+import stages
+from lion.params import load_params
+from lion.support.files import replacing_folder
+from lion.versions.code import digest_file, stage_names
+
+
+@click.command()
+@stages.path("--out", help="Out: folder with one digest per stage.")
+@stages.params
+def main(out: Path, params_path: Path) -> None:
+    """Load every parameter; hash what each stage imports from this project."""
+    load_params(params_path)
+    with replacing_folder(out) as folder:
+        for name in stage_names(Path()):
+            (folder / name).write_bytes(digest_file(Path(), name))
+
+
+if __name__ == "__main__":
+    main()
