@@ -84,7 +84,8 @@ def generate(
         if not draws:
             break
         replies = chat.ask(
-            [_request(draw, asking) for draw in draws], label=f"generate {round}, wave {wave}"
+            [_request(draw, asking, stable_seed("generator", seed, round)) for draw in draws],
+            label=f"generate {round}, wave {wave}",
         )
         rows += _judge(draws, replies, known, avoid, start=len(rows))
         _keep_quotas(rows, wanted)
@@ -141,7 +142,11 @@ class _Urn:
         return draws
 
 
-def _request(draw: Draw, asking: Generator) -> Request:
+def _request(draw: Draw, asking: Generator, seed: int) -> Request:
+    """Build the request for `draw`; `seed` is the round's own.
+
+    With another seed in each round, a parent drawn again gets a new draft, not its stored one.
+    """
     words = len(draw.text.split())
     return Request(
         id=draw.parent,
@@ -152,7 +157,7 @@ def _request(draw: Draw, asking: Generator) -> Request:
         ),
         temperature=asking.temperature,
         max_tokens=max(asking.min_tokens, asking.tokens_per_word * words),
-        seed=stable_seed("generator", draw.parent, draw.turn),
+        seed=stable_seed(seed, draw.parent, draw.turn),
     )
 
 

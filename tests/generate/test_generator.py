@@ -182,6 +182,20 @@ def test_a_parent_drawn_again_is_asked_with_another_seed() -> None:
     assert len(easy) == len(set(easy)) == 4
 
 
+@pytest.mark.parametrize("other", [{"round": "r2"}, {"seed": 2}])
+def test_a_parent_drawn_again_in_another_round_or_run_is_asked_with_another_seed(
+    other: dict[str, Any],
+) -> None:
+    def seeds(**which: Any) -> set[int]:
+        chat = counting()
+        given = {"settings": settings(), "asking": ASKING, "avoid": NOTHING}
+        generate(SIDES, CACHE, chat, **given, **({"round": "r1", "seed": 1} | which))
+        return {request.seed for request in chat.asked}
+
+    assert seeds() == seeds()
+    assert not seeds() & seeds(**other)
+
+
 def test_without_hard_rows_the_quota_is_filled_from_easy_ones() -> None:
     train, _ = run(counting(), {**SIDES, "hard": CACHE.clear()})
     assert train["origin"].to_list() == ["easy"] * 8
