@@ -14,7 +14,6 @@ from lion.student.launch import is_main, one_voice, relaunch
 from lion.student.models import form_for, load_student, precision, save_student
 from lion.student.training import train
 from lion.student.unfinished import Unfinished
-from lion.support.clock import note_training
 from lion.support.home import store_home
 
 
@@ -62,8 +61,6 @@ def main(
         save_student(loaded, out)
         if is_main():
             write_table(loss, losses, LOSS)
-    if is_main():
-        note_training(losses, round_)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,11 @@ from lion.params import load_params
 from lion.report.browse import Index
 from lion.report.contents import contents
 from lion.report.drawing import file_svg, plots_page
-from lion.report.page import render, times_page
+from lion.report.page import render
 from lion.report.sample import offer, sample
-from lion.runs.cost import costs
 from lion.runs.figures import gap_table, loss_table, metrics, quality_table, read_control, told
 from lion.runs.run import Run, read_run
-from lion.runs.times import times_of
 from lion.support.files import replacing, replacing_folder
-from lion.support.home import store_home
 
 
 @click.command()
@@ -69,14 +66,8 @@ def main(
     with replacing_folder(figures) as folder:
         for name, svg in found.figures.items():
             (folder / f"{name}.svg").write_text(file_svg(svg), encoding="utf-8")
-    # Times would make another page of every run, so they lie beside it and are no out.
-    beside = page.parent / "times" / f"{found.digest}.html"
-    with replacing(beside) as file:
-        times = times_of(tables, costs(tables, params), store_home())
-        file.write_text(times_page(times), encoding="utf-8")
     with replacing(page) as file:
-        address = beside.relative_to(page.parent).as_posix()
-        file.write_text(render([found], [about], served=False, beside=address), encoding="utf-8")
+        file.write_text(render([found], [about], served=False), encoding="utf-8")
     with replacing(plots_path) as file:
         file.write_text(plots_page(), encoding="utf-8")
     with replacing(metrics_path) as file:

@@ -1,6 +1,5 @@
 """Respond: the student answers the whole cache pool."""
 
-import time
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from lion.pools.tables import ANSWER, write_table
 from lion.student.launch import is_main, one_voice, relaunch
 from lion.student.respond import answer_with
 from lion.student.unfinished import Unfinished
-from lion.support.clock import note_answering
 from lion.support.home import store_home
 
 
@@ -30,7 +28,6 @@ def main(student: Path, cache: Path, out: Path, round_: str, params_path: Path) 
     params = load_params(params_path)
     if params.compute.engine == "transformers":
         relaunch("stages.respond", params.compute)
-    begun = time.monotonic()
     with Unfinished(store_home() / "answers") as unfinished:
         answers = answer_with(
             params,
@@ -42,9 +39,6 @@ def main(student: Path, cache: Path, out: Path, round_: str, params_path: Path) 
         )
         if is_main():
             write_table(out, answers, ANSWER)
-            # A server's replies have their times in the store, and a killed run's answers none.
-            if params.compute.engine != "server" and not unfinished.resumed:
-                note_answering(answers, time.monotonic() - begun, round_)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ from typing import Any
 import yaml
 
 from lion.export.hub import POOLS, Provenance
-from lion.runs.text import brief
-from lion.versions.text import table
+from lion.support.text import brief, table
 
 _DATASET = """\
 # Instructions of a Lion run, round {round}

@@ -8,8 +8,8 @@ import polars as pl
 from pydantic import Field
 
 from lion.runs.run import Tables
-from lion.runs.text import brief, visible
 from lion.runs.topics import topic
+from lion.support.text import brief, visible
 
 Row = dict[str, Any]
 LATEST = "latest"

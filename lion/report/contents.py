@@ -1,6 +1,5 @@
 """Everything that the page shows of one run, computed; the template only places it."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +33,9 @@ from lion.runs.makeup import (
     unreadable,
 )
 from lion.runs.run import Tables
-from lion.runs.text import as_json, brief
 from lion.runs.topics import LABEL
 from lion.runs.trust import score_matrix, trust_of
+from lion.support.text import brief
 
 Row = dict[str, Any]
 _LOSS_POINTS = 300  # a round, on the chart
@@ -73,12 +72,6 @@ class Contents:
     def linked(self) -> list[str]:
         """The instructions that tables of the page lead to."""
         return [row["parent"] for row in self.most_drawn] + [row["id"] for row in self.unreadable]
-
-    @property
-    def digest(self) -> str:
-        """A name for this very run: another run has other figures, and so another name."""
-        told = as_json([self.rounds, self.training, self.costs])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def contents(

@@ -11,7 +11,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from lion.runs.text import visible
+from lion.support.text import visible
 
 Chart = alt.TopLevelMixin
 WIDTH, HEIGHT = 360, 200  # pixels, axes included; the page scales down from here

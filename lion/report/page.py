@@ -12,21 +12,16 @@ from markupsafe import Markup
 from lion.report.contents import Contents, differences
 from lion.report.drawing import palette_css
 from lion.report.sample import KINDS
-from lion.runs.text import as_json
-from lion.runs.times import Times
+from lion.support.text import as_json
 
 Row = dict[str, Any]
 
 
-def render(
-    runs: list[Contents], browse: list[Row], *, served: bool, beside: str | None = None
-) -> str:
+def render(runs: list[Contents], browse: list[Row], *, served: bool) -> str:
     """The page of one run, or of two side by side.
 
-    `browse` holds for each run what its list of instructions offers: options of the filters and,
-    unless `served` answers queries, the sample itself. Served pages have their `times` there; for
-    others they may lie in a file `beside` the page, its address, so that the page itself is the
-    same whenever a run is repeated.
+    `browse` holds for each run the options of its filters and, unless `served` answers queries,
+    the sample of instructions itself.
     """
     script, style = _asset("page.js"), palette_css() + _asset("page.css")
     data = {
@@ -47,8 +42,7 @@ def render(
         served=served,
         kinds=KINDS,
         differences=differences(runs[0].rounds, runs[1].rounds) if len(runs) == 2 else [],
-        beside=beside,
-        policy=policy(script, style, served=served, framed=beside is not None),
+        policy=policy(script, style, served=served),
         script=Markup(script),
         style=Markup(style),
         data=Markup(as_json(data)),
@@ -56,24 +50,12 @@ def render(
     return page
 
 
-def times_page(times: Times) -> str:
-    """The file beside a page: it shows nothing and tells the page numbers, which checks them."""
-    script = f"parent.postMessage({as_json(times)}, '*');"
-    allowed = f"default-src 'none'; script-src '{_hash(script)}'"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Times</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{allowed}"></head>\n'
-        f"<body><script>{script}</script></body></html>\n"
-    )
-
-
-def policy(script: str, style: str, *, served: bool, framed: bool) -> str:
+def policy(script: str, style: str, *, served: bool) -> str:
     """Content-Security-Policy: our script and our style by their hashes, and nothing else."""
     connect = "; connect-src 'self'" if served else ""
-    frame = "; frame-src 'self' file:" if framed else ""
     return (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'"
-        f"{connect}{frame}; base-uri 'none'; form-action 'none'"
+        f"{connect}; base-uri 'none'; form-action 'none'"
     )
 
 

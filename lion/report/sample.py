@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from lion.report.browse import LATEST, Index
-from lion.runs.text import as_json
 from lion.runs.topics import most_common
+from lion.support.text import as_json
 
 Row = dict[str, Any]
 _CATEGORIES = 100  # that a filter offers

@@ -10,7 +10,7 @@ Row = dict[str, Any]
 
 
 def tiles(rows: list[Row], trust: list[Row], spent: list[Cost], params: Params) -> list[Row]:
-    """Label, value and note of each figure that the tables tell; the page adds the time."""
+    """Label, value and note of each figure."""
     referees = [row for row in trust if row["role"] == "referee"]
     return [
         _tile("relative quality", rows, "quality", "{:.1f}%", _interval),
@@ -66,7 +66,6 @@ def cost_rows(spent: list[Cost], params: Params) -> list[Row]:
         {
             "round": "questions" if row.round == "eval" else row.round,
             "role": row.role,
-            "time": f"ask {row.round} {row.role}",
             "replies": f"{row.requests:,}",
             "tokens": "unknown" if row.tokens is None else f"{row.tokens:,}",
             "money": "unknown" if row.money is None else f"{row.money:,.2f} {currency}".strip(),

@@ -8,12 +8,9 @@ from lion.report.contents import contents
 from lion.report.page import render
 from lion.report.sample import offer
 from lion.report.serve import Site
-from lion.runs.cost import costs
 from lion.runs.figures import control_of, read_control, round_rows
 from lion.runs.run import Run, read_run
-from lion.runs.times import times_of
 from lion.support.errors import EmptyError
-from lion.support.home import store_home
 
 
 def site_of(places: list[tuple[str, Path]]) -> Site:
@@ -33,8 +30,4 @@ def site_of(places: list[tuple[str, Path]]) -> Site:
         for (label, params, tables), control in zip(runs, reversed(controls), strict=True)
     ]
     indexes = [Index(tables) for _, _, tables in runs]
-    browse = [
-        offer(index) | {"times": times_of(tables, costs(tables, params), store_home())}
-        for index, (_, params, tables) in zip(indexes, runs, strict=True)
-    ]
-    return Site(render(shown, browse, served=True), indexes)
+    return Site(render(shown, [offer(index) for index in indexes], served=True), indexes)

@@ -6,8 +6,8 @@ import polars as pl
 
 from lion.pools.tables import ACCEPTED
 from lion.runs.run import Tables
-from lion.runs.text import brief, visible
 from lion.runs.topics import most_common, topic
+from lion.support.text import brief, visible
 
 Row = dict[str, Any]
 _ORIGINS = ("seed", "hard", "easy")

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from lion.runs.text import brief
+from lion.support.text import brief
 
 OTHER = "other"
 LABEL = 24  # columns

@@ -20,7 +20,10 @@ NEUTRAL = {
     "lion/student/memory.py": "checks that a batch fits into memory",
     "lion/student/unfinished.py": "keeps checkpoints",
     "lion/student/watch.py": "watches the loss and the time",
-    "lion/support/": "errors, files, progress and clocks",
+    "lion/support/errors.py": "messages for the user",
+    "lion/support/files.py": "writes files atomically",
+    "lion/support/home.py": "finds the project and its store",
+    "lion/support/progress.py": "shows progress",
     "stages/__init__.py": "options of the command line",
 }
 _PACKAGES = ("lion", "stages")

@@ -6,7 +6,7 @@ import polars as pl
 
 from lion.runs.figures import percent, round_rows
 from lion.runs.run import Tables
-from lion.versions.text import table
+from lion.support.text import table
 
 Row = dict[str, Any]
 _ORIGINS = ("seed", "hard", "easy")

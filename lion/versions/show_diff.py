@@ -6,9 +6,8 @@ import polars as pl
 
 from lion.pools.tables import INSTRUCTION
 from lion.runs.revision import Revision
-from lion.runs.text import brief
+from lion.support.text import brief, columns_of, table
 from lion.versions.diff import PoolDiff, counts
-from lion.versions.text import columns_of, table
 
 _TEXT = 72  # characters of an instruction in a list
 

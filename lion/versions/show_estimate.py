@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
+from lion.support.text import table
 from lion.versions.estimate import Cost
 from lion.versions.plan import Plan
-from lion.versions.text import table
 
 UNKNOWN = "unknown"
 _CHANGES = 3  # reasons shown of each stage

@@ -5,7 +5,7 @@ from textwrap import indent
 from typing import Any
 
 from lion.pools.instructions import task_text
-from lion.runs.text import brief, visible
+from lion.support.text import brief, visible
 
 Row = dict[str, Any]
 _WIDTH = 88

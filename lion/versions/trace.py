@@ -7,8 +7,8 @@ import polars as pl
 from lion.pools.instructions import instruction_id
 from lion.pools.tables import ACCEPTED
 from lion.runs.run import Tables
-from lion.runs.text import brief
 from lion.support.errors import InputError
+from lion.support.text import brief
 
 Row = dict[str, Any]
 _SHORTEST = 4  # digits of an id's beginning; fewer may be a word

@@ -15,9 +15,9 @@ from lion.report.drawing import page_svg
 from lion.report.story import headline
 from lion.runs.makeup import most_drawn
 from lion.runs.run import Run, read_run
-from lion.runs.text import as_json, brief, visible
 from lion.runs.topics import topic
 from lion.runs.trust import score_matrix, trust_of
+from lion.support.text import as_json, brief, visible
 from tests.report.conftest import as_project
 from tests.report.synthetic import make_run
 

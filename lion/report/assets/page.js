@@ -57,24 +57,6 @@ document.addEventListener("pointerover", (event) => {
   tip.style.top = `${Math.min(event.clientY + 12, innerHeight - tip.offsetHeight - 8)}px`;
 });
 
-// Times: numbers and nothing else, of which the page knows the names; what is missing is unknown.
-const lasting = (seconds) =>
-  seconds < 99.5 ? `${seconds.toPrecision(2)} s` : seconds < 5970 ? `${(seconds / 60).toPrecision(2)} min` : `${(seconds / 3600).toFixed(1)} h`;
-
-function showTimes(times, run) {
-  for (const place of document.querySelectorAll(`.side[data-run="${run}"] [data-time]`)) {
-    const name = place.dataset.time;
-    const value = Object.hasOwn(times, name) ? times[name] : null;
-    if (!Number.isFinite(value) || value < 0) continue;
-    place.textContent = name.startsWith("speed") ? Math.round(value).toLocaleString("en") : lasting(value);
-  }
-}
-
-data.runs.forEach((run, index) => { if (run.times) showTimes(run.times, index); });
-addEventListener("message", (event) => {
-  if (event.source === find("#times")?.contentWindow) showTimes(Object(event.data), 0);
-});
-
 // The list: filtered here on the static page, by the server in `lion view`.
 const form = find("#filter");
 const PAGE = 25;

@@ -1,22 +1,50 @@
-"""Tables as text: for a terminal, and as Markdown for a pull request."""
+"""Text for people: untrusted text made safe to display, and plain-text tables."""
 
+import json
+import re
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
+from unicodedata import east_asian_width
 
 Row = dict[str, Any]
+# Bidirectional controls, zero-width characters and control characters.
+_HIDDEN = re.compile(
+    "[\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff\U000e0000-\U000e007f"
+    "\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+_MARKUP = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
+
+
+def visible(text: str) -> str:
+    """Return `text` with each invisible character replaced by its name, such as ⟦U+202E⟧."""
+    return _HIDDEN.sub(lambda match: f"⟦U+{ord(match[0]):04X}⟧", text.replace("\r\n", "\n"))
+
+
+def brief(text: str, limit: int) -> str:
+    """Return one visible line of at most `limit` columns; wide characters and emoji take two."""
+    line = visible(" ".join(text[: 4 * limit].split()))
+    widths = accumulate(2 if east_asian_width(character) in "WF" else 1 for character in line)
+    fitting = sum(width <= limit for width in widths)
+    return line if fitting == len(line) else line[: max(0, fitting - 1)].rstrip() + "…"
+
+
+def as_json(data: Any) -> str:
+    """Return JSON for a script element; no text in it can close that element."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_MARKUP)
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
-    """Every key of `rows`, in the order of first appearance."""
+    """Return every key of `rows`, in order of first appearance."""
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
 def table(
     rows: Sequence[Row], columns: Sequence[str], *, markdown: bool = False, missing: str = "-"
 ) -> str:
-    """`rows` with a head; numbers stand right, `missing` where a row has none.
+    """Format `rows` with a header; numbers are right-aligned, `missing` fills empty cells.
 
-    On a terminal a name with a line break makes a head of two lines, so that columns stay narrow.
+    On a terminal, a line break in a column name makes a two-line header and keeps columns narrow.
     """
     cells = [[_cell(row.get(name), missing) for name in columns] for row in rows]
     numeric = [all(_is_number(row.get(name)) for row in rows) for name in columns]
@@ -45,7 +73,7 @@ def _cell(value: object, missing: str) -> str:
 
 
 def _is_number(value: object) -> bool:
-    """Whether it reads as a number, a percentage or nothing."""
+    """Whether a cell holds a number, a percentage or nothing."""
     if value is None or isinstance(value, int | float):
         return True
     text = str(value).rstrip("%").replace(",", "").lstrip("+-≥≤~ ")
