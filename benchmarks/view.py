@@ -23,7 +23,7 @@ from lion.report.page import render
 from lion.report.sample import offer, sample
 from lion.report.serve import Server
 from lion.report.viewing import site_of
-from lion.runs.run import Run, read_run
+from lion.runs.run import places_of, read_run
 from tests.report.synthetic import Size, make_run
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +70,7 @@ def static_page(root: Path) -> tuple[float, int]:
     """Seconds to read the tables and make the page, and its size in bytes."""
     begun = time.perf_counter()
     params = load_params(root / "params.yaml")
-    tables = read_run(Run.of_pipeline(root), params.round_names)
+    tables = read_run(places_of(root), params.round_names)
     index = Index(tables)
     limit = round(params.report.megabytes * 1e6)
     found = contents(tables, params, label="run")

@@ -1,7 +1,9 @@
 """Report: the figures of all rounds, for `dvc metrics`, `dvc plots` and people."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import polars as pl
@@ -15,22 +17,20 @@ from lion.report.drawing import file_svg, plots_page
 from lion.report.page import render
 from lion.report.sample import offer, sample
 from lion.runs.figures import gap_table, loss_table, metrics, quality_table, read_control, told
-from lion.runs.run import Run, read_run
+from lion.runs.run import PLACES, read_run
 from lion.support.files import replacing, replacing_folder
 
 
+def _tables(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add an option for each place of a run's tables."""
+    for name in reversed(PLACES):
+        option = stages.path(f"--{name}", help=f"The run's {name.replace('_', ' ')}.")
+        command = option(command)
+    return command
+
+
 @click.command()
-@stages.path("--pools", help="Train pools.")
-@stages.path("--answers", help="The teacher's answers to them.")
-@stages.path("--losses", help="Training losses.")
-@stages.path("--replays", help="Rows of earlier rounds that were learnt again.")
-@stages.path("--responses", help="The students' answers.")
-@stages.path("--reviews", help="The referee's replies.")
-@stages.path("--scores", help="Verdicts.")
-@stages.path("--draws", help="What generation drew.")
-@stages.path("--evaluation", help="Evaluations.")
-@stages.path("--questions", help="The questions.")
-@stages.path("--question_answers", help="The teacher's answers to them.")
+@_tables
 @stages.path("--metrics", "metrics_path", help="Out: the metrics file.")
 @stages.path("--out", help="Out: folder with the table of rounds and the plots' tables.")
 @stages.path("--page", help="Out: the page.")
@@ -44,11 +44,11 @@ def main(
     figures: Path,
     plots_path: Path,
     params_path: Path,
-    **paths: Path,
+    **places: Path,
 ) -> None:
     """Gather the figures of the rounds named in the parameters, and print the table."""
     params = load_params(params_path)
-    tables = read_run(Run(**paths), params.round_names)
+    tables = read_run(places, params.round_names)
     limits = params.report
     control = read_control(limits.control)
     found = contents(tables, params, label="this run", control=control)

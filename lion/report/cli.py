@@ -52,5 +52,5 @@ def _brought(revisions: tuple[str, ...], stack: ExitStack) -> list[tuple[str, Pa
     opened = stack.enter_context(open_revisions(*revisions))
     for revision in opened:
         click.echo(f"reading {revision.label} ...", err=True)
-        revision.bring()
+        revision.fetch()
     return [(revision.label, revision.folder) for revision in opened]

@@ -9,7 +9,7 @@ from lion.report.page import render
 from lion.report.sample import offer
 from lion.report.serve import Site
 from lion.runs.figures import control_of, read_control, round_rows
-from lion.runs.run import Run, read_run
+from lion.runs.run import places_of, read_run
 from lion.support.errors import EmptyError
 
 
@@ -18,7 +18,7 @@ def site_of(places: list[tuple[str, Path]]) -> Site:
     runs = []
     for label, root in places:
         params = load_params(root / "params.yaml")
-        tables = read_run(Run.of_pipeline(root), params.round_names)
+        tables = read_run(places_of(root), params.round_names)
         if tables.pool.is_empty():
             raise EmptyError(f"{label}: no pool yet; `dvc repro` or `dvc pull` brings one")
         runs.append((label, params, tables))

@@ -1,4 +1,4 @@
-"""The DVC project around the current folder; what DVC raises is told in one line."""
+"""The DVC project around the current folder, and its git revisions; DVC's errors in one line."""
 
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
@@ -8,25 +8,27 @@ from typing import Any
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.lock import LockError
 from dvc.repo import Repo
+from dvc.scm import NoSCMError, SCMError, resolve_rev
 
 from lion.support.errors import InputError
+from lion.support.text import visible
 
-_TOLD = 200  # characters of another program's message
+_LIMIT = 200  # characters of another program's message
 
 
 @contextmanager
 def open_project(**options: Any) -> Iterator[Repo]:
-    """DVC's view of the project; InputError in place of DVC's errors, those of the block too."""
+    """Open the project; raise InputError in place of DVC's errors, those of the block included."""
     try:
         with Repo(**options) as repo:
             yield repo
     except NotDvcRepoError:
         raise InputError(
-            f"{Path.cwd()}: not in a DVC project; run from a folder of the project"
+            f"{Path.cwd()}: not in a DVC project. Run this command in a folder of the project."
         ) from None
     except LockError:
         raise InputError(
-            "another dvc command is at work in this project; try again when it is done"
+            "another dvc command is running in this project. Try again when it has finished."
         ) from None
     except DvcException as error:
         raise InputError(f"DVC cannot read this project: {one_line(error)}") from None
@@ -34,11 +36,32 @@ def open_project(**options: Any) -> Iterator[Repo]:
 
 @contextmanager
 def at_root() -> Iterator[Path]:
-    """Work at the project's root: DVC names stages as seen from here, and the store lies here."""
+    """Work in the project's root, where DVC's stage names apply and the response store lies."""
     with open_project() as repo, chdir(repo.root_dir):
         yield Path(repo.root_dir)
 
 
+def commit_of(repo: Repo, name: str) -> str:
+    """Return the commit that `name` stands for; InputError if there is none."""
+    if not name:
+        raise InputError("the revision is empty. Give a commit, branch, tag or experiment.")
+    try:
+        resolved = resolve_rev(repo.scm, name)
+        return str(resolve_rev(repo.scm, f"{resolved}^{{commit}}"))  # neither a file nor a folder
+    except NoSCMError:
+        raise InputError(
+            f"{name}: this project is not under git, so it has only `workspace`."
+        ) from None
+    except SCMError as error:
+        if "ambiguous" in str(error):
+            problem = "several experiments have this name. Give a commit"
+        else:
+            problem = "no git revision, tag or experiment has this name"
+        raise InputError(
+            f"{name}: {problem}; see `git log` and `dvc exp list --all-commits`."
+        ) from None
+
+
 def one_line(error: BaseException) -> str:
-    """What another program's error says."""
-    return " ".join(str(error).split())[:_TOLD]
+    """Return another program's message on one line, safe to print."""
+    return visible(" ".join(str(error).split())[:_LIMIT])

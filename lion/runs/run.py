@@ -1,8 +1,9 @@
-"""The tables of one run, all rounds together. What is not there yet is empty, never an error."""
+"""The tables of one run, all rounds together. A table that does not exist yet is empty."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import polars as pl
 import yaml
@@ -22,100 +23,110 @@ from lion.pools.tables import (
 )
 from lion.support.errors import InputError
 
+Places = Mapping[str, Path]  # by their names under `vars: run:` in dvc.yaml
+
+
+class Source(NamedTuple):
+    """Where a table comes from: its place in dvc.yaml, its schema, and the file of one round.
+
+    `suffix` follows the round's name; without one the place itself is the file.
+    """
+
+    place: str
+    schema: Schema
+    suffix: str = ".jsonl"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A run's tables, rows in file order; each table of rounds has a column `round`.
+
+    These lines are the only list of tables: reading them, the places in dvc.yaml and the options
+    of the report stage all follow from it. Answers are the teacher's, responses the student's.
+    """
+
+    rounds: list[str]  # those named in the parameters, r0 first
+    pool: Annotated[pl.DataFrame, Source("pools", INSTRUCTION)]
+    answers: Annotated[pl.DataFrame, Source("answers", ANSWER)]
+    losses: Annotated[pl.DataFrame, Source("losses", LOSS)]
+    replays: Annotated[pl.DataFrame, Source("replays", ANSWERED, ".parquet")]
+    responses: Annotated[pl.DataFrame, Source("responses", ANSWER)]
+    reviews: Annotated[pl.DataFrame, Source("reviews", REVIEW)]
+    scores: Annotated[pl.DataFrame, Source("scores", VERDICT, ".parquet")]
+    draws: Annotated[pl.DataFrame, Source("draws", DRAW)]
+    evaluated: Annotated[pl.DataFrame, Source("evaluation", SCORE, "/scores.parquet")]
+    judged: Annotated[pl.DataFrame, Source("evaluation", REVIEW, "/reviews.jsonl")]
+    questions: Annotated[pl.DataFrame, Source("questions", QUESTION, "")]
+    question_answers: Annotated[pl.DataFrame, Source("question_answers", ANSWER, "")]
+
+
+SOURCES: dict[str, Source] = {
+    name: hint.__metadata__[0]
+    for name, hint in get_type_hints(Tables, include_extras=True).items()
+    if hasattr(hint, "__metadata__")
+}
+PLACES = tuple(dict.fromkeys(source.place for source in SOURCES.values()))
+
 
 def pipeline_variable(root: Path, name: str) -> Any:
-    """What `root`/dvc.yaml says under `vars` for `name`; InputError if it says nothing."""
+    """Return the value of `name` under `vars` in `root`/dvc.yaml; InputError without one."""
     file = root / "dvc.yaml"
     try:
         pipeline: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
         return next(group[name] for group in pipeline["vars"] if name in group)
     except FileNotFoundError:
-        raise InputError(f"{file}: no such file; run from the project's root") from None
-    except (KeyError, TypeError, StopIteration, UnicodeDecodeError, yaml.YAMLError):
-        raise InputError(f"{file}: no `{name}` under `vars`; restore it from git") from None
+        raise InputError(
+            f"{file}: no such file. Run this command in a folder of the project."
+        ) from None
+    except (KeyError, TypeError, StopIteration, RecursionError, ValueError, yaml.YAMLError):
+        raise InputError(
+            f"{file}: `vars` has no `{name}`. Restore the file from git; revisions from before "
+            "the paths stood under `vars` cannot be read."
+        ) from None
 
 
-@dataclass(frozen=True)
-class Run:
-    """Where a run's tables lie: folders with a file a round; the questions and their answers."""
+def places_of(root: Path) -> Places:
+    """Return the places under `vars: run:` in `root`/dvc.yaml, the only file that knows them.
 
-    pools: Path
-    answers: Path
-    losses: Path
-    replays: Path
-    responses: Path
-    reviews: Path
-    scores: Path
-    draws: Path
-    evaluation: Path
-    questions: Path
-    question_answers: Path
-
-    @classmethod
-    def of_pipeline(cls, root: Path) -> Self:
-        """The places under `vars: run:` in `root`/dvc.yaml, the only file that knows them."""
-        places = pipeline_variable(root, "run")
-        try:
-            return cls(**{name: root / place for name, place in places.items()})
-        except (TypeError, AttributeError) as error:
-            raise InputError(
-                f"{root / 'dvc.yaml'}: vars: run: does not name a run's tables ({error}); "
-                "it has lines such as pools: data/pools/train"
-            ) from None
-
-    @property
-    def places(self) -> list[Path]:
-        """All of them."""
-        return [getattr(self, field.name) for field in fields(self)]
+    A revision may lack a place, if it is older than that table.
+    """
+    places = pipeline_variable(root, "run")
+    file = root / "dvc.yaml"
+    if not isinstance(places, dict) or not all(map(_is_path, places.values())):
+        raise InputError(f"{file}: `vars: run:` must map tables to paths: pools: data/pools/train.")
+    if unknown := [str(name) for name in places if name not in PLACES]:
+        raise InputError(
+            f"{file}: `vars: run:` names unknown tables: {', '.join(unknown)} "
+            f"(known: {', '.join(PLACES)})."
+        )
+    return {name: root / place for name, place in places.items()}
 
 
-@dataclass(frozen=True)
-class Tables:
-    """A run's tables; each has a column `round`, but for the questions. Rows in file order."""
-
-    rounds: list[str]  # those named in the parameters, r0 first
-    pool: pl.DataFrame  # INSTRUCTION
-    answers: pl.DataFrame  # ANSWER, the teacher's
-    losses: pl.DataFrame  # LOSS
-    replays: pl.DataFrame  # ANSWERED, of earlier rounds
-    responses: pl.DataFrame  # ANSWER, by the student of the round before
-    reviews: pl.DataFrame  # REVIEW
-    scores: pl.DataFrame  # VERDICT
-    draws: pl.DataFrame  # DRAW
-    questions: pl.DataFrame  # QUESTION
-    question_answers: pl.DataFrame  # ANSWER, the teacher's to the questions
-    evaluated: pl.DataFrame  # SCORE of the questions
-    judged: pl.DataFrame  # REVIEW of the questions
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value
 
 
-def read_run(run: Run, rounds: list[str]) -> Tables:
-    """Read what there is of `rounds`; InputError where a table is damaged."""
-    return Tables(
-        rounds=rounds,
-        pool=_gather(run.pools, rounds, INSTRUCTION),
-        answers=_gather(run.answers, rounds, ANSWER),
-        losses=_gather(run.losses, rounds, LOSS),
-        replays=_gather(run.replays, rounds, ANSWERED, ".parquet"),
-        responses=_gather(run.responses, rounds, ANSWER),
-        reviews=_gather(run.reviews, rounds, REVIEW),
-        scores=_gather(run.scores, rounds, VERDICT, ".parquet"),
-        draws=_gather(run.draws, rounds, DRAW),
-        questions=_if_there(run.questions, QUESTION),
-        question_answers=_if_there(run.question_answers, ANSWER),
-        evaluated=_gather(run.evaluation, rounds, SCORE, "/scores.parquet"),
-        judged=_gather(run.evaluation, rounds, REVIEW, "/reviews.jsonl"),
-    )
+def read_run(places: Places, rounds: list[str]) -> Tables:
+    """Read the tables of `rounds` that exist; InputError if one is damaged."""
+    return Tables(rounds, **{name: _read(places, name, rounds) for name in SOURCES})
 
 
-def _gather(
-    folder: Path, rounds: list[str], schema: Schema, suffix: str = ".jsonl"
-) -> pl.DataFrame:
-    parts = [
-        _if_there(folder / f"{name}{suffix}", schema).with_columns(round=pl.lit(name))
-        for name in rounds
-    ]
+def table_file(places: Places, name: str, round: str) -> Path | None:
+    """Return the file of table `name` of one round; None if the run has no place for it."""
+    source = SOURCES[name]
+    place = places.get(source.place)
+    if place is None:
+        return None
+    return place / f"{round}{source.suffix}" if source.suffix else place
+
+
+def _read(places: Places, name: str, rounds: list[str]) -> pl.DataFrame:
+    if not SOURCES[name].suffix:
+        return _read_file(places, name, "")
+    parts = [_read_file(places, name, round).with_columns(round=pl.lit(round)) for round in rounds]
     return pl.concat(parts)
 
 
-def _if_there(path: Path, schema: Schema) -> pl.DataFrame:
-    return read_table(path, schema) if path.exists() else pl.DataFrame(schema=schema)
+def _read_file(places: Places, name: str, round: str) -> pl.DataFrame:
+    path, schema = table_file(places, name, round), SOURCES[name].schema
+    return read_table(path, schema) if path and path.exists() else pl.DataFrame(schema=schema)

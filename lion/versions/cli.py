@@ -4,65 +4,65 @@ import json
 
 import click
 
-_json = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _HERE = "workspace"
 
 
 @click.group()
 def pool() -> None:
-    """The pools of instructions, as versions."""
+    """Compare versions of the instruction pools."""
 
 
 @pool.command()
 @click.argument("old", default="HEAD", metavar="[REV_A]")
 @click.argument("new", default=_HERE, metavar="[REV_B]")
 @_json
-@click.option("--md", "markdown", is_flag=True, help="Markdown, for a pull request.")
-@click.option("--limit", type=click.IntRange(min=0), help="Instructions listed of each kind.")
+@click.option("--md", "markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@click.option("--limit", type=click.IntRange(min=0), help="Instructions to list of each kind.")
 def diff(old: str, new: str, as_json: bool, markdown: bool, limit: int | None) -> None:
-    """Instructions added, removed, and judged otherwise from REV_A to REV_B.
+    """List instructions added, removed or with another verdict, from REV_A to REV_B.
 
-    A revision is whatever git or `dvc exp` knows, or `workspace`; by default HEAD and workspace.
-    Files that are not in the cache are read from the remote. Ten instructions of each kind are
-    listed, in JSON all, unless --limit says otherwise.
+    A revision is any name that git or `dvc exp` knows, or `workspace`. The defaults are HEAD and
+    workspace. Files missing from the cache are read from the remote. The list has ten instructions
+    of each kind, or all of them in JSON, unless --limit is given.
     """
     from lion.runs.revision import open_revisions
-    from lion.versions import show_diff
-    from lion.versions.diff import pool_diff
+    from lion.versions.diff import as_dict, as_text, pool_diff
 
-    with open_revisions(old, new) as (one, other):
-        found = pool_diff(one, other)
+    with open_revisions(old, new) as (before, after):
+        changes = pool_diff(before, after)
     if as_json:
-        click.echo(_dump(show_diff.as_json(found, one, other, limit)))
+        click.echo(_dump(as_dict(changes, before, after, limit)))
     else:
         few = 10 if limit is None else limit
-        click.echo(show_diff.as_text(found, one, other, few, markdown=markdown))
+        click.echo(as_text(changes, before, after, few, markdown=markdown))
 
 
 @click.command()
 @click.argument("query", metavar="ID|TEXT")
-@click.option("--rev", default=_HERE, show_default=True, help="Of this revision or experiment.")
+@click.option("--rev", default=_HERE, show_default=True, help="Revision or experiment to read.")
 @_json
 def trace(query: str, rev: str, as_json: bool) -> None:
-    """The whole life of one instruction, or of a draft that was rejected.
+    """Show the history of one instruction, or of a rejected draft.
 
-    ID may be the beginning of one; TEXT is words that only this instruction has.
+    ID may be a prefix; TEXT is words that only this instruction contains.
     """
     from lion.runs.revision import open_revisions
-    from lion.versions import show_trace, trace
+    from lion.versions.trace import as_text
+    from lion.versions.trace import trace as history_of
 
     with open_revisions(rev) as (revision,):
-        life = trace.trace(revision.tables, query)
-    click.echo(_dump(life) if as_json else show_trace.as_text(life))
+        history = history_of(revision.tables, query)
+    click.echo(_dump(history) if as_json else as_text(history))
 
 
 @click.command()
 @click.option(
-    "--rev", "revs", multiple=True, help="Revision or experiment; give several to compare."
+    "--rev", "revs", multiple=True, help="Revision or experiment; repeat to compare several."
 )
 @_json
 def rounds(revs: tuple[str, ...], as_json: bool) -> None:
-    """A row a round: pools, origins, verdicts, acceptance, relative quality, tokens."""
+    """Show one row per round: pools, origins, verdicts, acceptance, relative quality, tokens."""
     from lion.runs.revision import open_revisions
     from lion.versions.rounds import as_text, rounds_of
 
@@ -78,27 +78,27 @@ def rounds(revs: tuple[str, ...], as_json: bool) -> None:
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="As `dvc exp run -S` takes it: tau=1.5, +rounds.r4=r3. Repeatable.",
+    help="Override, as in `dvc exp run -S`: tau=1.5, +rounds.r4=r3. Repeatable.",
 )
 @_json
 def estimate(overrides: tuple[str, ...], as_json: bool) -> None:
-    """What `dvc repro` would run, all that hangs on it, and what that costs; nothing is run.
+    """Estimate what `dvc repro` would run and cost, without running it.
 
-    Money and hours stay unknown where no price or no rate limit is given.
+    Works in a fresh clone, before the first run. Money stays unknown without a price, hours
+    without a rate limit.
     """
     from lion.runs.project import at_root
     from lion.runs.revision import open_revisions
-    from lion.versions import show_estimate
-    from lion.versions.estimate import costs, generator_so_far
+    from lion.versions.estimate import generator_so_far, read_inputs, stage_costs
     from lion.versions.plan import plan
+    from lion.versions.show_estimate import as_dict, as_text
 
     with at_root() as root, open_revisions(_HERE) as (here,):
         planned = plan(root, overrides)
-        found = costs(planned, here.tables, generator_so_far(planned.params))
-    if as_json:
-        click.echo(_dump(show_estimate.as_json(planned, found)))
-    else:
-        click.echo(show_estimate.as_text(planned, found))
+        inputs = read_inputs(planned, root)
+        generator = generator_so_far(planned.params)
+        costs = stage_costs(planned, here.tables_on_hand, generator, inputs)
+    click.echo(_dump(as_dict(planned, costs)) if as_json else as_text(planned, costs))
 
 
 def _dump(data: object) -> str:

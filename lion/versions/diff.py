@@ -1,7 +1,8 @@
-"""What two versions of the pools differ in: instructions added, removed, and judged otherwise.
+"""The difference between two versions of the pools, as frames, JSON, text or Markdown.
 
-Train pools are the cache pool's shards, one a round. Only files whose hash differs are read; the
-others only to tell what was judged otherwise in them.
+It lists instructions that were added or removed, or whose verdict changed. Train pools are the
+shards of the cache pool, one per round. Only shards whose hash differs are read; the others are
+read only if verdicts changed.
 """
 
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from typing import Any
 
 import polars as pl
 
-from lion.pools.tables import INSTRUCTION, VERDICT
+from lion.pools.tables import INSTRUCTION
 from lion.runs.revision import Revision
+from lion.support.text import brief, columns_of, table
 
 Row = dict[str, Any]
 UNEXAMINED = "unexamined"
-_PLACES = ("seed", "hard", "easy")  # origins, in the order shown
+_ORIGINS = ("seed", "hard", "easy")
+_TEXT = 72  # columns of an instruction in a list
 
 
 @dataclass(frozen=True)
@@ -33,30 +36,25 @@ class PoolDiff:
 def pool_diff(old: Revision, new: Revision) -> PoolDiff:
     """Compare the pools of two versions, over the rounds of both."""
     names = list(dict.fromkeys([*old.rounds, *new.rounds]))
-    pairs = {name: _digests(old, new, name) for name in names}
-    same = [name for name, (one, other) in pairs.items() if one == other and one]
-    unlike = [name for name, (one, other) in pairs.items() if one != other]
-    before, after = _shards(old, unlike), _shards(new, unlike)
-    stayed = after.join(before, on="id", how="semi", maintain_order="left")
+    pairs = {name: (old.digest("pool", name), new.digest("pool", name)) for name in names}
+    same = [name for name, (before, after) in pairs.items() if before == after and before]
+    changed = [name for name, (before, after) in pairs.items() if before != after]
+    was, now = _shards(old, changed), _shards(new, changed)
+    stayed = now.join(was, on="id", how="semi", maintain_order="left")
     return PoolDiff(
-        added=after.join(before, on="id", how="anti", maintain_order="left"),
-        removed=before.join(after, on="id", how="anti", maintain_order="left"),
+        added=now.join(was, on="id", how="anti", maintain_order="left"),
+        removed=was.join(now, on="id", how="anti", maintain_order="left"),
         moved=_moved(old, new, stayed, same),
     )
 
 
-def _digests(old: Revision, new: Revision, name: str) -> tuple[str | None, str | None]:
-    file = f"{name}.jsonl"
-    return old.digest(old.run.pools / file), new.digest(new.run.pools / file)
-
-
 def _shards(revision: Revision, names: list[str]) -> pl.DataFrame:
-    frames = [revision.read(revision.run.pools / f"{name}.jsonl", INSTRUCTION) for name in names]
+    frames = [revision.read("pool", name) for name in names]
     return pl.concat([pl.DataFrame(schema=INSTRUCTION), *frames])
 
 
 def _moved(old: Revision, new: Revision, stayed: pl.DataFrame, same: list[str]) -> pl.DataFrame:
-    """Rows of both versions with another verdict; `same` are the shards not yet read."""
+    """Rows of both versions whose verdict differs; `same` are the shards not yet read."""
     if _last_exam(old) == _last_exam(new):
         was = now = pl.DataFrame(schema={"id": pl.String, "verdict": pl.String})
     else:
@@ -72,36 +70,91 @@ def _moved(old: Revision, new: Revision, stayed: pl.DataFrame, same: list[str]) 
 
 
 def _last_exam(revision: Revision) -> tuple[str, str] | None:
-    """Round and hash of the last verdicts that this version has."""
+    """Round and hash of the last verdicts of this version."""
     for name in reversed(revision.rounds):
-        if digest := revision.digest(revision.run.scores / f"{name}.parquet"):
+        if digest := revision.digest("scores", name):
             return name, digest
     return None
 
 
 def _verdicts(revision: Revision) -> pl.DataFrame:
-    """The verdict of the last examination, which covers every instruction so far."""
+    """The verdicts of the last examination, which covers every instruction so far."""
     last = _last_exam(revision)
-    path = revision.run.scores / f"{last[0] if last else 'r0'}.parquet"
-    return revision.read(path, VERDICT).select("id", "verdict")
+    return revision.read("scores", last[0] if last else "r0").select("id", "verdict")
 
 
 def counts(diff: PoolDiff) -> list[Row]:
-    """A row for each round and origin that changed: added, removed, and `was → now` for moves."""
-    found: dict[tuple[str, str], Row] = {}
+    """Count by round and origin: added, removed, and `was → now` for changed verdicts."""
+    rows: dict[tuple[str, str], Row] = {}
 
     def count(frame: pl.DataFrame, *by: str) -> None:
         groups = frame.group_by("round", "origin", *by, maintain_order=True).agg(rows=pl.len())
         for row in groups.iter_rows(named=True):
-            place = found.setdefault((row["round"], row["origin"]), {})
-            place[_label(row)] = row["rows"]
+            label = row["kind"] if "kind" in row else f"{row['was']} → {row['now']}"
+            rows.setdefault((row["round"], row["origin"]), {})[label] = row["rows"]
 
     count(diff.added.with_columns(kind=pl.lit("added")), "kind")
     count(diff.removed.with_columns(kind=pl.lit("removed")), "kind")
     count(diff.moved, "was", "now")
-    ordered = sorted(found, key=lambda key: (int(key[0][1:]), _PLACES.index(key[1])))
-    return [{"round": key[0], "origin": key[1], **found[key]} for key in ordered]
+    ordered = sorted(rows, key=lambda key: (int(key[0][1:]), _ORIGINS.index(key[1])))
+    return [{"round": key[0], "origin": key[1], **rows[key]} for key in ordered]
 
 
-def _label(row: Row) -> str:
-    return str(row["kind"]) if "kind" in row else f"{row['was']} → {row['now']}"
+def as_dict(diff: PoolDiff, old: Revision, new: Revision, limit: int | None) -> Row:
+    """Return all of it, or `limit` instructions of each kind; the counts are always complete."""
+
+    def rows(frame: pl.DataFrame, *more: str) -> list[Row]:
+        few = frame.height if limit is None else limit
+        return frame.select(*INSTRUCTION, *more).head(few).to_dicts()
+
+    return {
+        "old": {"name": old.label, "commit": old.sha},
+        "new": {"name": new.label, "commit": new.sha},
+        "counts": counts(diff),
+        "added": rows(diff.added),
+        "removed": rows(diff.removed),
+        "moved": rows(diff.moved, "was", "now"),
+    }
+
+
+def as_text(
+    diff: PoolDiff, old: Revision, new: Revision, limit: int, *, markdown: bool = False
+) -> str:
+    """Return the counts by round and origin, then up to `limit` instructions of each kind."""
+    title = f"Pools: {_name(old)} → {_name(new)}"
+    title = f"### {title}" if markdown else title
+    if diff.is_empty:
+        return f"{title}\n\nNo instruction was added or removed, and no verdict changed."
+    rows = [{name.replace(" → ", "\n→ "): row[name] for name in row} for row in counts(diff)]
+    names = columns_of(rows)
+    moves = sorted(name for name in names if "→" in name)
+    shown = ["round", "origin", *(name for name in ("added", "removed") if name in names), *moves]
+    body = table(rows, shown, markdown=markdown)
+    listed = "\n".join(_listed(diff, limit))
+    if markdown and listed:  # inside a fence, a model's text cannot become Markdown
+        listed = f"```diff\n{listed}\n```"
+    return f"{title}\n\n{body}\n\n{listed}".rstrip()
+
+
+def _listed(diff: PoolDiff, limit: int) -> list[str]:
+    lines = []
+    for mark, word, frame in (("+", "added", diff.added), ("-", "removed", diff.removed)):
+        lines += [_line(mark, row) for row in frame.head(limit).iter_rows(named=True)]
+        lines += _more(frame, limit, word)
+    moved = diff.moved.head(limit).iter_rows(named=True)
+    lines += [_line("!", row, f"{row['was']} → {row['now']}: ") for row in moved]
+    return lines + _more(diff.moved, limit, "moved")
+
+
+def _line(mark: str, row: Row, prefix: str = "") -> str:
+    text = brief(f"{row['instruction']} {row['input']}", _TEXT).replace("`", "'")
+    return f"{mark} {brief(row['id'], _TEXT)} {row['round']} {row['origin']:<4} {prefix}{text}"
+
+
+def _more(frame: pl.DataFrame, limit: int, word: str) -> list[str]:
+    left = frame.height - limit
+    return [f"  ... and {left:,} more {word}"] if left > 0 and limit else []
+
+
+def _name(revision: Revision) -> str:
+    return revision.label + (f" ({revision.sha[:7]})" if revision.sha else "")

@@ -1,11 +1,12 @@
-"""What a plan will ask for: requests, tokens, money, hours; before anything runs.
+"""The cost of a plan before it runs: requests, tokens, money, hours.
 
-Token figures are the means of past rounds where a role was asked before, else lengths of the
-pool's texts and the limits of params.yaml: at most, then, rather than about.
+If a role has replied in past rounds, its mean tokens come from them; otherwise from text lengths
+and the limits in params.yaml, which gives an upper bound.
 """
 
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
@@ -14,8 +15,10 @@ from lion.chat.money import Purse, Usage
 from lion.chat.store import UNANSWERED, Store
 from lion.discriminate.scores import ORDERS
 from lion.evaluate.judging import orders_of
+from lion.evaluate.questions import read_questions
 from lion.params import Params, Role
 from lion.pools.cache import usable
+from lion.pools.seeds import read_seeds
 from lion.pools.tables import ACCEPTED
 from lion.prompts import PromptName, render
 from lion.runs.run import Tables
@@ -24,14 +27,14 @@ from lion.versions.plan import Plan, Step
 from lion.versions.stored import stored_requests
 
 Basis = Literal["past rounds", "text and limits"]
-_CHARACTERS = 4  # a token, in English text, about
+_CHARACTERS = 4  # per token, roughly, in English
 _PROMPTS: dict[Role, PromptName] = {
     "teacher": "teacher.txt",
     "referee": "referee.txt",
     "judge": "judge.txt",
     "generator": "generator_hard.txt",
 }
-_ASKS: dict[str, Role] = {
+_ROLES: dict[str, Role] = {
     "teach": "teacher",
     "referee": "referee",
     "generate": "generator",
@@ -41,7 +44,7 @@ _ASKS: dict[str, Role] = {
 
 @dataclass(frozen=True)
 class Tokens:
-    """Mean tokens of a request, and of its reply."""
+    """Mean tokens of a request and of its reply."""
 
     prompt: float
     completion: float
@@ -49,8 +52,8 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What one stage asks for, beyond the `stored` replies that the store has already.
+class StageCost:
+    """What one stage requests beyond the `stored` replies, which the store already has.
 
     `money` is None without a price, `hours` without a rate limit.
     """
@@ -67,18 +70,37 @@ class Cost:
     hours: float | None
 
 
-def costs(plan: Plan, tables: Tables, generator: Usage | None) -> list[Cost]:
-    """The cost of every step that asks a model; `generator` is what it used so far, if anything."""
-    expected = _Expected(plan, tables, generator)
+@dataclass(frozen=True)
+class Inputs:
+    """The user's own files as the stage `seed` would read them now."""
+
+    seeds: pl.DataFrame  # columns instruction, input
+    questions: pl.DataFrame
+
+
+def read_inputs(plan: Plan, root: Path) -> Inputs | None:
+    """Read seeds and questions if the plan runs `seed`; InputError if a file is missing or bad."""
+    if not any(step.word == "seed" for step in plan.steps):
+        return None
+    params = plan.params
+    seeds = read_seeds(root / params.seeds)
+    return Inputs(seeds.frame, read_questions(root / params.evaluate.questions))
+
+
+def stage_costs(
+    plan: Plan, tables: Tables, generator: Usage | None, inputs: Inputs | None = None
+) -> list[StageCost]:
+    """Return the cost of every step that asks a model; `generator` is its usage so far."""
+    expected = _Expected(plan, tables, generator, inputs)
     return [
         _cost(plan.params, step, stored_requests(step, plan, tables), *expected.of(step))
         for step in plan.steps
-        if step.word in _ASKS
+        if step.word in _ROLES
     ]
 
 
 def generator_so_far(params: Params) -> Usage | None:
-    """What the generator used, from the store: its tables hold no tokens."""
+    """Return the generator's usage from the store, since no table holds its tokens."""
     path = store_home() / "replies.sqlite"
     if not path.exists():
         return None
@@ -90,12 +112,12 @@ def generator_so_far(params: Params) -> Usage | None:
     return Usage(model, "live", *sums) if used else None
 
 
-def _cost(params: Params, step: Step, stored: int, needed: int, each: Tokens) -> Cost:
-    role, requests = _ASKS[step.word], max(0, needed - stored)
+def _cost(params: Params, step: Step, stored: int, needed: int, each: Tokens) -> StageCost:
+    role, requests = _ROLES[step.word], max(0, needed - stored)
     prompt, completion = (round(requests * mean) for mean in (each.prompt, each.completion))
     mode = params.endpoint_of(role).mode
     usage = Usage(params.model_of(role), mode, requests, prompt, completion)
-    return Cost(
+    return StageCost(
         stage=step.name,
         role=role,
         model=usage.model,
@@ -110,7 +132,7 @@ def _cost(params: Params, step: Step, stored: int, needed: int, each: Tokens) ->
 
 
 def _hours(params: Params, role: Role, requests: int, tokens: int) -> float | None:
-    """The time that the endpoint's limits enforce; None where it has none, or is a batch."""
+    """The time that the endpoint's rate limits imply; None without limits, or for a batch."""
     if not requests:
         return 0.0
     limits = params.endpoint_of(role)
@@ -120,21 +142,25 @@ def _hours(params: Params, role: Role, requests: int, tokens: int) -> float | No
 
 
 class _Expected:
-    """Requests and tokens of each step, from past rounds and from what will have changed."""
+    """Requests and tokens of each step, from past rounds and from what the plan will change."""
 
-    def __init__(self, plan: Plan, tables: Tables, generator: Usage | None) -> None:
+    def __init__(
+        self, plan: Plan, tables: Tables, generator: Usage | None, inputs: Inputs | None
+    ) -> None:
         self._params, self._tables, self._generator = plan.params, tables, generator
+        self._seeds = inputs.seeds if inputs else tables.pool.filter(round="r0")
+        self._questions = inputs.questions if inputs else tables.questions
         self._redone = {step.round for step in plan.steps if step.word in {"seed", "generate"}}
 
     def of(self, step: Step) -> tuple[int, Tokens]:
-        """How many requests, and how long each of them is."""
-        role = _ASKS[step.word]
+        """Return how many requests the step makes, and their mean tokens."""
+        role = _ROLES[step.word]
         return ceil(self._rows(step) * self._requests_a_row(role)), self._tokens(role)
 
     def _rows(self, step: Step) -> int:
         """Rows that the step works on: instructions, pairs, wanted ones or questions."""
         if step.word == "evaluate" or step.round == "eval":
-            return self._tables.questions.height
+            return self._questions.height
         if step.word == "generate":
             return self._params.generate.count
         if step.word == "referee":
@@ -144,13 +170,15 @@ class _Expected:
         return self._size(step.round)
 
     def _size(self, name: str) -> int:
-        """Rows of a train pool; of one that is not there, or will be anew, what is ordered."""
+        """Rows of a train pool; the count ordered if it does not exist or will be replaced."""
+        if name == "r0":
+            return self._seeds.height
         there = self._tables.pool.filter(round=name).height
-        ordered = name != "r0" and (name in self._redone or not there)
+        ordered = name in self._redone or not there
         return self._params.generate.count if ordered else there
 
     def _whole_share(self) -> float:
-        """Share of answers that are whole: only these are examined."""
+        """Share of complete answers; only these are examined."""
         answers = self._tables.answers
         return usable(answers).height / answers.height if answers.height else 1.0
 
@@ -185,9 +213,9 @@ class _Expected:
         return self._from_text(role)
 
     def _from_text(self, role: Role) -> Tokens:
-        """From the mean length of an instruction, and what replies may be long."""
+        """From the mean length of an instruction, and the reply limit of the role."""
         text = pl.col("instruction").str.len_chars() + pl.col("input").str.len_chars()
-        known = self._tables.pool if self._tables.pool.height else self._tables.questions
+        known = self._seeds if self._seeds.height else self._questions
         mean = (known.select(text.mean()).item() or 0.0) / _CHARACTERS
         if role == "generator":
             return Tokens(_template(role) + mean, mean, "text and limits")
@@ -197,7 +225,7 @@ class _Expected:
 
 
 def _template(role: Role) -> float:
-    """Tokens of a role's prompt without the texts that it shows, about."""
+    """Approximate tokens of a role's prompt without the texts that it shows."""
     name = _PROMPTS[role]
     compares = role in ("referee", "judge")
     fields = ("task", "answer_1", "answer_2") if compares else ("task",)

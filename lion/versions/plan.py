@@ -1,6 +1,6 @@
-"""What `dvc repro` would run, the stages that hang on a changed one included.
+"""Which stages `dvc repro` would run, dependent stages included.
 
-DVC's own graph and status tell; overrides are laid over params.yaml without touching the file.
+The plan comes from DVC's own graph and status; overrides apply to a copy of params.yaml.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _CODE = "code"  # the stage that writes the code digests; only a changed digest 
 
 @dataclass(frozen=True)
 class Step:
-    """A stage that would run; `changed` is why, empty if only because it hangs on another."""
+    """A stage that would run; `changed` names the causes, empty if only its inputs would change."""
 
     name: str  # DVC's: teach@r1
     word: str  # teach
@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in the order that they would run, with the parameters that they would see."""
+    """The steps in order of execution, with the parameters that they would read."""
 
     params: Params
     steps: list[Step]
@@ -48,7 +48,7 @@ class Plan:
 
 
 def plan(root: Path, overrides: Sequence[str]) -> Plan:
-    """What would run with `overrides`, given as to `dvc exp run -S`; InputError if one is bad."""
+    """Return what would run with `overrides`, in the form of `dvc exp run -S`."""
     with _overlaid(root / "params.yaml", overrides) as file:
         params = _checked(file, overrides)
         files = _Overlay(root / "params.yaml", file)
@@ -65,7 +65,7 @@ def plan(root: Path, overrides: Sequence[str]) -> Plan:
 
 
 class _Overlay(LocalFileSystem):  # type: ignore[misc]
-    """The local files, with the content of one of them taken from elsewhere."""
+    """The local files, with the content of one of them replaced."""
 
     def __init__(self, path: Path, content: Path) -> None:
         super().__init__()
@@ -79,9 +79,9 @@ class _Overlay(LocalFileSystem):  # type: ignore[misc]
 
 @contextmanager
 def _overlaid(path: Path, overrides: Sequence[str]) -> Iterator[Path]:
-    """A copy of the parameters with `overrides` applied."""
+    """Yield a copy of the parameters with `overrides` applied; InputError if one is invalid."""
     if not path.exists():
-        raise InputError(f"{path}: no such file; run from a folder of the project")
+        raise InputError(f"{path}: no such file. Run this command in a folder of the project.")
     with tempfile.TemporaryDirectory(prefix="lion-") as folder:
         copy = Path(folder) / path.name
         shutil.copyfile(path, copy)
@@ -89,8 +89,8 @@ def _overlaid(path: Path, overrides: Sequence[str]) -> Iterator[Path]:
             try:
                 apply_overrides(copy, list(overrides))
             except DvcException as error:
-                told = one_line(error.__cause__ or error)
-                raise InputError(f"-S {' -S '.join(overrides)}: {told}") from None
+                problem = one_line(error.__cause__ or error)
+                raise InputError(f"-S {' -S '.join(overrides)}: {problem}") from None
         yield copy
 
 
@@ -103,7 +103,7 @@ def _checked(file: Path, overrides: Sequence[str]) -> Params:
 
 
 def _code_digests(root: Path, graph: nx.DiGraph) -> dict[str, str]:
-    """MD5 of each code digest's file, by its path, as the stage `code` would write it now."""
+    """Return the MD5 of each digest file, by path, as the stage `code` would write it now."""
     folders = [str(out) for stage in graph if stage.addressing == _CODE for out in stage.outs]
     contents = {name: digest_file(root, name) for name in stage_names(root) if folders}
     return {
@@ -114,29 +114,42 @@ def _code_digests(root: Path, graph: nx.DiGraph) -> dict[str, str]:
 
 
 def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[str, ...]:
-    """What makes a stage stale. A result that is only not checked out is none: it can be pulled."""
+    """Return why DVC would run a stage.
+
+    A missing output is no cause if the cache has it: DVC then only checks it out.
+    """
     if not isinstance(stage, PipelineStage) or stage.frozen:
         return ()
     if not any(file.hash_info for file in (*stage.deps, *stage.outs)):
         return ("never ran",)
     made = {str(out) for before in graph.successors(stage) for out in before.outs}
-    found = [
+    changes = [
         str(dep)
         for dep in stage.deps
         if str(dep) in digests and dep.hash_info.value != digests[str(dep)]
     ]
     for entry in stage.status(check_updates=False).get(stage.addressing, []):
         if not isinstance(entry, dict):
-            found.append("command")
+            changes.append("command")
             continue
-        for name, state in entry.get("changed deps", {}).items():
-            if name in digests:
-                continue
-            if isinstance(state, dict):
-                found += [str(key) for key in state]
-            elif state != "deleted" or not any(_holds(name, out) for out in made):
-                found.append(str(name))
-    return tuple(found)
+        changes += _changed_deps(entry.get("changed deps", {}), made, digests)
+        if stage.addressing != _CODE:  # it runs in a second, and its digests are known
+            outs = entry.get("changed outs", {}).items()
+            changes += [f"{out} not in cache" for out, state in outs if state == "not in cache"]
+    return tuple(changes)
+
+
+def _changed_deps(states: dict[str, Any], made: set[str], digests: dict[str, str]) -> list[str]:
+    """The changed dependencies of a stage; `made` are the outputs of the stages before it."""
+    changes = []
+    for name, state in states.items():
+        if isinstance(state, dict):  # parameters
+            changes += [str(key) for key in state]
+        elif name not in digests and (
+            state != "deleted" or not any(_holds(name, out) for out in made)
+        ):
+            changes.append(str(name))
+    return changes
 
 
 def _holds(dependency: str, out: str) -> bool:

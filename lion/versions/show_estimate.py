@@ -1,18 +1,18 @@
-"""An estimate as text or JSON."""
+"""A cost estimate as text or JSON."""
 
 from dataclasses import asdict
 from typing import Any
 
 from lion.support.text import table
-from lion.versions.estimate import Cost
+from lion.versions.estimate import StageCost
 from lion.versions.plan import Plan
 
 UNKNOWN = "unknown"
-_CHANGES = 3  # reasons shown of each stage
+_CHANGES = 3  # causes shown per stage
 
 
-def as_json(plan: Plan, costs: list[Cost]) -> dict[str, Any]:
-    """Unknown money and hours are null."""
+def as_dict(plan: Plan, costs: list[StageCost]) -> dict[str, Any]:
+    """Return the plan with its costs; unknown money and hours are None."""
     return {
         "stages": [{"stage": step.name, "changed": list(step.changed)} for step in plan.steps],
         "unchanged": plan.unchanged,
@@ -29,8 +29,8 @@ def as_json(plan: Plan, costs: list[Cost]) -> dict[str, Any]:
     }
 
 
-def as_text(plan: Plan, costs: list[Cost]) -> str:
-    """Every stage that would run, why, and what it asks for."""
+def as_text(plan: Plan, costs: list[StageCost]) -> str:
+    """Return every stage that would run, why, and what it requests."""
     if not plan.steps:
         return f"Nothing to run: all {plan.unchanged} stages are up to date."
     by_stage = {cost.stage: cost for cost in costs}
@@ -40,31 +40,35 @@ def as_text(plan: Plan, costs: list[Cost]) -> str:
         | (_cells(by_stage[step.name]) if step.name in by_stage else {})
         for step in plan.steps
     ]
-    total = as_json(plan, costs)["total"]
+    total = as_dict(plan, costs)["total"]
     if costs:
-        rows.append({"stage": "total"} | _told(total))
-    columns = ["stage", "because", *(_told(total) if costs else ())]
+        rows.append({"stage": "total"} | _figures(total))
+    columns = ["stage", "because", *(_figures(total) if costs else ())]
     if not total["stored"]:
         columns = [name for name in columns if name != "stored"]
     body = table([{"because": ""} | row for row in rows], columns, missing="")
     notes = [f"{len(plan.steps)} stages would run, {plan.unchanged} are unchanged."]
     notes += _notes(costs, currency)
     if total["stored"]:
-        notes.append("What is in the store already is not asked, or paid for, again.")
+        notes.append("Stored replies are reused: they are not requested, or paid for, again.")
     return "\n".join([body, "", *notes])
 
 
-def _notes(costs: list[Cost], currency: str) -> list[str]:
-    notes = ["At most: a stage whose input comes out as before is skipped."]
-    if limited := [cost.stage for cost in costs if cost.basis == "text and limits"]:
-        notes.append(f"No past round: tokens from text and limits for {', '.join(limited)}.")
+def _notes(costs: list[StageCost], currency: str) -> list[str]:
+    notes = ["An upper bound in one respect: DVC skips a stage whose inputs come out unchanged."]
+    limited_costs = [cost for cost in costs if cost.basis == "text and limits"]
+    if limited_costs:
+        names = ", ".join(cost.stage for cost in limited_costs)
+        notes.append(f"No past round: tokens come from text lengths and limits for {names}.")
+    if any(cost.role == "generator" for cost in limited_costs):
+        notes.append("The share of accepted drafts is unknown: at least one draft per instruction.")
     models = sorted({cost.model for cost in costs if cost.money is None})
     if models:
-        notes.append(f"No price is given for {', '.join(models)} (prices: in params.yaml).")
+        notes.append(f"No price for {', '.join(models)}: set prices: in params.yaml.")
     elif currency:
         notes.append(f"Money is in {currency}.")
     if any(cost.hours is None for cost in costs):
-        notes.append("Hours need requests_per_minute or tokens_per_minute (endpoints:).")
+        notes.append("Hours need requests_per_minute or tokens_per_minute under endpoints:.")
     return notes
 
 
@@ -73,11 +77,11 @@ def _because(changed: tuple[str, ...]) -> str:
     return ", ".join(changed[:_CHANGES]) + more
 
 
-def _cells(cost: Cost) -> dict[str, Any]:
-    return _told(asdict(cost))
+def _cells(cost: StageCost) -> dict[str, Any]:
+    return _figures(asdict(cost))
 
 
-def _told(figures: dict[str, Any]) -> dict[str, Any]:
+def _figures(figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "stored": figures["stored"],
         "requests": figures["requests"],
@@ -89,6 +93,6 @@ def _told(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sum(values: list[float | None]) -> float | None:
-    """The sum, or None if any part of it is unknown."""
+    """Return the sum, or None if any part of it is unknown."""
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None

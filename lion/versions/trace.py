@@ -1,29 +1,33 @@
-"""The whole life of one instruction, from the tables of a run."""
+"""The history of one instruction, from the tables of a run; as a record and as text."""
 
+from collections.abc import Iterator
+from textwrap import indent
 from typing import Any
 
 import polars as pl
 
-from lion.pools.instructions import instruction_id
+from lion.pools.instructions import instruction_id, task_text
 from lion.pools.tables import ACCEPTED
 from lion.runs.run import Tables
 from lion.support.errors import InputError
-from lion.support.text import brief
+from lion.support.text import brief, visible
 
 Row = dict[str, Any]
-_SHORTEST = 4  # digits of an id's beginning; fewer may be a word
+_SHORTEST = 4  # digits of an id prefix; fewer could be a word
 _CHOICES = 4  # matches that an error names
 _TEXT = 40
+_WIDTH = 88
+_CHILDREN = 10
 
 
 def trace(tables: Tables, query: str) -> Row:
-    """The life of the one instruction, or rejected draft, that `query` means.
+    """Return the history of the one instruction, or rejected draft, that `query` names.
 
-    `query` is an id, the beginning of one, a part of the text or words in it; InputError unless it
-    means one.
+    `query` is an id, an id prefix, part of the text, or words in it. InputError unless exactly
+    one instruction matches.
     """
     drafts = _rejected(tables)
-    id = _found(tables, drafts, query)
+    id = _match(tables, drafts, query)
     known = _instruction(tables, id)
     rejected = drafts.filter(id=id)
     return {
@@ -34,64 +38,64 @@ def trace(tables: Tables, query: str) -> Row:
         "train_pools": tables.pool.filter(id=id)["round"].to_list(),
         "replayed": tables.replays.filter(id=id)["round"].to_list(),
         "cache_pools": _from(tables.rounds, known["round"]) if known else [],
-        "answer": _only(tables.answers.filter(id=id).drop("id")),
+        "answer": _first(tables.answers.filter(id=id).drop("id")),
         "examinations": _examinations(tables, id),
-        "drafts": _outcomes(tables.draws.filter(parent=id)),
+        "drafts": dict(
+            tables.draws.filter(parent=id)["verdict"].value_counts(sort=True).iter_rows()
+        ),
         "rejected": [_rejection(tables, row) for row in rejected.to_dicts()],
     }
 
 
-def _found(tables: Tables, drafts: pl.DataFrame, query: str) -> str:
+def _match(tables: Tables, drafts: pl.DataFrame, query: str) -> str:
+    """Return the id that `query` names; InputError for none or several."""
     wanted = query.strip().lower()
-    rows = pl.concat(
-        [tables.pool.select("id", "instruction", "input"), _texts(drafts)], how="vertical"
-    ).unique("id", keep="first", maintain_order=True)
+    names = ["id", "instruction", "input"]
+    drafted = drafts.with_columns(input=pl.lit(""))
+    rows = pl.concat([tables.pool.select(names), drafted.select(names)])
+    rows = rows.unique("id", keep="first", maintain_order=True)
     text = pl.concat_str("instruction", pl.lit(" "), "input").str.to_lowercase()
     words = [text.str.contains(word, literal=True) for word in wanted.split()]
     matches = pl.DataFrame(schema=rows.schema)
     if len(wanted) >= _SHORTEST:
         matches = rows.filter(pl.col("id").str.starts_with(wanted))
-    for means in (text.str.contains(wanted, literal=True), pl.all_horizontal(words or [False])):
+    for condition in (text.str.contains(wanted, literal=True), pl.all_horizontal(words or [False])):
         if wanted and matches.is_empty():
-            matches = rows.filter(means)
+            matches = rows.filter(condition)
     if matches.is_empty():
-        raise InputError(f"{query!r}: no instruction of this run has such an id or text")
+        raise InputError(f"{query!r}: no instruction of this run has this id or text.")
     if matches.height > 1:
-        raise InputError(f"{query!r} means {matches.height:,} instructions: {_named(matches)}")
+        raise InputError(f"{query!r} matches {matches.height:,} instructions: {_named(matches)}")
     return str(matches["id"][0])
 
 
 def _named(matches: pl.DataFrame) -> str:
     some = [
-        f"{row['id']} ({brief(row['instruction'], _TEXT)})"
+        f"{brief(row['id'], _TEXT)} ({brief(row['instruction'], _TEXT)})"
         for row in matches.head(_CHOICES).iter_rows(named=True)
     ]
     more = ", ..." if matches.height > _CHOICES else ""
-    return f"{', '.join(some)}{more}; give one id, or more of the text"
+    return f"{', '.join(some)}{more}. Give one id, or more of the text."
 
 
 def _rejected(tables: Tables) -> pl.DataFrame:
-    """The generator's drafts that joined no pool, with the id that they would have had."""
+    """The generator's rejected drafts, with the ids that they would have had."""
     drafts = tables.draws.filter(pl.col("verdict") != ACCEPTED)
     ids = [instruction_id(text, "") for text in drafts["instruction"]]
     return drafts.with_columns(id=pl.Series(ids, dtype=pl.String))
 
 
-def _texts(drafts: pl.DataFrame) -> pl.DataFrame:
-    return drafts.select("id", "instruction", input=pl.lit(""))
-
-
 def _instruction(tables: Tables, id: str | None) -> Row | None:
     """Text, origin, parent and round."""
-    return _only(tables.pool.filter(id=id).drop("id")) if id else None
+    return _first(tables.pool.filter(id=id).drop("id")) if id else None
 
 
-def _only(frame: pl.DataFrame) -> Row | None:
+def _first(frame: pl.DataFrame) -> Row | None:
     return frame.row(0, named=True) if frame.height else None
 
 
 def _ancestors(tables: Tables, parent: str | None) -> list[Row]:
-    """Parent, its parent, and so on up to the seed; no more than there are rounds."""
+    """Parent, its parent, and so on; at most as many as there are rounds."""
     line: list[Row] = []
     for _ in tables.rounds:
         row = _instruction(tables, parent)
@@ -117,23 +121,18 @@ def _examinations(tables: Tables, id: str) -> list[Row]:
     return [
         {
             "round": response["round"],
-            "by": before[response["round"]],
+            "by": before.get(response["round"]),
             "response": response["answer"],
             "finish_reason": response["finish_reason"],
             "reviews": reviews.filter(round=response["round"]).drop("round").to_dicts(),
-            **(_only(scores.filter(round=response["round"]).drop("round")) or {"verdict": None}),
+            **(_first(scores.filter(round=response["round"]).drop("round")) or {"verdict": None}),
         }
         for response in responses.to_dicts()
     ]
 
 
-def _outcomes(draws: pl.DataFrame) -> dict[str, int]:
-    """What became of the drafts that this instruction inspired."""
-    return dict(draws["verdict"].value_counts(sort=True).iter_rows())
-
-
 def _rejection(tables: Tables, row: Row) -> Row:
-    nearest = _instruction(tables, row["nearest"]) or _only(
+    nearest = _instruction(tables, row["nearest"]) or _first(
         tables.questions.filter(id=row["nearest"] or "")
     )
     return {
@@ -142,3 +141,79 @@ def _rejection(tables: Tables, row: Row) -> Row:
         "nearest": row["nearest"],
         "nearest_text": nearest["instruction"] if nearest else None,
     }
+
+
+def as_text(history: Row) -> str:
+    """Return the history from top to bottom; every text from outside is made safe to print."""
+    return "\n".join(_lines(history))
+
+
+def _lines(history: Row) -> Iterator[str]:
+    pooled = bool(history["train_pools"])
+    kind = f"{history['origin']}, joined in {history['round']}" if pooled else "a rejected draft"
+    yield f"{visible(history['id'])}  {kind}"
+    yield _quoted(task_text(history["instruction"], history["input"]))
+    for row in history["rejected"]:
+        yield from _rejection_lines(row, "drafted anew" if pooled else "rejected")
+    for row in history["ancestors"]:
+        text = f"{row['instruction']} {row['input']}"
+        yield f"inspired by  {_relative(row, text)}"
+    for row in history["children"][:_CHILDREN]:
+        yield f"inspired     {_relative(row, row['instruction'])}"
+    if (more := len(history["children"]) - _CHILDREN) > 0:
+        yield f"             ... and {more} more"
+    if history["drafts"]:
+        outcomes = (f"{count} {visible(verdict)}" for verdict, count in history["drafts"].items())
+        yield f"drafts       {', '.join(outcomes)}"
+    if pooled:
+        yield f"train pool   {', '.join(history['train_pools'])}"
+        if history["replayed"]:
+            yield f"replayed in  {', '.join(history['replayed'])}"
+        yield f"cache pool   {', '.join(history['cache_pools'])}"
+    if answer := history["answer"]:
+        yield f"teacher      {_meta(answer['model'], answer['finish_reason'])}"
+        yield _quoted(answer["answer"])
+    for row in history["examinations"]:
+        yield from _examination_lines(row)
+
+
+def _relative(row: Row, text: str) -> str:
+    origin = f" {row['origin']}" if "origin" in row else ""
+    return f"{brief(row['id'], _TEXT)} {row['round']}{origin}: {brief(text, _WIDTH - 34)}"
+
+
+def _rejection_lines(row: Row, word: str) -> Iterator[str]:
+    """A rejected draft; or, for an instruction in a pool, a later draft with the same text."""
+    similarity = f", ROUGE-L {row['similarity']:.3f}" if row["similarity"] is not None else ""
+    yield f"{word:<12} {row['round']}, draw {row['draw']}: {visible(row['reason'])}{similarity}"
+    if row["nearest"] and word == "rejected":
+        text = brief(row["nearest_text"] or "", _WIDTH - 34)
+        yield f"nearest      {visible(row['nearest'])}: {text}"
+
+
+def _examination_lines(row: Row) -> Iterator[str]:
+    yield f"{row['round']}: student {row['by']} answered {_meta('', row['finish_reason'])}".rstrip()
+    yield _quoted(row["response"])
+    for review in row["reviews"]:
+        order = visible(review["order"].replace("_", " "))
+        retry = f", attempt {review['attempt'] + 1}" if review["attempt"] else ""
+        yield f"  referee, {order}{retry}: {_scores(review)}"
+        yield _quoted(review["reply"], depth=4)
+    if row["verdict"]:
+        gap = "" if row["gap"] is None else f" (gap {row['gap']:.2f}; {_scores(row)})"
+        yield f"  → {visible(row['verdict'])}{gap}"
+
+
+def _scores(row: Row) -> str:
+    if row["teacher"] is None or row["student"] is None:
+        return "unreadable"
+    return f"teacher {row['teacher']:g}, student {row['student']:g}"
+
+
+def _meta(model: str, finish_reason: str) -> str:
+    ended = "" if finish_reason == "stop" else f"ended by {visible(finish_reason)}"
+    return " ".join(part for part in (visible(model), ended) if part)
+
+
+def _quoted(text: str, *, depth: int = 2) -> str:
+    return indent(visible(text), " " * depth + "| ", lambda line: True)

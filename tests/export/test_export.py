@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from lion.export import cards, hub
 from lion.params import Params, load_params
-from lion.runs.run import Run, Tables, read_run
+from lion.runs.run import Tables, places_of, read_run
 from lion.support.errors import InputError
 from tests.report.synthetic import Size, make_run
 
@@ -28,7 +28,7 @@ def params() -> Params:
 def tables(tmp_path: Path) -> Tables:
     make_run(tmp_path / "run", Size(rounds=3, seeds=30, new=6, questions=5))
     shutil.copy(ROOT / "dvc.yaml", tmp_path / "run")
-    return read_run(Run.of_pipeline(tmp_path / "run"), ["r0", "r1", "r2"])
+    return read_run(places_of(tmp_path / "run"), ["r0", "r1", "r2"])
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_the_student_loads_as_a_model(
 
 
 def test_a_round_without_a_pool_is_refused(params: Params, tables: Tables, tmp_path: Path) -> None:
-    empty = read_run(Run.of_pipeline(tmp_path / "run"), ["r0", "r1", "r2", "r3"])
+    empty = read_run(places_of(tmp_path / "run"), ["r0", "r1", "r2", "r3"])
     about = hub.provenance(params, empty, root=ROOT, round="r3", commit=None, license="other")
     with pytest.raises(InputError, match="--round r3"):
         hub.write_dataset(empty, about, tmp_path / "out", "")

@@ -13,7 +13,7 @@ from lion.report.browse import Index
 from lion.report.contents import contents
 from lion.report.page import render
 from lion.report.sample import offer, sample
-from lion.runs.run import Run, read_run
+from lion.runs.run import places_of, read_run
 from tests.report.synthetic import make_run
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def as_project(root: Path) -> Path:
 def page_of(root: Path, *, each: int = 60, limit: int = 4_000_000) -> str:
     """The static page of the run in `root`."""
     params = load_params(root / "params.yaml")
-    tables = read_run(Run.of_pipeline(root), params.round_names)
+    tables = read_run(places_of(root), params.round_names)
     index = Index(tables)
     found = contents(tables, params, label="this run")
     about = offer(index) | sample(index, found.linked, each=each, limit=limit)

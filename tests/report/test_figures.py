@@ -14,7 +14,7 @@ from lion.report.contents import differences
 from lion.report.drawing import page_svg
 from lion.report.story import headline
 from lion.runs.makeup import most_drawn
-from lion.runs.run import Run, read_run
+from lion.runs.run import places_of, read_run
 from lion.runs.topics import topic
 from lion.runs.trust import score_matrix, trust_of
 from lion.support.text import as_json, brief, visible
@@ -130,7 +130,7 @@ def test_points_of_a_long_run_keep_two_figures() -> None:
 
 
 def test_what_inspired_most_is_told_with_its_input(tmp_path: Path) -> None:
-    tables = read_run(Run.of_pipeline(as_project(make_run(tmp_path))), ["r0", "r1", "r2", "r3"])
+    tables = read_run(places_of(as_project(make_run(tmp_path))), ["r0", "r1", "r2", "r3"])
     texts = {row["parent"]: row["text"] for row in most_drawn(tables, 100)}
     whole = tables.pool.filter(pl.col("input") != "", pl.col("id").is_in(list(texts)))
     assert whole.height > 0

@@ -11,7 +11,7 @@ import yaml
 from playwright.sync_api import Browser
 
 from lion.pools.tables import REVIEW, SCORE, VERDICT, read_table, write_table
-from lion.runs.run import Run
+from lion.runs.run import places_of
 from tests.report.conftest import as_project, page_of
 from tests.report.looking import found, looking_at
 from tests.report.synthetic import Size, make_run
@@ -92,8 +92,8 @@ def test_a_run_from_before_replay(seen_text: Callable[[Path], str], tmp_path: Pa
     root = as_project(make_run(tmp_path / "run"))
     shutil.rmtree(root / "data" / "replays")
     pipeline = (root / "dvc.yaml").read_text()
-    (root / "dvc.yaml").write_text(pipeline.replace("--replays data/replays\n", "\n"))
-    assert Run.of_pipeline(root).replays is None
+    (root / "dvc.yaml").write_text(pipeline.replace("      replays: data/replays\n", ""))
+    assert "replays" not in places_of(root)
     assert "of instructions are still hard" in seen_text(root)
 
 

@@ -45,7 +45,7 @@ def _keep_the_places_alone(file: Path) -> None:
 def test_two_revisions_are_read_as_they_were(project: Path) -> None:
     with open_revisions("one", "two") as opened:
         for revision in opened:
-            revision.bring()
+            revision.fetch()
         one, two = site_of([(revision.label, revision.folder) for revision in opened]).indexes
     assert one.pool.height == two.pool.height == 60
     assert not set(one.pool["id"]) & set(two.pool["id"])
@@ -62,7 +62,7 @@ def test_a_clone_with_an_empty_cache_reads_from_the_remote(
     monkeypatch.chdir(tmp_path / "clone")
     shutil.rmtree(project / ".dvc" / "cache")
     with open_revisions("HEAD") as [revision]:
-        revision.bring()
+        revision.fetch()
         assert site_of([("HEAD", revision.folder)]).indexes[0].pool.height == 60
 
 
@@ -71,7 +71,7 @@ def test_a_pipeline_that_names_paths_outside_the_project_is_refused(project: Pat
     for elsewhere in ("/etc", "../../etc"):
         (project / "dvc.yaml").write_text(text.replace("draws: data/draws", f"draws: {elsewhere}"))
         with open_revisions("workspace") as [revision], pytest.raises(InputError, match="outside"):
-            revision.bring()
+            revision.fetch()
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "0000000"])

@@ -44,7 +44,7 @@ def test_a_name_that_means_no_commit_is_refused(lion: Lion, name: str) -> None:
 
 
 def test_an_empty_name_is_not_taken_for_head(lion: Lion) -> None:
-    assert "name is empty" in refused(lion, "pool", "diff", "")
+    assert "revision is empty" in refused(lion, "pool", "diff", "")
 
 
 def test_two_experiments_of_one_name_are_ambiguous(lion: Lion, project: Path) -> None:
@@ -94,7 +94,7 @@ def test_rows_that_lack_what_a_row_needs(lion: Lion, project: Path, args: tuple[
 
 def test_an_estimate_while_dvc_is_at_work(lion: Lion, project: Path) -> None:
     with Repo() as busy, busy.lock:
-        assert "another dvc command is at work" in refused(lion, "estimate")
+        assert "another dvc command is running" in refused(lion, "estimate")
 
 
 def test_without_git_there_is_the_workspace_alone(lion: Lion, project: Path) -> None:

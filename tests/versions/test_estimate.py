@@ -12,27 +12,28 @@ from lion.chat import connect
 from lion.chat.money import Usage
 from lion.imitate.teacher import teach
 from lion.params import load_params
-from lion.runs.run import Run, Tables, read_run
-from lion.versions.estimate import Cost, costs
+from lion.runs.run import Tables, places_of, read_run
+from lion.versions.estimate import StageCost, stage_costs
 from lion.versions.plan import Plan, Step
 from tests.report.synthetic import Size, make_run
 from tests.repository import ROOT
 from tests.versions.conftest import Lion
 
 Changes = dict[str, Any]
+Estimated = Callable[..., StageCost]
 
 # DVC reads a trie in a manner that its library is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
 
 
 @pytest.fixture
-def estimated(tmp_path: Path) -> Callable[..., Cost]:
+def estimated(tmp_path: Path) -> Estimated:
     """The cost of one step of a run with 40 seeds, 10 new ones a round and 5 questions."""
 
-    def of(name: str, *, rounds: int = 2, after: tuple[str, ...] = (), **changes: Any) -> Cost:
+    def of(name: str, *, rounds: int = 2, after: tuple[str, ...] = (), **changes: Any) -> StageCost:
         tables = _tables(tmp_path, rounds)
         plan = Plan(_params(tmp_path, changes), [*map(_step, after), _step(name)], unchanged=0)
-        return costs(plan, tables, Usage("oracle", "live", 10, 500, 80))[-1]
+        return stage_costs(plan, tables, Usage("oracle", "live", 10, 500, 80))[-1]
 
     return of
 
@@ -40,7 +41,7 @@ def estimated(tmp_path: Path) -> Callable[..., Cost]:
 def _tables(root: Path, rounds: int) -> Tables:
     make_run(root, Size(rounds=rounds, seeds=40, new=10, questions=5))
     (root / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
-    return read_run(Run.of_pipeline(root), ["r0", "r1", "r2", "r3"])
+    return read_run(places_of(root), ["r0", "r1", "r2", "r3"])
 
 
 def _params(root: Path, changes: Changes) -> Any:
@@ -58,27 +59,31 @@ def _step(name: str) -> Step:
     return Step(name, word, round, ("tau",))
 
 
-def test_the_teacher_answers_the_train_pool(estimated: Callable[..., Cost]) -> None:
+def test_the_teacher_answers_the_train_pool(estimated: Estimated) -> None:
     cost = estimated("teach@r1")
     assert (cost.requests, cost.prompt_tokens, cost.completion_tokens) == (10, 300, 200)
     assert cost.basis == "past rounds"
 
 
-def test_a_pool_that_is_generated_anew_counts_as_ordered(estimated: Callable[..., Cost]) -> None:
+def test_a_pool_that_is_generated_anew_counts_as_ordered(
+    estimated: Estimated,
+) -> None:
     assert estimated("teach@r1", after=("generate@r1",)).requests == 25
 
 
-def test_a_round_to_come_counts_as_ordered(estimated: Callable[..., Cost]) -> None:
+def test_a_round_to_come_counts_as_ordered(estimated: Estimated) -> None:
     assert estimated("teach@r2").requests == 25
 
 
-def test_the_referee_sees_the_cache_pool_in_both_orders(estimated: Callable[..., Cost]) -> None:
+def test_the_referee_sees_the_cache_pool_in_both_orders(
+    estimated: Estimated,
+) -> None:
     assert estimated("referee@r2").requests == 2 * (40 + 10)
     assert estimated("referee@r3").requests == 2 * (40 + 10 + 25)
 
 
 def test_the_judge_sees_the_questions_as_often_as_its_setting_says(
-    estimated: Callable[..., Cost],
+    estimated: Estimated,
 ) -> None:
     assert estimated("evaluate@r1").requests == 2 * 5
     assert estimated("evaluate@r1", judge={"samples": 3}).requests == 6 * 5
@@ -86,24 +91,24 @@ def test_the_judge_sees_the_questions_as_often_as_its_setting_says(
 
 
 def test_the_generator_draws_as_often_as_past_acceptance_tells(
-    estimated: Callable[..., Cost],
+    estimated: Estimated,
 ) -> None:
     cost = estimated("generate@r1")
     assert cost.requests >= 25
     assert cost.prompt_tokens == cost.requests * 50
 
 
-def test_without_a_past_round_the_limits_stand_in(estimated: Callable[..., Cost]) -> None:
+def test_without_a_past_round_the_limits_stand_in(estimated: Estimated) -> None:
     cost = estimated("referee@r1", rounds=1, referee={"max_tokens": 100})
     assert cost.basis == "text and limits"
     assert cost.completion_tokens == cost.requests * 100
 
 
-def test_money_without_a_price_is_unknown(estimated: Callable[..., Cost]) -> None:
+def test_money_without_a_price_is_unknown(estimated: Estimated) -> None:
     assert estimated("teach@r1", model="some-model").money is None
 
 
-def test_money_is_tokens_times_price(estimated: Callable[..., Cost]) -> None:
+def test_money_is_tokens_times_price(estimated: Estimated) -> None:
     prices = {
         "currency": "USD",
         "date": "2026-01-01",
@@ -113,14 +118,14 @@ def test_money_is_tokens_times_price(estimated: Callable[..., Cost]) -> None:
     assert cost.money == pytest.approx((300 * 10 + 200 * 20) / 1e6)
 
 
-def test_hours_follow_from_the_slower_of_both_limits(estimated: Callable[..., Cost]) -> None:
+def test_hours_follow_from_the_slower_of_both_limits(estimated: Estimated) -> None:
     limits = {"requests_per_minute": 5, "tokens_per_minute": 10}
     cost = estimated("teach@r1", endpoints={"default": limits})
     assert cost.hours == pytest.approx(500 / 10 / 60)
 
 
 def test_what_the_store_has_already_is_not_asked_again(
-    estimated: Callable[..., Cost], tmp_path: Path
+    estimated: Estimated, tmp_path: Path
 ) -> None:
     pool = _tables(tmp_path, 2).pool.filter(round="r1")
     params = _params(tmp_path, {})
@@ -132,7 +137,7 @@ def test_what_the_store_has_already_is_not_asked_again(
     assert estimated("teach@r1", after=("generate@r1",)).stored == 0
 
 
-def test_hours_without_a_limit_are_unknown(estimated: Callable[..., Cost]) -> None:
+def test_hours_without_a_limit_are_unknown(estimated: Estimated) -> None:
     assert estimated("teach@r1").hours is None
 
 

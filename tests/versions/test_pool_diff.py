@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 from lion.runs.revision import Revision, open_revisions
-from lion.versions.diff import PoolDiff, pool_diff
-from lion.versions.show_diff import as_text
+from lion.versions.diff import PoolDiff, as_text, pool_diff
 from tests.versions.conftest import Lion, Versions
 
 
@@ -64,13 +63,13 @@ def test_only_shards_that_differ_are_read(
     versions: Versions, lion: Lion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    whole = Revision._bring_file
+    whole = Revision._fetch
 
     def noted(self: Revision, name: str) -> None:
         read.append(name)
         whole(self, name)
 
-    monkeypatch.setattr(Revision, "_bring_file", noted)
+    monkeypatch.setattr(Revision, "_fetch", noted)
     with open_revisions("first", "second") as (old, new):
         pool_diff(old, new)
     shards = [name for name in read if name.startswith("data/pools")]

@@ -26,7 +26,7 @@ def test_a_row_that_was_learnt_again_names_the_rounds(versions: Versions, lion: 
     replays = read_table(versions.root / "data" / "replays" / "r1.parquet", ANSWERED)
     life = json.loads(lion("trace", replays["id"][0], "--json").output)
     assert life["replayed"] == ["r1", "r2"]
-    assert "learnt again r1, r2" in lion("trace", replays["id"][0]).output
+    assert "replayed in  r1, r2" in lion("trace", replays["id"][0]).output
 
 
 def test_a_parent_names_its_children(versions: Versions, lion: Lion) -> None:
