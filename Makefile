@@ -1,4 +1,4 @@
-# `make repro` plays the whole loop, `make test` checks everything; each sets up .venv when missing.
+# `make repro` runs the loop, `make test` checks everything. Both create .venv if it is missing.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
@@ -11,11 +11,11 @@ repro: $(SETUP)
 test: lint browser
 	python -m pytest -n 2 --dist loadfile
 
-# The page is tested in a real browser. Where none can be had, these tests say so and skip.
+# Tests of the report need a real browser. Without one they skip and say so.
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || \
-	  echo "No Chromium, and none can be installed without root: apt-get install chromium"
+	  echo "Chromium is missing, and installing it needs root: apt-get install chromium"
 
 lint: $(SETUP)
 	ruff check .
@@ -29,12 +29,12 @@ bench: $(SETUP)
 	python -m benchmarks.versions
 	python -m benchmarks.view
 
-# The mark is set last, so that an interrupted set-up is taken up again.
+# The marker file is written last, so that make repeats an interrupted set-up.
 $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	  { echo "Lion needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-	  { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	  { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	pip install --quiet --upgrade pip
 	pip install --quiet -c constraints.txt torch==2.13.0
