@@ -1,29 +1,31 @@
-"""`lion`: what DVC has no word for. Each command is imported when it is called."""
+"""The `lion` command. Each subcommand is imported only when it is called."""
 
 from importlib import import_module
 
 import click
 
-# Name: where it is, and what the list of commands says of it (asking it would import them all).
+# Name: module and function, and its line in the list (reading docstrings would import them all).
 COMMANDS = {
-    "check": ("lion.evaluate.check:check", "Contamination of a pool, equilibrium of the loop."),
-    "estimate": ("lion.versions.cli:estimate", "What would run, and what it would cost."),
-    "evaluate": ("lion.evaluate.cli:evaluate", "Relative quality of candidates."),
-    "export": ("lion.export.cli:export", "A round's pools and student for Hugging Face."),
-    "filter": ("lion.pools.filter_cli:filter", "Keep what is new among instructions."),
-    "ledger": ("lion.chat.cli:ledger", "What was spent on replies."),
-    "oracle": ("lion.oracle.cli:oracle", "The offline language model, as a server."),
-    "pool": ("lion.versions.cli:pool", "What differs between versions of the pools."),
-    "reasoning": ("lion.evaluate.reasoning_cli:reasoning", "Accuracy on reasoning tasks."),
-    "rounds": ("lion.versions.cli:rounds", "The figures of each round."),
-    "store": ("lion.chat.cli:store", "The replies that were paid for."),
-    "trace": ("lion.versions.cli:trace", "The whole life of one instruction."),
-    "view": ("lion.report.cli:view", "The page of a run, in the browser."),
+    "check": ("lion.evaluate.check:check", "Check for contamination or equilibrium."),
+    "estimate": ("lion.versions.cli:estimate", "Estimate what would run, and its cost."),
+    "evaluate": ("lion.evaluate.cli:evaluate", "Measure the relative quality of candidates."),
+    "export": ("lion.export.cli:export", "Export a round's pools and student for Hugging Face."),
+    "filter": ("lion.pools.filter_cli:filter", "Filter new instructions against a pool."),
+    "ledger": ("lion.chat.cli:ledger", "Show what was spent."),
+    "oracle": ("lion.oracle.cli:oracle", "Serve the offline language model."),
+    "pool": ("lion.versions.cli:pool", "Compare versions of the pools."),
+    "reasoning": ("lion.evaluate.reasoning_cli:reasoning", "Measure accuracy on reasoning tasks."),
+    "rounds": ("lion.versions.cli:rounds", "Show the figures of each round."),
+    "store": ("lion.chat.cli:store", "Manage the stored replies."),
+    "trace": ("lion.versions.cli:trace", "Show the history of one instruction."),
+    "view": ("lion.report.cli:view", "Show a run in the browser."),
 }
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}  # subcommands inherit it
 
 
 class _Lazy(click.Group):
-    """A group that knows its commands by name and imports one when it is wanted."""
+    """A group that imports a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -40,7 +42,7 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
 
 
-@click.group(cls=_Lazy)
+@click.group(cls=_Lazy, context_settings=SETTINGS)
 @click.version_option(package_name="lion")
 def main() -> None:
-    """Distil a proprietary LLM into a small open student. `dvc repro` plays the loop."""
+    """Distil a proprietary LLM into a small open student. `dvc repro` runs the loop."""

@@ -12,12 +12,12 @@ import stages
 from lion.evaluate.quality import ALL
 from lion.params import load_params
 from lion.report.browse import Index
-from lion.report.contents import contents
+from lion.report.contents import Contents, contents
 from lion.report.drawing import file_svg, plots_page
 from lion.report.page import render
 from lion.report.sample import offer, sample
-from lion.runs.figures import gap_table, loss_table, metrics, quality_table, read_control, told
-from lion.runs.run import PLACES, read_run
+from lion.runs.figures import as_text, gap_table, loss_table, metrics, quality_table, read_control
+from lion.runs.run import PLACES, Tables, read_run
 from lion.support.files import replacing, replacing_folder
 
 
@@ -32,10 +32,10 @@ def _tables(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @_tables
 @stages.path("--metrics", "metrics_path", help="Out: the metrics file.")
-@stages.path("--out", help="Out: folder with the table of rounds and the plots' tables.")
+@stages.path("--out", help="Out: folder of the rounds table and the tables behind the plots.")
 @stages.path("--page", help="Out: the page.")
-@stages.path("--figures", help="Out: folder with the page's charts as SVG.")
-@stages.path("--plots-page", "plots_path", help="Out: template of `dvc plots`, to work offline.")
+@stages.path("--figures", help="Out: folder of the page's charts as SVG.")
+@stages.path("--plots-page", "plots_path", help="Out: offline template for `dvc plots`.")
 @stages.params
 def main(
     metrics_path: Path,
@@ -46,33 +46,35 @@ def main(
     params_path: Path,
     **places: Path,
 ) -> None:
-    """Gather the figures of the rounds named in the parameters, and print the table."""
+    """Compute the figures of the rounds named in the parameters, and print the table of rounds."""
     params = load_params(params_path)
     tables = read_run(places, params.round_names)
-    limits = params.report
-    control = read_control(limits.control)
-    found = contents(tables, params, label="this run", control=control)
+    control = read_control(params.report.control)
+    run = contents(tables, params, label="this run", control=control)
     index = Index(tables)
-    about = offer(index) | sample(
-        index, found.linked, each=limits.each, limit=round(limits.megabytes * 1e6)
-    )
+    limit = round(params.report.megabytes * 1e6)
+    browse = offer(index) | sample(index, run.linked, each=params.report.each, limit=limit)
+    _write_tables(out, tables, run)
+    with replacing_folder(figures) as folder:
+        for name, svg in run.figures.items():
+            (folder / f"{name}.svg").write_text(file_svg(svg), encoding="utf-8")
+    with replacing(page) as file:
+        file.write_text(render([run], [browse], served=False), encoding="utf-8")
+    with replacing(plots_path) as file:
+        file.write_text(plots_page(), encoding="utf-8")
+    with replacing(metrics_path) as file:
+        file.write_text(json.dumps(metrics(run.rounds), indent=2) + "\n", encoding="utf-8")
+    click.echo(as_text(run.rounds))
+
+
+def _write_tables(out: Path, tables: Tables, run: Contents) -> None:
+    quality = quality_table(tables)
     with replacing_folder(out) as folder:
-        pl.DataFrame(found.rounds, infer_schema_length=None).write_csv(folder / "rounds.csv")
-        quality = quality_table(tables)
+        pl.DataFrame(run.rounds, infer_schema_length=None).write_csv(folder / "rounds.csv")
         quality.filter(category=ALL).drop("category").write_csv(folder / "quality.csv")
         quality.filter(pl.col("category") != ALL).write_csv(folder / "categories.csv")
         gap_table(tables).write_csv(folder / "gaps.csv")
         loss_table(tables).write_csv(folder / "losses.csv")
-    with replacing_folder(figures) as folder:
-        for name, svg in found.figures.items():
-            (folder / f"{name}.svg").write_text(file_svg(svg), encoding="utf-8")
-    with replacing(page) as file:
-        file.write_text(render([found], [about], served=False), encoding="utf-8")
-    with replacing(plots_path) as file:
-        file.write_text(plots_page(), encoding="utf-8")
-    with replacing(metrics_path) as file:
-        file.write_text(json.dumps(metrics(found.rounds), indent=2) + "\n", encoding="utf-8")
-    click.echo(told(found.rounds))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,14 @@
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
-from lion.cli import COMMANDS
+from lion.cli import COMMANDS, main
 from lion.cli_docs import page
 
 ROOT = Path(__file__).parent.parent
@@ -40,3 +43,21 @@ def test_help_answers_at_once() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name: str) -> None:
     assert f"## lion {name}\n" in page()
+
+
+def _commands(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    yield words
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from _commands(child, (*words, name))
+
+
+@pytest.mark.parametrize("words", list(_commands(main, ())), ids=" ".join)
+def test_every_command_knows_the_short_option_for_help(words: tuple[str, ...]) -> None:
+    short, long = (CliRunner().invoke(main, [*words, option]) for option in ("-h", "--help"))
+    assert short.exit_code == 0
+    assert short.output.startswith("Usage: ")
+    assert short.output == long.output

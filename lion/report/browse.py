@@ -1,4 +1,4 @@
-"""The instructions of a run, to search, filter, sort and open: for the page and for `lion view`."""
+"""Search, filter, sort and open the instructions of a run, for the page and for `lion view`."""
 
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -7,20 +7,20 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field
 
+from lion.runs.composition import topic
 from lion.runs.run import Tables
-from lion.runs.topics import topic
 from lion.support.text import brief, visible
 
 Row = dict[str, Any]
 LATEST = "latest"
 UNEXAMINED = "unexamined"
 _EXCERPT = 160  # columns of an instruction in a list
-_KIN = 50  # children that are listed
+_KIN = 50  # children listed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What to list. Empty strings and None ask for everything; `exam` is a round or 'latest'."""
+    """What to list. Empty strings and None do not filter; `exam` is a round or 'latest'."""
 
     exam: str = LATEST
     verdict: str = ""  # hard | easy | unjudged | unexamined
@@ -32,13 +32,13 @@ class Query:
     text: str = ""  # in the instruction, its input or its id
     sort: Literal["gap", "change", "student", "teacher", "length", "text"] = "gap"
     down: bool = True
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: Annotated[int, Field(ge=0, lt=2**31)] = 0
     limit: Annotated[int, Field(gt=0, le=200)] = 25
 
 
 @dataclass
 class Index:
-    """One run's instructions with what the referee found, by examination."""
+    """One run's instructions with their scores, by examination."""
 
     tables: Tables
     pool: pl.DataFrame = field(init=False)
@@ -55,7 +55,7 @@ class Index:
             "round",
             topic(),
             length=words.str.len_chars(),
-            place=pl.col("instruction").str.to_lowercase().rank("dense"),  # by text; texts are slow
+            place=pl.col("instruction").str.to_lowercase().rank("dense"),  # texts sort slowly
             haystack=pl.concat_str("id", pl.lit(" "), words).str.to_lowercase(),
         )
         scores = self.tables.scores
@@ -72,21 +72,21 @@ class Index:
             self.exams[name] = self._seen(scores.filter(round=name))
 
     def _seen(self, scores: pl.DataFrame) -> pl.DataFrame:
-        """The pool with the scores of one examination; null scores where it was not examined."""
-        told = scores.select("id", "teacher", "student", "gap", "verdict", exam="round")
-        return self.pool.join(told, on="id", how="left", maintain_order="left").with_columns(
+        """The pool with the scores of one examination; null for instructions that it left out."""
+        columns = scores.select("id", "teacher", "student", "gap", "verdict", exam="round")
+        return self.pool.join(columns, on="id", how="left", maintain_order="left").with_columns(
             pl.col("verdict").fill_null(UNEXAMINED)
         )
 
     def find(self, query: Query) -> tuple[int, list[Row]]:
-        """How many instructions match, and those of the wanted page as rows for a list."""
+        """Return the number of matches, and the rows of one page of the list."""
         frame = self.exams.get(query.exam, self.exams[LATEST]).filter(_condition(query))
         key = "place" if query.sort == "text" else query.sort
         page = frame.sort(key, "id", descending=[query.down, False], nulls_last=True)
         return frame.height, listed(page.slice(query.offset, query.limit))
 
     def rows_of(self, id: str) -> list[Row]:
-        """The list's row of one instruction in every examination, by which a page filters."""
+        """Return the list row of one instruction in every examination, for filters in the page."""
         return [
             {**row, "when": exam}
             for exam, frame in self.exams.items()
@@ -94,11 +94,11 @@ class Index:
         ]
 
     def detail(self, id: str) -> Row | None:
-        """Everything that is known of one instruction; None if the run has no such one."""
-        found = self.pool.filter(id=id).to_dicts()
-        if not found:
+        """Return everything about one instruction; None if the run does not have it."""
+        matches = self.pool.filter(id=id).to_dicts()
+        if not matches:
             return None
-        row = found[0]
+        row = matches[0]
         answers = self.tables.answers.filter(id=id).tail(1).to_dicts()
         children = self.pool.filter(parent=id)
         return {
@@ -114,18 +114,18 @@ class Index:
         }
 
     def _ancestors(self, parent: str | None) -> list[Row]:
-        """Parent, its parent, and so on up to the seed."""
+        """Parent, its parent, and so on, up to the seed."""
         line: list[Row] = []
         for _ in self.tables.rounds:
-            found = self.pool.filter(id=parent).to_dicts() if parent else []
-            if not found:
+            matches = self.pool.filter(id=parent).to_dicts() if parent else []
+            if not matches:
                 break
-            line.append(_kin(found[0]))
-            parent = found[0]["parent"]
+            line.append(_kin(matches[0]))
+            parent = matches[0]["parent"]
         return line
 
     def _exams(self, id: str) -> list[Row]:
-        """What each examination saw, oldest first; `parts` marks what changed in the answer."""
+        """Each examination, oldest first; `parts` marks the words that changed in the answer."""
         before = dict(zip(self.tables.rounds[1:], self.tables.rounds, strict=False))
         reviews = self.tables.reviews.filter(id=id)
         scores = {row["round"]: row for row in self.tables.scores.filter(id=id).to_dicts()}
@@ -136,9 +136,9 @@ class Index:
             exams.append(
                 {
                     "round": name,
-                    "by": before[name],
+                    "by": before.get(name, "?"),
                     "parts": changed(last, response["answer"]),
-                    "finish_reason": response["finish_reason"],
+                    "finish_reason": visible(response["finish_reason"]),
                     **{key: score.get(key) for key in ("teacher", "student", "gap", "verdict")},
                     "reviews": [_review(row) for row in reviews.filter(round=name).to_dicts()],
                 }
@@ -166,7 +166,7 @@ def _condition(query: Query) -> pl.Expr:
 
 
 def listed(frame: pl.DataFrame) -> list[Row]:
-    """The columns that a list shows; the instruction as one short line."""
+    """Return the columns of the list; the instruction becomes one short line."""
     names = ("id", "origin", "round", "category", "teacher", "student", "gap", "verdict", "change")
     return [
         {
@@ -179,7 +179,7 @@ def listed(frame: pl.DataFrame) -> list[Row]:
 
 
 def changed(before: str | None, after: str) -> list[tuple[str, bool]]:
-    """`after` in parts, each with whether its words are new; nothing is new in a first answer."""
+    """Split `after` into parts, each marked as new or not; a first answer has no new parts."""
     if before is None or before == after:
         return [(visible(after), False)]
     old, new = before.split(" "), after.split(" ")
@@ -208,7 +208,7 @@ def _answer(row: Row) -> Row:
 
 def _review(row: Row) -> Row:
     return {
-        "order": row["order"],
+        "order": visible(row["order"]),
         "attempt": row["attempt"],
         "model": visible(row["model"]),
         "teacher": row["teacher"],

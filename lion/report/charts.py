@@ -1,4 +1,4 @@
-"""The page's charts: each a function from a small table to a chart, or None if it is empty."""
+"""The page's charts: functions from a small table to a chart, or None if the table is empty."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ import polars as pl
 
 from lion.report.drawing import HEIGHT, WIDTH, Chart, ink, styled
 
-GAPS = (-9, 9)  # points: the gap's whole range; page.js moves tau over it
+GAPS = (-9, 9)  # points: the range of the gap; page.js moves tau over it
 _ORIGINS = alt.Scale(domain=["seed", "hard", "easy"], range=[ink("seed"), ink("hard"), ink("easy")])
 
 
 def quality_chart(rounds: pl.DataFrame, control: pl.DataFrame | None = None) -> Chart | None:
-    """Relative quality by round with its interval, the teacher's 100, and a control if given.
+    """Return relative quality by round with its interval, the teacher's 100, and any control.
 
     `rounds` has round (a number), quality, quality_low and quality_high; `control` has round,
-    quality and label. The scale starts at 0, so that two charts can be compared.
+    quality and label. The scale starts at 0, so that charts can be compared.
     """
     known = rounds.drop_nulls("quality")
     if not known.height:
@@ -42,13 +42,13 @@ def quality_chart(rounds: pl.DataFrame, control: pl.DataFrame | None = None) -> 
 
 
 def _rounds(known: pl.DataFrame, *, padding: int) -> alt.X:
-    """Rounds from left to right, so many pixels from the edges."""
+    """Rounds from left to right, `padding` pixels from the edges."""
     axis = alt.Axis(values=known["round"].to_list(), format="d", grid=False, labelOverlap=True)
     return alt.X("round:Q", title="round", axis=axis, scale=alt.Scale(padding=padding, nice=False))
 
 
 def _labelled(points: pl.DataFrame, most: int) -> pl.DataFrame:
-    """The points that have room for their figure: all of `most`, else the first and the last."""
+    """The points to label: all if there are at most `most`, else the first and the last."""
     return points if points.height <= most else pl.concat([points.head(1), points.tail(1)])
 
 
@@ -64,8 +64,8 @@ def _teacher(y: alt.Y) -> list[alt.Chart]:
 
 def _control(control: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     line = alt.Chart(control).encode(x=x, y=y)
-    told = control.tail(1).select(quality=0, label=pl.format("dashed: {}", "label"))
-    name = alt.Chart(told).encode(x=alt.value(4), y=y, text="label")
+    label = control.tail(1).select(quality=0, label=pl.format("dashed: {}", "label"))
+    name = alt.Chart(label).encode(x=alt.value(4), y=y, text="label")
     return [
         line.mark_line(color=ink("seed"), strokeDash=[5, 4], point={"color": ink("seed")}),
         name.mark_text(align="left", baseline="bottom", dy=-4, color=ink("muted")),
@@ -75,7 +75,7 @@ def _control(control: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
 def trend_chart(
     rounds: pl.DataFrame, column: str, form: str, *, most: float | None = None
 ) -> Chart | None:
-    """One figure by round, from 0 to `most`: columns round (a number) and `column`."""
+    """Return one figure by round, from 0 to `most`: columns round (a number) and `column`."""
     known = rounds.drop_nulls(column)
     if not known.height:
         return None
@@ -98,7 +98,7 @@ def trend_chart(
 
 
 def _stacked(table: pl.DataFrame, title: str, colour: alt.Color) -> Chart:
-    """A bar a round: columns round, rows and place (its order in the bar)."""
+    """One bar per round: columns round, rows and place (the order within the bar)."""
     chart: Chart = (
         alt.Chart(table)
         .mark_bar(stroke=ink("paper"), strokeWidth=1)
@@ -112,16 +112,16 @@ def _stacked(table: pl.DataFrame, title: str, colour: alt.Color) -> Chart:
     return chart
 
 
-def makeup_chart(makeup: pl.DataFrame) -> Chart | None:
-    """The cache pool after each round by origin: columns round, origin, rows."""
-    if not makeup.height:
+def origin_chart(origins: pl.DataFrame) -> Chart | None:
+    """Return the cache pool after each round by origin: columns round, origin, rows, place."""
+    if not origins.height:
         return None
-    chart = _stacked(makeup, "instructions", alt.Color("origin:N", scale=_ORIGINS))
-    return styled(chart, width=WIDTH, height=60 + 28 * makeup["round"].n_unique())
+    chart = _stacked(origins, "instructions", alt.Color("origin:N", scale=_ORIGINS))
+    return styled(chart, width=WIDTH, height=60 + 28 * origins["round"].n_unique())
 
 
 def length_chart(lengths: pl.DataFrame) -> Chart | None:
-    """Words an instruction by round: columns round, low, lower, middle, upper, high (quantiles)."""
+    """Return words per instruction by round, as quantiles: low, lower, middle, upper, high."""
     if not lengths.height:
         return None
     base = alt.Chart(lengths).encode(y=alt.Y("round:N", title=None))
@@ -135,23 +135,23 @@ def length_chart(lengths: pl.DataFrame) -> Chart | None:
 
 
 def outcome_chart(outcomes: pl.DataFrame) -> Chart | None:
-    """What became of the generator's draws: columns round, verdict, rows; accepted comes first."""
+    """Return the outcomes of drafts: columns round, verdict, rows, place; accepted is first."""
     if not outcomes.height:
         return None
     names = outcomes["verdict"].unique(maintain_order=True).to_list()
     colours = [ink(name) for name in ("accent", "hard", "easy", "seed", "other", "muted", "line")]
     scale = alt.Scale(domain=names, range=colours[: len(names)])
     colour = alt.Color("verdict:N", scale=scale, legend=alt.Legend(columns=2))
-    chart = _stacked(outcomes, "draws", colour)
+    chart = _stacked(outcomes, "drafts", colour)
     legend = 18 * ((len(names) + 1) // 2)
     return styled(chart, width=WIDTH, height=44 + legend + 28 * outcomes["round"].n_unique())
 
 
 def gap_chart(gaps: pl.DataFrame, tau: float) -> Chart | None:
-    """Histogram of one round's gap: columns gap (lower edge of a half point) and rows.
+    """Return a histogram of one round's gap: columns gap (lower edge of a half point) and rows.
 
-    Its marks are named `bars` and `tau`, and its plot spans GAPS over the whole width, so that the
-    page can move tau.
+    The marks are named `bars` and `tau`, and the plot spans GAPS over its whole width, so that
+    page.js can move tau.
     """
     if not gaps.height:
         return None
@@ -186,7 +186,7 @@ def gap_chart(gaps: pl.DataFrame, tau: float) -> Chart | None:
 
 
 def loss_chart(losses: pl.DataFrame) -> Chart | None:
-    """Training loss, the rounds one after the other: columns round, step (in all), loss."""
+    """Return the training loss of consecutive rounds: columns round, step (overall), loss."""
     if not losses.height:
         return None
     rounds = losses["round"].unique(maintain_order=True).to_list()

@@ -15,24 +15,23 @@ from lion.support.home import project_root
     "--rev",
     "revisions",
     multiple=True,
-    help="A commit, tag, branch or experiment instead of the workspace; twice to compare two.",
+    help="Commit, tag, branch or experiment instead of the workspace; give two to compare.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8400, show_default=True)
 @click.option("--open/--no-open", "opens", default=False, help="Open a browser.")
 def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
-    """Show a run, down to every instruction, in a browser on this machine."""
-    from lion.report.serve import Server
-    from lion.report.viewing import site_of
+    """Show a run in a browser on this machine, with every instruction."""
+    from lion.report.serve import Server, site_of
 
     if len(revisions) > 2:
-        raise InputError(f"--rev: {len(revisions)} revisions given; one is shown, two are compared")
+        raise InputError(f"--rev: {len(revisions)} revisions given. Give one, or two to compare.")
     with chdir(project_root()), ExitStack() as stack:
-        site = site_of(_brought(revisions, stack) or [("workspace", Path())])
+        site = site_of(_fetched(revisions, stack) or [("workspace", Path())])
         try:
             server = stack.enter_context(Server(site, port))
         except OSError as error:
             raise InputError(
-                f"--port: {port} cannot be used ({error.strerror}); 0 takes a free one"
+                f"--port: cannot use {port} ({error.strerror}). Use 0 for a free port."
             ) from None
         click.echo(f"{server.address}  (Ctrl-C ends)")
         if opens:
@@ -43,8 +42,8 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
             click.echo()
 
 
-def _brought(revisions: tuple[str, ...], stack: ExitStack) -> list[tuple[str, Path]]:
-    """Each revision with a folder that holds its tables, gone when `stack` ends."""
+def _fetched(revisions: tuple[str, ...], stack: ExitStack) -> list[tuple[str, Path]]:
+    """Each revision with a folder of its tables, which is deleted when `stack` closes."""
     if not revisions:
         return []
     from lion.runs.revision import open_revisions

@@ -1,4 +1,4 @@
-"""Everything that the page shows of one run, computed; the template only places it."""
+"""The contents of the page for one run: figures, tables and charts; the template places them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,66 +11,69 @@ from lion.report.charts import (
     gap_chart,
     length_chart,
     loss_chart,
-    makeup_chart,
+    origin_chart,
     outcome_chart,
     quality_chart,
     trend_chart,
 )
+from lion.report.cost import cost_rows, cost_tiles, role_costs
 from lion.report.drawing import Chart, page_svg
 from lion.report.heat import heat_chart, matrix_chart
-from lion.report.story import headline, warnings
-from lion.report.tiles import cost_rows, tiles
-from lion.runs.cost import costs
-from lion.runs.figures import loss_table, quality_table, round_rows
-from lion.runs.makeup import (
+from lion.report.story import headline, tiles, warnings
+from lion.runs.composition import (
+    LABEL,
     category_shares,
     hard_shares,
     lengths,
-    makeup,
     most_drawn,
+    outcome_rows,
     outcomes,
+    pool_by_origin,
     rejects,
     unreadable,
 )
+from lion.runs.figures import loss_table, quality_table, round_rows
 from lion.runs.run import Tables
-from lion.runs.topics import LABEL
-from lion.runs.trust import score_matrix, trust_of
-from lion.support.text import brief
+from lion.runs.trust import score_matrix, shared_model, trust_rows
+from lion.support.text import brief, visible
 
 Row = dict[str, Any]
-_LOSS_POINTS = 300  # a round, on the chart
+_LOSS_POINTS = 300  # per round, on the chart
 _CATEGORIES = 20  # of questions, on the chart
 
 
 @dataclass(frozen=True)
 class Contents:
-    """One run as the page shows it. `charts` are SVG by name; what is missing is not in it."""
+    """One run as the page shows it. `charts` are SVG by name; a chart without data is missing."""
 
     label: str
     tau: float
     rounds: list[Row]
     headline: str
-    finding: str  # how far the referee can still tell student from teacher
+    finding: str  # whether the referee can still tell student from teacher
     warnings: list[str]
     tiles: list[Row]
     costs: list[Row]
     trust: list[Row]
+    shared_model: str  # that is teacher, referee and judge at once; else empty
     training: list[Row]
     charts: dict[str, str]
+    more_categories: int  # of questions, beyond those on the chart
     gaps: list[Row]  # by round: round, svg, counts ([gap in hundredths, rows])
+    outcomes: list[Row]
     most_drawn: list[Row]
     rejects: list[Row]
     unreadable: list[Row]
 
     @property
     def figures(self) -> dict[str, str]:
-        """Every chart by a name that suits a file."""
+        """Every chart by a file name."""
         every = self.charts | {f"gap {row['round']}": row["svg"] for row in self.gaps}
         return {name.replace(" ", "-"): svg for name, svg in every.items()}
 
     @property
     def linked(self) -> list[str]:
-        """The instructions that tables of the page lead to."""
+        """The instructions that the page's tables link to."""
         return [row["parent"] for row in self.most_drawn] + [row["id"] for row in self.unreadable]
 
 
@@ -81,68 +84,46 @@ def contents(
     label: str,
     control: pl.DataFrame | None = None,
 ) -> Contents:
-    """Compute and draw; `control` is another run's quality, to be drawn beside this one's."""
+    """Compute the contents; `control` is another run's quality, drawn beside this one's."""
     rows = round_rows(tables)
-    spent = costs(tables, params)
-    trust = _trust(tables)
+    costs = role_costs(tables, params)
+    trust = trust_rows(tables)
+    quality = quality_table(tables).filter(pl.col("category") != ALL)
     return Contents(
         label=label,
         tau=params.tau,
         rounds=rows,
-        headline=headline(rows),
+        headline=headline(rows, trust),
         finding=next((row["finding"] for row in reversed(rows) if row["finding"]), ""),
-        warnings=warnings(rows),
-        tiles=tiles(rows, trust, spent, params),
-        costs=cost_rows(spent, params),
+        warnings=warnings(rows, trust),
+        tiles=[*tiles(rows, trust, params.tau), *cost_tiles(costs, params)],
+        costs=cost_rows(costs, params),
         trust=trust,
+        shared_model=visible(shared_model(tables) or ""),
         training=_training(tables),
-        charts=_drawn(tables, rows, control),
+        charts=_drawn(tables, rows, quality, control),
+        more_categories=max(0, quality["category"].n_unique() - _CATEGORIES),
         gaps=_gaps(tables, params.tau),
+        outcomes=outcome_rows(tables.draws),
         most_drawn=most_drawn(tables, 8),
         rejects=rejects(tables, 3),
         unreadable=unreadable(tables.reviews, 4),
     )
 
 
-def _trust(tables: Tables) -> list[Row]:
-    """The referee of every round and the judge of the questions; those that were asked."""
-    both = [
-        ("referee", tables.reviews, tables.scores),
-        ("judge", tables.judged, tables.evaluated),
-    ]
-    rows = [
-        {
-            "role": role,
-            "round": name,
-            **trust_of(reviews.filter(round=name), scores.filter(round=name)),
-        }
-        for role, reviews, scores in both
-        for name in tables.rounds
-    ]
-    return [row for row in rows if row["replies"]]
-
-
-def _drawn(tables: Tables, rows: list[Row], control: pl.DataFrame | None) -> dict[str, str]:
-    """Every chart there is data for, as SVG."""
+def _drawn(
+    tables: Tables, rows: list[Row], quality: pl.DataFrame, control: pl.DataFrame | None
+) -> dict[str, str]:
+    """Draw every chart that has data, as SVG."""
     numbers = pl.DataFrame(rows, infer_schema_length=None).with_columns(
         round=pl.col("round").str.slice(1).cast(pl.Int64)
     )
-    categories = _labelled(quality_table(tables).filter(pl.col("category") != ALL))
-    lowest: Any = categories["quality"].min()
-    drawn = {
+    charts = {
         "quality": quality_chart(numbers, control),
         "hard share": trend_chart(numbers, "hard_share", ".0%", most=1.1),
         "mean gap": trend_chart(numbers, "mean_gap", ".2f"),
-        "quality by category": heat_chart(
-            categories,
-            x="round",
-            y="category",
-            value="quality",
-            form=".0f",
-            low=min(40.0, lowest or 0.0),
-            high=100.0,
-        ),
-        "pools": makeup_chart(makeup(tables)),
+        "quality by category": _quality_heat(_labelled(quality)),
+        "pools": origin_chart(pool_by_origin(tables)),
         "lengths": length_chart(lengths(tables.pool)),
         "categories": _shares(category_shares(tables.pool)),
         "draws": outcome_chart(outcomes(tables.draws)),
@@ -150,11 +131,24 @@ def _drawn(tables: Tables, rows: list[Row], control: pl.DataFrame | None) -> dic
         "referee orders": matrix_chart(score_matrix(tables.reviews)),
         "loss": loss_chart(_thinned(loss_table(tables))),
     }
-    return {name: page_svg(chart, name) for name, chart in drawn.items() if chart is not None}
+    return {name: page_svg(chart, name) for name, chart in charts.items() if chart is not None}
+
+
+def _quality_heat(categories: pl.DataFrame) -> Chart | None:
+    lowest: Any = categories["quality"].min()
+    return heat_chart(
+        categories,
+        x="round",
+        y="category",
+        value="quality",
+        form=".0f",
+        low=min(40.0, lowest or 0.0),
+        high=100.0,
+    )
 
 
 def _labelled(categories: pl.DataFrame) -> pl.DataFrame:
-    """The first categories with short names, all different, and rounds by their names."""
+    """The first categories, with short distinct names, and the names of rounds."""
     labels: dict[str, str] = {}
     for name in categories["category"].unique(maintain_order=True).head(_CATEGORIES):
         label = brief(name, LABEL)
@@ -179,10 +173,10 @@ def _shares(cells: pl.DataFrame) -> Chart | None:
 
 
 def _training(tables: Tables) -> list[Row]:
-    """Rows learnt again, steps and tokens of each round, and the mean loss of its first and its
-    last tenth."""
+    """Replayed rows, steps and tokens of each round, and the mean loss of its first and last
+    tenth."""
     tenth = pl.len() // 10 + 1
-    again = tables.replays.group_by("round").agg(again=pl.len())  # none where nothing is replayed
+    replayed = tables.replays.group_by("round").agg(replayed=pl.len())
     return (
         tables.losses.group_by("round", maintain_order=True)
         .agg(
@@ -191,13 +185,13 @@ def _training(tables: Tables) -> list[Row]:
             first=pl.col("loss").head(tenth).mean(),
             last=pl.col("loss").tail(tenth).mean(),
         )
-        .join(again, on="round", how="left", maintain_order="left")
+        .join(replayed, on="round", how="left", maintain_order="left")
         .to_dicts()
     )
 
 
 def _thinned(losses: pl.DataFrame) -> pl.DataFrame:
-    """Losses with steps counted over all rounds, thinned to what a chart can show (means)."""
+    """Losses with steps counted over all rounds, averaged to the chart's resolution."""
     counted = losses.with_columns(step=pl.int_range(1, pl.len() + 1))
     every = pl.len().over("round") // _LOSS_POINTS + 1
     return counted.group_by(
@@ -206,8 +200,11 @@ def _thinned(losses: pl.DataFrame) -> pl.DataFrame:
 
 
 def _gaps(tables: Tables, tau: float) -> list[Row]:
-    """Histogram and counts by round. Counts are kept by hundredths of a point, rounded down, so
-    that `gap >= tau` can be counted exactly for any tau in hundredths."""
+    """Histogram and counts by round.
+
+    Counts are by hundredths of a point, rounded down, so that the page can count `gap >= tau`
+    exactly for any tau in hundredths.
+    """
     rows = []
     for name in tables.rounds:
         gaps = tables.scores.filter(round=name).drop_nulls("gap")["gap"]
@@ -229,10 +226,10 @@ def _gaps(tables: Tables, tau: float) -> list[Row]:
     return rows
 
 
-def differences(one: list[Row], other: list[Row]) -> list[Row]:
-    """What `other` has more than `one`, for the rounds of both; None where either is unknown."""
+def differences(first: list[Row], second: list[Row]) -> list[Row]:
+    """Return `second` minus `first` for the rounds of both; None if either is unknown."""
     names = ("quality", "hard_share", "mean_gap", "flip_share", "acceptance")
-    pairs = [(a, b) for a in one for b in other if a["round"] == b["round"]]
+    pairs = [(a, b) for a in first for b in second if a["round"] == b["round"]]
     return [
         {"round": a["round"]}
         | {name: None if None in (a[name], b[name]) else b[name] - a[name] for name in names}

@@ -1,6 +1,6 @@
-"""How charts look, and how they become SVG: for the page (its colours) or for a file (fixed ones).
+"""Chart style, and SVG for the page (its colours) or for a file (fixed colours).
 
-Vega-Lite draws at build time, so the page needs no chart library and no script to show a chart.
+Vega-Lite draws when the page is built, so that the page needs no chart library.
 """
 
 import re
@@ -17,8 +17,8 @@ Chart = alt.TopLevelMixin
 WIDTH, HEIGHT = 360, 200  # pixels, axes included; the page scales down from here
 FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
-# name: on light paper, on dark paper. Hues from Okabe and Ito's palette; their lightness differs
-# too, so that everybody tells them apart (a test sees them as colour-blind people do).
+# name: on light paper, on dark paper. The hues are Okabe and Ito's; their lightness differs too,
+# so that colour-blind readers can tell them apart (a test simulates this).
 PALETTE = {
     "paper": ("#ffffff", "#15171b"),
     "card": ("#f6f7f9", "#1d2026"),
@@ -46,12 +46,12 @@ _VEGA_LITE = "5.21"  # the major version that DVC's chart templates are written 
 
 
 def ink(name: str) -> str:
-    """Colour `name` of the palette, as a chart names it."""
+    """Return colour `name` of the palette as a CSS variable."""
     return f"var(--{name})"
 
 
 def styled(chart: Any, *, width: int, height: int) -> Chart:
-    """`chart` (of Altair) in the house's style, `width` x `height` pixels with its axes."""
+    """Return an Altair chart in the common style, `width` x `height` pixels including axes."""
     made: Chart = (
         chart.properties(
             width=width, height=height, autosize={"type": "fit", "contains": "padding"}
@@ -86,7 +86,7 @@ def styled(chart: Any, *, width: int, height: int) -> Chart:
 
 
 def page_svg(chart: Chart, title: str) -> str:
-    """SVG for the page: its colours follow the page's, `title` tells it to a screen reader."""
+    """Return SVG in the page's colours; `title` names it for a screen reader."""
     drawn = chart.to_dict()
     for rows in drawn["datasets"].values():
         for row in rows:
@@ -96,21 +96,21 @@ def page_svg(chart: Chart, title: str) -> str:
 
 
 def _label(value: Any) -> Any:
-    """A text fit to be drawn; a control character in one would end the whole process."""
+    """Make text safe to draw; a control character would crash the process."""
     return visible(value) if isinstance(value, str) else value
 
 
 def file_svg(svg: str) -> str:
-    """The same SVG to stand alone: light colours on white."""
-    plain = re.sub(r"var\(--([a-z0-9-]+)\)", lambda found: PALETTE[found[1]][0], svg)
+    """Return the same SVG as a file of its own: light colours on white."""
+    plain = re.sub(r"var\(--([a-z0-9-]+)\)", lambda match: PALETTE[match[1]][0], svg)
     return plain.replace('fill="transparent"', 'fill="#ffffff"', 1)
 
 
 @cache
 def plots_page() -> str:
-    """The page around `dvc plots show` and `diff`, with Vega inside: it needs no network.
+    """Return the template of `dvc plots` with Vega inside, so that plots need no network.
 
-    DVC puts its charts in place of {plot_divs}; without {scripts} it adds no address of its own.
+    DVC replaces {plot_divs}; without {scripts} it adds no addresses of its own.
     """
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _VEGA_LITE)
     script = bundle.replace("</script", "<\\/script")
@@ -121,7 +121,7 @@ def plots_page() -> str:
 
 
 def palette_css() -> str:
-    """The palette as CSS: light, and dark where the reader's system is."""
+    """Return the palette as CSS: light, and dark if the reader's system is."""
 
     def colours(which: int) -> str:
         return "".join(f"--{name}:{pair[which]};" for name, pair in PALETTE.items())

@@ -1,4 +1,4 @@
-"""Charts whose cells are coloured by how much they hold."""
+"""Charts whose cells are coloured by value."""
 
 import altair as alt
 import polars as pl
@@ -15,9 +15,9 @@ _TEXTS = alt.Scale(
 def heat_chart(
     cells: pl.DataFrame, *, x: str, y: str, value: str, form: str, low: float, high: float
 ) -> Chart | None:
-    """A heat map with its figures, a row each: `x` is a round, `low` to `high` the colours.
+    """Return a heat map with figures: `x` is a round, the colours span `low` to `high`.
 
-    All columns are told of a cell that is pointed at.
+    The tooltip of a cell has all columns.
     """
     cells = cells.drop_nulls(value)
     if not cells.height:
@@ -44,7 +44,7 @@ def heat_chart(
 
 
 def matrix_chart(matrix: pl.DataFrame) -> Chart | None:
-    """Points of an answer shown first against shown second: columns first, second, rows."""
+    """Return points of an answer shown first against shown second: columns first, second, rows."""
     if not matrix.height:
         return None
     share = (pl.col("rows").sqrt() / pl.col("rows").max().sqrt() * LEVELS).floor()

@@ -1,4 +1,4 @@
-"""The page: one HTML file with everything in it, whose policy lets only its own script run."""
+"""The page: one self-contained HTML file whose policy allows only its own script."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 def render(runs: list[Contents], browse: list[Row], *, served: bool) -> str:
-    """The page of one run, or of two side by side.
+    """Return the page of one run, or of two side by side.
 
     `browse` holds for each run the options of its filters and, unless `served` answers queries,
     the sample of instructions itself.
@@ -51,7 +51,7 @@ def render(runs: list[Contents], browse: list[Row], *, served: bool) -> str:
 
 
 def policy(script: str, style: str, *, served: bool) -> str:
-    """Content-Security-Policy: our script and our style by their hashes, and nothing else."""
+    """Return a Content-Security-Policy that allows the page's script and style by hash, no more."""
     connect = "; connect-src 'self'" if served else ""
     return (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'"

@@ -1,4 +1,4 @@
-"""Which instructions the static page carries, and no more of them than its limit allows."""
+"""The instructions that the static page carries, within its size limit."""
 
 from dataclasses import replace
 from itertools import chain, zip_longest
@@ -7,11 +7,11 @@ from typing import Any
 import polars as pl
 
 from lion.report.browse import LATEST, Index
-from lion.runs.topics import most_common
+from lion.runs.composition import most_common
 from lion.support.text import as_json
 
 Row = dict[str, Any]
-_CATEGORIES = 100  # that a filter offers
+_CATEGORIES = 100  # in the filter
 KINDS = {
     "hardest": "the hardest",
     "improved": "the most improved",
@@ -21,7 +21,7 @@ KINDS = {
 
 
 def chosen(index: Index, each: int) -> dict[str, list[str]]:
-    """Up to `each` ids of every kind. Ids are hashes, so the lowest ones are a random part."""
+    """Return up to `each` ids of every kind. Ids are hashes, so the lowest are a random part."""
     latest = index.exams[LATEST]
     judged = latest.drop_nulls("gap")
     moved = latest.drop_nulls("change")
@@ -39,7 +39,7 @@ def chosen(index: Index, each: int) -> dict[str, list[str]]:
 
 
 def _narrowed(index: Index, ids: list[str]) -> Index:
-    """The same pool with the other tables cut down to `ids`: quick to look up row by row."""
+    """The same pool with the other tables reduced to `ids`, for quick lookups."""
     tables = index.tables
     names = ("answers", "responses", "reviews", "scores")
     few = {name: getattr(tables, name).filter(pl.col("id").is_in(ids)) for name in names}
@@ -47,10 +47,10 @@ def _narrowed(index: Index, ids: list[str]) -> Index:
 
 
 def sample(index: Index, linked: list[str], *, each: int, limit: int) -> Row:
-    """Details and list rows of the chosen instructions, at most `limit` bytes of JSON.
+    """Return details and list rows of the chosen instructions, at most `limit` bytes of JSON.
 
-    Those that the page links to come first. The kinds take turns, so a tight limit shortens all of
-    them; `left_out` counts what did not fit.
+    Instructions that the page links to come first. The kinds take turns, so that a tight limit
+    shortens all of them; `left_out` counts those that did not fit.
     """
     kinds = chosen(index, each)
     turns = chain.from_iterable(zip_longest(*kinds.values()))
@@ -74,7 +74,7 @@ def sample(index: Index, linked: list[str], *, each: int, limit: int) -> Row:
 
 
 def offer(index: Index) -> Row:
-    """What the filters of a run's list can be set to."""
+    """Return the options of the filters of a run's list."""
     return {
         "exams": list(index.exams),
         "rounds": index.tables.rounds,

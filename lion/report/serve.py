@@ -1,16 +1,27 @@
-"""`lion view`'s server: the page, and pages of instructions, on loopback and for nobody else."""
+"""The server of `lion view`: the page, and pages of instructions, on loopback only."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import click
 from pydantic import TypeAdapter, ValidationError
 
+from lion.params import load_params
 from lion.report.browse import Index, Query
+from lion.report.contents import contents
+from lion.report.page import render
+from lion.report.sample import offer
+from lion.runs.figures import control_of, read_control, round_rows
+from lion.runs.run import places_of, read_run
+from lion.support.errors import EmptyError
+from lion.support.text import brief
 
 HOST = "127.0.0.1"
 _QUERY = TypeAdapter(Query)
@@ -25,13 +36,13 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Site:
-    """What is served: the page, and the runs that it asks about."""
+    """What is served: the page, and the runs that it queries."""
 
     page: str
     indexes: list[Index]
 
     def instructions(self, fields: dict[str, str]) -> Any:
-        """One page of a list; ValidationError or ValueError if a field makes no sense."""
+        """Return one page of a list; ValidationError or ValueError for an invalid field."""
         run = int(fields.pop("run", "0"))
         if not 0 <= run < len(self.indexes):
             raise ValueError(f"run {run}: there are {len(self.indexes)}")
@@ -39,12 +50,35 @@ class Site:
         return {"total": total, "rows": rows}
 
     def instruction(self, fields: dict[str, str]) -> Any:
-        """One instruction as each run knows it; None for a run that does not."""
+        """Return one instruction as each run has it; None for a run that does not have it."""
         return [index.detail(fields.get("id", "")) for index in self.indexes]
 
 
+def site_of(roots: list[tuple[str, Path]]) -> Site:
+    """Return the site of runs by label and folder (with its dvc.yaml).
+
+    EmptyError if a run has no pool yet.
+    """
+    runs = []
+    for label, root in roots:
+        params = load_params(root / "params.yaml")
+        tables = read_run(places_of(root), params.round_names)
+        if tables.pool.is_empty():
+            raise EmptyError(f"{label}: no pool yet. Run `dvc repro` or `dvc pull` first.")
+        runs.append((label, params, tables))
+    controls = [control_of(round_rows(tables), label) for label, _, tables in runs]
+    if len(runs) == 1:
+        controls = [read_control(runs[0][1].report.control)]
+    shown = [
+        contents(tables, params, label=label, control=control)
+        for (label, params, tables), control in zip(runs, reversed(controls), strict=True)
+    ]
+    indexes = [Index(tables) for _, _, tables in runs]
+    return Site(render(shown, [offer(index) for index in indexes], served=True), indexes)
+
+
 class Server(ThreadingHTTPServer):
-    """Serves `site` on loopback until it is shut down; port 0 takes a free one."""
+    """Serves `site` on loopback until it is shut down; port 0 picks a free one."""
 
     daemon_threads = True
 
@@ -56,21 +90,31 @@ class Server(ThreadingHTTPServer):
     def address(self) -> str:
         return f"http://{HOST}:{self.server_port}/"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print one line instead of a traceback; nothing if the client went away."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            click.echo(f"lion view: {type(error).__name__}: {brief(str(error), 200)}", err=True)
+
 
 class _Answer(BaseHTTPRequestHandler):
-    """Answers one connection. A strange Host is refused: a web site could name this machine."""
+    """Answers one connection. It refuses other Host names, which a web site could point here."""
 
     server: Server
     protocol_version = "HTTP/1.1"
-    timeout = 30  # seconds that an idle connection is kept
+    timeout = 30  # seconds until an idle connection is closed
 
     def do_GET(self) -> None:
         port = self.server.server_port
         if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
             self._send(HTTPStatus.FORBIDDEN, "text/plain", "This server answers on loopback only.")
             return
-        address = urlsplit(self.path)
-        fields = {name: values[-1] for name, values in parse_qs(address.query).items()}
+        try:
+            address = urlsplit(self.path)
+            fields = {name: values[-1] for name, values in parse_qs(address.query).items()}
+        except ValueError:
+            self._send(HTTPStatus.BAD_REQUEST, "text/plain", "The address cannot be read.")
+            return
         site = self.server.site
         answers: dict[str, Callable[[dict[str, str]], Any]] = {
             "/api/instructions": site.instructions,
@@ -85,14 +129,14 @@ class _Answer(BaseHTTPRequestHandler):
 
     def _answer(self, ask: Callable[[dict[str, str]], Any], fields: dict[str, str]) -> None:
         try:
-            found = ask(fields)
+            answer = ask(fields)
         except (ValidationError, ValueError) as error:
             self._send(HTTPStatus.BAD_REQUEST, "text/plain", str(error))
             return
-        self._send(HTTPStatus.OK, "application/json", json.dumps(found, ensure_ascii=False))
+        self._send(HTTPStatus.OK, "application/json", json.dumps(answer, ensure_ascii=False))
 
     def _send(self, status: HTTPStatus, kind: str, text: str) -> None:
-        body = text.encode()
+        body = text.encode(errors="replace")
         self.send_response(status)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
@@ -102,4 +146,4 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the terminal is the user's."""
+        """Print nothing, since the terminal belongs to the user."""

@@ -1,6 +1,7 @@
-"""The figures of a run: one row a round, and the tables behind the plots.
+"""The figures of a run: one row per round, and the tables behind the plots.
 
-What a round has not (r0 examines nobody; a run may be half done) is None, never 0.
+A figure that a round does not have (r0 examines no student; a run may be unfinished) is None,
+never 0.
 """
 
 from typing import Any
@@ -14,12 +15,13 @@ from lion.pools.tables import ACCEPTED, Schema
 from lion.runs.run import Tables
 from lion.runs.trust import trust_of
 from lion.support.errors import InputError
+from lion.support.text import visible
 
 Row = dict[str, Any]
 
 
 def round_rows(tables: Tables) -> list[Row]:
-    """One row a round, in order."""
+    """Return one row per round, in order."""
     return [_round_row(tables, name) for name in tables.rounds]
 
 
@@ -30,7 +32,7 @@ def _round_row(tables: Tables, name: str) -> Row:
     reviews = tables.reviews.filter(round=name)
     drawn = tables.draws.filter(round=name)
     losses = tables.losses.filter(round=name)
-    found = equilibrium(reviews) if reviews.height else None
+    balance = equilibrium(reviews) if reviews.height else None
     return {
         "round": name,
         "new": tables.pool.filter(round=name).height,
@@ -39,33 +41,33 @@ def _round_row(tables: Tables, name: str) -> Row:
         "asked": evaluated.height or None,
         "hard_share": _share(judged["verdict"] == "hard"),
         "mean_gap": _mean(judged["gap"]),
-        "win_rate": found and found.win_rate,
+        "win_rate": balance and balance.win_rate,
         "unjudged_share": _share(verdicts["gap"].is_null()),
         "unreadable_share": _share(reviews["student"].is_null()),
         "flip_share": trust_of(reviews, verdicts)["flip_share"],
         "draws": drawn.height or None,
         "acceptance": _share(drawn["verdict"] == ACCEPTED),
         "loss": _mean(losses["loss"].tail(10)),
-        "finding": found and found.told(),
+        "finding": balance and balance.told(),
     }
 
 
 def _quality(evaluated: pl.DataFrame) -> Row:
-    """Relative quality in percent with its 95% interval; None where nothing is judged."""
+    """Relative quality in percent with its 95% interval; None if nothing is judged."""
     judged = evaluated.drop_nulls("gap")
     if not judged["teacher"].sum():
         return dict.fromkeys(("quality", "quality_low", "quality_high"))
     student, teacher = (judged[side].to_numpy() for side in ("student", "teacher"))
-    found = ratio(draws(judged.height), student, teacher).scaled(100)
+    interval = ratio(draws(judged.height), student, teacher).scaled(100)
     return {
         "quality": relative_quality(evaluated),
-        "quality_low": found.low,
-        "quality_high": found.high,
+        "quality_low": interval.low,
+        "quality_high": interval.high,
     }
 
 
 def control_of(rows: list[Row], label: str) -> pl.DataFrame | None:
-    """The quality of a run, to be drawn beside another's: round (a number), quality, label."""
+    """Return a run's quality to draw beside another's: round (a number), quality, label."""
     known = [
         (int(row["round"][1:]), row["quality"], label) for row in rows if row["quality"] is not None
     ]
@@ -75,7 +77,7 @@ def control_of(rows: list[Row], label: str) -> pl.DataFrame | None:
 
 
 def read_control(path: str | None) -> pl.DataFrame | None:
-    """The same from the table rounds.csv of a run, if one is named; InputError if it is not one."""
+    """Read the same from a run's table rounds.csv, if one is named; InputError if it is invalid."""
     if path is None:
         return None
     try:
@@ -83,13 +85,13 @@ def read_control(path: str | None) -> pl.DataFrame | None:
         return control_of(rows, "control")
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise InputError(
-            f"report.control: {path} is no table of rounds with their quality "
-            f"({str(error).splitlines()[0]}); a run writes one as rounds.csv"
+            f"report.control: {path} is not a table with columns round and quality "
+            f"({visible(str(error).splitlines()[0])}). Use another run's rounds.csv."
         ) from None
 
 
 def metrics(rows: list[Row]) -> Row:
-    """The few figures that `dvc exp show` has room for: those of the last round."""
+    """Return the few figures that fit into `dvc exp show`: those of the last round."""
     first, last = rows[0], rows[-1]
     known = last["quality"] is not None and first["quality"] is not None
     return {
@@ -101,7 +103,7 @@ def metrics(rows: list[Row]) -> Row:
 
 
 def quality_table(tables: Tables) -> pl.DataFrame:
-    """Columns round (a number), category, quality, judged, asked; 'all' is the whole set."""
+    """Return quality by round (a number) and category, judged and asked; 'all' is the total."""
     schema: Schema = {"round": pl.Int32, "category": pl.String, "quality": pl.Float64}
     schema |= {"judged": pl.Int64, "asked": pl.Int64}
     parts = [pl.DataFrame(schema=schema)]
@@ -125,7 +127,7 @@ def quality_table(tables: Tables) -> pl.DataFrame:
 
 
 def gap_table(tables: Tables) -> pl.DataFrame:
-    """Histogram of the gap by round: columns round, gap (lower edge of a half point), rows."""
+    """Return a histogram of the gap: columns round, gap (lower edge of a half point), rows."""
     return (
         tables.scores.drop_nulls("gap")
         .group_by("round", gap=(pl.col("gap") * 2).floor() / 2, maintain_order=True)
@@ -135,12 +137,12 @@ def gap_table(tables: Tables) -> pl.DataFrame:
 
 
 def loss_table(tables: Tables) -> pl.DataFrame:
-    """Training loss: columns round, step, loss."""
+    """Return the training loss: columns round, step, loss."""
     return tables.losses.select("round", "step", "loss")
 
 
-def told(rows: list[Row]) -> str:
-    """The table of rounds as text, for a terminal."""
+def as_text(rows: list[Row]) -> str:
+    """Return the table of rounds as text."""
     line = "{:>6}{:>7}{:>9}{:>7}{:>7}{:>10}{:>10}".format
     head = line("round", "new", "quality", "hard", "gap", "unjudged", "accepted")
     findings = [f"{row['round']}: {row['finding']}" for row in rows if row["finding"]]
@@ -161,7 +163,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def percent(share: float | None) -> str:
-    """A share as '12.3%', an unknown one as '-'."""
+    """Format a share as '12.3%', an unknown one as '-'."""
     return "-" if share is None else f"{100 * share:.1f}%"
 
 
@@ -170,6 +172,6 @@ def _share(flags: pl.Series) -> float | None:
 
 
 def _mean(values: pl.Series) -> float | None:
-    """The mean, or None of nothing."""
+    """Return the mean, or None if there are no values."""
     mean = values.mean()
     return None if mean is None else round(float(mean), 4)  # type: ignore[arg-type]

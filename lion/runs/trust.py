@@ -1,20 +1,48 @@
-"""Can the referee be trusted? What swapping the two answers' places does to its scores."""
+"""How far a referee can be trusted: what swapping the two answers does to its scores."""
 
 from typing import Any
 
 import polars as pl
 
+from lion.evaluate.equilibrium import equilibrium
 from lion.evaluate.quality import flip_rate, leads_by_order, position_bias
+from lion.runs.run import Tables
 
 Row = dict[str, Any]
+FLIP_LIMIT = 0.05  # share of hard verdicts that may depend on the order without a warning
+_OFFLINE = "oracle"  # it judges by the truth, not by taste
+
+
+def trust_rows(tables: Tables) -> list[Row]:
+    """Return the figures of the referee and of the judge for each round in which they were asked.
+
+    The judge scores the questions; its pairs have no verdict, so none of them is hard or easy.
+    """
+    both = [
+        ("referee", tables.reviews, tables.scores),
+        ("judge", tables.judged, tables.evaluated.with_columns(verdict=pl.lit(None, pl.String))),
+    ]
+    rows = [
+        {
+            "role": role,
+            "round": name,
+            **trust_of(reviews.filter(round=name), scores.filter(round=name)),
+        }
+        for role, reviews, scores in both
+        for name in tables.rounds
+    ]
+    return [row for row in rows if row["replies"]]
 
 
 def trust_of(reviews: pl.DataFrame, scores: pl.DataFrame) -> Row:
-    """Figures of one referee in one round, from its replies and the scores made of them.
+    """Return the figures of one referee in one round, from its replies and their scores.
 
-    asked, judged: pairs; replies, unreadable: replies; flip_share (0 to 1): pairs whose winner
-    changes with the order; position_bias: points that an answer gains by being shown first. The
-    last two are None where no pair was read in both orders.
+    asked, judged: pairs. replies, unreadable: replies. hard, easy: pairs judged in both orders, by
+    verdict; hard_flips, easy_flips: those of them whose winner changes with the order, with the
+    share of the hard ones. flip_share
+    (0 to 1) is over all pairs, kappa is the agreement of the two orders beyond chance, and
+    position_bias the points that an answer gains by being shown first; these three are None if no
+    pair was judged in both orders.
     """
     leads = leads_by_order(reviews)
     flips = flip_rate(leads)
@@ -24,14 +52,45 @@ def trust_of(reviews: pl.DataFrame, scores: pl.DataFrame) -> Row:
         "replies": reviews.height,
         "unreadable": reviews["student"].null_count(),
         "flip_share": None if flips is None else round(flips / 100, 4),
+        "kappa": equilibrium(reviews).agreement if reviews.height else None,
         "position_bias": position_bias(leads),
+        **_flips_by_verdict(leads, scores),
     }
 
 
-def score_matrix(reviews: pl.DataFrame) -> pl.DataFrame:
-    """How often one answer got `first` points shown first and `second` shown second; and `rows`.
+def _flips_by_verdict(leads: pl.DataFrame, scores: pl.DataFrame) -> Row:
+    product = pl.col("teacher_first").sign() * pl.col("student_first").sign()
+    if "verdict" not in scores.columns:
+        scores = scores.with_columns(verdict=pl.lit(None, pl.String))
+    pairs = leads.join(scores.select("id", "verdict"), on="id").with_columns(flips=product < 0)
+    counts: Row = {}
+    for verdict in ("hard", "easy"):
+        own = pairs.filter(verdict=verdict)
+        counts |= {verdict: own.height, f"{verdict}_flips": int(own["flips"].sum())}
+    share = counts["hard_flips"] / counts["hard"] if counts["hard"] else None
+    return counts | {"hard_flip_share": share}
 
-    Scores are rounded to whole points. A referee that does not mind the place fills the diagonal.
+
+def shared_model(tables: Tables) -> str | None:
+    """Return the model that is teacher, referee and judge at once, if there is one.
+
+    A model prefers its own answers. The offline oracle does not: it judges by the truth.
+    """
+    models = {
+        *tables.answers["model"].unique(),
+        *tables.reviews["model"].unique(),
+        *tables.judged["model"].unique(),
+    }
+    if len(models) != 1 or not (tables.reviews.height and tables.judged.height):
+        return None
+    [model] = models
+    return None if model == _OFFLINE else str(model)
+
+
+def score_matrix(reviews: pl.DataFrame) -> pl.DataFrame:
+    """Count answers by their points when shown `first` and when shown `second`: column `rows`.
+
+    Points are rounded to whole ones. A referee without position bias fills only the diagonal.
     """
     readable = reviews.drop_nulls(["teacher", "student"]).group_by("round", "id", "order")
     sides = readable.agg(pl.col("teacher", "student").mean()).unpivot(

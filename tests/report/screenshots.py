@@ -30,7 +30,7 @@ def main(page: Path, out: Path) -> None:
             seen.select_option("[name=sort]", "change")
             found(seen)
             seen.click("#list .open >> nth=0")
-            seen.locator("#one summary").first.click()
+            seen.locator("#instruction summary").first.click()
             seen.screenshot(path=out / "instruction.png")
         browser.close()
 

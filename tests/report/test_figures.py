@@ -1,22 +1,22 @@
 """Figures that can be counted by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from lion.discriminate.scores import score
-from lion.pools.tables import REVIEW, from_rows
+from lion.discriminate.scores import discriminate, score
+from lion.pools.tables import ACCEPTED, REVIEW, from_rows
 from lion.report.browse import changed
 from lion.report.charts import trend_chart
 from lion.report.contents import differences
 from lion.report.drawing import page_svg
-from lion.report.story import headline
-from lion.runs.makeup import most_drawn
+from lion.report.story import headline, warnings
+from lion.runs.composition import category_shares, most_drawn, outcome_rows, outcomes, topic
 from lion.runs.run import places_of, read_run
-from lion.runs.topics import topic
-from lion.runs.trust import score_matrix, trust_of
+from lion.runs.trust import score_matrix, shared_model, trust_of
 from lion.support.text import as_json, brief, visible
 from tests.report.conftest import as_project
 from tests.report.synthetic import make_run
@@ -57,25 +57,57 @@ def test_the_matrix_counts_each_answer_by_its_points_in_both_places() -> None:
 
 
 def _round(name: str, **figures: float) -> dict[str, Any]:
-    names = ("quality", "hard_share", "mean_gap", "flip_share", "acceptance")
-    return {"round": name, **dict.fromkeys(names), **figures}
+    names = ("quality", "hard_share", "mean_gap", "flip_share", "acceptance", "unjudged_share")
+    return {"round": name, "judged": None, **dict.fromkeys(names), **figures}
+
+
+def _referee(name: str, *, hard: int, hard_flips: int) -> dict[str, Any]:
+    return {"role": "referee", "round": name, "hard": hard, "hard_flips": hard_flips}
 
 
 def test_the_headline_says_the_figures_in_words() -> None:
     rows = [
         _round("r0", quality=75.7),
-        _round("r1", quality=77.4, hard_share=0.3, flip_share=0.1),
-        _round("r2", quality=81.2, hard_share=0.123, flip_share=0.09),
+        _round("r1", quality=77.4, hard_share=0.3),
+        _round("r2", quality=81.2, hard_share=0.123),
     ]
-    assert headline(rows) == (
+    trust = [_referee("r1", hard=30, hard_flips=9), _referee("r2", hard=1501, hard_flips=0)]
+    assert headline(rows, trust) == (
         "Round 2: 81.2% of the teacher's quality, +5.5 since round 0; 12% of instructions are "
-        "still hard; the referee's order flips 9% of verdicts."
+        "still hard; 0 of 1,501 hard verdicts depend on the answers' order."
     )
+
+
+def test_flips_warn_only_where_hard_verdicts_depend_on_them() -> None:
+    rows = [_round("r0", quality=75.7), _round("r1", quality=77.4)]
+    assert not warnings(rows, [_referee("r1", hard=100, hard_flips=5)])
+    assert "in 6 of 100 hard" in warnings(rows, [_referee("r1", hard=100, hard_flips=6)])[0]
+
+
+def test_flips_are_counted_by_verdict() -> None:
+    verdicts = discriminate(score(REVIEWS), tau=1.0)
+    trust = trust_of(REVIEWS, verdicts)
+    assert (trust["hard"], trust["hard_flips"]) == (1, 0)  # 9/2 and 9/3
+    assert (trust["easy"], trust["easy_flips"]) == (1, 1)  # 8/7 and 6/9
+    assert trust["hard_flip_share"] == 0
+
+
+@pytest.mark.parametrize(("judge", "shared"), [("gpt-x", "gpt-x"), ("other", None), (None, None)])
+def test_one_model_in_three_roles_is_named(
+    tmp_path: Path, judge: str | None, shared: str | None
+) -> None:
+    tables = read_run(places_of(as_project(make_run(tmp_path))), ["r0", "r1"])
+    named = {
+        name: getattr(tables, name).with_columns(model=pl.lit("gpt-x"))
+        for name in ("answers", "reviews")
+    }
+    judged = tables.judged.with_columns(model=pl.lit(judge)) if judge else tables.judged.clear()
+    assert shared_model(replace(tables, **named, judged=judged)) == shared
 
 
 def test_the_headline_of_equilibrium() -> None:
     rows = [_round("r0", quality=99.0), _round("r1", quality=100.0, hard_share=0.0)]
-    assert "the referee cannot tell student from teacher" in headline(rows)
+    assert "the referee cannot tell student from teacher" in headline(rows, [])
 
 
 def test_a_difference_with_something_unknown_is_unknown() -> None:
@@ -142,3 +174,34 @@ def test_new_words_of_an_answer_are_marked() -> None:
     assert changed(None, "a b") == [("a b", False)]
     assert changed("a b c", "a x c") == [("a", False), ("x", True), ("c", False)]
     assert changed("a b", "a") == [("a", False)]
+
+
+def _draws(counts: dict[str, int]) -> pl.DataFrame:
+    verdicts = [verdict for verdict, count in counts.items() for _ in range(count)]
+    return pl.DataFrame({"verdict": verdicts}).with_columns(round=pl.lit("r1"))
+
+
+@pytest.mark.parametrize("reasons", [0, 1, 6, 7, 40])
+def test_no_outcome_of_a_draft_is_dropped(reasons: int) -> None:
+    counts = {ACCEPTED: 50, **{f"reason {number}": number + 1 for number in range(reasons)}}
+    shown = outcomes(_draws(counts))
+    assert shown["rows"].sum() == sum(counts.values())
+    assert shown["verdict"].n_unique() <= 7
+    assert shown["verdict"][0] == ACCEPTED
+    folded = [name for name in shown["verdict"] if name.startswith("other (")]
+    assert folded == ([f"other ({reasons - 5} reasons)"] if reasons > 6 else [])
+    listed = {row["verdict"]: row["rows"] for row in outcome_rows(_draws(counts))}
+    assert listed == counts
+
+
+def test_rejects_alone_are_all_shown() -> None:
+    counts = {f"reason {number}": 1 for number in range(9)}
+    assert outcomes(_draws(counts))["rows"].sum() == 9
+
+
+def test_rare_categories_are_folded_and_not_dropped() -> None:
+    texts = [f"verb{number} it" for number in range(30) for _ in range(number + 1)]
+    pool = pl.DataFrame({"instruction": texts}).with_columns(round=pl.lit("r0"))
+    shares = category_shares(pool)
+    assert shares["share"].sum() == pytest.approx(1)
+    assert shares["category"][-1] == "other (19 categories)"

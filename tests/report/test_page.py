@@ -54,7 +54,7 @@ def test_the_list_is_sorted_and_turned_page_by_page(chromium: Browser, page: str
         found(seen)
         later = float(seen.locator("#list [data-name=gap]").first.inner_text())
         assert later <= gaps[-1]
-        assert seen.inner_text("#found").startswith("26 to 50")
+        assert seen.inner_text("#matches").startswith("26 to 50")
 
 
 def test_a_row_opens_with_both_answers_replies_and_lineage(chromium: Browser, page: str) -> None:
@@ -62,7 +62,7 @@ def test_a_row_opens_with_both_answers_replies_and_lineage(chromium: Browser, pa
         seen.select_option("[name=origin]", "hard")
         found(seen)
         seen.click("#list .open >> nth=0")
-        body = seen.locator("#one")
+        body = seen.locator("#instruction")
         assert body.locator("h4", has_text="teacher:").count() >= 1
         assert body.locator("h4", has_text="student r").count() >= 1
         body.locator("summary").first.click()
@@ -79,7 +79,7 @@ def test_every_link_of_the_tables_opens_its_instruction(chromium: Browser, page:
         assert len(links) >= 8
         for link in links:
             link.click()
-            seen.wait_for_selector("#one[open] .task")
+            seen.wait_for_selector("#instruction[open] .task")
             seen.keyboard.press("Escape")
 
 
@@ -88,8 +88,8 @@ def test_an_older_answer_is_compared_with_the_newer_one(chromium: Browser, page:
         seen.select_option("[name=joined]", "r0")
         found(seen)
         seen.click("#list .open >> nth=0")
-        assert seen.locator("#one h3", has_text="Examined in r").count() == 3
-        assert seen.locator("#one ins").count() > 0
+        assert seen.locator("#instruction h3", has_text="Examined in r").count() == 3
+        assert seen.locator("#instruction ins").count() > 0
 
 
 def test_moving_tau_recounts_the_hard_ones(chromium: Browser, page: str) -> None:
@@ -110,9 +110,9 @@ def test_it_is_used_with_the_keyboard_alone(chromium: Browser, page: str) -> Non
         assert seen.evaluate("document.activeElement.textContent") == "Skip to the instructions"
         seen.locator("#list .open").first.focus()
         seen.keyboard.press("Enter")
-        seen.wait_for_selector("#one[open]")
+        seen.wait_for_selector("#instruction[open]")
         seen.keyboard.press("Escape")
-        assert not seen.locator("#one").is_visible()
+        assert not seen.locator("#instruction").is_visible()
         seen.locator(".tau input").focus()
         seen.keyboard.press("ArrowRight")
         assert seen.inner_text(".tau output") == "1.1"
@@ -132,7 +132,7 @@ def test_nothing_is_cut_off_on_a_small_screen(
     with looking_at(chromium, page, **context) as seen:
         assert seen.evaluate("document.documentElement.scrollWidth <= innerWidth")
         seen.click("#list .open >> nth=0")
-        assert seen.evaluate("document.querySelector('#one').scrollWidth <= innerWidth")
+        assert seen.evaluate("document.querySelector('#instruction').scrollWidth <= innerWidth")
         size = "Math.min(...[...document.querySelectorAll('.chart text')]"
         assert seen.evaluate(f"{size}.map((t) => t.getBoundingClientRect().height))") >= 9
 
@@ -187,13 +187,14 @@ def test_nothing_of_a_hostile_run_runs(chromium: Browser, tmp_path: Path) -> Non
             details.evaluate("(one) => { one.open = true; }")
         for place in range(20):
             seen.click(f"#list .open >> nth={place}")
-            seen.wait_for_selector("#one[open]")
-            for summary in seen.locator("#one summary").all():
+            seen.wait_for_selector("#instruction[open]")
+            for summary in seen.locator("#instruction summary").all():
                 summary.click()
-            assert "⟦U+202E⟧" in seen.inner_text("main") + seen.inner_text("#one")
+            assert "⟦U+202E⟧" in seen.inner_text("main") + seen.inner_text("#instruction")
             seen.keyboard.press("Escape")
         assert seen.evaluate("Object.keys(window).filter((name) => name.startsWith('pwned'))") == []
-        elements = "main img, main iframe, #one img, #one iframe, #one svg, [onload], [onerror]"
+        inside = "#instruction :is(img, iframe, svg)"
+        elements = f"main img, main iframe, {inside}, [onload], [onerror]"
         assert seen.locator(elements).count() == 0
         assert seen.locator("a:not([href^='#'])").count() == 0
         assert seen.locator("script").count() == 2

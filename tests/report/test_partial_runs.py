@@ -38,8 +38,8 @@ def test_a_run_of_round_0_alone_has_no_examination(
 ) -> None:
     text = seen_text(as_project(make_run(tmp_path / "run", Size(rounds=1))))
     assert "Round 0: " in text
-    assert "the referee has examined nobody yet" in text
-    assert "Nothing has been generated yet." in text
+    assert "the referee has not examined a student yet" in text
+    assert "No drafts yet." in text
     assert "No instruction has been judged yet." in text
 
 

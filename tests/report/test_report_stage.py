@@ -108,7 +108,7 @@ def test_a_control_that_is_none_is_named_in_one_line(root: Path, text: str | Non
     _set(report={"control": "control.csv"})
     result = report()
     assert result.exit_code == 1
-    assert result.output.startswith("Error: report.control: control.csv is no table of rounds")
+    assert result.output.startswith("Error: report.control: control.csv is not a table")
     assert len(result.output.splitlines()) == 1
 
 

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from socket import SO_LINGER, SOL_SOCKET, create_connection
+from struct import pack
 from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
@@ -14,8 +16,7 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser
 
 from lion.cli import main
-from lion.report.serve import HOST, Server
-from lion.report.viewing import site_of
+from lion.report.serve import HOST, Server, site_of
 from tests.report.conftest import as_project
 from tests.report.looking import found, looking_at
 from tests.report.synthetic import Size, make_run
@@ -116,12 +117,63 @@ def test_an_unknown_instruction_is_unknown(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=9999", "offset=-1", "low=x", "sort=id", "run=1", "run=x"]
+    "query",
+    [
+        "limit=0",
+        "limit=9999",
+        "limit=18446744073709551617",
+        "offset=-1",
+        "offset=18446744073709551616",
+        f"offset={'9' * 5000}",
+        "low=x",
+        "sort=id",
+        "run=1",
+        "run=x",
+        "run=99999999999999999999",
+        f"run={'9' * 5000}",
+    ],
 )
 def test_a_question_without_sense_is_refused(ask: Ask, query: str) -> None:
     answer = ask(f"/api/instructions?{query}")
     assert answer.status == 400
     assert "Traceback" not in answer.read().decode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET //[ HTTP/1.1",
+        b"GET http://[::1/ HTTP/1.1",
+        b"GET /\xff\x00?offset=%ff%00 HTTP/1.1",
+        b"GET / HTTP/9.9",
+        b"GET",
+        b"\x16\x03\x01\x02\x00",  # TLS
+        b"BREW / HTTP/1.1",
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1",
+    ],
+)
+def test_a_malformed_request_is_no_traceback(
+    server: Server, ask: Ask, line: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with create_connection((HOST, server.server_port), timeout=10) as connection:
+        host = f"Host: {HOST}:{server.server_port}".encode()
+        connection.sendall(b"\r\n".join([line, host, b"Connection: close", b"", b""]))
+        with suppress(ConnectionResetError):
+            assert b" 200 " not in connection.recv(1000)
+    assert ask("/").status == 200
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_client_that_leaves_is_no_traceback(
+    server: Server, ask: Ask, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(5):
+        connection = create_connection((HOST, server.server_port))
+        connection.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))  # close with a reset
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}:{server.server_port}\r\n\r\n".encode())
+        connection.close()
+    assert ask("/").status == 200
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("path", ["/", "/api/instructions", "/api/instruction?id=x"])
@@ -150,15 +202,15 @@ def test_the_served_page_lists_opens_and_leads_to_the_parent(
         seen.select_option("[name=origin]", "hard")
         assert 0 < found(seen) < 120
         seen.click("#list .open >> nth=0")
-        seen.wait_for_selector("#one .task")
-        child = seen.inner_text("#one .task")
-        seen.click("#one .kin a >> nth=0")
+        seen.wait_for_selector("#instruction .task")
+        child = seen.inner_text("#instruction .task")
+        seen.click("#instruction .kin a >> nth=0")
         seen.wait_for_function(
-            "(old) => document.querySelector('#one .task').textContent !== old", arg=child
+            "(old) => document.querySelector('#instruction .task').textContent !== old", arg=child
         )
         seen.go_back()
         seen.wait_for_function(
-            "(old) => document.querySelector('#one .task').textContent === old", arg=child
+            "(old) => document.querySelector('#instruction .task').textContent === old", arg=child
         )
 
 
@@ -190,9 +242,9 @@ def test_two_runs_stand_side_by_side(chromium: Browser, run: Path, tmp_path: Pat
         assert "(100.0%)" not in seen.locator(".gaps").nth(0).inner_text()
         assert "(100.0%)" in seen.locator(".gaps").nth(1).inner_text()
         seen.click("#list .open >> nth=0")
-        seen.wait_for_selector("#one .side")
-        assert seen.locator("#one .side").count() == 2
-        assert seen.locator("#one .empty", has_text="Not in this run").count() == 1
+        seen.wait_for_selector("#instruction .side")
+        assert seen.locator("#instruction .side").count() == 2
+        assert seen.locator("#instruction .empty", has_text="Not in this run").count() == 1
 
 
 def test_nothing_of_a_hostile_run_runs_when_served(chromium: Browser, tmp_path: Path) -> None:
@@ -200,10 +252,15 @@ def test_nothing_of_a_hostile_run_runs_when_served(chromium: Browser, tmp_path: 
     with serving(root) as server, looking_at(chromium, server.address) as seen:
         for place in range(10):
             seen.click(f"#list .open >> nth={place}")
-            seen.wait_for_selector("#one[open] .task")
+            seen.wait_for_selector("#instruction[open] .task")
             seen.keyboard.press("Escape")
         assert seen.evaluate("Object.keys(window).filter((name) => name.startsWith('pwned'))") == []
-        assert seen.locator("#one img, #one iframe, #one svg, [onload], [onerror]").count() == 0
+        assert (
+            seen.locator(
+                "#instruction img, #instruction iframe, #instruction svg, [onload], [onerror]"
+            ).count()
+            == 0
+        )
 
 
 def test_a_port_in_use_is_one_line(
@@ -212,7 +269,7 @@ def test_a_port_in_use_is_one_line(
     monkeypatch.chdir(run)
     result = CliRunner().invoke(main, ["view", "--port", str(server.server_port)])
     assert result.exit_code == 1
-    assert result.output.startswith(f"Error: --port: {server.server_port} cannot be used")
+    assert result.output.startswith(f"Error: --port: cannot use {server.server_port}")
 
 
 def test_three_revisions_are_one_too_many(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

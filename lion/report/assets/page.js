@@ -1,5 +1,5 @@
 "use strict";
-// Everything from a run is text: it reaches the page through textContent and nothing else.
+// Everything from a run is text: it reaches the page only through textContent.
 const data = JSON.parse(document.getElementById("data").textContent);
 const find = (query, root = document) => root.querySelector(query);
 
@@ -15,7 +15,7 @@ const chip = (verdict) => make("span", { className: `chip ${verdict}` }, verdict
 const link = (id, text) => make("a", { href: `#i=${encodeURIComponent(id)}`, dir: "auto" }, text);
 const prose = (text) => make("p", { className: "text", dir: "auto" }, text === "" ? "(empty)" : text);
 
-// Tau: the charts are drawn; only their line, colours and counts move.
+// Tau: the charts are static; only their line, colours and counts change.
 const GAPS = [-9, 9];
 const MARGIN = 16; // pixels beside the plot, as drawn
 
@@ -46,7 +46,7 @@ for (const box of document.querySelectorAll(".gaps")) {
   moveTau(box);
 }
 
-// A chart's marks carry their values as labels; show them to the pointer too.
+// A chart's marks have labels with their values; show them as tooltips.
 const tip = find("#tip");
 document.addEventListener("pointerover", (event) => {
   const label = event.target.closest?.(".chart svg [role=graphics-symbol]")?.getAttribute("aria-label");
@@ -57,7 +57,7 @@ document.addEventListener("pointerover", (event) => {
   tip.style.top = `${Math.min(event.clientY + 12, innerHeight - tip.offsetHeight - 8)}px`;
 });
 
-// The list: filtered here on the static page, by the server in `lion view`.
+// The list: the static page filters here, `lion view` on the server.
 const form = find("#filter");
 const PAGE = 25;
 let offset = 0;
@@ -98,7 +98,7 @@ async function rowsOf(query) {
 
 function compare(a, b, down) {
   if (a === b) return 0;
-  if (a === null || b === null) return a === null ? 1 : -1; // what is unknown comes last
+  if (a === null || b === null) return a === null ? 1 : -1; // unknown values come last
   return (a < b ? -1 : 1) * (down ? -1 : 1);
 }
 
@@ -118,18 +118,18 @@ function listRow(row) {
   return line;
 }
 
-const isBusy = (busy) => find("#found").setAttribute("aria-busy", busy);
+const isBusy = (busy) => find("#matches").setAttribute("aria-busy", busy);
 
-// Only `lion view` can fail to answer: it has ended.
+// Only `lion view` can fail to answer, after it has ended.
 const silence = () => ({ total: 0, rows: [], failed: "No answer. Start `lion view` again, then reload this page." });
 
 async function list() {
   isBusy(true);
   const turn = ++turns;
   const { total, rows, failed } = await rowsOf(wanted()).catch(silence);
-  if (turn !== turns) return; // a newer question is on its way
+  if (turn !== turns) return; // a newer query is pending
   find("#list tbody").replaceChildren(...rows.map(listRow));
-  find("#found").textContent = total
+  find("#matches").textContent = total
     ? `${(offset + 1).toLocaleString("en")} to ${(offset + rows.length).toLocaleString("en")} of ${total.toLocaleString("en")}`
     : failed ?? "No instruction matches.";
   find("#list").hidden = total === 0;
@@ -162,16 +162,16 @@ function prepare() {
     clearTimeout(timer);
     timer = setTimeout(() => turnTo(0), wait);
   };
-  form.addEventListener("input", () => later(120)); // until the typing pauses
-  form.addEventListener("reset", () => later(0)); // until the fields are empty
+  form.addEventListener("input", () => later(120)); // wait for a pause in typing
+  form.addEventListener("reset", () => later(0)); // wait until the fields are empty
   form.addEventListener("submit", (event) => { event.preventDefault(); turnTo(0); });
   find("#back").addEventListener("click", () => turnTo(offset - PAGE));
   find("#on").addEventListener("click", () => turnTo(offset + PAGE));
   list();
 }
 
-// One instruction: opened by the address, so that links and the back button work.
-const dialog = find("#one");
+// One instruction: the address opens it, so that links and the back button work.
+const dialog = find("#instruction");
 
 async function detailsOf(id) {
   if (!data.served) return data.runs.map((run) => run.details[id] ?? null);
@@ -180,9 +180,9 @@ async function detailsOf(id) {
 
 function kin(title, relatives, more) {
   if (!relatives.length) return null;
-  const items = relatives.map((one) =>
-    make("li", {}, `${one.round}, ${one.origin}: `, data.served || data.runs.some((run) => run.details[one.id])
-      ? link(one.id, one.text) : make("bdi", {}, one.text)));
+  const items = relatives.map((relative) =>
+    make("li", {}, `${relative.round}, ${relative.origin}: `, data.served || data.runs.some((run) => run.details[relative.id])
+      ? link(relative.id, relative.text) : make("bdi", {}, relative.text)));
   if (more > 0) items.push(make("li", {}, `and ${more} more`));
   return make("div", {}, make("h3", {}, title), make("ul", { className: "kin" }, ...items));
 }
@@ -197,10 +197,10 @@ function answered(exam) {
 
 const cut = (reason) => (reason === "stop" ? "" : `, ended by ${reason}`);
 
-function review(one) {
-  const title = `${one.order.replace("_", " ")}${one.attempt ? `, asked again (${one.attempt})` : ""}: ` +
-    (one.teacher === null ? "unreadable" : `teacher ${figure(one.teacher, 1)}, student ${figure(one.student, 1)}`);
-  return make("div", {}, make("h4", {}, title), prose(one.reply));
+function review(reply) {
+  const title = `${reply.order.replace("_", " ")}${reply.attempt ? `, retry (${reply.attempt})` : ""}: ` +
+    (reply.teacher === null ? "unreadable" : `teacher ${figure(reply.teacher, 1)}, student ${figure(reply.student, 1)}`);
+  return make("div", {}, make("h4", {}, title), prose(reply.reply));
 }
 
 function examined(exam, teacher) {
@@ -216,14 +216,14 @@ function examined(exam, teacher) {
 
 function side(detail, label) {
   const title = data.runs.length > 1 ? make("h3", { className: "revision" }, make("bdi", {}, label)) : null;
-  if (!detail) return make("div", { className: "side" }, title, make("p", { className: "empty" }, data.served ? "Not in this run." : "Not on this page; lion view has all."));
+  if (!detail) return make("div", { className: "side" }, title, make("p", { className: "empty" }, data.served ? "Not in this run." : "Not on this page; lion view shows all instructions."));
   const { teacher, exams } = detail;
   const blocks = [...exams].reverse().flatMap((exam) => examined(exam, teacher));
   if (!exams.length) {
-    blocks.push(make("p", { className: "empty" }, "No student has been examined on it yet."));
+    blocks.push(make("p", { className: "empty" }, "No student has been examined on this instruction yet."));
     if (teacher) blocks.push(make("div", { className: "columns" }, make("div", {}, make("h4", {}, "teacher"), prose(teacher.text))));
   }
-  if (exams.length > 1) blocks.unshift(make("p", { className: "hint" }, "Latest first. Underlined: what is new in an answer against the round before."));
+  if (exams.length > 1) blocks.unshift(make("p", { className: "hint" }, "Latest first. Underlined: words that the previous round's answer did not have."));
   return make("div", { className: "side" }, title,
     make("p", { className: "text task", dir: "auto" }, detail.instruction),
     detail.input ? prose(detail.input) : null,
@@ -238,10 +238,10 @@ async function open() {
   const id = new URLSearchParams(location.hash.slice(1)).get("i");
   if (!id) { dialog.close(); return; }
   const details = await detailsOf(id).catch(silence);
-  const heading = make("h2", { id: "one-title" }, "Instruction");
+  const heading = make("h2", { id: "instruction-title" }, "Instruction");
   const sides = details.failed ? [make("p", { className: "empty" }, details.failed)]
     : details.map((detail, index) => side(detail, data.runs[index].label));
-  find("#one-body").replaceChildren(heading, make("div", { className: "sides" }, ...sides));
+  find("#instruction-body").replaceChildren(heading, make("div", { className: "sides" }, ...sides));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
 }

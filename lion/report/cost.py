@@ -1,0 +1,123 @@
+"""The cost of a run by round and role: requests and tokens from its tables, money by the prices.
+
+No table holds the generator's tokens, nor requests that got no reply: `lion ledger` has both.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from lion.chat.money import Purse, Usage
+from lion.params import Params, Role
+from lion.runs.run import Tables
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RoleCost:
+    """One role in one round.
+
+    `tokens` is None if the tables do not hold it; `money` also without a price. The round 'eval'
+    is the teacher's answers to the questions.
+    """
+
+    round: str
+    role: Role
+    requests: int
+    tokens: int | None
+    money: float | None
+
+
+def role_costs(tables: Tables, params: Params) -> list[RoleCost]:
+    """Return the cost of every role that was asked, round by round."""
+    asked: list[tuple[Role, pl.DataFrame]] = [
+        ("teacher", tables.answers),
+        ("referee", tables.reviews),
+        ("judge", tables.judged),
+    ]
+    costs = []
+    for name in tables.rounds:
+        costs += [_cost(params, name, role, frame.filter(round=name)) for role, frame in asked]
+        drawn = tables.draws.filter(round=name).height
+        costs.append(RoleCost(name, "generator", drawn, None, _free(params, "generator")))
+    costs.append(_cost(params, "eval", "teacher", tables.question_answers))
+    return [cost for cost in costs if cost.requests]
+
+
+def _cost(params: Params, name: str, role: Role, replies: pl.DataFrame) -> RoleCost:
+    prompt, completion = (int(replies[f"{side}_tokens"].sum()) for side in ("prompt", "completion"))
+    mode = params.endpoint_of(role).mode
+    usage = Usage(params.model_of(role), mode, replies.height, prompt, completion)
+    money = Purse(params.prices, params.budget).cost(usage)
+    return RoleCost(name, role, replies.height, prompt + completion, money)
+
+
+def _free(params: Params, role: Role) -> float | None:
+    """Return 0 if the model is known to be free, else None."""
+    usage = Usage(params.model_of(role), "live", 0, 1_000_000, 1_000_000)
+    return 0.0 if Purse(params.prices, params.budget).cost(usage) == 0 else None
+
+
+def total_money(costs: list[RoleCost]) -> tuple[float, list[Role]]:
+    """Return the sum of the known costs, and the roles whose cost is unknown."""
+    known = sum(cost.money for cost in costs if cost.money is not None)
+    return known, sorted({cost.role for cost in costs if cost.money is None})
+
+
+def cost_tiles(costs: list[RoleCost], params: Params) -> list[Row]:
+    """Return the first screen's figures of money and tokens: label, value, note."""
+    return [
+        {"label": "money", **_money(costs, params)},
+        {"label": "tokens", **_tokens(costs)},
+    ]
+
+
+def _money(costs: list[RoleCost], params: Params) -> Row:
+    money, unknown = total_money(costs)
+    roles = ", ".join(unknown)
+    if unknown and not money:
+        return {"value": "unknown", "note": f"no price known for {roles}"}
+    amount = f"{money:,.2f} {_currency(params)}".strip()
+    if unknown:
+        return {"value": f"≥ {amount}", "note": f"without {roles}"}
+    if money:
+        return {"value": amount, "note": "all roles"}
+    return {"value": "0", "note": "the oracle is free"}
+
+
+def _tokens(costs: list[RoleCost]) -> Row:
+    known = sum(cost.tokens for cost in costs if cost.tokens is not None)
+    requests = sum(cost.requests for cost in costs)
+    if not requests:
+        return {"value": "unknown", "note": "no requests yet"}
+    return {"value": _short(known), "note": f"{requests:,} replies, without the generator's tokens"}
+
+
+def cost_rows(costs: list[RoleCost], params: Params) -> list[Row]:
+    """Return the page's cost table."""
+    return [
+        {
+            "round": "questions" if cost.round == "eval" else cost.round,
+            "role": cost.role,
+            "replies": f"{cost.requests:,}",
+            "tokens": "unknown" if cost.tokens is None else f"{cost.tokens:,}",
+            "money": "unknown"
+            if cost.money is None
+            else f"{cost.money:,.2f} {_currency(params)}".strip(),
+        }
+        for cost in costs
+    ]
+
+
+def _currency(params: Params) -> str:
+    return params.prices.currency if params.prices else ""
+
+
+def _short(number: float) -> str:
+    """12345 as '12.3K'."""
+    for size, mark in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if number >= size:
+            return f"{number / size:.3g}{mark}"
+    return f"{number:.3g}"

@@ -1,0 +1,195 @@
+"""What the pools consist of, and the outcomes of the generator's drafts."""
+
+from typing import Any
+
+import polars as pl
+
+from lion.pools.tables import ACCEPTED
+from lion.runs.run import Tables
+from lion.support.text import brief, visible
+
+Row = dict[str, Any]
+LABEL = 24  # columns of a category's name
+_ORIGINS = ("seed", "hard", "easy")
+_CATEGORIES = 12  # rows of a heat map, the rest folded into the last
+_REASONS = 6  # in the chart of drafts, the rest folded into the last
+_TEXT = 300  # columns of an instruction in a table
+
+
+def topic() -> pl.Expr:
+    """Return a category without a model: the words before a colon, else the first word.
+
+    Only a colon within the first five words counts; the result is lower case. 'Name the last: pear
+    fig' and 'name the last: oak' are both 'name the last'.
+    """
+    text = pl.col("instruction").str.strip_chars().str.to_lowercase()
+    before_colon = text.str.extract(r"^((?:[^\s:]+\s+){0,4}[^\s:]+):")
+    first = text.str.extract(r"^(\S+?)[.,;!?:]*(?:\s|$)")
+    label = pl.coalesce(before_colon, first, pl.lit("other"))
+    return label.map_elements(lambda words: brief(words, LABEL), pl.String).alias("category")
+
+
+def most_common(values: pl.Series, limit: int) -> list[str]:
+    """Return the `limit` most frequent values, most frequent first, ties by name."""
+    counts = values.drop_nulls().value_counts(name="rows")
+    ordered = counts.sort("rows", values.name, descending=[True, False])
+    return ordered[values.name].head(limit).to_list()
+
+
+def folded(values: pl.Series, limit: int, kind: str) -> tuple[pl.Series, list[str]]:
+    """Keep at most `limit` distinct values: the rarest become one, 'other (7 reasons)'.
+
+    Returns the values, and the distinct ones: most frequent first, the folded one last.
+    """
+    ordered = most_common(values, values.n_unique())
+    if len(ordered) <= limit:
+        return values, ordered
+    kept, rest = ordered[: limit - 1], ordered[limit - 1 :]
+    label = f"other ({len(rest)} {kind})"
+    return values.replace(rest, [label] * len(rest)), [*kept, label]
+
+
+def pool_by_origin(tables: Tables) -> pl.DataFrame:
+    """The cache pool after each round by origin: columns round, origin, rows, place."""
+    rows = []
+    for number, name in enumerate(tables.rounds):
+        so_far = tables.pool.filter(pl.col("round").is_in(tables.rounds[: number + 1]))
+        if tables.pool.filter(round=name).is_empty():
+            continue
+        rows += [
+            {
+                "round": name,
+                "origin": origin,
+                "rows": so_far.filter(origin=origin).height,
+                "place": place,
+            }
+            for place, origin in enumerate(_ORIGINS)
+        ]
+    return pl.DataFrame(rows)
+
+
+def lengths(pool: pl.DataFrame) -> pl.DataFrame:
+    """Words per instruction (with its input) by round: quantiles .05, .25, .5, .75 and .95."""
+    words = pl.concat_str("instruction", pl.lit(" "), "input").str.split(" ")
+    count = words.list.eval(pl.element().filter(pl.element() != "")).list.len()
+    shares = {"low": 0.05, "lower": 0.25, "middle": 0.5, "upper": 0.75, "high": 0.95}
+    return (
+        pool.with_columns(words=count)
+        .group_by("round", maintain_order=True)
+        .agg(pl.col("words").quantile(share).alias(name) for name, share in shares.items())
+    )
+
+
+def category_shares(pool: pl.DataFrame) -> pl.DataFrame:
+    """A round's new instructions by category: columns round, category, share."""
+    category, names = folded(pool.select(topic()).to_series(), _CATEGORIES, "categories")
+    frame = pool.select("round", category)
+    counts = frame.group_by("round", "category", maintain_order=True).agg(pl.len().alias("rows"))
+    shares = counts.with_columns(share=pl.col("rows") / pl.col("rows").sum().over("round"))
+    every = (
+        frame.select("round")
+        .unique(maintain_order=True)
+        .join(pl.DataFrame({"category": names}, schema={"category": pl.String}), how="cross")
+    )
+    return _in_order(every.join(shares, on=["round", "category"], how="left").fill_null(0), names)
+
+
+def hard_shares(tables: Tables) -> pl.DataFrame:
+    """Share of hard instructions by round and category: columns round, category, share, judged."""
+    judged = tables.scores.drop_nulls("gap").join(
+        tables.pool.select("id", topic()), on="id", maintain_order="left"
+    )
+    category, names = folded(judged["category"], _CATEGORIES, "categories")
+    shares = (
+        judged.with_columns(category)
+        .group_by("round", "category", maintain_order=True)
+        .agg(share=(pl.col("verdict") == "hard").mean(), judged=pl.len())
+    )
+    return _in_order(shares, names)
+
+
+def _in_order(frame: pl.DataFrame, categories: list[str]) -> pl.DataFrame:
+    """Sort by the order of `categories`, then by round."""
+    places = pl.DataFrame({"category": categories}, schema={"category": pl.String})
+    return (
+        frame.join(places.with_row_index("place"), on="category")
+        .sort("place", "round")
+        .drop("place")
+    )
+
+
+def outcomes(draws: pl.DataFrame) -> pl.DataFrame:
+    """Drafts by round and outcome: columns round, verdict, rows, place; accepted comes first.
+
+    The rarest reasons are folded into one; `outcome_rows` has all of them.
+    """
+    accepted = draws.filter(verdict=ACCEPTED)
+    rejected = draws.filter(pl.col("verdict") != ACCEPTED)
+    verdict, reasons = folded(rejected["verdict"], _REASONS, "reasons")
+    shown = pl.concat([accepted, rejected.with_columns(verdict)])
+    counts = shown.group_by("round", "verdict", maintain_order=True).agg(pl.len().alias("rows"))
+    places = pl.DataFrame({"verdict": [ACCEPTED, *reasons]}).with_row_index("place")
+    return counts.join(places, on="verdict").sort("place", "round")
+
+
+def outcome_rows(draws: pl.DataFrame) -> list[Row]:
+    """Every outcome with its drafts, the most frequent first: verdict, rows, rounds ('r1: 5')."""
+    rows = []
+    for verdict in most_common(draws["verdict"], draws.height):
+        own = draws.filter(verdict=verdict)
+        counts = own.group_by("round", maintain_order=True).agg(rows=pl.len()).iter_rows()
+        rounds = ", ".join(f"{name}: {count:,}" for name, count in counts)
+        rows.append({"verdict": visible(verdict), "rows": own.height, "rounds": rounds})
+    return rows
+
+
+def most_drawn(tables: Tables, limit: int) -> list[Row]:
+    """The parents drawn most often: parent, text, draws, accepted."""
+    counts = (
+        tables.draws.group_by("parent", maintain_order=True)
+        .agg(draws=pl.len(), accepted=(pl.col("verdict") == ACCEPTED).sum())
+        .sort("draws", "parent", descending=[True, False])
+        .head(limit)
+    )
+    texts = _texts(tables, counts["parent"])
+    return [
+        {**row, "text": brief(texts.get(row["parent"], row["parent"] or ""), _TEXT)}
+        for row in counts.to_dicts()
+    ]
+
+
+def rejects(tables: Tables, each: int) -> list[Row]:
+    """Some rejected drafts per reason: reason, round, text, similarity, nearest (its text)."""
+    rejected = tables.draws.filter(pl.col("verdict") != ACCEPTED)
+    some = rejected.group_by("verdict", maintain_order=True).tail(each).sort("verdict", "draw")
+    texts = _texts(tables, some["nearest"].drop_nulls())
+    return [
+        {
+            "reason": visible(row["verdict"]),
+            "round": row["round"],
+            "text": brief(row["instruction"], _TEXT),
+            "similarity": row["similarity"],
+            "nearest": brief(texts.get(row["nearest"], ""), _TEXT),
+        }
+        for row in some.iter_rows(named=True)
+    ]
+
+
+def unreadable(reviews: pl.DataFrame, limit: int) -> list[Row]:
+    """Some referee replies without two readable scores: id, round, order, text."""
+    some = reviews.filter(pl.col("student").is_null()).tail(limit)
+    return [
+        {
+            "id": row["id"],
+            "round": row["round"],
+            "order": visible(row["order"].replace("_", " ")),
+            "text": brief(row["reply"], 2 * _TEXT),
+        }
+        for row in some.iter_rows(named=True)
+    ]
+
+
+def _texts(tables: Tables, ids: pl.Series) -> dict[str, str]:
+    rows = tables.pool.filter(pl.col("id").is_in(ids.to_list()))
+    whole = pl.concat_str("instruction", pl.lit(" "), "input").str.strip_chars()
+    return dict(rows.select("id", whole).iter_rows())
