@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from rouge_score import tokenize
 from rouge_score.rouge_scorer import RougeScorer
 
-from lion import novelty
+from lion.pools import novelty
 from lion.cli import main
 from lion.pools.novelty import Match, NoveltyFilter, tokens
 from lion.support.errors import InputError
