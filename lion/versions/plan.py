@@ -122,7 +122,7 @@ def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[st
         return ()
     if not any(file.hash_info for file in (*stage.deps, *stage.outs)):
         return ("never ran",)
-    made = {str(out) for before in graph.successors(stage) for out in before.outs}
+    made = {str(out): out.exists for before in graph.successors(stage) for out in before.outs}
     changes = [
         str(dep)
         for dep in stage.deps
@@ -134,19 +134,25 @@ def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[st
             continue
         changes += _changed_deps(entry.get("changed deps", {}), made, digests)
         if stage.addressing != _CODE:  # it runs in a second, and its digests are known
-            outs = entry.get("changed outs", {}).items()
-            changes += [f"{out} not in cache" for out, state in outs if state == "not in cache"]
+            states = entry.get("changed outs", {}).values()
+            changes += ["results not in cache"] * ("not in cache" in states)
     return tuple(changes)
 
 
-def _changed_deps(states: dict[str, Any], made: set[str], digests: dict[str, str]) -> list[str]:
-    """The changed dependencies of a stage; `made` are the outputs of the stages before it."""
+def _changed_deps(
+    states: dict[str, Any], made: dict[str, bool], digests: dict[str, str]
+) -> list[str]:
+    """The changed dependencies of a stage.
+
+    `made` are the outputs of the stages before it, and whether they are there: DVC checks out the
+    missing ones first.
+    """
     changes = []
     for name, state in states.items():
         if isinstance(state, dict):  # parameters
             changes += [str(key) for key in state]
-        elif name not in digests and (
-            state != "deleted" or not any(_holds(name, out) for out in made)
+        elif name not in digests and not any(
+            _holds(name, out) and not there for out, there in made.items()
         ):
             changes.append(str(name))
     return changes
