@@ -1,4 +1,4 @@
-"""dvc.yaml tells the truth: commands name declared paths only, each stage its own code digest."""
+"""dvc.yaml is complete: commands use declared paths only; each stage depends on its digest."""
 
 import hashlib
 import re
