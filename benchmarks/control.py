@@ -33,7 +33,7 @@ from lion.params import Params, load_params
 from lion.pools.cache import usable, with_answers, with_responses
 from lion.pools.contamination import known_questions
 from lion.pools.instructions import task_texts
-from lion.pools.tables import ANSWERED, VERDICT
+from lion.pools.tables import ANSWERED
 from lion.student.answering import answer_pool
 from lion.student.models import Loaded, fingerprint, load_student, write_base
 from lion.student.training import train
@@ -47,7 +47,6 @@ class State:
 
     loaded: Loaded
     cache: pl.DataFrame
-    verdicts: pl.DataFrame
     reviews: pl.DataFrame | None = None  # of this student, once the referee has seen it
 
 
@@ -157,9 +156,7 @@ def changed(params: Params, seed: int, changes: dict[str, Any]) -> Params:
 def begin(bench: Bench, seed: int) -> State:
     """Run round 0: the base student learns the seeds."""
     params = changed(bench.params, seed, {})
-    state = State(
-        load_student(bench.base), pl.DataFrame(schema=ANSWERED), pl.DataFrame(schema=VERDICT)
-    )
+    state = State(load_student(bench.base), pl.DataFrame(schema=ANSWERED))
     imitate(bench, state, bench.seeds, params, "r0")
     state.reviews = review_of(bench, state, params, "r1")
     return state
@@ -168,7 +165,7 @@ def begin(bench: Bench, seed: int) -> State:
 def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterator[Row]:
     """Yield the figures of one variant after its last round, or after `each` round."""
     loaded = Loaded(copy.deepcopy(shared.loaded.model), shared.loaded.tokenizer)
-    state = State(loaded, shared.cache, shared.verdicts, shared.reviews)
+    state = State(loaded, shared.cache, shared.reviews)
     names = list(params.rounds)
     for number, name in enumerate(names, start=1):
         pool, gap_figures = examine(bench, state, params, name)
@@ -179,9 +176,7 @@ def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterat
 
 def seeds_only(bench: Bench, params: Params) -> Iterator[Row]:
     """Train once on the seeds alone; yield the figures."""
-    state = State(
-        load_student(bench.base), pl.DataFrame(schema=ANSWERED), pl.DataFrame(schema=VERDICT)
-    )
+    state = State(load_student(bench.base), pl.DataFrame(schema=ANSWERED))
     imitate(bench, state, bench.seeds, params, "r0")
     yield {
         "round": len(params.rounds),
@@ -199,7 +194,7 @@ def examine(
         reviews = review_of(bench, state, params, name)
     state.reviews = None
     verdicts = discriminate(score(reviews), tau=params.tau)
-    sides = sides_of(state.cache, verdicts, state.verdicts, params.sampling, seed=params.seed)
+    sides = sides_of(state.cache, verdicts, params.sampling, seed=params.seed)
     pool, _ = generate(
         sides,
         state.cache,
@@ -213,7 +208,6 @@ def examine(
         round=name,
         seed=params.seed,
     )
-    state.verdicts = verdicts
     judged = verdicts.drop_nulls("gap")
     shares = {"hard_share": (judged["verdict"] == "hard").mean(), "mean_gap": judged["gap"].mean()}
     return pool, {key: round(float(value), 4) for key, value in shares.items()}  # type: ignore[arg-type]

@@ -73,8 +73,8 @@ class Params(Record):
             if name != f"r{number}":
                 raise ValueError(f"{name}: not a round's name; expected r{number}")
             if before != f"r{number - 1}":
-                told = f"expected {name}: r{number - 1}"
-                raise ValueError(f"{name}: {before} follows no round; {told}")
+                expected = f"expected {name}: r{number - 1}"
+                raise ValueError(f"{name}: {before} follows no round; {expected}")
         return rounds
 
     @model_validator(mode="after")
@@ -129,10 +129,10 @@ def load_params(path: Path) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError(f"{path}: {_told(error)}") from None
+        raise ParamsError(f"{path}: {_faults_of(error)}") from None
 
 
-def _told(error: ValidationError) -> str:
+def _faults_of(error: ValidationError) -> str:
     """The first few faults in one line: key, what is wrong, what stands there."""
     faults = []
     for fault in error.errors()[:3]:

@@ -1,4 +1,4 @@
-"""What new instructions are made from, and what they must not repeat."""
+"""Parameters of generation and decontamination."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from lion.params.record import FileName, Positive, Record, Share
 
 
 class Generate(Record):
-    """How many new instructions a round brings, from where, and how new they must be."""
+    """How many new instructions a round adds, from which side, and how new they must be."""
 
     count: Positive
     hard_share: Share
@@ -17,26 +17,23 @@ class Generate(Record):
 
 
 class Sampling(Record):
-    """How generation draws its parents; lion/generate/sampling.py tells what each choice means."""
+    """How generation draws its parents; lion/generate/sampling.py explains the choices."""
 
     by: Literal["referee", "chance"]
     over: Literal["rows", "clusters"]
     clusters: Positive
-    weight: Literal["none", "gap", "learnable", "frontier"]
     teacher_floor: Annotated[float, Field(ge=1, le=10)] | None
 
     @model_validator(mode="after")
     def _has_one_meaning(self) -> "Sampling":
-        if self.by == "chance" and (self.weight != "none" or self.teacher_floor is not None):
-            raise ValueError(
-                "by: chance asks no referee; it needs weight: none, teacher_floor: null"
-            )
+        if self.by == "chance" and self.teacher_floor is not None:
+            raise ValueError("by: chance ignores the referee's scores; set teacher_floor: null")
         return self
 
 
 class Decontaminate(Record):
-    """What new instructions must not repeat: word n-grams (0: off) of the evaluation's questions,
-    and of the question files named here besides."""
+    """What new instructions must not repeat: word n-grams (0: off) of the evaluation questions
+    and of further question files, each under a name."""
 
     words: Annotated[int, Field(ge=0)]
     files: dict[FileName, str]

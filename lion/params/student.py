@@ -1,4 +1,4 @@
-"""The model that learns: what it is, how it is trained, and how it runs here."""
+"""Parameters of the student, of its training, and of this machine."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,11 +8,11 @@ from lion.params.record import Positive, Record, Share, Temperature
 
 
 class Student(Record):
-    """The model that learns, and how it answers (temperature 0 is greedy); docs/students.md.
+    """The student and how it answers (temperature 0 is greedy); see docs/students.md.
 
-    `precision` is that of the arithmetic: auto is bfloat16 where an accelerator has it, else
-    float32. `four_bit` keeps the frozen base in 4 bits (needs imitate.lora). `model` is the
-    student's name at an OpenAI-compatible server, {student} being its folder's name (r0, r1, ...).
+    `precision` sets the arithmetic: auto is bfloat16 where an accelerator supports it, else
+    float32. `four_bit` loads the frozen base in 4 bits (needs imitate.lora). `model` is the
+    student's name on an OpenAI-compatible server; {student} stands for its folder (r0, r1, ...).
     """
 
     base: str
@@ -25,7 +25,7 @@ class Student(Record):
 
 
 class Lora(Record):
-    """Low-rank adapters; `targets` are the ends of layer names, or all linear layers."""
+    """Low-rank adapters; `targets` are suffixes of layer names, or all linear layers."""
 
     rank: Positive
     alpha: Positive
@@ -34,10 +34,10 @@ class Lora(Record):
 
 
 class Imitate(Record):
-    """Training of one round; `batch` is rows a step, `warmup` a share of all steps.
+    """Training of one round; `batch` is rows per step, `warmup` a share of all steps.
 
-    A row longer than `max_length` is an error, or is cut at its end if `truncate`. Without `lora`
-    all weights are trained.
+    A row longer than `max_length` is an error, or is cut at its end if `truncate`. Without `lora`,
+    training updates all weights.
     """
 
     epochs: Positive

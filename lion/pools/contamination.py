@@ -1,7 +1,8 @@
-"""Decontamination: instructions that repeat a piece of an evaluation question.
+"""Decontamination: find instructions that repeat part of an evaluation question.
 
-A piece is a run of `words` words, as the novelty filter reads them (lower case, letters and digits
-alone). A question of fewer words counts whole: it is repeated by a text of just these words.
+A text repeats a question if both contain the same `words` consecutive tokens, as the novelty filter
+reads them (lower case, letters and digits only). A shorter question counts as a whole: only a text
+of exactly its tokens repeats it.
 """
 
 from collections.abc import Sequence
@@ -16,50 +17,50 @@ from lion.pools.tables import QUESTION, read_table
 
 
 class Overlap(NamedTuple):
-    """A question that a text repeats, by id, and the words in common."""
+    """The id of a question that a text repeats, and the tokens in common."""
 
     question: str
     words: str
 
 
 class Questions:
-    """Knows evaluation questions, and finds the one that a text repeats."""
+    """An index of evaluation questions that finds the one a text repeats."""
 
     def __init__(self, texts: Sequence[str], ids: Sequence[str], *, words: int) -> None:
-        """`words` is the length of a piece; with 0 nothing overlaps."""
+        """Index `texts`; `words` is the length of an n-gram, and 0 turns the check off."""
         self._size = words
-        self._pieces: dict[tuple[str, ...], str] = {}
+        self._ngrams: dict[tuple[str, ...], str] = {}
         self._short: dict[tuple[str, ...], str] = {}
         for text, id in zip(texts, ids, strict=True):
-            said = tuple(tokens(text))
-            if words and 0 < len(said) < words:
-                self._short.setdefault(said, id)
-            for piece in self._pieces_of(said):
-                self._pieces.setdefault(piece, id)
+            sequence = tuple(tokens(text))
+            if words and 0 < len(sequence) < words:
+                self._short.setdefault(sequence, id)
+            for ngram in self._ngrams_of(sequence):
+                self._ngrams.setdefault(ngram, id)
 
     def overlap(self, text: str) -> Overlap | None:
-        """The first piece of `text` that stands in a question, or None."""
-        said = tuple(tokens(text))
-        if said in self._short:
-            return Overlap(self._short[said], " ".join(said))
-        for piece in self._pieces_of(said):
-            if piece in self._pieces:
-                return Overlap(self._pieces[piece], " ".join(piece))
+        """Return the first n-gram of `text` that occurs in a question, or None."""
+        sequence = tuple(tokens(text))
+        if sequence in self._short:
+            return Overlap(self._short[sequence], " ".join(sequence))
+        for ngram in self._ngrams_of(sequence):
+            if ngram in self._ngrams:
+                return Overlap(self._ngrams[ngram], " ".join(ngram))
         return None
 
-    def _pieces_of(self, said: tuple[str, ...]) -> list[tuple[str, ...]]:
+    def _ngrams_of(self, sequence: tuple[str, ...]) -> list[tuple[str, ...]]:
         if not self._size:
             return []
-        return [said[at : at + self._size] for at in range(len(said) - self._size + 1)]
+        return [sequence[at : at + self._size] for at in range(len(sequence) - self._size + 1)]
 
 
 def read_avoided(paths: Sequence[Path], *, words: int) -> Questions:
-    """Every question of the tables (QUESTION) at `paths`."""
+    """Index every question of the tables (QUESTION) at `paths`."""
     frames = [read_table(path, QUESTION) for path in paths]
     return known_questions(pl.concat([pl.DataFrame(schema=QUESTION), *frames]), words=words)
 
 
 def known_questions(questions: pl.DataFrame, *, words: int) -> Questions:
-    """The questions of one table (QUESTION), instruction and input together."""
+    """Index the questions of one table (QUESTION), instruction and input together."""
     texts = task_texts(questions)
     return Questions(texts, questions["id"].to_list(), words=words)

@@ -1,7 +1,7 @@
-"""Instructions that people bring: read whole and checked, or refused in one line.
+"""Read and check the user's instructions.
 
-Alpaca's JSON list of {instruction, input, output}, or JSONL; a missing input is an empty one,
-unknown keys are ignored. Whatever is wrong is an InputError that names file, row and key.
+The file is Alpaca's JSON list of {instruction, input, output}, or JSONL. A missing input is empty;
+unknown keys are ignored. An InputError names the file, row and key of the first fault.
 """
 
 import codecs
@@ -26,7 +26,7 @@ _FORMS = 'expected a JSON list, or one JSON object a line, such as {"instruction
 
 @dataclass(frozen=True)
 class Row:
-    """One object of a file: its texts without outer spaces, and all of its keys."""
+    """One object of a file: its texts, stripped, and all of its keys."""
 
     place: str  # "FILE, line 3" of JSONL, "FILE, item 3" of a list
     instruction: str
@@ -35,20 +35,20 @@ class Row:
 
     @property
     def id(self) -> str:
-        """The id of its instruction and input."""
+        """Return the id of its instruction and input."""
         return instruction_id(self.instruction, self.input)
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """Distinct seeds (columns instruction, input) in the file's order, and the repeats dropped."""
+    """Distinct seeds (columns instruction, input) in file order, and the number of duplicates."""
 
     frame: pl.DataFrame
     duplicates: int
 
 
 def read_seeds(path: Path) -> Seeds:
-    """The seed instructions in `path`; of equal ones the first is kept."""
+    """Read the seed instructions in `path`; keep the first of equal ones."""
     rows = _some_rows(path)
     distinct: dict[str, Row] = {}
     for row in rows:
@@ -59,17 +59,17 @@ def read_seeds(path: Path) -> Seeds:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Every row of `path` in order, repeats included; an empty file has none."""
-    return [_row(place, found) for place, found in read_objects(path)]
+    """Read every row of `path` in order, duplicates included; an empty file has none."""
+    return [_row(place, item) for place, item in read_objects(path)]
 
 
 def read_objects(path: Path) -> list[tuple[str, Any]]:
-    """Every JSON value of `path`, a JSON list or JSONL, with its place for messages."""
+    """Read every JSON value of `path`, a JSON list or JSONL, with its place for messages."""
     text = _content(path)
     if text.lstrip().startswith("["):
         items: list[object] = _parse(text, path, line=1)
         return [(f"{path}, item {n}", item) for n, item in enumerate(items, start=1)]
-    # Only "\n" ends a line: a JSON string may hold the other line ends that splitlines() knows.
+    # Split at "\n" only: a JSON string may contain the other line ends that splitlines() knows.
     lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
     return [(f"{path}, line {n}", _parse(line, path, line=n)) for n, line in lines]
 
@@ -88,7 +88,7 @@ def _content(path: Path) -> str:
 
 
 def _parse(text: str, path: Path, *, line: int) -> Any:
-    """The JSON value `text`, which starts at `line` of `path`."""
+    """Parse the JSON value `text`, which starts at `line` of `path`."""
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
@@ -99,42 +99,43 @@ def _parse(text: str, path: Path, *, line: int) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for key in found if sum(key == other for other, _ in pairs) > 1)
-        raise ValueError(f"key '{twice}' stands twice in one object")
-    return found
+    """Build an object; refuse a repeated key, since json would drop its first value silently."""
+    item = dict(pairs)
+    if len(item) < len(pairs):
+        repeated = next(key for key in item if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"duplicate key '{repeated}' in one object")
+    return item
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
-def _row(place: str, found: object) -> Row:
-    if not isinstance(found, dict):
-        raise InputError(f"{place}: expected an object with 'instruction', found {found!r:.40}")
-    if "instruction" not in found:
-        keys = ", ".join(map(repr, list(found)[:5])) or "none"
-        raise InputError(f"{place}: no key 'instruction' (its keys: {keys}); rename or add it")
-    instruction = text_at(found, "instruction", place, required=True)
+def _row(place: str, item: object) -> Row:
+    if not isinstance(item, dict):
+        raise InputError(f"{place}: expected an object with 'instruction', found {item!r:.40}")
+    if "instruction" not in item:
+        keys = ", ".join(map(repr, list(item)[:5])) or "none"
+        raise InputError(f"{place}: missing key 'instruction' (found: {keys}); rename or add it")
+    instruction = text_at(item, "instruction", place, required=True)
     if not instruction:
         raise InputError(f"{place}: 'instruction' is empty; fill it in or remove the row")
-    return Row(place, instruction, text_at(found, "input", place), found)
+    return Row(place, instruction, text_at(item, "input", place), item)
 
 
 def text_at(row: dict[str, Any], key: str, place: str, *, required: bool = False) -> str:
-    """The text at `key` without outer spaces; absent or null is empty, unless it is required."""
+    """Return the stripped text at `key`; absent or null is empty, unless `required`."""
     value = row.get(key)
     if value is None and not required:
         return ""
     if not isinstance(value, str):
-        raise InputError(f"{place}: '{key}' must be a text, found {value!r:.40}")
+        raise InputError(f"{place}: '{key}' must be a string, found {value!r:.40}")
     if len(value) > MAX_CHARACTERS:
         size = f"{len(value):,} characters; at most {MAX_CHARACTERS:,} are allowed"
         raise InputError(f"{place}: '{key}' has {size}; shorten it or remove the row")
     if unusable := _UNUSABLE.search(value):
         code = f"U+{ord(unusable[0]):04X} at character {unusable.start() + 1}"
-        raise InputError(f"{place}: '{key}' holds {code}, which is no text; remove it")
+        raise InputError(f"{place}: '{key}' contains {code}, which is not text; remove it")
     return value.strip()
 
 

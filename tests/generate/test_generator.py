@@ -25,7 +25,7 @@ def settings(**more: Any) -> Generate:
 
 def pool(*texts: str) -> pl.DataFrame:
     rows = from_rows([answered(text) for text in texts], ANSWERED)
-    return rows.with_columns(group=pl.lit(0), weight=pl.lit(1.0))
+    return rows.with_columns(group=pl.lit(0))
 
 
 SIDES: dict[Origin, pl.DataFrame] = {

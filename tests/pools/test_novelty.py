@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from rouge_score import tokenize
 from rouge_score.rouge_scorer import RougeScorer
 
-from lion import novelty
 from lion.cli import main
+from lion.pools import novelty
 from lion.pools.novelty import Match, NoveltyFilter, tokens
 from lion.support.errors import InputError
 
@@ -155,7 +155,7 @@ def test_command_prints_the_new_rows_as_they_were(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert [json.loads(line) for line in result.stdout.splitlines()] == rows[1:]
     assert result.stderr == (
-        "3 of 4 candidates are new to 1 known ones; 1 have a ROUGE-L of 0.7 or more\n"
+        "3 of 4 candidates differ from 1 known ones; 1 have a ROUGE-L of 0.7 or more\n"
         f"  {tmp_path}/new.jsonl, line 1: 1.000 to {tmp_path}/pool.jsonl, line 1\n"
     )
 

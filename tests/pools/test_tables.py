@@ -67,7 +67,7 @@ def test_a_row_of_no_known_origin_or_round_is_named(tmp_path: Path, name: str, v
     row = {"id": "1", "instruction": "Say x", "input": "", "parent": None}
     frame = from_rows([row | {"origin": "seed", "round": "r0"} | {name: value}], INSTRUCTION)
     write_table(tmp_path / "r0.jsonl", frame, INSTRUCTION)
-    with pytest.raises(InputError, match=f"r0.jsonl: '{value}' is no {name}"):
+    with pytest.raises(InputError, match=f"r0.jsonl: '{value}' is not a valid {name}"):
         read_table(tmp_path / "r0.jsonl", INSTRUCTION)
 
 
