@@ -14,8 +14,8 @@ from openai.types import Batch
 from pydantic import ValidationError
 
 from lion.chat.batch_file import PATH, Line, chunks, line_of
+from lion.chat.budget import Budget
 from lion.chat.live import Arrived, too_dear
-from lion.chat.money import Purse
 from lion.chat.sender import Sender, filtered, may_pass
 from lion.chat.store import BATCH, Store
 from lion.chat.types import Reply
@@ -32,9 +32,9 @@ class Batches:
     """Sends jobs in batches and collects them, those of earlier runs included."""
 
     def __init__(
-        self, sender: Sender, store: Store, purse: Purse, *, entry: int, arrived: Arrived
+        self, sender: Sender, store: Store, budget: Budget, *, entry: int, arrived: Arrived
     ) -> None:
-        self._sender, self._store, self._purse, self._entry = sender, store, purse, entry
+        self._sender, self._store, self._budget, self._entry = sender, store, budget, entry
         self._client = sender.client.with_options(timeout=sender.endpoint.timeout)
         self._arrived = arrived
         self._said = ""  # why the last unanswered request was not answered
@@ -85,11 +85,11 @@ class Batches:
         for start in range(0, len(ordered), _AT_ONCE):
             some = ordered[start : start + _AT_ONCE]
             wanted = [(job.key, most_tokens(job.body)) for job in some]
-            claims = self._store.claim_many(wanted, self._entry, self._purse)
+            claims = self._store.claim_many(wanted, self._entry, self._budget)
             claimed += [job for job, claim in zip(some, claims, strict=False) if claim == "mine"]
             if claims[-1] == "too dear":
                 if alone and not claimed:
-                    raise too_dear(some[len(claims) - 1], self._store, self._purse)
+                    raise too_dear(some[len(claims) - 1], self._store, self._budget)
                 break
         return claimed
 

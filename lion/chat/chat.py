@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from lion.chat.budget import Budget
 from lion.chat.home import machine_home
-from lion.chat.money import Purse
 from lion.chat.pace import FILE, Pace
 from lion.chat.source import source_of
 from lion.chat.store import Store
@@ -37,7 +37,7 @@ class Chat:
         self._params, self._role, self._stage, self._round = params, role, stage, round
         self._endpoint = params.endpoint_of(role)
         self._source = source_of(params, role)
-        self._purse = Purse(params.prices, params.budget)
+        self._budget = Budget(params.prices, params.budget)
         self._store = Store(store_home() / "replies.sqlite")
         self._entry = self._store.entry(
             Asker(stage, role, round, self._source.url, self.model, self._endpoint.mode)
@@ -72,7 +72,7 @@ class Chat:
         with Progress(len(unique), label, "replies", done=len(stored)) as bar:
             share = len(stored) / len(unique) if unique else 0.0
             if missing:
-                watch = Watch(bar, self._purse, self._store.spent, stored=share)
+                watch = Watch(bar, self._budget, self._store.spent, stored=share)
                 self._bring(missing, watch, total=len(unique))
         replies = self._store.find([job.key for job in unique])
         self._check_room(unique, replies)
@@ -97,7 +97,7 @@ class Chat:
                 f"{missing[0].row}: its reply is not in {self._store.path} and LION_OFFLINE"
                 f" forbids to ask; {len(missing):,} of {total:,} replies are missing"
             )
-        if unpriced := self._purse.unpriced(self._store.spent()):
+        if unpriced := self._budget.unpriced(self._store.spent()):
             raise ChatError(
                 f"{self._stage} {self._round}: money is bounded and {unpriced} has been paid for;"
                 " add its price to prices.models in params.yaml"
@@ -129,7 +129,7 @@ class Chat:
         way = Live if self._endpoint.mode == "live" else Batches
         with self._pace() as pace:
             sender = Sender(self._client, self._endpoint, pace, unanswered=self._note_unanswered)
-            asking = way(sender, self._store, self._purse, entry=self._entry, arrived=arrived)
+            asking = way(sender, self._store, self._budget, entry=self._entry, arrived=arrived)
             try:
                 async with tended(sender, self._store, watch.show):
                     await asking.ask(missing)
@@ -138,11 +138,11 @@ class Chat:
 
     def _note_unanswered(self, body: Body) -> None:
         """Count a request without a reply; ChatError if the budget does not cover another try."""
-        if not self._store.note_unanswered(self._entry, most_tokens(body), self._purse):
+        if not self._store.note_unanswered(self._entry, most_tokens(body), self._budget):
             raise ChatError(
                 f"{self._stage} {self._round}: a request brought no reply, may have cost something,"
                 f" and another try may exceed the budget"
-                f" ({self._purse.left_told(self._store.spent())}); raise `budget` in params.yaml"
+                f" ({self._budget.left_told(self._store.spent())}); raise `budget` in params.yaml"
             )
 
     def _pace(self) -> Pace:

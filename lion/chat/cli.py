@@ -9,9 +9,9 @@ import click
 
 from lion.chat import archive
 from lion.chat.archive import Choice
+from lion.chat.budget import Budget
 from lion.chat.database import salvage
 from lion.chat.ledger import ledger_of, table_of
-from lion.chat.money import Purse
 from lion.chat.store import Store
 from lion.params import load_params
 from lion.support.errors import InputError
@@ -125,18 +125,18 @@ def salvage_() -> None:
 def ledger(*, as_json: bool, file: Path) -> None:
     """What was spent on replies, and what the store saved."""
     params = load_params(file)
-    purse = Purse(params.prices, params.budget)
+    budget = Budget(params.prices, params.budget)
     with _open() as opened:
         entries = opened.entries()
-    told = ledger_of(entries, purse)
+    told = ledger_of(entries, budget)
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return
     click.echo(table_of(told))
     if params.prices:
-        click.echo(f"Money in {purse.currency} at prices of {params.prices.date}.")
-    if purse.is_bounded:
+        click.echo(f"Money in {budget.currency} at prices of {params.prices.date}.")
+    if budget.is_bounded:
         spent = [entry.spent() for entry in entries]
-        click.echo(f"Budget: {purse.left_told(spent)}.")
-        if unpriced := purse.unpriced(spent):
+        click.echo(f"Budget: {budget.left_told(spent)}.")
+        if unpriced := budget.unpriced(spent):
             click.echo(f"{unpriced} has no price in prices.models: what it cost is not counted.")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lion.chat.money import Purse
+from lion.chat.budget import Budget
 from lion.chat.types import Entry
 
 Row = dict[str, Any]
@@ -19,16 +19,16 @@ _SUMS = (
 )
 
 
-def ledger_of(entries: Sequence[Entry], purse: Purse) -> Row:
+def ledger_of(entries: Sequence[Entry], budget: Budget) -> Row:
     """Entries, their total, and what is left of the budget; money is null without a price."""
-    rows = [_row(entry, purse) for entry in entries]
+    rows = [_row(entry, budget) for entry in entries]
     spent = [entry.spent() for entry in entries]
-    left: dict[str, float | None] = {**purse.left(spent)}
-    if purse.unpriced(spent):
+    left: dict[str, float | None] = {**budget.left(spent)}
+    if budget.unpriced(spent):
         left["money"] = None
     total = {name: _sum([row[name] for row in rows]) for name in _SUMS}
     return {
-        "currency": purse.currency or None,
+        "currency": budget.currency or None,
         "entries": rows,
         "total": total,
         "left": left,
@@ -60,16 +60,16 @@ def table_of(ledger: Row) -> str:
     return "\n".join(lines)
 
 
-def _row(entry: Entry, purse: Purse) -> Row:
+def _row(entry: Entry, budget: Budget) -> Row:
     return {
         **{name: getattr(entry, name) for name in _NAMES},
         "requests": entry.requests,
         "prompt_tokens": entry.prompt_tokens,
         "completion_tokens": entry.completion_tokens,
-        "money": purse.cost(entry.spent()) if entry.requests else 0.0,
+        "money": budget.cost(entry.spent()) if entry.requests else 0.0,
         "retries": entry.retries,
         "saved_requests": entry.saved_requests,
-        "saved_money": purse.cost(entry.saved()) if entry.saved_requests else 0.0,
+        "saved_money": budget.cost(entry.saved()) if entry.saved_requests else 0.0,
     }
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 
-from lion.chat.money import Purse
+from lion.chat.budget import Budget
 from lion.chat.sender import Sender
 from lion.chat.store import LEASE, Store
 from lion.chat.types import Reply
@@ -25,9 +25,9 @@ class Live:
     """Workers that share a queue of jobs; after the first error they finish what they began."""
 
     def __init__(
-        self, sender: Sender, store: Store, purse: Purse, *, entry: int, arrived: Arrived
+        self, sender: Sender, store: Store, budget: Budget, *, entry: int, arrived: Arrived
     ) -> None:
-        self._sender, self._store, self._purse, self._entry = sender, store, purse, entry
+        self._sender, self._store, self._budget, self._entry = sender, store, budget, entry
         self._arrived = arrived
         self._queue: deque[Job] = deque()
         self._moved = time.monotonic()
@@ -64,9 +64,9 @@ class Live:
 
     async def _do(self, job: Job) -> bool:
         """Get the reply to one job, or say that it is not to be had yet."""
-        claim = self._store.claim(job.key, self._entry, most_tokens(job.body), self._purse)
+        claim = self._store.claim(job.key, self._entry, most_tokens(job.body), self._budget)
         if claim == "too dear":
-            raise too_dear(job, self._store, self._purse)
+            raise too_dear(job, self._store, self._budget)
         if claim == "later":
             self._check_patience(job)
             return False
@@ -96,9 +96,9 @@ class Live:
             )
 
 
-def too_dear(job: Job, store: Store, purse: Purse) -> ChatError:
+def too_dear(job: Job, store: Store, budget: Budget) -> ChatError:
     """The error for a request that the budget may not cover."""
-    left = purse.left_told(store.spent())
+    left = budget.left_told(store.spent())
     return ChatError(
         f"{job.row}: this request may cost more than the budget has left ({left}); raise"
         " `budget` in params.yaml"

@@ -10,9 +10,9 @@ from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from lion.chat.budget import Budget, Usage, merged
 from lion.chat.database import Database
 from lion.chat.home import Presence, is_alive
-from lion.chat.money import Purse, Usage, merged
 from lion.chat.types import Asker, Entry, Reply
 
 LEASE = 60.0  # seconds that a claim holds without being renewed
@@ -73,12 +73,12 @@ class Store(Database):
                 found.update({row[0]: _reply(row[1:]) for row in self._db.execute(query, chunk)})
         return found
 
-    def claim(self, key: bytes, entry: int, most: tuple[int, int], purse: Purse) -> Claim:
+    def claim(self, key: bytes, entry: int, most: tuple[int, int], budget: Budget) -> Claim:
         """Try to become the one who asks for `key`, at most `most` prompt and answer tokens."""
-        return self.claim_many([(key, most)], entry, purse)[0]
+        return self.claim_many([(key, most)], entry, budget)[0]
 
     def claim_many(
-        self, wanted: Sequence[tuple[bytes, tuple[int, int]]], entry: int, purse: Purse
+        self, wanted: Sequence[tuple[bytes, tuple[int, int]]], entry: int, budget: Budget
     ) -> list[Claim]:
         """`claim` for several keys at once, up to the first that is too dear.
 
@@ -87,10 +87,10 @@ class Store(Database):
         """
         claims: list[Claim] = []
         with self.writing():
-            spent = self._spent() if purse.is_bounded else []
-            flying = self._claimed() if purse.is_bounded else []
+            spent = self._spent() if budget.is_bounded else []
+            flying = self._claimed() if budget.is_bounded else []
             for key, most in wanted:
-                claims.append(claim := self._claim(key, entry, most, purse, spent, flying))
+                claims.append(claim := self._claim(key, entry, most, budget, spent, flying))
                 if claim == "too dear":
                     break
         return claims
@@ -100,7 +100,7 @@ class Store(Database):
         key: bytes,
         entry: int,
         most: tuple[int, int],
-        purse: Purse,
+        budget: Budget,
         spent: list[Usage],
         flying: list[Usage],
     ) -> Claim:
@@ -109,11 +109,11 @@ class Store(Database):
             return "kept"
         if not self._is_free(key):
             return "later"
-        if purse.is_bounded:
+        if budget.is_bounded:
             wanted = self._wanted(entry, most)
-            if not purse.allows([*spent, wanted]):
+            if not budget.allows([*spent, wanted]):
                 return "too dear"
-            if not purse.allows([*spent, *flying, wanted]):
+            if not budget.allows([*spent, *flying, wanted]):
                 return "later"
             flying[:] = merged([*flying, wanted])
         self._db.execute(
@@ -144,14 +144,14 @@ class Store(Database):
             self._add_unanswered(entry, most)
         self._db.execute(f"DELETE FROM claims WHERE {where}", (value,))
 
-    def note_unanswered(self, entry: int, most: tuple[int, int], purse: Purse) -> bool:
+    def note_unanswered(self, entry: int, most: tuple[int, int], budget: Budget) -> bool:
         """Count a request that was sent and brought no reply as spent, at its dearest.
 
         Returns whether the budget still covers what is claimed, so that it may be sent again.
         """
         with self.writing():
             self._add_unanswered(entry, most)
-            return not purse.is_bounded or purse.allows(self._spent() + self._claimed())
+            return not budget.is_bounded or budget.allows(self._spent() + self._claimed())
 
     def _add_unanswered(self, entry: int, most: Sequence[int]) -> None:
         names = ", ".join(field.name for field in fields(Asker))

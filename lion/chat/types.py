@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lion.chat.money import Usage
+from lion.chat.budget import Usage
 from lion.prompts import Message
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lion.chat.money import Purse, Usage
+from lion.chat.budget import Budget, Usage
 from lion.chat.types import Reply
 from lion.chat.wire import thought_only
 from lion.support.errors import ChatError
@@ -43,9 +43,9 @@ class Watch:
     """Shows beside the progress what arrives: tokens, money, retries, the store's share."""
 
     def __init__(
-        self, bar: Progress, purse: Purse, spent: Callable[[], list[Usage]], *, stored: float
+        self, bar: Progress, budget: Budget, spent: Callable[[], list[Usage]], *, stored: float
     ) -> None:
-        self._bar, self._purse, self._spent, self._stored = bar, purse, spent, stored
+        self._bar, self._budget, self._spent, self._stored = bar, budget, spent, stored
         self._here = Usage("", "", 0, 0, 0)
 
     def arrived(self, model: str, mode: str, reply: Reply) -> None:
@@ -64,10 +64,10 @@ class Watch:
         """Show the figures so far, and what happens beside."""
         tokens = self._here.prompt_tokens + self._here.completion_tokens
         parts = [f"{tokens:,} tokens"]
-        if money := self._purse.cost(self._here):
-            parts.append(f"{money:,.2f} {self._purse.currency}")
-        if self._purse.is_bounded:
-            parts.append(self._purse.left_told(self._spent()))
+        if money := self._budget.cost(self._here):
+            parts.append(f"{money:,.2f} {self._budget.currency}")
+        if self._budget.is_bounded:
+            parts.append(self._budget.left_told(self._spent()))
         if self._stored:
             parts.append(f"{self._stored:.0%} from the store")
         self._bar.note(", ".join(parts + beside))

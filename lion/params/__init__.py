@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from lion.params.asking import Budget, Endpoint, Price, Prices
+from lion.params.asking import BudgetLimits, Endpoint, Price, Prices
 from lion.params.examination import Candidate, Evaluate, Report
 from lion.params.pools import Decontaminate, Generate, Sampling
 from lion.params.record import Record
@@ -15,7 +15,7 @@ from lion.params.student import Compute, Imitate, Lora, Student
 from lion.support.errors import ParamsError
 
 __all__ = [
-    "Budget",
+    "BudgetLimits",
     "Candidate",
     "Compute",
     "Decontaminate",
@@ -64,7 +64,7 @@ class Params(Record):
     compute: Compute
     endpoints: dict[Literal["default"] | Role, Endpoint]
     prices: Prices | None = None
-    budget: Budget = Budget()
+    budget: BudgetLimits = BudgetLimits()
 
     @field_validator("rounds")
     @classmethod

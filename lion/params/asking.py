@@ -62,7 +62,7 @@ class Prices(Record):
     models: dict[str, Price]
 
 
-class Budget(Record):
+class BudgetLimits(Record):
     """What may be spent on replies, all stages together; the request beyond it is not sent."""
 
     money: Annotated[float, Field(ge=0)] | None = None

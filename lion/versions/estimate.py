@@ -11,7 +11,7 @@ from typing import Literal
 
 import polars as pl
 
-from lion.chat.money import Purse, Usage
+from lion.chat.budget import Budget, Usage
 from lion.chat.store import UNANSWERED, Store
 from lion.discriminate.scores import ORDERS
 from lion.evaluate.judging import orders_of
@@ -126,7 +126,7 @@ def _cost(params: Params, step: Step, stored: int, needed: int, each: Tokens) ->
         prompt_tokens=prompt,
         completion_tokens=completion,
         basis=each.basis,
-        money=Purse(params.prices, params.budget).cost(usage),
+        money=Budget(params.prices, params.budget).cost(usage),
         hours=_hours(params, role, requests, prompt + completion),
     )
 

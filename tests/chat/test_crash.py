@@ -20,11 +20,11 @@ import pytest
 import yaml
 
 from lion.chat import Reply, connect
+from lion.chat.budget import Budget
 from lion.chat.home import Presence, is_alive
-from lion.chat.money import Purse
 from lion.chat.store import LEASE, Store
 from lion.chat.types import Asker
-from lion.params import Budget, load_params
+from lion.params import BudgetLimits, load_params
 from lion.pools.cache import grow_cache, start_cache
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, from_rows, write_table
 from lion.support.errors import ChatError
@@ -202,18 +202,18 @@ def test_a_presence_ends_with_its_process(tmp_path: Path) -> None:
 
 def test_a_claim_falls_when_its_lease_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asker = Asker("teach", "teacher", "r0", "url", "m", "live")
-    purse = Purse(None, Budget())
+    budget = Budget(None, BudgetLimits())
     with Store(tmp_path / "s.sqlite") as one, Store(tmp_path / "s.sqlite") as two:
         entry = one.entry(asker)
-        assert one.claim(b"key", entry, (1, 1), purse) == "mine"
-        assert two.claim(b"key", entry, (1, 1), purse) == "later"
+        assert one.claim(b"key", entry, (1, 1), budget) == "mine"
+        assert two.claim(b"key", entry, (1, 1), budget) == "later"
         now = time.monotonic()
         monkeypatch.setattr(time, "monotonic", lambda: now + LEASE - 1)
         one.renew()
         monkeypatch.setattr(time, "monotonic", lambda: now + LEASE + 1)
-        assert two.claim(b"key", entry, (1, 1), purse) == "later"
+        assert two.claim(b"key", entry, (1, 1), budget) == "later"
         monkeypatch.setattr(time, "monotonic", lambda: now + 3 * LEASE)
-        assert two.claim(b"key", entry, (1, 1), purse) == "mine"
+        assert two.claim(b"key", entry, (1, 1), budget) == "mine"
 
 
 def test_the_first_of_two_replies_stays(tmp_path: Path) -> None:

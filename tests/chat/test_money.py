@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from lion.chat import connect
+from lion.chat.budget import Budget, Usage
 from lion.chat.cli import ledger
-from lion.chat.money import Purse, Usage
 from lion.chat.store import UNANSWERED, Store
 from lion.chat.types import Asker
-from lion.params import Budget, Params, Price, Prices
+from lion.params import BudgetLimits, Params, Price, Prices
 from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer
 from tests.chat.conftest import PRICES, ROOT, ParamsOf, requests
@@ -33,10 +33,10 @@ def ask(params: Params, count: int, *, stage: str = "teach") -> None:
 
 def test_a_batch_costs_half_and_an_unknown_model_has_no_price() -> None:
     prices = Prices(currency="USD", date="2026-11-01", models={"m": Price(input=1.0, output=4.0)})
-    purse = Purse(prices, Budget())
-    assert purse.cost(Usage("m", "live", 1, 1_000_000, 500_000)) == 3.0
-    assert purse.cost(Usage("m", "batch", 1, 1_000_000, 500_000)) == 1.5
-    assert purse.cost(Usage("n", "live", 1, 1, 1)) is None
+    budget = Budget(prices, BudgetLimits())
+    assert budget.cost(Usage("m", "live", 1, 1_000_000, 500_000)) == 3.0
+    assert budget.cost(Usage("m", "batch", 1, 1_000_000, 500_000)) == 1.5
+    assert budget.cost(Usage("n", "live", 1, 1, 1)) is None
 
 
 @pytest.mark.parametrize(
@@ -165,20 +165,20 @@ def test_a_request_that_the_server_refused_costs_nothing(
 
 
 def test_what_a_killed_process_had_asked_for_counts_at_its_dearest(tmp_path: Path) -> None:
-    purse = Purse(None, Budget(requests=2))
+    budget = Budget(None, BudgetLimits(requests=2))
     code = (
         "import os, sys; from pathlib import Path; from lion.chat.store import Store;"
-        "from lion.chat.types import Asker; from lion.chat.money import Purse;"
-        "from lion.params import Budget; store = Store(Path(sys.argv[1]));"
+        "from lion.chat.types import Asker; from lion.chat.budget import Budget;"
+        "from lion.params import BudgetLimits; store = Store(Path(sys.argv[1]));"
         "entry = store.entry(Asker('teach', 'teacher', 'r0', 'url', 'm', 'live'));"
-        "store.claim(b'key', entry, (90, 20), Purse(None, Budget())); os._exit(9)"
+        "store.claim(b'key', entry, (90, 20), Budget(None, BudgetLimits())); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "s.sqlite")], cwd=ROOT)
     with Store(tmp_path / "s.sqlite") as store:
         entry = store.entry(Asker("teach", "teacher", "r0", "url", "m", "live"))
         assert store.spent() == [Usage("m", UNANSWERED, 1, 90, 20)]
-        assert store.claim(b"key", entry, (1, 1), purse) == "mine"
-        assert store.claim(b"another", entry, (1, 1), purse) == "later"
+        assert store.claim(b"key", entry, (1, 1), budget) == "mine"
+        assert store.claim(b"another", entry, (1, 1), budget) == "later"
 
 
 def test_money_that_was_spent_without_a_price_is_told_not_taken_for_nothing(
@@ -231,8 +231,8 @@ def test_claims_for_a_large_batch_under_a_budget_take_seconds(tmp_path: Path) ->
     with Store(tmp_path / "s.sqlite") as store:
         entry = store.entry(Asker("teach", "teacher", "r0", "url", "m", "batch"))
         keys = [number.to_bytes(16) for number in range(20_000)]
-        purse = Purse(None, Budget(requests=15_000))
+        budget = Budget(None, BudgetLimits(requests=15_000))
         begun = time.monotonic()
-        claims = store.claim_many([(key, (1, 1)) for key in keys], entry, purse)
+        claims = store.claim_many([(key, (1, 1)) for key in keys], entry, budget)
         assert time.monotonic() - begun < 10  # one by one it is minutes
     assert claims.count("mine") == 15_000

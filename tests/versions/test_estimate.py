@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lion.chat import connect
-from lion.chat.money import Usage
+from lion.chat.budget import Usage
 from lion.imitate.teacher import teach
 from lion.params import load_params
 from lion.runs.run import Tables, places_of, read_run

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lion.params import Budget, Prices
+from lion.params import BudgetLimits, Prices
 
 _BATCH_SHARE = 0.5  # of the live price
 _FREE = "oracle"
@@ -33,13 +33,13 @@ def merged(usages: Iterable[Usage]) -> list[Usage]:
     return list(sums.values())
 
 
-class Purse:
+class Budget:
     """The prices and the budget of params.yaml."""
 
-    def __init__(self, prices: Prices | None, budget: Budget) -> None:
-        self._prices, self._budget = prices, budget
+    def __init__(self, prices: Prices | None, limits: BudgetLimits) -> None:
+        self._prices, self._limits = prices, limits
         self.currency = prices.currency if prices else ""
-        self.is_bounded = budget != Budget()
+        self.is_bounded = limits != BudgetLimits()
 
     def cost(self, usage: Usage) -> float | None:
         """Price of `usage` in the table's currency, or None if its model has no price."""
@@ -53,7 +53,7 @@ class Purse:
 
     def unpriced(self, usages: Iterable[Usage]) -> str:
         """A model in `usages` whose cost counts against the budget and is not known, or nothing."""
-        if self._budget.money is None:
+        if self._limits.money is None:
             return ""
         return next((usage.model for usage in usages if self.cost(usage) is None), "")
 
@@ -65,7 +65,7 @@ class Purse:
             "tokens": sum(usage.prompt_tokens + usage.completion_tokens for usage in usages),
             "requests": sum(usage.requests for usage in usages),
         }
-        bounds = self._budget.model_dump(exclude_none=True)
+        bounds = self._limits.model_dump(exclude_none=True)
         return {name: bound - used[name] for name, bound in bounds.items()}
 
     def allows(self, usages: Iterable[Usage]) -> bool:
