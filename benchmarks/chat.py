@@ -25,7 +25,7 @@ import openai
 
 from lion.chat import Reply, Request, connect
 from lion.chat.store import Store
-from lion.chat.types import Asker
+from lion.chat.types import Caller
 from lion.params import Params, load_params
 from tests.chat.server import Answer, Answering, Asked, Server, completion, refusal
 
@@ -222,7 +222,7 @@ def bench_store(count: int) -> None:
     text = " ".join([TEXT] * 3)  # 690 characters
     with empty_home() as home, Store(home / "replies.sqlite") as store:
         entry = store.entry(
-            Asker("referee", "referee", "r1", "https://llm.example/v1", "m", "live")
+            Caller("referee", "referee", "r1", "https://llm.example/v1", "m", "live")
         )
         keys = [hashlib.blake2b(str(row).encode(), digest_size=16).digest() for row in range(count)]
         reply = Reply(

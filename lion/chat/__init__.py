@@ -1,4 +1,4 @@
-"""Asking a proprietary LLM: client, response store, limits, budget, ledger.
+"""Requests to an LLM: client, response store, rate limits, budget, ledger.
 
 with connect(params, "teacher", stage="teach", round="r1") as chat:
     replies = chat.ask(requests, label="teach r1")
@@ -13,5 +13,5 @@ __all__ = ["Asks", "Chat", "Reply", "Request", "ask_again", "connect"]
 
 
 def connect(params: Params, role: Role, *, stage: str, round: str) -> Chat:
-    """Connect `role` to its model; nothing is asked, and no key needed, before the first miss."""
+    """Connect `role` to its model; Lion needs no key before the first request to a server."""
     return Chat(params, role, stage=stage, round=round)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from lion.chat.store import Store
-from lion.chat.types import Asker
+from lion.chat.types import Caller
 from lion.support.errors import InputError
 
 _ASKER = "l.stage, l.role, l.round, l.endpoint, l.model, l.mode"
@@ -84,10 +84,10 @@ def import_lines(store: Store, lines: Iterable[bytes], *, name: str) -> tuple[in
     with store.writing() as db:
         for number, text in enumerate(lines, start=1):
             line = _line(text.rstrip(b"\n"), f"{name}, line {number}")
-            asker = Asker(line.stage, line.role, line.round, line.endpoint, line.asked, line.mode)
+            caller = Caller(line.stage, line.role, line.round, line.endpoint, line.asked, line.mode)
             row = (
                 bytes.fromhex(line.key),
-                store.entry_in_transaction(asker),
+                store.entry_in_transaction(caller),
                 *(getattr(line, field) for field in list(Line.model_fields)[7:]),
             )
             marks = ", ".join("?" * len(row))

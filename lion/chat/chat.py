@@ -1,4 +1,4 @@
-"""A connection of one role in one stage to its model."""
+"""The connection of one role in one stage to its model."""
 
 import asyncio
 import os
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Self
 
 from lion.chat.budget import Budget
 from lion.chat.home import machine_home
-from lion.chat.pace import FILE, Pace
+from lion.chat.meter import UsageMeter
+from lion.chat.rate_limit import FILE, RateLimit
 from lion.chat.source import source_of
 from lion.chat.store import Store
-from lion.chat.types import Asker, Reply, Request
-from lion.chat.watch import Room, Watch
-from lion.chat.wire import Body, Job, body_of, key_of, most_tokens, spoken
+from lion.chat.thinking import ThinkingBudget, without_thoughts
+from lion.chat.types import Caller, Reply, Request
+from lion.chat.wire import Body, Job, body_of, key_of, most_tokens
 from lion.params import Params, Role
 from lion.support.errors import ChatError
 from lion.support.home import store_home
@@ -30,7 +31,7 @@ class Stopped(ChatError):
 
 
 class Chat:
-    """Asks one model on behalf of a role; a context manager."""
+    """Asks one model for a role; a context manager."""
 
     def __init__(self, params: Params, role: Role, *, stage: str, round: str) -> None:
         self.model = params.model_of(role)
@@ -40,7 +41,7 @@ class Chat:
         self._budget = Budget(params.prices, params.budget)
         self._store = Store(store_home() / "replies.sqlite")
         self._entry = self._store.entry(
-            Asker(stage, role, round, self._source.url, self.model, self._endpoint.mode)
+            Caller(stage, role, round, self._source.url, self.model, self._endpoint.mode)
         )
         self._runner = asyncio.Runner()
         self._client: openai.AsyncOpenAI | None = None
@@ -60,9 +61,9 @@ class Chat:
         self._store.__exit__()
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
-        """Replies in the order of `requests`: from the store, else from the server.
+        """Return replies in the order of `requests`: from the store, else from the server.
 
-        ChatError says how many are kept; asking again continues from there.
+        A ChatError says how many replies are kept; the next call continues from there.
         """
         jobs = [self._job(request) for request in requests]
         unique = list({job.key: job for job in jobs}.values())
@@ -72,11 +73,11 @@ class Chat:
         with Progress(len(unique), label, "replies", done=len(stored)) as bar:
             share = len(stored) / len(unique) if unique else 0.0
             if missing:
-                watch = Watch(bar, self._budget, self._store.spent, stored=share)
-                self._bring(missing, watch, total=len(unique))
+                meter = UsageMeter(bar, self._budget, self._store.spent, stored=share)
+                self._fetch(missing, meter, total=len(unique))
         replies = self._store.find([job.key for job in unique])
-        self._check_room(unique, replies)
-        return [self._spoken(replies[job.key]) for job in jobs]
+        self._check_thinking(unique, replies)
+        return [self._answer_in(replies[job.key]) for job in jobs]
 
     def _job(self, request: Request) -> Job:
         row = f"{self._stage} {self._round}, row {request.id}"
@@ -84,83 +85,85 @@ class Chat:
         try:
             key = key_of(request, body, self._source.identity)
         except UnicodeEncodeError as error:
-            raise ChatError(f"{row}: its text is no valid Unicode: {error.reason}") from None
+            raise ChatError(f"{row}: its text is not valid Unicode: {error.reason}") from None
         return Job(key=key, body=body, row=row, attempt=request.attempt)
 
-    def _spoken(self, reply: Reply) -> Reply:
-        return spoken(reply, thinks=self._endpoint.thinking_tokens > 0)
+    def _answer_in(self, reply: Reply) -> Reply:
+        return without_thoughts(reply, thinks=self._endpoint.thinking_tokens > 0)
 
-    def _bring(self, missing: list[Job], watch: Watch, *, total: int) -> None:
-        """Bring missing replies into the store; every error says how many are kept."""
+    def _fetch(self, missing: list[Job], meter: UsageMeter, *, total: int) -> None:
+        """Fetch missing replies into the store; each error says how many are kept."""
         if os.environ.get("LION_OFFLINE", "0") not in ("", "0") and not self._source.in_process:
             raise ChatError(
                 f"{missing[0].row}: its reply is not in {self._store.path} and LION_OFFLINE"
-                f" forbids to ask; {len(missing):,} of {total:,} replies are missing"
+                f" forbids requests; {len(missing):,} of {total:,} replies are missing"
             )
         if unpriced := self._budget.unpriced(self._store.spent()):
             raise ChatError(
-                f"{self._stage} {self._round}: money is bounded and {unpriced} has been paid for;"
-                " add its price to prices.models in params.yaml"
+                f"{self._stage} {self._round}: the budget bounds money, but {unpriced} was used and"
+                " has no price; add its price to prices.models in params.yaml"
             )
         try:
-            self._runner.run(self._ask(missing, watch))
+            self._runner.run(self._ask(missing, meter))
         except ChatError as error:
             raise ChatError(f"{error.message}; {self._kept(missing, total)}") from error
         except KeyboardInterrupt:
             who = f"{self._stage} {self._round}"
             raise Stopped(f"{who}: stopped; {self._kept(missing, total)}") from None
 
-    async def _ask(self, missing: list[Job], watch: Watch) -> None:
-        from lion.chat.batch import Batches  # only now: a replay needs no client
+    async def _ask(self, missing: list[Job], meter: UsageMeter) -> None:
+        from lion.chat.batch import Batches  # slow to load, and a replay needs no client
         from lion.chat.client import open_client
         from lion.chat.live import Live, tended
         from lion.chat.sender import Sender
 
-        room = self._room()
+        thinking = self._thinking_budget()
 
         def arrived(job: Job, reply: Reply) -> None:
-            watch.arrived(self.model, self._endpoint.mode, reply)
+            meter.arrived(self.model, self._endpoint.mode, reply)
             if job.attempt == 0:
-                room.count(self._spoken(reply))
+                thinking.count(self._answer_in(reply))
 
         self._client = self._client or open_client(
             self._source, self._endpoint, self._params.oracle, stage=self._stage
         )
-        way = Live if self._endpoint.mode == "live" else Batches
-        with self._pace() as pace:
-            sender = Sender(self._client, self._endpoint, pace, unanswered=self._note_unanswered)
-            asking = way(sender, self._store, self._budget, entry=self._entry, arrived=arrived)
+        kind = Live if self._endpoint.mode == "live" else Batches
+        with self._rate_limit() as limit:
+            sender = Sender(self._client, self._endpoint, limit, unanswered=self._note_unanswered)
+            asking = kind(sender, self._store, self._budget, entry=self._entry, arrived=arrived)
             try:
-                async with tended(sender, self._store, watch.show):
+                async with tended(sender, self._store, meter.show):
                     await asking.ask(missing)
             finally:
                 self._store.note_retries(self._entry, sender.retries)
 
     def _note_unanswered(self, body: Body) -> None:
-        """Count a request without a reply; ChatError if the budget does not cover another try."""
+        """Count a request without a reply; ChatError if the budget does not cover a retry."""
         if not self._store.note_unanswered(self._entry, most_tokens(body), self._budget):
             raise ChatError(
-                f"{self._stage} {self._round}: a request brought no reply, may have cost something,"
-                f" and another try may exceed the budget"
+                f"{self._stage} {self._round}: a request brought no reply and may have a cost;"
+                f" a retry may exceed the budget"
                 f" ({self._budget.left_told(self._store.spent())}); raise `budget` in params.yaml"
             )
 
-    def _pace(self) -> Pace:
+    def _rate_limit(self) -> RateLimit:
         named = self._role if self._role in self._params.endpoints else "default"
         path = machine_home() / FILE
-        return Pace(path, f"{self._source.url} {named}", self._endpoint, owner=self._store.owner)
+        return RateLimit(
+            path, f"{self._source.url} {named}", self._endpoint, owner=self._store.owner
+        )
 
-    def _room(self) -> Room:
+    def _thinking_budget(self) -> ThinkingBudget:
         who = f"{self._stage} {self._round}: {self.model}"
-        return Room(who, self._role)
+        return ThinkingBudget(who, self._role)
 
-    def _check_room(self, jobs: list[Job], replies: dict[bytes, Reply]) -> None:
-        """The same error from the store as from the server: a rerun must not pass."""
-        room = self._room()
+    def _check_thinking(self, jobs: list[Job], replies: dict[bytes, Reply]) -> None:
+        """Raise the same error for stored replies as for new ones: a rerun must not pass."""
+        thinking = self._thinking_budget()
         for job in jobs:
             if job.attempt == 0:
-                room.count(self._spoken(replies[job.key]))
-        room.check()
+                thinking.count(self._answer_in(replies[job.key]))
+        thinking.check()
 
     def _kept(self, missing: list[Job], total: int) -> str:
         kept = total - len(missing) + len(self._store.find([job.key for job in missing]))

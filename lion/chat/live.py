@@ -113,7 +113,7 @@ async def tended(sender: Sender, store: Store, show: Show) -> AsyncIterator[None
         renewed = time.monotonic()
         while True:  # replies in flight need their claims after a fault, too
             await asyncio.sleep(_TICK)
-            show(sender.told())
+            show(sender.status())
             if time.monotonic() - renewed > LEASE / 4:
                 renewed = time.monotonic()
                 try:
@@ -127,4 +127,4 @@ async def tended(sender: Sender, store: Store, show: Show) -> AsyncIterator[None
     finally:
         tending.cancel()
         await asyncio.gather(tending, return_exceptions=True)
-        show(sender.told())
+        show(sender.status())

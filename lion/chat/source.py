@@ -1,4 +1,4 @@
-"""Who answers a role: a server's URL, or the oracle in this process."""
+"""Who answers a role: a server, or the oracle in this process."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ DEFAULT_URL = "https://api.openai.com/v1"
 
 @dataclass(frozen=True)
 class Source:
-    """`identity` is the part of a reply's key that says who was asked."""
+    """A server's URL, and the part of a reply's key that identifies who was asked."""
 
     url: str
     identity: str
@@ -20,7 +20,7 @@ class Source:
 
 
 def source_of(params: Params, role: Role) -> Source:
-    """The oracle in this process if it is the model and no server is named; else a server."""
+    """Return the in-process oracle if it is the model and no server is named, else the server."""
     named = params.endpoint_of(role).base_url or os.environ.get("OPENAI_BASE_URL")
     if params.model_of(role) == "oracle" and not named:
         oracle = params.oracle
@@ -31,7 +31,7 @@ def source_of(params: Params, role: Role) -> Source:
 
 
 def _oracle_code() -> str:
-    """Hash of the oracle's files: an oracle that was changed answers anew."""
+    """Hash the oracle's files, so that a changed oracle does not reuse old replies."""
     digest = hashlib.blake2b(digest_size=8)
     for file in sorted(resources.files("lion.oracle").iterdir(), key=lambda file: file.name):
         if file.is_file() and not file.name.startswith("make_"):

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from lion.chat.budget import Budget, Usage, merged
 from lion.chat.database import Database
 from lion.chat.home import Presence, is_alive
-from lion.chat.types import Asker, Entry, Reply
+from lion.chat.types import Caller, Entry, Reply
 
 LEASE = 60.0  # seconds that a claim holds without being renewed
 _CHUNK = 500  # keys a look-up; SQLite takes at most 999 parameters in old builds
@@ -46,15 +46,15 @@ class Store(Database):
         self.close()
         self._presence.__exit__()
 
-    def entry(self, asker: Asker) -> int:
-        """The ledger entry of `asker`, made when it is new."""
+    def entry(self, caller: Caller) -> int:
+        """The ledger entry of `caller`, made when it is new."""
         with self.writing():
-            return self.entry_in_transaction(asker)
+            return self.entry_in_transaction(caller)
 
-    def entry_in_transaction(self, asker: Asker) -> int:
+    def entry_in_transaction(self, caller: Caller) -> int:
         """`entry`, for callers that write already."""
-        names = [field.name for field in fields(Asker)]
-        values = astuple(asker)
+        names = [field.name for field in fields(Caller)]
+        values = astuple(caller)
         self._db.execute(
             f"INSERT OR IGNORE INTO ledger ({', '.join(names)}) VALUES ({_marks(values)})", values
         )
@@ -154,9 +154,9 @@ class Store(Database):
             return not budget.is_bounded or budget.allows(self._spent() + self._claimed())
 
     def _add_unanswered(self, entry: int, most: Sequence[int]) -> None:
-        names = ", ".join(field.name for field in fields(Asker))
+        names = ", ".join(field.name for field in fields(Caller))
         row = self._db.execute(f"SELECT {names} FROM ledger WHERE id = ?", (entry,)).fetchone()
-        lost = self.entry_in_transaction(replace(Asker(*row), mode=UNANSWERED))
+        lost = self.entry_in_transaction(replace(Caller(*row), mode=UNANSWERED))
         self._db.execute(_SPEND, (*most, lost))
 
     def renew(self) -> None:
@@ -210,7 +210,7 @@ class Store(Database):
             self._db.execute("UPDATE ledger SET retries = retries + ? WHERE id = ?", (count, entry))
 
     def entries(self) -> list[Entry]:
-        """The ledger: one entry for each asker, in the order of their first request."""
+        """The ledger: one entry for each caller, in the order of their first request."""
         names = ", ".join(field.name for field in fields(Entry))
         with self.reading():
             return [Entry(*row) for row in self._db.execute(f"SELECT {names} FROM ledger")]

@@ -1,4 +1,4 @@
-"""What is asked and what comes back."""
+"""Requests, replies, and the ledger's entries."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,9 @@ from lion.prompts import Message
 class Request:
     """One question to a role's model.
 
-    `id` names the row in messages to the user and is no part of what is asked. `seed` goes to the
-    server; `attempt` counts from 0 when the same question is asked again on purpose. `schema` is
-    a JSON schema for the reply; it is sent only where the endpoint says `structured: true`.
+    `id` names the row in messages to the user and is not sent. `attempt` counts from 0 and grows
+    when a role repeats a question on purpose. `schema` is a JSON schema of the reply; it is sent
+    only if the endpoint has `structured: true`.
     """
 
     id: str
@@ -27,10 +27,10 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What the model said, as the server reports it. `text` may be empty (cut, refused).
+    """The model's reply as the server reports it. `text` may be empty (cut or refused).
 
-    `completion_tokens` counts everything paid for; `reasoning_tokens` is the part of it that was
-    thinking, which is no part of `text`.
+    `completion_tokens` counts all generated tokens; `reasoning_tokens` is the part of them that
+    the model spent on thinking, which is not part of `text`.
     """
 
     text: str
@@ -42,8 +42,8 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Asker:
-    """On whose behalf something is asked."""
+class Caller:
+    """The stage, role, round and endpoint that requests are made for."""
 
     stage: str
     role: str
@@ -54,8 +54,8 @@ class Asker:
 
 
 @dataclass(frozen=True)
-class Entry(Asker):
-    """What an asker spent, and what the store saved it."""
+class Entry(Caller):
+    """What a caller spent, and what the store saved it."""
 
     requests: int
     prompt_tokens: int

@@ -1,4 +1,4 @@
-"""Where and how fast the roles are asked, what that costs and may cost."""
+"""How Lion reaches the models, what they cost, and the budget."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,17 +6,17 @@ from pydantic import Field, field_validator
 
 from lion.params.record import Address, Positive, Record
 
-_OWN = {
+_RESERVED = {
     *("model", "messages", "temperature", "seed", "max_tokens", "max_completion_tokens"),
     *("n", "best_of", "stream"),
 }
 
 
 class Endpoint(Record):
-    """Where, how fast and in which dialect a role is asked; docs/chat.md tells every key.
+    """The server of a role: its address, its limits and its dialect; see docs/chat.md.
 
-    `timeout`, `patience` and `poll` are seconds: for a reply, without any reply before giving up,
-    between two looks at a batch. `thinking_tokens` is room beside a role's max_tokens.
+    `timeout`, `patience` and `poll` are seconds: for one reply, without any reply before the stage
+    ends, and between two looks at a batch. `thinking_tokens` are added to a role's max_tokens.
     """
 
     base_url: Address | None = None
@@ -37,24 +37,24 @@ class Endpoint(Record):
 
     @field_validator("extra")
     @classmethod
-    def _adds_only(cls, extra: dict[str, Any]) -> dict[str, Any]:
-        """What lion sets itself, and what would cost more than it counts, is no extra."""
-        if taken := sorted(_OWN & extra.keys()):
-            raise ValueError(f"{', '.join(taken)} cannot be set here")
+    def _has_no_reserved_key(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        """Refuse the fields that Lion sets itself, or that would cost more than it counts."""
+        if reserved := sorted(_RESERVED & extra.keys()):
+            raise ValueError(f"{', '.join(reserved)} cannot be set here")
         return extra
 
 
 class Price(Record):
-    """Price of a model, for a million tokens; a batch costs half."""
+    """The price of a model for a million tokens; a batch costs half."""
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
 
 
 class Prices(Record):
-    """What models cost: a currency, the day the prices were read, a price each.
+    """The prices of models, their currency, and the day they were read.
 
-    The day stands in quotes, since DVC cannot read a params.yaml with YAML dates.
+    The day is quoted, since DVC cannot read a params.yaml with YAML dates.
     """
 
     currency: str
@@ -63,7 +63,7 @@ class Prices(Record):
 
 
 class BudgetLimits(Record):
-    """What may be spent on replies, all stages together; the request beyond it is not sent."""
+    """Bounds on the spending of all stages together; no request may exceed them."""
 
     money: Annotated[float, Field(ge=0)] | None = None
     tokens: Annotated[int, Field(ge=0)] | None = None

@@ -96,13 +96,13 @@ def test_a_run_that_is_killed_leaves_a_batch_for_the_next(
 
     with monkeypatch.context() as patch:
         if moment == "before it is noted":
-            made = Batches._found_or_made
+            made = Batches._find_or_create
 
             async def made_and_die(self: Batches, *values: object) -> None:
                 await made(self, *values)  # type: ignore[arg-type]
                 raise Killed
 
-            patch.setattr(Batches, "_found_or_made", made_and_die)
+            patch.setattr(Batches, "_find_or_create", made_and_die)
         else:
             patch.setattr(Batches, "_over", die)
         with pytest.raises(Killed):

@@ -23,7 +23,7 @@ from lion.chat import Reply, connect
 from lion.chat.budget import Budget
 from lion.chat.home import Presence, is_alive
 from lion.chat.store import LEASE, Store
-from lion.chat.types import Asker
+from lion.chat.types import Caller
 from lion.params import BudgetLimits, load_params
 from lion.pools.cache import grow_cache, start_cache
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, from_rows, write_table
@@ -201,10 +201,10 @@ def test_a_presence_ends_with_its_process(tmp_path: Path) -> None:
 
 
 def test_a_claim_falls_when_its_lease_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asker = Asker("teach", "teacher", "r0", "url", "m", "live")
+    caller = Caller("teach", "teacher", "r0", "url", "m", "live")
     budget = Budget(None, BudgetLimits())
     with Store(tmp_path / "s.sqlite") as one, Store(tmp_path / "s.sqlite") as two:
-        entry = one.entry(asker)
+        entry = one.entry(caller)
         assert one.claim(b"key", entry, (1, 1), budget) == "mine"
         assert two.claim(b"key", entry, (1, 1), budget) == "later"
         now = time.monotonic()
@@ -219,7 +219,7 @@ def test_a_claim_falls_when_its_lease_ends(tmp_path: Path, monkeypatch: pytest.M
 def test_the_first_of_two_replies_stays(tmp_path: Path) -> None:
     first = Reply(text="a", finish_reason="stop", model="m", prompt_tokens=1, completion_tokens=1)
     with Store(tmp_path / "s.sqlite") as store:
-        entry = store.entry(Asker("teach", "teacher", "r0", "url", "m", "live"))
+        entry = store.entry(Caller("teach", "teacher", "r0", "url", "m", "live"))
         store.keep(b"key", entry, first, 0.0)
         store.keep(b"key", entry, replace(first, text="b"), 0.0)
         assert store.find([b"key"]) == {b"key": first}

@@ -10,7 +10,7 @@ import pytest
 
 from lion.chat import connect
 from lion.chat.headers import request_gap, retry_after
-from lion.chat.pace import Pace, _growth
+from lion.chat.rate_limit import RateLimit, _growth
 from lion.params import Endpoint
 from tests.chat.conftest import ROOT, ParamsOf, requests
 from tests.chat.server import Answer, Asked, Server, echo, refusal
@@ -151,19 +151,19 @@ def test_the_pace_of_a_machine_that_was_started_anew_is_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "limits.sqlite"
-    with Pace(path, "e", Endpoint(), owner="before") as pace:
-        pace.refuse(3600)
-        assert pace.admit(1) > 3000
+    with RateLimit(path, "e", Endpoint(), owner="before") as pace:
+        pace.back_off(3600)
+        assert pace.acquire(1) > 3000
     monkeypatch.setattr(time, "monotonic", lambda: 5.0)
-    with Pace(path, "e", Endpoint(), owner="after") as pace:
-        assert pace.admit(1) == 0.0
+    with RateLimit(path, "e", Endpoint(), owner="after") as pace:
+        assert pace.acquire(1) == 0.0
 
 
 def test_a_dead_process_holds_no_place(tmp_path: Path) -> None:
     path = tmp_path / "limits.sqlite"
     endpoint = Endpoint(concurrency=1)
-    dead = Pace(path, "e", endpoint, owner=str(tmp_path / "gone"))
+    dead = RateLimit(path, "e", endpoint, owner=str(tmp_path / "gone"))
     dead.__enter__()
-    assert dead.admit(1) == 0.0
-    with Pace(path, "e", endpoint, owner="this one") as pace:
-        assert pace.admit(1) == 0.0
+    assert dead.acquire(1) == 0.0
+    with RateLimit(path, "e", endpoint, owner="this one") as pace:
+        assert pace.acquire(1) == 0.0

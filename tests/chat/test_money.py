@@ -16,7 +16,7 @@ from lion.chat import connect
 from lion.chat.budget import Budget, Usage
 from lion.chat.cli import ledger
 from lion.chat.store import UNANSWERED, Store
-from lion.chat.types import Asker
+from lion.chat.types import Caller
 from lion.params import BudgetLimits, Params, Price, Prices
 from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer
@@ -168,14 +168,14 @@ def test_what_a_killed_process_had_asked_for_counts_at_its_dearest(tmp_path: Pat
     budget = Budget(None, BudgetLimits(requests=2))
     code = (
         "import os, sys; from pathlib import Path; from lion.chat.store import Store;"
-        "from lion.chat.types import Asker; from lion.chat.budget import Budget;"
+        "from lion.chat.types import Caller; from lion.chat.budget import Budget;"
         "from lion.params import BudgetLimits; store = Store(Path(sys.argv[1]));"
-        "entry = store.entry(Asker('teach', 'teacher', 'r0', 'url', 'm', 'live'));"
+        "entry = store.entry(Caller('teach', 'teacher', 'r0', 'url', 'm', 'live'));"
         "store.claim(b'key', entry, (90, 20), Budget(None, BudgetLimits())); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "s.sqlite")], cwd=ROOT)
     with Store(tmp_path / "s.sqlite") as store:
-        entry = store.entry(Asker("teach", "teacher", "r0", "url", "m", "live"))
+        entry = store.entry(Caller("teach", "teacher", "r0", "url", "m", "live"))
         assert store.spent() == [Usage("m", UNANSWERED, 1, 90, 20)]
         assert store.claim(b"key", entry, (1, 1), budget) == "mine"
         assert store.claim(b"another", entry, (1, 1), budget) == "later"
@@ -188,7 +188,7 @@ def test_money_that_was_spent_without_a_price_is_told_not_taken_for_nothing(
     ask(params_at(server.url), 2, stage="other")
     params = params_at(server.url, top={"prices": PRICES, "budget": {"money": 100.0}})
     with pytest.raises(
-        ChatError, match="money is bounded and old has been paid for; add its price"
+        ChatError, match=r"the budget bounds money, but old .* has no price; add its price"
     ):
         ask(params, 5)
     file = tmp_path / "params.yaml"
@@ -229,7 +229,7 @@ def test_what_would_cost_more_than_is_counted_cannot_be_an_extra(
 
 def test_claims_for_a_large_batch_under_a_budget_take_seconds(tmp_path: Path) -> None:
     with Store(tmp_path / "s.sqlite") as store:
-        entry = store.entry(Asker("teach", "teacher", "r0", "url", "m", "batch"))
+        entry = store.entry(Caller("teach", "teacher", "r0", "url", "m", "batch"))
         keys = [number.to_bytes(16) for number in range(20_000)]
         budget = Budget(None, BudgetLimits(requests=15_000))
         begun = time.monotonic()
