@@ -20,12 +20,15 @@ def ask_again(
     *,
     label: str,
     retries: int,
-    usable: Callable[[Reply], bool],
+    usable: Callable[[int, Reply], bool],
 ) -> list[list[Reply]]:
-    """Return all attempts at each request, in order: the last is usable, or retries ran out."""
+    """Return all attempts at each request, in order; the last is usable, or the retries are spent.
+
+    `usable` is given the row of the request and the reply to it.
+    """
     attempts: list[list[Reply]] = [[reply] for reply in chat.ask(requests, label=label)]
     for attempt in range(1, retries + 1):
-        open_rows = [row for row, replies in enumerate(attempts) if not usable(replies[-1])]
+        open_rows = [row for row, replies in enumerate(attempts) if not usable(row, replies[-1])]
         if not open_rows:
             break
         again = [

@@ -1,99 +1,174 @@
-"""Reading the two scores in a referee's reply: for certain, or not at all.
+"""Read the two scores in a referee's reply: for certain, or not at all.
 
-A reply is evidence and scores. Evidence may quote an answer, and an answer may hold numbers or
-even lines that look like scores. So scores count only where a referee puts them: two numbers on
-the first line (Vicuna's protocol), labelled lines at the end (ours) or before a last remark, or a
-JSON object. A reply that contradicts itself, or could be read in two ways, is not read.
+A reply is evidence and scores. Evidence may quote an answer, and whoever wrote the answer may have
+put score lines, fences or closing marks in it. Two kinds of scores count:
+
+- Marked scores carry the mark of this very request. No text under review contains it, so they
+  cannot be a quotation, wherever they stand.
+- Plain scores stand where a referee puts them: on the first line (Vicuna's protocol), in labelled
+  lines at the end or before a last remark, or in one JSON object. They count only if nothing
+  disagrees with them, every quotation is clear, and no text under review offers the same numbers.
+
+A reply that leaves any doubt is unread: asking again costs less than a wrong verdict.
 """
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any
+import unicodedata
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from lion.discriminate.score_lines import (
+    ByAssistant,
+    Line,
+    lone_score,
+    read_line,
+    read_unquoted,
+    two_scores,
+    without_markdown,
+)
 
 Scores = tuple[float, float]
 
-_SCORE = r"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?)(?: ?/ ?10(?:\.0)?| out of 10)?(?: points)?"
-_WORD = r"(?:(?:final|overall) )?(?:score|rating)"
-_LABEL = rf"(?:the )?(?:{_WORD} (?:of|for) )?assistant[ _-]?([12])(?:['’]s)?(?: {_WORD})?"
-_COLON = r"(?: ?[:：=|] ?| [-–—] )"
-# What may follow on the same line holds no digit: 7-8, 8/5, 8.5.1 and 8 (was 7) are no scores.
-_REMARK = r"(?: ?[(\[,;]\D*| [-–—] \D*|\.(?: \D*)?)?"
-
-_LABELLED = re.compile(_LABEL + _COLON + "(.*)", re.IGNORECASE)
-_BOTH_LABELLED = re.compile(
-    rf"{_LABEL}{_COLON}{_SCORE}(?: ?[,;|.] ?| [-–—] | )(?:and )?{_LABEL}{_COLON}{_SCORE}\.?",
-    re.IGNORECASE,
-)
-_SCORED = re.compile(_SCORE + _REMARK, re.IGNORECASE)
-_UNCLEAR = re.compile(r"[-+~<>≤≥]?[0-9]|<|n/?a\b|none\b", re.IGNORECASE)
-_ALONE = re.compile(_SCORE)
-_TWO = re.compile(rf"{_SCORE}(?:, | ?[;|&] ?| and | ){_SCORE}")
-_IN_BRACKETS = re.compile(r"\((.*)\)|\[(.*)\]")
-_HEADING = re.compile(rf"{_WORD}s? ?[:：] ?", re.IGNORECASE)
+END = 50_000  # characters read at either end of a reply; plain scores need a reply read in full
+_THOUGHTS = re.compile(r"<(/?)(?:think|thinking|thoughts?|reasoning)>|\[(/?)THINK\]", re.IGNORECASE)
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
-
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _KEYS = ("assistant_1", "assistant_2")
 
 
-@dataclass(frozen=True)
-class _Line:
-    """A line without markdown, and what it says of the assistants 1 and 2."""
+class _Plain(NamedTuple):
+    """Scores, and the text that gives them."""
 
-    text: str
-    scores: dict[int, float]
-    labelled: bool = False  # speaks as "Assistant 1: ..."
-    unclear: bool = False  # ... and gives something like a score that cannot be read
+    scores: ByAssistant
+    source: str
 
 
-@dataclass(frozen=True)
-class _Pair:
+class _Pair(NamedTuple):
     """Both scores, on one line or on two adjacent ones."""
 
     first: int
     last: int
-    scores: dict[int, float]
+    scores: ByAssistant
 
 
-def parse_scores(text: str, *, cut: bool = False) -> Scores | None:
-    """The scores (1..10) of assistants 1 and 2, or None where the reply leaves any doubt.
+def parse_scores(
+    text: str, *, cut: bool = False, mark: str = "", texts: Iterable[str] = ()
+) -> Scores | None:
+    """Return the scores (1..10) of assistants 1 and 2, or None where the reply leaves any doubt.
 
-    The end of a reply that was `cut` by the token limit is not believed: its 1 may be half a 10.
+    `mark` is the score mark of the request and `texts` what the referee was shown; without them
+    only the plain form can be read. The end of a reply that was `cut` by the token limit is not
+    believed: its 1 may be half a 10.
     """
-    text = text.strip()
-    if text.startswith("<think>"):
-        text = text.partition("</think>")[2].strip()
-    whole = re.fullmatch(r"```\w*\n(.*)\n```", text, re.DOTALL)
-    text = whole[1].strip() if whole else text
-    if text.startswith("{"):
-        return _from_json(text)
-    lines = _lines(text)
-    if first := _two(lines[0].text if lines else ""):
-        agreeing = all(not line.unclear and _agree(line.scores, first) for line in lines)
-        return _ordered(first) if agreeing and (len(lines) > 1 or not cut) else None
-    if cut:
+    shown = tuple(texts)
+    text = text.strip().replace("\r\n", "\n")
+    body, thought, separable = _without_thoughts(text, shown)
+    if cut and not separable:
         return None
+    if mark:
+        marked = _marked_scores(body, mark.lower(), cut=cut)
+        if marked is None or len(marked) == 2:
+            return _ordered(marked or {})
+    if not separable or (cut and thought) or len(body) > 2 * END:
+        return None
+    plain = _plain_scores(body, mark, cut=cut)
+    return None if _offered(plain.source, shown) else _ordered(plain.scores)
+
+
+def _without_thoughts(text: str, shown: Iterable[str]) -> tuple[str, bool, bool]:
+    """Return the reply proper, whether thoughts precede it, and whether they end for certain.
+
+    They do not where several closing marks stand, or where a text under review has such a mark.
+    """
+    marks = list(_THOUGHTS.finditer(text))
+    closing = [mark for mark in marks if mark[1] or mark[2]]
+    if not marks:
+        return text, False, True
+    opens = len(marks) > len(closing)
+    if opens and not closing and marks[0].start() == 0:
+        return "", True, True
+    by_text = any(_THOUGHTS.search(one_text) for one_text in shown)
+    separable = len(closing) == 1 and len(marks) <= 2 and not by_text
+    if separable and (not opens or (marks[0].start() == 0 and marks[-1] is closing[0])):
+        return text[closing[0].end() :].strip(), True, True
+    return text, True, False
+
+
+def _marked_scores(body: str, mark: str, *, cut: bool) -> ByAssistant | None:
+    """Return the scores behind `mark`; None if they contradict each other or are unclear."""
+    if body.startswith("{") and (fields := _json_fields(body)):
+        return _json_scores(fields) if mark in str(_value(fields, "mark")).lower() else {}
+    lines = _both_ends(body)
+    scores: ByAssistant = {}
+    for raw in lines[:-1] if cut else lines:
+        if mark not in raw.lower():
+            continue
+        parts = re.split(rf"\W*{mark}\W*", without_markdown(raw), flags=re.IGNORECASE)
+        for part in parts[1:]:
+            line = read_line(part)
+            if line.unclear and any(char.isdigit() for char in part):
+                return None
+            given = line.scores or two_scores(part)
+            if not _agree(given, scores):
+                return None
+            scores |= given
+    return scores
+
+
+def _both_ends(body: str) -> list[str]:
+    """Return the whole lines within END characters of the beginning and of the end."""
+    if len(body) <= 2 * END:
+        return body.split("\n")
+    return body[:END].split("\n")[:-1] + body[-END:].split("\n")[1:]
+
+
+def _plain_scores(body: str, mark: str, *, cut: bool) -> _Plain:
+    """Return the scores that stand where a referee puts them, or none."""
+    whole = re.fullmatch(r"```\w*\n([^`~]*)\n```", body)
+    body = whole[1].strip() if whole else body
+    if body.startswith("{"):
+        scores = {} if mark and _has_mark(body) else _json_scores(_json_fields(body))
+        return _Plain(scores, " ".join(f"{place} {score:g}" for place, score in scores.items()))
+    if mark:
+        body = re.sub(rf"[\[(]?{mark}[\])]? ?", "", body, flags=re.IGNORECASE)
+    unquoted = read_unquoted(body)
+    if not unquoted or not unquoted.lines:
+        return _Plain({}, "")
+    lines, before_fence = unquoted
+    if first := two_scores(lines[0].text) or (not lines[0].labelled and lines[0].scores):
+        clear = len(lines) > 1 or not cut
+        return _Plain(first if clear and _undisputed(lines, first) else {}, lines[0].text)
+    if cut:
+        return _Plain({}, "")
     if pairs := _pairs(lines):
-        return _from_pairs(lines, pairs)
-    return _ordered(_unlabelled_at_end(lines))
+        return _last_pair(lines, pairs, before_fence)
+    return _unlabelled_at_end(lines, before_fence)
 
 
-def _from_pairs(lines: list[_Line], pairs: list[_Pair]) -> Scores | None:
-    """The last pair, if it ends the reply or only a remark follows that casts no doubt on it."""
+def _last_pair(lines: list[Line], pairs: list[_Pair], before_fence: int) -> _Plain:
+    """Return the last pair if all others agree, and at most a harmless remark follows it."""
     pair = pairs[-1]
     after = lines[pair.last + 1 :]
+    doubtful = not _undisputed(lines, pair.scores) or before_fence > pair.first
     if after:
-        doubtful = any(line.labelled for line in after) or _may_be_answers(lines, pair)
-        doubtful |= not all(_agree(line.scores, pair.scores) for line in lines)
-    else:  # earlier pairs are quotes, unless they stand where scores are expected, too
-        before = lines[pair.first - 1].scores if pair.first else {}
-        opening = pairs[0].scores if pairs[0].first == 0 else {}
-        doubtful = not (_agree(before, pair.scores) and _agree(opening, pair.scores))
-    return None if doubtful else _ordered(pair.scores)
+        doubtful |= any(line.labelled for line in after) or _may_be_answers(lines, pair)
+    source = " ".join(line.text for line in lines[pair.first : pair.last + 1])
+    return _Plain({} if doubtful else pair.scores, source)
 
 
-def _may_be_answers(lines: list[_Line], pair: _Pair) -> bool:
+def _undisputed(lines: list[Line], scores: ByAssistant) -> bool:
+    """Whether no line outside of a quotation gives other scores, even within a sentence."""
+    return all(
+        _agree(line.scores or two_scores(line.text), scores)
+        and all(scores.get(assistant) == score for assistant, score in line.mentions)
+        and not (line.unclear and any(char.isdigit() for char in line.text.partition(":")[2]))
+        for line in lines
+    )
+
+
+def _may_be_answers(lines: list[Line], pair: _Pair) -> bool:
     """Whether "Assistant 1: 8" could mean that it answered 8: the remark goes on about numbers.
 
     Not where the pair is announced as scores.
@@ -104,19 +179,26 @@ def _may_be_answers(lines: list[_Line], pair: _Pair) -> bool:
     return about_numbers and not _ON_SCORES.search(announced)
 
 
-def _unlabelled_at_end(lines: list[_Line]) -> dict[int, float]:
-    """Two last lines with a number each, where nothing else but scores can be meant."""
-    if len(lines) < 2 or any(line.labelled for line in lines):
-        return {}
-    scores = [_ALONE.fullmatch(line.text) for line in lines[-2:]]
+def _unlabelled_at_end(lines: list[Line], before_fence: int) -> _Plain:
+    """Return two last lines with a number each, where nothing else but scores can be meant."""
+    nothing = _Plain({}, "")
+    last = [line.text for line in lines[-2:]]
+    scores = [lone_score(text) for text in last]
+    if len(lines) < 2 or any(line.labelled or line.mentions for line in lines):
+        return nothing
     before = lines[-3].text if len(lines) > 2 else "scores"
-    scaled = all("10" in line.text.partition("/")[2] for line in lines[-2:])
-    if not (all(scores) and (scaled or _ON_SCORES.search(before))) or _ALONE.fullmatch(before):
-        return {}
-    return {place: float(found[1]) for place, found in enumerate(scores, start=1) if found}
+    scaled = all("10" in text.partition("/")[2] for text in last)
+    announced = scaled or _ON_SCORES.search(before)
+    if None in scores or not announced or lone_score(before) or before_fence > len(lines) - 2:
+        return nothing
+    if any(two_scores(line.text) for line in lines):
+        return nothing
+    return _Plain(
+        {place: score for place, score in enumerate(scores, start=1) if score}, " ".join(last)
+    )
 
 
-def _pairs(lines: list[_Line]) -> list[_Pair]:
+def _pairs(lines: list[Line]) -> list[_Pair]:
     pairs: list[_Pair] = []
     for at, line in enumerate(lines):
         if len(line.scores) == 2:
@@ -128,70 +210,56 @@ def _pairs(lines: list[_Line]) -> list[_Pair]:
     return pairs
 
 
-def _lines(text: str) -> list[_Line]:
-    """The lines that say something; quotes (fenced, or marked with >) are left out."""
-    lines = []
-    fenced = False
-    for raw in text.splitlines():
-        if raw.strip().startswith("```"):
-            fenced = not fenced
-        elif not fenced and not raw.strip().startswith(">") and (plain := _plain(raw)):
-            lines.append(_line(plain))
-    return lines
+def _offered(source: str, shown: Iterable[str]) -> bool:
+    """Whether a text under review has the numbers of `source` in a row, so that it is a quotation.
+
+    Numbers alone are compared: quotation marks, Markdown and look-alike letters change nothing.
+    """
+    wanted = _numbers(source)
+    return any(wanted in _numbers(text) for text in shown) if wanted.strip() else False
 
 
-def _plain(line: str) -> str:
-    """`line` without bullets, table bars, emphasis and runs of spaces."""
-    line = " ".join(line.strip("| \t").split())
-    line = re.sub(r"^(?:#+|[-+*•]) ", "", line)
-    for mark in ("**", "__", "*", "`"):
-        mark = re.escape(mark)
-        line = re.sub(rf"(?<!\w){mark}(.+?){mark}", r"\1", line)
-    return line.strip()
+def _numbers(text: str) -> str:
+    """Return the numbers in `text` with a space on either side of each."""
+    plain = unicodedata.normalize("NFKC", text)
+    plain = "".join(char for char in plain if unicodedata.category(char) != "Cf")
+    return " " + "".join(f"{float(number):g} " for number in _NUMBER.findall(plain))
 
 
-def _line(text: str) -> _Line:
-    heading = _HEADING.match(text)
-    body = text[heading.end() :] if heading else text
-    if both := _BOTH_LABELLED.fullmatch(body):
-        one, score, other, score_of_other = both.groups()
-        scores = {int(one): float(score), int(other): float(score_of_other)}
-        return _Line(text, scores if len(scores) == 2 else {}, labelled=True)
-    if found := _LABELLED.fullmatch(body):
-        assistant, rest = found.groups()
-        if score := _SCORED.fullmatch(rest):
-            return _Line(text, {int(assistant): float(score[1])}, labelled=True)
-        return _Line(text, {}, labelled=True, unclear=bool(_UNCLEAR.match(rest)))
-    return _Line(text, _two(body) if heading else {})
-
-
-def _two(text: str) -> dict[int, float]:
-    """Two scores side by side, such as `9 8.5`, `8/10, 7/10` or `(8, 7)`."""
-    if inner := _IN_BRACKETS.fullmatch(text):
-        text = re.sub(", ?", ", ", inner[1] or inner[2] or "")
-    found = _TWO.fullmatch(text)
-    return {1: float(found[1]), 2: float(found[2])} if found else {}
-
-
-def _from_json(text: str) -> Scores | None:
-    """The values of `assistant_1` and `assistant_2` in a JSON object, each there once."""
+def _json_fields(text: str) -> list[tuple[str, Any]]:
+    """Return names and values of the JSON object that is all of `text`; none if it is no object."""
     try:
-        found: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)
+        fields = json.loads(text, object_pairs_hook=list)
     except (ValueError, RecursionError):
-        return None
-    one, two = ([value for name, value in found if name == key] for key in _KEYS)
-    if len(one) != 1 or len(two) != 1:
-        return None
-    return _ordered({n: float(v) for n, v in ((1, one[0]), (2, two[0])) if _is_score(v)})
+        return []
+    return fields if isinstance(fields, list) else []
+
+
+def _json_scores(fields: list[tuple[str, Any]]) -> ByAssistant:
+    """Return the values of `assistant_1` and `assistant_2`, each there once."""
+    values = [_value(fields, key) for key in _KEYS]
+    if not all(_is_score(value) for value in values):
+        return {}
+    return {place: float(value) for place, value in enumerate(values, start=1)}
+
+
+def _has_mark(body: str) -> bool:
+    return any(name == "mark" for name, _ in _json_fields(body))
+
+
+def _value(fields: list[tuple[str, Any]], key: str) -> Any:
+    """Return the value under `key`, or None if it is not there exactly once."""
+    values = [value for name, value in fields if name == key]
+    return values[0] if len(values) == 1 else None
 
 
 def _is_score(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 10
 
 
-def _agree(some: dict[int, float], others: dict[int, float]) -> bool:
+def _agree(some: ByAssistant, others: ByAssistant) -> bool:
     return all(others.get(assistant, score) == score for assistant, score in some.items())
 
 
-def _ordered(scores: dict[int, float]) -> Scores | None:
+def _ordered(scores: ByAssistant) -> Scores | None:
     return (scores[1], scores[2]) if len(scores) == 2 else None

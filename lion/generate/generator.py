@@ -18,7 +18,7 @@ from lion.pools.contamination import Questions
 from lion.pools.instructions import instruction_id, stable_seed, task_text, task_texts
 from lion.pools.novelty import NoveltyFilter
 from lion.pools.tables import ACCEPTED, DRAW, INSTRUCTION, from_rows
-from lion.prompts import render
+from lion.prompts import render, unwrap
 from lion.support.errors import EmptyError
 
 CONTAMINATED = "repeats a question of the evaluation"
@@ -96,7 +96,7 @@ def generate(
 
 def fault(reply: Reply) -> str | None:
     """Return why a reply is not a valid instruction (the paper's rules), or None."""
-    text = reply.text.strip()
+    text = unwrap(reply.text)
     if reply.finish_reason == "length":
         return "cut by the limit"
     if reply.finish_reason != "stop" or not text:
@@ -177,7 +177,7 @@ def _judge(
 
 def _unmatched(draw: Draw, reply: Reply, avoid: Questions) -> dict[str, Any]:
     """Return a draw's row before the novelty check."""
-    text = reply.text.strip()
+    text = unwrap(reply.text)
     verdict, nearest = fault(reply), None
     if verdict is None and (overlap := avoid.overlap(text)):
         verdict, nearest = CONTAMINATED, overlap.question

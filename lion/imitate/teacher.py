@@ -27,7 +27,13 @@ def teach(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> p
         )
         for row in pool.iter_rows(named=True)
     ]
-    attempts = ask_again(chat, requests, label=label, retries=settings.retries, usable=is_whole)
+    attempts = ask_again(
+        chat,
+        requests,
+        label=label,
+        retries=settings.retries,
+        usable=lambda _, reply: is_whole(reply),
+    )
     pairs = zip(pool["id"], attempts, strict=True)
     answers = from_rows([_row(id, replies[-1]) for id, replies in pairs], ANSWER)
     if not usable(answers).height:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from lion.oracle.roles import examine, invent, prompt_of, teach
+from lion.prompts import score_mark
 
 MODEL = "oracle"
 MAX_BODY = 4_000_000  # bytes of a request
@@ -124,6 +125,7 @@ def _reply(ask: _Ask, position_bias: float, unreadable: float) -> str:
             fields,
             position_bias=position_bias,
             unreadable=unreadable,
+            mark=score_mark(*fields.values()),
             scores_first=name == "judge.txt",
         )
     if name == "teacher.txt":

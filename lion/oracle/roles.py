@@ -11,7 +11,7 @@ from lion.pools.instructions import task_text
 from lion.prompts import PromptName, render
 
 UNKNOWN = "I don't know how to do that."
-_MARKED = re.compile(r"<(task|answer-1|answer-2) ([0-9a-f]{8})>\n(.*?)\n</\1 \2>", re.DOTALL)
+_MARKED = re.compile(r"<(task|answer-1|answer-2) ([0-9a-f]{32})>\n(.*?)\n</\1 \2>", re.DOTALL)
 NOISE = 0.4  # points up or down in every score of the referee
 BAD_DRAWS = 0.04  # share of the generator's replies that should be rejected
 
@@ -44,11 +44,13 @@ def examine(
     *,
     position_bias: float,
     unreadable: float,
+    mark: str,
     scores_first: bool = False,
 ) -> str:
     """Evidence, then a score each (1..10) by the truth; no scores for a task it cannot solve.
 
-    With `scores_first` two numbers stand on the first line, as the judge's prompt asks for.
+    Score lines carry the request's `mark`. With `scores_first` two numbers stand on the first line,
+    as the judge's prompt asks for.
     """
     task = read(fields["task"])
     if task is None:
@@ -69,8 +71,8 @@ def examine(
         score = _merit(truth, said) + bias + rng.uniform(-NOISE, NOISE)
         scores.append(f"{min(10.0, max(1.0, score)):.1f}")
     if scores_first:
-        return "\n".join([" ".join(scores), "", *evidence])
-    lines = [f"Assistant {place}: {score}" for place, score in enumerate(scores, 1)]
+        return "\n".join([f"[{mark}] {' '.join(scores)}", "", *evidence])
+    lines = [f"[{mark}] Assistant {place}: {score}" for place, score in enumerate(scores, 1)]
     return "\n".join([" ".join(evidence), "", *lines])
 
 

@@ -156,7 +156,7 @@ def test_setting_1_asks_once_scores_first_and_the_reference_first(project: Path)
     chat = FakeChat(lambda request: reply("8 4\nBecause."))
     found = compared(project, chat, judge(setting=1))
     assert len(chat.asked) == 3
-    assert "first line holds nothing but the two scores" in user_text(chat.asked[0])
+    assert "Begin your reply with one line" in user_text(chat.asked[0])
     assert user_text(chat.asked[0]).index("theirs") < user_text(chat.asked[0]).index("mine")
     assert found.summary.total.quality.value == 50.0
 
