@@ -144,7 +144,7 @@ def _completion(ask: _Ask, text: str) -> dict[str, Any]:
     limit = ask.max_completion_tokens or ask.max_tokens or len(tokens)
     cut = len(tokens) > limit
     asked = sum(len(_TOKEN.findall(message.content)) for message in ask.messages)
-    said = min(limit, len(tokens))
+    written = min(limit, len(tokens))
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": "".join(tokens[:limit]) if cut else text},
@@ -159,8 +159,8 @@ def _completion(ask: _Ask, text: str) -> dict[str, Any]:
         "choices": [choice],
         "usage": {
             "prompt_tokens": asked,
-            "completion_tokens": said,
-            "total_tokens": asked + said,
+            "completion_tokens": written,
+            "total_tokens": asked + written,
         },
     }
 

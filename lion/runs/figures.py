@@ -48,7 +48,7 @@ def _round_row(tables: Tables, name: str) -> Row:
         "draws": drawn.height or None,
         "acceptance": _share(drawn["verdict"] == ACCEPTED),
         "loss": _mean(losses["loss"].tail(10)),
-        "finding": balance and balance.told(),
+        "finding": balance and balance.finding(),
     }
 
 

@@ -43,8 +43,8 @@ def write(folder: Path, *rows: Any) -> Path:
     ],
 )
 def test_answers_are_read_in_every_common_form(tmp_path: Path, row: dict[str, Any]) -> None:
-    found = read_answers(write(tmp_path, row), questions("7", "8"))
-    assert found.select("id", "answer").rows() == [("id0", "Yes.")]
+    answers = read_answers(write(tmp_path, row), questions("7", "8"))
+    assert answers.select("id", "answer").rows() == [("id0", "Yes.")]
 
 
 def test_an_empty_answer_is_a_missing_one(tmp_path: Path) -> None:
