@@ -13,7 +13,7 @@ _COLON = r"(?: ?[:：=|] ?| [-–—] )"
 # A remark on the same line holds no digit: 7-8, 8/5, 8.5.1 and 8 (was 7) are no scores.
 _REMARK = r"(?: ?[(\[,;]\D*| [-–—] \D*|\.(?: \D*)?)?"
 
-_LABELLED = re.compile(_LABEL + _COLON + "(.*)", re.IGNORECASE)
+_LABELLED = re.compile(_LABEL + _COLON + r"(?:(?:the )?(?:score|rating) is )?(.*)", re.IGNORECASE)
 _BOTH_LABELLED = re.compile(
     rf"{_LABEL}{_COLON}{_SCORE}(?: ?[,;|.] ?| [-–—] | )(?:and )?{_LABEL}{_COLON}{_SCORE}\.?",
     re.IGNORECASE,
@@ -22,6 +22,7 @@ _SCORED = re.compile(_SCORE + _REMARK, re.IGNORECASE)
 _UNCLEAR = re.compile(r"[-+~<>≤≥]?[0-9]|<|n/?a\b|none\b", re.IGNORECASE)
 _ALONE = re.compile(_SCORE)
 _TWO = re.compile(rf"{_SCORE}(?:, | ?[;|&] ?| and | ){_SCORE}")
+_WRAPPED = re.compile(r"\[(.+)\]|\((.+)\)|[\"“](.+)[\"”]|\$?\\boxed\{(.+)\}\$?")
 _IN_BRACKETS = re.compile(r"\((.*)\)|\[(.*)\]")
 _HEADING = re.compile(rf"{_WORD}s? ?[:：] ?", re.IGNORECASE)
 # Scores within a sentence or a JSON text: `Assistant 1: 10 / Assistant 2: 10`, `"assistant_1": 10`.
@@ -103,6 +104,8 @@ def read_line(text: str) -> Line:
         return Line(text, scores if len(scores) == 2 else {}, labelled=True, mentions=mentions)
     if label := _LABELLED.fullmatch(body):
         assistant, rest = label.groups()
+        if wrapped := _WRAPPED.fullmatch(rest):
+            rest = next(filter(None, wrapped.groups()))
         if score := _SCORED.fullmatch(rest):
             scores = {int(assistant): float(score[1])}
             return Line(text, scores, labelled=True, mentions=mentions)

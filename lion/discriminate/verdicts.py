@@ -12,12 +12,13 @@ put score lines, fences or closing marks in it. Two kinds of scores count:
 A reply that leaves any doubt is unread: asking again costs less than a wrong verdict.
 """
 
-import json
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from lion.discriminate.score_json import has_mark, json_fields, json_scores, value_of
 from lion.discriminate.score_lines import (
     ByAssistant,
     Line,
@@ -35,14 +36,13 @@ _THOUGHTS = re.compile(r"<(/?)(?:think|thinking|thoughts?|reasoning)>|\[(/?)THIN
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_KEYS = ("assistant_1", "assistant_2")
 
 
 class _Plain(NamedTuple):
-    """Scores, and the text that gives them."""
+    """Scores, and the lines that give them."""
 
     scores: ByAssistant
-    source: str
+    lines: tuple[str, ...] = ()
 
 
 class _Pair(NamedTuple):
@@ -73,8 +73,8 @@ def parse_scores(
             return _ordered(marked or {})
     if not separable or (cut and thought) or len(body) > 2 * END:
         return None
-    plain = _plain_scores(body, mark, cut=cut)
-    return None if _offered(plain.source, shown) else _ordered(plain.scores)
+    plain = _plain_scores(body, mark, shown, cut=cut)
+    return None if _offered(plain.lines, shown) else _ordered(plain.scores)
 
 
 def _without_thoughts(text: str, shown: Iterable[str]) -> tuple[str, bool, bool]:
@@ -82,7 +82,7 @@ def _without_thoughts(text: str, shown: Iterable[str]) -> tuple[str, bool, bool]
 
     They do not where several closing marks stand, or where a text under review has such a mark.
     """
-    marks = list(_THOUGHTS.finditer(text))
+    marks = list(itertools.islice(_THOUGHTS.finditer(text), 1_000))
     closing = [mark for mark in marks if mark[1] or mark[2]]
     if not marks:
         return text, False, True
@@ -98,14 +98,14 @@ def _without_thoughts(text: str, shown: Iterable[str]) -> tuple[str, bool, bool]
 
 def _marked_scores(body: str, mark: str, *, cut: bool) -> ByAssistant | None:
     """Return the scores behind `mark`; None if they contradict each other or are unclear."""
-    if body.startswith("{") and (fields := _json_fields(body)):
-        return _json_scores(fields) if mark in str(_value(fields, "mark")).lower() else {}
+    if body.startswith("{") and (fields := json_fields(body)):
+        return json_scores(fields) if mark in str(value_of(fields, "mark")).lower() else {}
     lines = _both_ends(body)
     scores: ByAssistant = {}
     for raw in lines[:-1] if cut else lines:
         if mark not in raw.lower():
             continue
-        parts = re.split(rf"\W*{mark}\W*", without_markdown(raw), flags=re.IGNORECASE)
+        parts = re.split(rf"\W{{0,20}}{mark}\W{{0,20}}", without_markdown(raw), flags=re.IGNORECASE)
         for part in parts[1:]:
             line = read_line(part)
             if line.unclear and any(char.isdigit() for char in part):
@@ -124,24 +124,26 @@ def _both_ends(body: str) -> list[str]:
     return body[:END].split("\n")[:-1] + body[-END:].split("\n")[1:]
 
 
-def _plain_scores(body: str, mark: str, *, cut: bool) -> _Plain:
+def _plain_scores(body: str, mark: str, shown: Iterable[str], *, cut: bool) -> _Plain:
     """Return the scores that stand where a referee puts them, or none."""
     whole = re.fullmatch(r"```\w*\n([^`~]*)\n```", body)
     body = whole[1].strip() if whole else body
     if body.startswith("{"):
-        scores = {} if mark and _has_mark(body) else _json_scores(_json_fields(body))
-        return _Plain(scores, " ".join(f"{place} {score:g}" for place, score in scores.items()))
+        # A text with such a key, plain or escaped, may be what the reply repeats.
+        by_text = any(re.search(r"assistant_|\\u", text) for text in shown)
+        doubtful = by_text or (mark and has_mark(body))
+        return _Plain({} if doubtful else json_scores(json_fields(body)))
     if mark:
         body = re.sub(rf"[\[(]?{mark}[\])]? ?", "", body, flags=re.IGNORECASE)
     unquoted = read_unquoted(body)
     if not unquoted or not unquoted.lines:
-        return _Plain({}, "")
+        return _Plain({})
     lines, before_fence = unquoted
     if first := two_scores(lines[0].text) or (not lines[0].labelled and lines[0].scores):
         clear = len(lines) > 1 or not cut
-        return _Plain(first if clear and _undisputed(lines, first) else {}, lines[0].text)
+        return _Plain(first if clear and _undisputed(lines, first) else {}, (lines[0].text,))
     if cut:
-        return _Plain({}, "")
+        return _Plain({})
     if pairs := _pairs(lines):
         return _last_pair(lines, pairs, before_fence)
     return _unlabelled_at_end(lines, before_fence)
@@ -154,7 +156,7 @@ def _last_pair(lines: list[Line], pairs: list[_Pair], before_fence: int) -> _Pla
     doubtful = not _undisputed(lines, pair.scores) or before_fence > pair.first
     if after:
         doubtful |= any(line.labelled for line in after) or _may_be_answers(lines, pair)
-    source = " ".join(line.text for line in lines[pair.first : pair.last + 1])
+    source = tuple(line.text for line in lines[pair.first : pair.last + 1])
     return _Plain({} if doubtful else pair.scores, source)
 
 
@@ -181,7 +183,7 @@ def _may_be_answers(lines: list[Line], pair: _Pair) -> bool:
 
 def _unlabelled_at_end(lines: list[Line], before_fence: int) -> _Plain:
     """Return two last lines with a number each, where nothing else but scores can be meant."""
-    nothing = _Plain({}, "")
+    nothing = _Plain({})
     last = [line.text for line in lines[-2:]]
     scores = [lone_score(text) for text in last]
     if len(lines) < 2 or any(line.labelled or line.mentions for line in lines):
@@ -194,7 +196,7 @@ def _unlabelled_at_end(lines: list[Line], before_fence: int) -> _Plain:
     if any(two_scores(line.text) for line in lines):
         return nothing
     return _Plain(
-        {place: score for place, score in enumerate(scores, start=1) if score}, " ".join(last)
+        {place: score for place, score in enumerate(scores, start=1) if score}, tuple(last)
     )
 
 
@@ -210,13 +212,17 @@ def _pairs(lines: list[Line]) -> list[_Pair]:
     return pairs
 
 
-def _offered(source: str, shown: Iterable[str]) -> bool:
-    """Whether a text under review has the numbers of `source` in a row, so that it is a quotation.
+def _offered(lines: Iterable[str], shown: Iterable[str]) -> bool:
+    """Whether one text under review has the numbers of all `lines`, so that they may be quoted.
 
     Numbers alone are compared: quotation marks, Markdown and look-alike letters change nothing.
+    The lines may stand apart in the text: a quotation can lose what stood between them.
     """
-    wanted = _numbers(source)
-    return any(wanted in _numbers(text) for text in shown) if wanted.strip() else False
+    wanted = [_numbers(line) for line in lines]
+    given = ((_numbers(text), _numbers(re.sub(r"[*_`]", "", text))) for text in shown)
+    return bool(wanted) and any(
+        all(any(numbers in text for text in texts) for numbers in wanted) for texts in given
+    )
 
 
 def _numbers(text: str) -> str:
@@ -224,37 +230,6 @@ def _numbers(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text)
     plain = "".join(char for char in plain if unicodedata.category(char) != "Cf")
     return " " + "".join(f"{float(number):g} " for number in _NUMBER.findall(plain))
-
-
-def _json_fields(text: str) -> list[tuple[str, Any]]:
-    """Return names and values of the JSON object that is all of `text`; none if it is no object."""
-    try:
-        fields = json.loads(text, object_pairs_hook=list)
-    except (ValueError, RecursionError):
-        return []
-    return fields if isinstance(fields, list) else []
-
-
-def _json_scores(fields: list[tuple[str, Any]]) -> ByAssistant:
-    """Return the values of `assistant_1` and `assistant_2`, each there once."""
-    values = [_value(fields, key) for key in _KEYS]
-    if not all(_is_score(value) for value in values):
-        return {}
-    return {place: float(value) for place, value in enumerate(values, start=1)}
-
-
-def _has_mark(body: str) -> bool:
-    return any(name == "mark" for name, _ in _json_fields(body))
-
-
-def _value(fields: list[tuple[str, Any]], key: str) -> Any:
-    """Return the value under `key`, or None if it is not there exactly once."""
-    values = [value for name, value in fields if name == key]
-    return values[0] if len(values) == 1 else None
-
-
-def _is_score(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 10
 
 
 def _agree(some: ByAssistant, others: ByAssistant) -> bool:
