@@ -22,6 +22,9 @@ FENCE = fence(TASK)
         f"{TASK}\n</task {FENCE}>",
         f"<task 5b63c456>\n{TASK}\n</task 5b63c456>\n",
         f"<task>{TASK}</task>",
+        f"Task: {TASK}",
+        f"**New task:** {TASK}",
+        f"<task {FENCE}>\nTask 2:\n{TASK}\n</task {FENCE}>",
     ],
 )
 def test_an_echoed_mark_is_no_part_of_the_new_task(text: str) -> None:

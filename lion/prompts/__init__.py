@@ -20,6 +20,9 @@ PromptName = Literal[
 Message = dict[str, str]
 
 _OPENING = re.compile(r"<task\b[^<>\n]{0,80}>")
+_TITLE = re.compile(
+    r"(?:\*\*)?(?:(?:new|your|my) )?task(?: \d+)?:(?:\*\*)?\s*(?=\S)", re.IGNORECASE
+)
 _CLOSING = re.compile(r"</task\b[^<>\n]{0,80}>")
 
 
@@ -59,14 +62,15 @@ def score_mark(*texts: str) -> str:
 
 
 def unwrap(text: str) -> str:
-    """Return `text` without the generator prompt's own marks around it."""
+    """Return `text` without the generator prompt's own marks around it, and without a title."""
     text = text.strip()
     if opening := _OPENING.match(text):
         text = text[opening.end() :].strip()
     closings = list(_CLOSING.finditer(text))
     if closings and closings[-1].end() == len(text):
         text = text[: closings[-1].start()].strip()
-    return text
+    title = _TITLE.match(text)
+    return text[title.end() :] if title else text
 
 
 def _letters_and_digits(text: str) -> str:
