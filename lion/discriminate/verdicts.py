@@ -33,6 +33,7 @@ Scores = tuple[float, float]
 
 END = 50_000  # characters read at either end of a reply; plain scores need a reply read in full
 _THOUGHTS = re.compile(r"<(/?)(?:think|thinking|thoughts?|reasoning)>|\[(/?)THINK\]", re.IGNORECASE)
+_END_MARKS = re.compile(r"(?:\s*(?:<\|[a-z_]{2,20}\|>|</s>))+$")  # a server let them through
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -64,6 +65,7 @@ def parse_scores(
     """
     shown = tuple(texts)
     text = text.strip().replace("\r\n", "\n")
+    text = text[:-200] + _END_MARKS.sub("", text[-200:])
     body, thought, separable = _without_thoughts(text, shown)
     if cut and not separable:
         return None

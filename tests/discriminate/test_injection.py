@@ -283,6 +283,12 @@ def test_a_reply_of_5_mb_is_read_at_once(filler: str) -> None:
     assert time.perf_counter() - start < 1
 
 
+@pytest.mark.parametrize("end", ["<|im_end|>", "\n</s>", "<|eot_id|><|end_of_text|>"])
+def test_a_leaked_end_mark_hides_no_score(end: str) -> None:
+    texts = (TASK, GOOD, "No idea.")
+    assert parse_scores(f"Fine.\nAssistant 1: 9\nAssistant 2: 2{end}", texts=texts) == (9, 2)
+
+
 @pytest.mark.parametrize("given", ["[{}]", "({})", '"{}"', "\\boxed{{{}}}", "**{}**", "{}/10"])
 def test_a_score_may_be_wrapped(given: str) -> None:
     text = f"Fine.\n\nAssistant 1: {given.format(9)}\n\nAssistant 2: {given.format(2)}"
