@@ -15,11 +15,13 @@ from pydantic import ValidationError
 
 from lion.chat.batch_file import PATH, Line, chunks, line_of
 from lion.chat.budget import Budget
+from lion.chat.failures import filtered, is_transient
 from lion.chat.live import Arrived, too_dear
-from lion.chat.sender import Sender, filtered, is_transient
+from lion.chat.reading import ErrorBody, UnusableBody, reply_in
+from lion.chat.sender import Sender
 from lion.chat.store import BATCH, Store
 from lion.chat.types import Reply
-from lion.chat.wire import Job, UnusableBody, counted, most_tokens, reply_in
+from lion.chat.wire import Job, most_tokens
 from lion.support.errors import ChatError
 
 _CLAIMS = 2_000  # in one transaction
@@ -148,7 +150,7 @@ class Batches:
             hint = f"if it is gone for good, `lion store forget {number}` allows Lion to resend it"
             raise ChatError(f"{error.message}; {hint}") from error
         wanted = {job.key: job for job in jobs}
-        fault = _failure(batch)
+        fault = self._failure(batch)
         with self._store.reading() as db:
             query = "SELECT key, entry FROM claims WHERE owner = ?"
             open_keys = dict(db.execute(query, (name,)).fetchall())
@@ -174,7 +176,7 @@ class Batches:
             batch = await self._sender.persist(look, row=f"batch {number}")
             counts = batch.request_counts
             done = f", {counts.completed:,} of {counts.total:,} done" if counts else ""
-            self._sender.doing = f"batch {number} is {batch.status}{done}"
+            self._sender.doing = self._sender.safe(f"batch {number} is {batch.status}{done}")
             if batch.status in _OVER:
                 return batch
             await self._sender.rest(self._sender.endpoint.poll)
@@ -196,6 +198,14 @@ class Batches:
                 lines += await self._sender.persist(partial(read, file), row=row)
         return lines
 
+    def _failure(self, batch: Batch) -> ChatError | None:
+        if batch.status != "failed":
+            return None
+        errors = (batch.errors.data if batch.errors else None) or []
+        reasons = "; ".join(error.message or error.code or "" for error in errors)
+        reason = self._sender.safe(reasons) or "no reason given"
+        return ChatError(f"batch {self._sender.safe(batch.id)} failed: {reason:.700}")
+
     def _take(self, line: Line, key: bytes, entry: int, job: Job | None) -> None:
         """Store the reply in `line`; ChatError if the error in it is permanent."""
         reply = self._reply_in(line, job)
@@ -208,19 +218,21 @@ class Batches:
     def _reply_in(self, line: Line, job: Job | None) -> Reply | None:
         """Return the reply in `line`, or None if the request may be sent again."""
         error = line.error()
+        status, code = line.response.status_code if line.response else 0, error.get("code")
         message = str(error.get("message") or "no response before the batch ended")
-        status = line.response.status_code if line.response else 0
         if status == 200 and line.response is not None:
             try:
-                reply = reply_in(line.response.body)
-                return counted(reply, job.body) if job else reply
+                return reply_in(line.response.body, job.body if job else None)
             except UnusableBody as unusable:
                 message = str(unusable)
-        elif error.get("code") == "content_filter":
+            except ErrorBody as failed:
+                status, code, message = failed.status, failed.code, str(failed)
+        if code == "content_filter":
             return filtered(job.body["model"] if job else "")
-        elif status and not is_transient(status, error.get("code")):
-            raise ChatError(f"{job.row if job else line.custom_id}: {' '.join(message.split())}")
-        self._reason = message
+        self._reason = f"{self._sender.safe(message):.700}"
+        if status and status != 200 and not is_transient(status, code):
+            row = job.row if job else self._sender.safe(line.custom_id)
+            raise ChatError(f"{row}: {self._reason}")
         self._sender.retries += 1
         return None
 
@@ -231,11 +243,3 @@ def _checked(parsed: T, **fields: type) -> T:
         if not isinstance(getattr(parsed, name, None), kind):
             raise UnusableBody(f"no {name} in {parsed}")
     return parsed
-
-
-def _failure(batch: Batch) -> ChatError | None:
-    if batch.status != "failed":
-        return None
-    errors = (batch.errors.data if batch.errors else None) or []
-    reasons = "; ".join(error.message or error.code or "" for error in errors)
-    return ChatError(f"batch {batch.id} failed: {' '.join(reasons.split()) or 'no reason given'}")

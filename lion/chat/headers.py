@@ -55,7 +55,7 @@ def _stamp(date: str) -> float | None:
     """Convert an HTTP date to seconds since 1970."""
     try:
         return email.utils.parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, IndexError):  # such as a year of ten digits
         return None
 
 

@@ -1,32 +1,34 @@
 """Calls to a server and their retries; the openai client itself retries nothing."""
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx2
 import openai
 
-from lion.chat.headers import request_gap, retry_after
+from lion.chat.failures import (
+    advice,
+    failure_in,
+    filtered,
+    is_filtered,
+    is_transient,
+    may_cost,
+    reply_of,
+)
+from lion.chat.headers import request_gap
 from lion.chat.rate_limit import RateLimit
+from lion.chat.reading import ErrorBody, UnusableBody
+from lion.chat.redaction import safe_line
 from lion.chat.types import Reply
-from lion.chat.wire import Body, UnusableBody, counted, error_message, likely_tokens, reply_in
+from lion.chat.wire import Body, likely_tokens
 from lion.params import Endpoint
 from lion.support.errors import ChatError
 
 T = TypeVar("T")
-_LATER = {408, 409, 429}  # and 5xx
-_UNKNOWN = {408, 504}  # a proxy stopped waiting; the model may have answered
-_NEVER_SENT = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.LocalProtocolError,
-    httpx2.UnsupportedProtocol,
-)
 _STEP = 0.1  # seconds between two looks at the rate limit, which may change
 _LONGEST = 30.0  # seconds of backoff between two tries
 
@@ -124,14 +126,12 @@ class Sender:
                 response = await self.client.post(
                     "/chat/completions", cast_to=httpx2.Response, body=body
                 )
-            reply = counted(reply_in(_parsed(response)), body)
+            reply = reply_of(response, body)
             used = reply.prompt_tokens + reply.completion_tokens
-        except openai.BadRequestError as error:
-            if error.code != "content_filter":
-                raise
-            return filtered(body["model"])
         except BaseException as error:
-            if _may_cost(error):
+            if is_filtered(error):
+                return filtered(body["model"])
+            if may_cost(error):
                 self._unanswered(body)
             raise
         finally:
@@ -145,19 +145,21 @@ class Sender:
         """Turn each failure into a transient error, a rate limit or a ChatError."""
         try:
             yield
-        except openai.APIStatusError as error:
-            wait = retry_after(error.response.headers)
-            message = f"status {error.status_code}: {_message_of(error)}"
-            if not is_transient(error.status_code, error.code):
+        except (openai.APIStatusError, ErrorBody) as error:
+            failure = failure_in(error)
+            hint = advice(failure.status, failure.message, self.client)
+            message = f"status {failure.status}: {failure.message:.2000}{hint}"
+            if not is_transient(failure.status, failure.code):
                 raise self._error(row, message) from error
-            kind = _RateLimited if error.status_code == 429 else _TransientError
-            raise kind(message, wait) from error
+            kind = _RateLimited if failure.status == 429 else _TransientError
+            raise kind(message, failure.wait) from error
         except TimeoutError as error:
             raise _TransientError(f"no reply in {self.endpoint.timeout:g} s") from error
         except openai.APIConnectionError as error:
             raise _TransientError(f"{error.message} {error.__cause__ or ''}") from error
-        except (UnusableBody, json.JSONDecodeError) as error:
-            raise _TransientError(f"unusable reply: {error}") from error
+        except (UnusableBody, RecursionError, ValueError) as error:
+            hint = advice(200, str(error), self.client)
+            raise _TransientError(f"unusable reply: {error!s:.2000}{hint}") from error
 
     async def _pause(self, fault: _TransientError, faults: int, row: str) -> None:
         """Wait before the next try; ChatError if the server asks for more than `patience`."""
@@ -186,47 +188,12 @@ class Sender:
                 await self.rest(min(wait, _STEP))
             self.waits = 0.0
 
+    def safe(self, text: str) -> str:
+        """Return a server's words as one visible line without the key."""
+        return safe_line(text, self.client.api_key)
+
     def _error(self, row: str, message: str) -> ChatError:
-        line = " ".join(message.split())
-        if len(key := self.client.api_key) > 4:  # a server may echo it; "none" is the placeholder
-            for written in (key, json.dumps(key)[1:-1]):
-                line = line.replace(written, "<API key>")  # before the line is cut
-        return ChatError(f"{row}: {self.client.base_url}: {line:.400}")
-
-
-def is_transient(status: int, code: object) -> bool:
-    """Whether the same request may succeed later."""
-    return (status in _LATER or status >= 500) and code != "insufficient_quota"
-
-
-def filtered(model: str) -> Reply:
-    """Return the reply that stands for a prompt which the content filter rejected."""
-    return Reply(
-        text="", finish_reason="content_filter", model=model, prompt_tokens=0, completion_tokens=0
-    )
-
-
-def _may_cost(error: BaseException) -> bool:
-    """Whether the provider may charge for a request that failed with `error`."""
-    if isinstance(error, openai.APIStatusError):
-        return error.status_code in _UNKNOWN
-    return not isinstance(error.__cause__, _NEVER_SENT)
-
-
-def _message_of(error: openai.APIStatusError) -> str:
-    """Return the server's own message, in any form."""
-    try:
-        message = error_message(error.response.json())
-    except ValueError:
-        message = error.response.text
-    return message.strip() or "no message"
-
-
-def _parsed(response: httpx2.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError as error:
-        raise UnusableBody(f"not JSON: {response.text}") from error
+        return ChatError(f"{row}: {self.client.base_url}: {self.safe(message):.700}")
 
 
 def _backoff(tries: int) -> float:

@@ -2,12 +2,17 @@
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from importlib import resources
+from urllib.parse import parse_qsl, urlsplit
 
 from lion.params import Params, Role
+from lion.support.errors import ChatError
 
 DEFAULT_URL = "https://api.openai.com/v1"
+_SECRET = re.compile(r"key|token|secret|sig|pass|pwd|auth|cred|code|bearer|jwt|sas")
+_LONG = 24  # characters of a value that may be a secret; an API version has fewer
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,24 @@ def source_of(params: Params, role: Role) -> Source:
         identity = f"oracle {oracle.position_bias} {oracle.unreadable} {_oracle_code()}"
         return Source("oracle", identity, in_process=True)
     url = (named or DEFAULT_URL).rstrip("/")
+    _check_for_secrets(url)
     return Source(url, url)
+
+
+def _check_for_secrets(url: str) -> None:
+    """ChatError if `url` holds a password or a key: URLs are stored with the replies."""
+    parts = urlsplit(url)
+    secrets = [name for name, value in parse_qsl(parts.query) if _is_secret(name, value)]
+    if "@" in parts.netloc or parts.fragment or secrets:
+        where = f"its query field {secrets[0]!r}" if secrets else "a name, password or fragment"
+        raise ChatError(
+            f"the URL of {parts.hostname} contains {where}, and Lion stores URLs; remove it, set an"
+            " environment variable to the key, and name this variable in api_key_env"
+        )
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return bool(_SECRET.search(name.lower())) or len(value) >= _LONG
 
 
 def _oracle_code() -> str:

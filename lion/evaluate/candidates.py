@@ -11,7 +11,7 @@ from lion.chat import connect
 from lion.evaluate.recorded import read_answers
 from lion.evaluate.templates import RENDERED, TEMPLATES
 from lion.imitate.teacher import teach
-from lion.params import Candidate, Compute, Params
+from lion.params import Candidate, Compute, Endpoint, Params
 from lion.support.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def _as_teacher(params: Params, candidate: Candidate) -> Params:
     return params.model_copy(
         update={
             "teacher": params.teacher.model_copy(update={"model": candidate.api}),
-            "endpoints": {**params.endpoints, "teacher": endpoint.model_copy(update=changes)},
+            "endpoints": {
+                **params.endpoints,
+                "teacher": Endpoint.model_validate(changes).over(endpoint),
+            },
         }
     )
 

@@ -109,8 +109,9 @@ class Params(Record):
         return own or self.model
 
     def endpoint_of(self, role: Role) -> Endpoint:
-        """Where `role` is asked."""
-        return self.endpoints.get(role) or self.endpoints["default"]
+        """Return the endpoint of `role`: its own fields over those of `default`."""
+        own, default = self.endpoints.get(role), self.endpoints["default"]
+        return own.over(default) if own else default
 
     @property
     def round_names(self) -> list[str]:

@@ -15,12 +15,13 @@ _RESERVED = {
 class Endpoint(Record):
     """The server of a role: its address, its limits and its dialect; see docs/chat.md.
 
+    `api_key_env` is None where no name is given, and "" where no key may be sent.
     `timeout`, `patience` and `poll` are seconds: for one reply, without any reply before the stage
     ends, and between two looks at a batch. `thinking_tokens` are added to a role's max_tokens.
     """
 
     base_url: Address | None = None
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: str | None = None
     mode: Literal["live", "batch"] = "live"
     concurrency: Positive = 32
     requests_per_minute: Positive | None = None
@@ -42,6 +43,16 @@ class Endpoint(Record):
         if reserved := sorted(_RESERVED & extra.keys()):
             raise ValueError(f"{', '.join(reserved)} cannot be set here")
         return extra
+
+    def over(self, base: "Endpoint") -> "Endpoint":
+        """Lay this endpoint over `base`, field by field.
+
+        A key belongs to a server: an endpoint with another server does not inherit the key.
+        """
+        own = self.model_dump(exclude_unset=True)
+        if own.get("base_url", base.base_url) != base.base_url:
+            own.setdefault("api_key_env", "")
+        return base.model_copy(update=own)
 
 
 class Price(Record):

@@ -1,5 +1,6 @@
 """Limits across processes, and slowing down without stalling."""
 
+import math
 import subprocess
 import sys
 import time
@@ -41,6 +42,9 @@ def replies_of(*processes: "subprocess.Popen[str]") -> int:
             90.0,
         ),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Fri, 01 Jan 99999999999 00:00:00 GMT"}, None),
+        ({"retry-after": "Fri, 01 Jan 2010 00:00:00 +99999999999"}, None),
+        ({"retry-after": "9" * 400}, math.inf),
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 360.0),
         ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "20ms"}, 0.02),
         ({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "20ms"}, None),

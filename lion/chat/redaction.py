@@ -1,0 +1,48 @@
+"""Text from servers made safe to display: one visible line without the API key."""
+
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
+from lion.support.text import visible
+
+_WINDOW = 6  # characters of a key in sequence that are taken for a part of it
+_HIDDEN = "<API key>"
+
+
+def safe_line(text: str, key: str) -> str:
+    """Return `text` as one visible line in which no part of `key` can be read.
+
+    A server may echo the key whole, cut, or encoded for a URL or a header.
+    """
+    line = " ".join(text.split())
+    size = min(_WINDOW, len(key))
+    if size <= 4:  # no key; "none" is the placeholder
+        return visible(line)
+    windows = {form[at : at + size] for form in _forms(key) for at in range(len(form) - size + 1)}
+    lower = line.lower() if len(line.lower()) == len(line) else line
+    secret = [False] * len(line)
+    for at in range(len(line) - size + 1):
+        if lower[at : at + size] in windows:
+            secret[at : at + size] = [True] * size
+    return visible("".join(_redacted(line, secret)))
+
+
+def _forms(key: str) -> set[str]:
+    """Return the ways in which a server may write `key`, in lower case."""
+    percent = "".join(f"%{byte:02x}" for byte in key.encode())
+    escaped = "".join(f"\\u{ord(character):04x}" for character in key)
+    encoded = [base64.b64encode(f"{before}{key}".encode()).decode() for before in ("", ":", "a:")]
+    forms = {key, json.dumps(key)[1:-1], quote(key, safe=""), quote_plus(key), percent, escaped}
+    return {form.lower() for form in (*forms, *encoded, quote(percent, safe=""), key[::-1])}
+
+
+def _redacted(line: str, secret: list[bool]) -> list[str]:
+    """Replace each run of secret characters."""
+    pieces: list[str] = []
+    for character, hidden in zip(line, secret, strict=True):
+        if not hidden:
+            pieces.append(character)
+        elif not pieces or pieces[-1] != _HIDDEN:
+            pieces.append(_HIDDEN)
+    return pieces
