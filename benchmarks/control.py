@@ -35,7 +35,7 @@ from lion.pools.contamination import known_questions
 from lion.pools.instructions import task_texts
 from lion.pools.tables import ANSWERED
 from lion.student.answering import answer_pool
-from lion.student.models import Loaded, fingerprint, load_student, write_base
+from lion.student.models import Loaded, load_student, model_digest, write_base
 from lion.student.training import train
 
 Row = dict[str, Any]
@@ -101,7 +101,7 @@ def main(
         seeds_of(mix, params.seeds),
         questions_of(),
         base,
-        (fingerprint(params.student.base) or params.student.base)[:8],
+        (model_digest(params.student.base) or params.student.base)[:8],
     )
     for seed in range(int(first), int(last or first) + 1):
         run_seed(bench, seed, chosen, rows)

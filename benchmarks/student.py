@@ -40,8 +40,8 @@ from lion.params import Compute, Imitate, Lora, Student
 from lion.student import training
 from lion.student.answering import answer_tasks
 from lion.student.batches import draw_steps
-from lion.student.layout import Example, encode_prompt
 from lion.student.models import Loaded, device
+from lion.student.template import Example, encode_prompt
 
 ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.json"
 ANSWER = 60  # tokens of an answer, mean

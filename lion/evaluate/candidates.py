@@ -105,20 +105,20 @@ def load_any(source: str, revision: str | None, params: Params) -> "Loaded":
 
     InputError for an engine that computes elsewhere.
     """
-    from lion.student.models import POINTER, form_for, load_student, write_base
+    from lion.student.models import POINTER, load_options, load_student, write_base
 
     if params.compute.engine != "transformers":
         raise InputError(
             f"{source}: compute.engine: {params.compute.engine} cannot answer for a checkpoint; "
             "set engine: transformers, or serve the model and name it as an api candidate"
         )
-    form = form_for(params.student, params.compute, trained=False)
+    options = load_options(params.student, params.compute, trained=False)
     if (Path(source) / POINTER).exists():
-        return load_student(Path(source), form=form)
+        return load_student(Path(source), options=options)
     with tempfile.TemporaryDirectory() as scratch:
         pointer = Path(scratch) / "base"
         write_base(pointer, base=source, revision=revision)
-        return load_student(pointer, form=form)
+        return load_student(pointer, options=options)
 
 
 def move(loaded: "Loaded", compute: Compute) -> None:

@@ -86,7 +86,7 @@ def _items(suite: Suite, source: str, limit: int | None) -> dict[str, list[Item]
 
 def _renderer(layout: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[str], str]:
     """Return the prompt of a question without start token: lm-eval adds that itself."""
-    from lion.student.layout import encode_prompt
+    from lion.student.template import encode_prompt
 
     def own(question: str) -> str:
         tokens = encode_prompt(tokenizer, question)

@@ -15,10 +15,9 @@ from lion.pools.instructions import stable_seed, task_texts
 from lion.pools.tables import ANSWER, from_rows
 from lion.student import launch
 from lion.student.decoding import Work, decode
-from lion.student.layout import encode_prompt, pad_id
-from lion.student.models import Loaded, device, fingerprint
-from lion.student.unfinished import Unfinished
-from lion.student.unfinished import fingerprint as key_of
+from lion.student.models import Loaded, device, model_digest
+from lion.student.resumable import Resumable, work_key
+from lion.student.template import encode_prompt, pad_id
 from lion.support.errors import ParamsError
 from lion.support.progress import Progress
 
@@ -41,12 +40,12 @@ def answer_pool(
     compute: Compute,
     seed: int,
     label: str,
-    unfinished: Unfinished | None = None,
+    resumable: Resumable | None = None,
 ) -> pl.DataFrame:
     """The student's answers (ANSWER) to a pool with id, instruction and input.
 
     All processes of a launcher call it alike: each answers its share and gets all answers. With
-    `unfinished` every answer is kept, so that a killed run loses at most a batch a process.
+    `resumable` every answer is kept, so that a killed run loses at most a batch a process.
     """
     answers = answer_tasks(
         loaded,
@@ -55,7 +54,7 @@ def answer_pool(
         compute=compute,
         seed=seed,
         label=label,
-        unfinished=unfinished,
+        resumable=resumable,
     )
     return answer_table(pool["id"], answers)
 
@@ -75,7 +74,7 @@ def answer_tasks(
     compute: Compute,
     seed: int,
     label: str,
-    unfinished: Unfinished | None = None,
+    resumable: Resumable | None = None,
 ) -> list[Answer]:
     """One answer a task, in order. Temperature 0 is greedy; `compute` changes speed alone."""
     cpu = device(compute.device).type == "cpu"
@@ -87,7 +86,7 @@ def answer_tasks(
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
     )
-    folder = unfinished.claim(_key(loaded, work)) if unfinished else None
+    folder = resumable.claim(_key(loaded, work)) if resumable else None
     done: dict[int, Answer] = launch.share(_read(folder) if launch.is_main() else {})
     if not getattr(loaded.model, "is_quantized", False):
         loaded.model.to(device("cpu" if cpu else "auto"))  # type: ignore[arg-type]
@@ -111,8 +110,8 @@ def _key(loaded: Loaded, work: Work) -> str:
     """What the answers depend on."""
     if not launch.is_main():
         return ""
-    weights = fingerprint(str(loaded.folder)) if loaded.folder else None
-    return key_of("answers", weights, loaded.base, str(loaded.model.dtype), asdict(work))
+    weights = model_digest(str(loaded.folder)) if loaded.folder else None
+    return work_key("answers", weights, loaded.base, str(loaded.model.dtype), asdict(work))
 
 
 def _read(folder: Path | None) -> dict[int, Answer]:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 
 from lion.pools.instructions import stable_seed
-from lion.student.layout import Example
+from lion.student.template import Example
 
 IGNORED = -100  # a label that the loss leaves out
 Micro: TypeAlias = list[Example]  # rows of one forward pass

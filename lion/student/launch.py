@@ -70,7 +70,7 @@ def is_main() -> bool:
 
 
 @contextmanager
-def one_voice() -> Iterator[None]:
+def report_once() -> Iterator[None]:
     """Let the main process alone tell an error that all have; another's own comes after it."""
     try:
         yield

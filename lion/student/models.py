@@ -53,7 +53,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class LoadOptions:
     """How weights are held: their type, 4 bits for a frozen base, the attention to compute with."""
 
     dtype: torch.dtype = torch.float32
@@ -63,7 +63,7 @@ class Form:
 
 def write_base(out: Path, *, base: str, revision: str | None) -> None:
     """Make student folder `out` stand for the base model, by name and content: no copy."""
-    pointer = {"base": base, "revision": revision, "sha256": fingerprint(base)}
+    pointer = {"base": base, "revision": revision, "sha256": model_digest(base)}
     if pointer["sha256"] is None and revision is None:
         raise InputError(
             f"student.base: {base}: no such folder; for a name on the hub, pin it by "
@@ -75,7 +75,7 @@ def write_base(out: Path, *, base: str, revision: str | None) -> None:
         _write_pointer(folder, pointer)
 
 
-def fingerprint(base: str) -> str | None:
+def model_digest(base: str) -> str | None:
     """A hash over a model folder's files; None for a name on the Hugging Face hub."""
     folder = Path(base)
     if not folder.is_dir():
@@ -97,12 +97,12 @@ def source_of(student: Path) -> tuple[str, str | None]:
     return (told["base"], told["revision"]) if told else (str(student), None)
 
 
-def load_student(folder: Path, *, form: Form = Form()) -> Loaded:
+def load_student(folder: Path, *, options: LoadOptions = LoadOptions()) -> Loaded:
     """The model in student folder `folder`, following a pointer to the base model."""
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     told = _pointer(folder)
     source, revision = (told["base"], told["revision"]) if told else (str(folder), None)
-    model, tokenizer = _load(source, revision, form), load_tokenizer(source, revision)
+    model, tokenizer = _load(source, revision, options), load_tokenizer(source, revision)
     ends = {tokenizer.eos_token_id, *_ends(model)} - {None}
     # The base's own sampling settings would bend the student's answers.
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
@@ -158,10 +158,10 @@ def quiet_peft() -> "warnings.catch_warnings[None]":
     return warnings.catch_warnings(action="ignore", category=FutureWarning)
 
 
-def form_for(settings: Student, compute: Compute, *, trained: bool) -> Form:
+def load_options(settings: Student, compute: Compute, *, trained: bool) -> LoadOptions:
     """Weights to be trained are float32, whatever the arithmetic; others as precise as it is."""
     dtype = torch.float32 if trained else precision(settings, compute)
-    return Form(dtype=dtype, four_bit=settings.four_bit, attention=compute.attention)
+    return LoadOptions(dtype=dtype, four_bit=settings.four_bit, attention=compute.attention)
 
 
 def precision(settings: Student, compute: Compute) -> torch.dtype:
@@ -192,14 +192,14 @@ def _pointer(folder: Path) -> dict[str, Any] | None:
     if not (folder / POINTER).exists():
         return None
     told: dict[str, Any] = json.loads((folder / POINTER).read_text(encoding="utf-8"))
-    if told["sha256"] != fingerprint(told["base"]):
+    if told["sha256"] != model_digest(told["base"]):
         raise InputError(
             f"{told['base']}: changed since the seed stage saw it; run `dvc repro -f seed`"
         )
     return told
 
 
-def _load(source: str, revision: str | None, form: Form) -> PreTrainedModel:
+def _load(source: str, revision: str | None, options: LoadOptions) -> PreTrainedModel:
     try:
         config = AutoConfig.from_pretrained(source, revision=revision)
         _check_causal(config)
@@ -208,10 +208,10 @@ def _load(source: str, revision: str | None, form: Form) -> PreTrainedModel:
             revision=revision,
             config=config,
             use_safetensors=True,
-            dtype=form.dtype,
-            attn_implementation=form.attention,
-            quantization_config=_four_bit() if form.four_bit else None,
-            device_map={"": device()} if form.four_bit else None,
+            dtype=options.dtype,
+            attn_implementation=options.attention,
+            quantization_config=_four_bit() if options.four_bit else None,
+            device_map={"": device()} if options.four_bit else None,
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise InputError(f"student {source}: not a causal language model: {_line(error)}") from None

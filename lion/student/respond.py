@@ -11,17 +11,17 @@ from lion.chat.types import Request
 from lion.params import Params
 from lion.pools.instructions import stable_seed, task_texts
 from lion.student.answering import Answer, answer_pool, answer_table
-from lion.student.layout import encode_prompt
 from lion.student.models import (
     ADAPTER,
-    fingerprint,
-    form_for,
+    load_options,
     load_student,
     load_tokenizer,
+    model_digest,
     precision,
     source_of,
 )
-from lion.student.unfinished import Unfinished
+from lion.student.resumable import Resumable
+from lion.student.template import encode_prompt
 from lion.support.errors import LionError, ParamsError
 
 Connect = Callable[[Params], AbstractContextManager[Any]]  # lion.chat.connect for the student
@@ -34,7 +34,7 @@ def answer_with(
     *,
     connect: Connect,
     label: str,
-    unfinished: Unfinished | None = None,
+    resumable: Resumable | None = None,
 ) -> pl.DataFrame:
     """The answers (ANSWER) of student folder `student` to `pool`, by compute.engine.
 
@@ -45,13 +45,13 @@ def answer_with(
     if params.compute.engine == "server":
         return _by_server(params, student, pool, connect, label)
     return answer_pool(
-        load_student(student, form=form_for(params.student, params.compute, trained=False)),
+        load_student(student, options=load_options(params.student, params.compute, trained=False)),
         pool,
         settings=params.student,
         seed=params.seed,
         label=label,
         compute=params.compute,
-        unfinished=unfinished,
+        resumable=resumable,
     )
 
 
@@ -108,12 +108,12 @@ def _by_server(
 ) -> pl.DataFrame:
     """Ask the server that serves this student; its name there is student.model.
 
-    Replies are kept under a seed that holds the weights' fingerprint: the next run's student of
+    Replies are kept under a seed that holds the weights' model_digest: the next run's student of
     the same name is asked anew.
     """
     name = str(params.student.model).replace("{student}", student.name)
     named = params.student.model_copy(update={"model": name})
-    weights = fingerprint(str(student))
+    weights = model_digest(str(student))
     requests = [
         Request(
             id=id,

@@ -19,12 +19,11 @@ from lion.pools.tables import LOSS, from_rows
 from lion.student import launch
 from lion.student.adapters import prepare_adapter
 from lion.student.batches import Collator, Micro, draw_steps, part
-from lion.student.layout import Example, encode_example, pad_id
 from lion.student.memory import advice, check_memory, estimate, explained
-from lion.student.models import Loaded, device, fingerprint, is_adapter
-from lion.student.unfinished import Unfinished
-from lion.student.unfinished import fingerprint as key_of
-from lion.student.watch import Watch, last_checkpoint
+from lion.student.models import Loaded, device, is_adapter, model_digest
+from lion.student.monitor import TrainingMonitor, last_checkpoint
+from lion.student.resumable import Resumable, work_key
+from lion.student.template import Example, encode_example, pad_id
 from lion.support.errors import EmptyError, InputError, ParamsError
 
 FSDP = {"version": 2, "cpu_ram_efficient_loading": True, "state_dict_type": "SHARDED_STATE_DICT"}
@@ -47,12 +46,12 @@ def train(
     seed: int,
     label: str,
     arithmetic: torch.dtype = torch.float32,
-    unfinished: Unfinished | None = None,
+    resumable: Resumable | None = None,
 ) -> pl.DataFrame:
     """Train `loaded` in place; the loss table (LOSS, and `seconds` a step), one row a step.
 
     A lesson is a task and the teacher's answer. All processes of a launcher call it alike. With
-    `unfinished` and compute.checkpoint_steps it goes on from the last checkpoint of a killed run
+    `resumable` and compute.checkpoint_steps it goes on from the last checkpoint of a killed run
     of the same data, weights and settings.
     """
     examples = _encode(loaded, lessons, settings)
@@ -64,8 +63,8 @@ def train(
         _check_memory(loaded, plan, compute, arithmetic, hint)
     launch.join(cpu=device(compute.device).type == "cpu")
     kept = None
-    if unfinished and compute.checkpoint_steps:
-        kept = unfinished.claim(_key(loaded, examples, settings, compute, seed=seed))
+    if resumable and compute.checkpoint_steps:
+        kept = resumable.claim(_key(loaded, examples, settings, compute, seed=seed))
     with tempfile.TemporaryDirectory() as scratch, explained(hint):
         folder, saves = kept or Path(scratch), kept is not None
         told = _arguments(settings, compute, plan, seed=seed, folder=folder, saves=saves)
@@ -156,9 +155,9 @@ def _key(
         return ""
     rows = [[row.prompt, row.answer] for row in examples]
     versions = [torch.__version__, transformers.__version__]
-    weights = fingerprint(str(loaded.folder)) if loaded.folder else None
+    weights = model_digest(str(loaded.folder)) if loaded.folder else None
     base = loaded.base or {}
-    return key_of(rows, settings.model_dump(), seed, weights, base, versions, compute.sharding)
+    return work_key(rows, settings.model_dump(), seed, weights, base, versions, compute.sharding)
 
 
 def _arguments(
@@ -198,30 +197,34 @@ def _arguments(
 
 
 def _run(loaded: Loaded, plan: Plan, arguments: dict[str, Any], label: str) -> pl.DataFrame:
-    watch = Watch(label, plan.tokens)
-    trainer = _trainer(loaded, plan, TrainingArguments(**arguments), watch)
+    monitor = TrainingMonitor(label, plan.tokens)
+    trainer = _trainer(loaded, plan, TrainingArguments(**arguments), monitor)
     begun = last_checkpoint(Path(arguments["output_dir"])) if launch.is_main() else None
     begun = launch.share(begun)
     trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         loaded.gather = lambda: trainer.accelerator.get_state_dict(trainer.model_wrapped)
     rows = [entry for entry in trainer.state.log_history if "loss" in entry]
-    return from_rows([_row(entry, plan, watch) for entry in rows], {**LOSS, "seconds": pl.Float64})
+    return from_rows(
+        [_row(entry, plan, monitor) for entry in rows], {**LOSS, "seconds": pl.Float64}
+    )
 
 
-def _trainer(loaded: Loaded, plan: Plan, told: TrainingArguments, watch: Watch) -> Trainer:
-    told._n_gpu = 1  # several GPUs in one process would mean the old, slow nn.DataParallel
-    sharded = bool(told.fsdp or told.deepspeed)
-    if told.use_cpu and sharded:
+def _trainer(
+    loaded: Loaded, plan: Plan, arguments: TrainingArguments, monitor: TrainingMonitor
+) -> Trainer:
+    arguments._n_gpu = 1  # several GPUs in one process would mean the old, slow nn.DataParallel
+    sharded = bool(arguments.fsdp or arguments.deepspeed)
+    if arguments.use_cpu and sharded:
         # accelerate leaves out sharding, silently, where it calls the processes MULTI_CPU.
         PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
     attention = str(loaded.model.config._attn_implementation)
     trainer = Trainer(
         model=loaded.model,
-        args=told,
+        args=arguments,
         train_dataset=plan.micros,
         data_collator=Collator(pad_id(loaded.tokenizer), flat="flash" in attention),
-        callbacks=[watch],
+        callbacks=[monitor],
     )
     trainer.remove_callback(PrinterCallback)
     if sharded and not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
@@ -229,7 +232,7 @@ def _trainer(loaded: Loaded, plan: Plan, told: TrainingArguments, watch: Watch) 
     return trainer
 
 
-def _row(entry: dict[str, float], plan: Plan, watch: Watch) -> dict[str, Any]:
+def _row(entry: dict[str, float], plan: Plan, monitor: TrainingMonitor) -> dict[str, Any]:
     step = int(entry["step"])
     return {
         "step": step,
@@ -237,5 +240,5 @@ def _row(entry: dict[str, float], plan: Plan, watch: Watch) -> dict[str, Any]:
         "grad_norm": round(float(entry["grad_norm"]), 6),
         "learning_rate": round(entry["learning_rate"], 9),
         "tokens": plan.tokens[step - 1],
-        "seconds": watch.seconds.get(step),
+        "seconds": monitor.seconds.get(step),
     }

@@ -7,8 +7,8 @@ import torch
 
 from lion.params import Compute, Imitate
 from lion.student.batches import Collator, draw_steps, part
-from lion.student.layout import Example, encode_example
-from lion.student.models import Form, load_student
+from lion.student.models import LoadOptions, load_student
+from lion.student.template import Example, encode_example
 from lion.student.training import make_plan, train
 
 SETTINGS = Imitate(
@@ -80,7 +80,7 @@ def test_how_a_step_is_computed_changes_no_loss(
 
 
 def test_rows_laid_end_to_end_do_not_see_each_other(tiny_base: Path) -> None:
-    loaded = load_student(tiny_base, form=Form(attention="sdpa"))
+    loaded = load_student(tiny_base, options=LoadOptions(attention="sdpa"))
     rows = [encode_example(loaded.tokenizer, *lesson) for lesson in LESSONS]
     with torch.inference_mode():
         apart = loaded.model(**Collator(0)([rows]), use_cache=False).loss

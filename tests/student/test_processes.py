@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from lion.pools.tables import ANSWER, LOSS, read_table
 from lion.student.models import load_student
-from lion.student.watch import WHOLE
+from lion.student.monitor import WHOLE
 from tests.student.project import TASKS, Make, Project
 
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": ["q_proj", "v_proj"]}

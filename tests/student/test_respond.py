@@ -16,7 +16,7 @@ from lion.student.answering import Answer, answer_pool, answer_tasks
 from lion.student.decoding import Work, decode
 from lion.student.models import load_student
 from lion.student.respond import answer_with
-from lion.student.unfinished import LOCK, Unfinished, fingerprint
+from lion.student.resumable import LOCK, Resumable, work_key
 from lion.support.errors import LionError, ParamsError
 from tests.student.project import ROOT, TASKS
 from tests.student.tiny import make_tiny_base, talking
@@ -115,7 +115,7 @@ def test_a_kill_loses_at_most_a_batch(
                 raise KeyboardInterrupt
 
     def answers(batch: int, home: Path | None) -> list[Answer]:
-        with Unfinished(home) as unfinished:
+        with Resumable(home) as resumable:
             return answer_tasks(
                 loaded,
                 TASKS,
@@ -123,7 +123,7 @@ def test_a_kill_loses_at_most_a_batch(
                 compute=Compute(answer_batch=batch),
                 seed=1,
                 label="respond",
-                unfinished=unfinished,
+                resumable=resumable,
             )
 
     whole = answers(2, None)
@@ -139,17 +139,17 @@ def test_a_kill_loses_at_most_a_batch(
 
 
 def test_unfinished_work_is_found_again_and_shared_by_nobody(tmp_path: Path) -> None:
-    first = Unfinished(tmp_path)
-    folder = first.claim(fingerprint("a"))
+    first = Resumable(tmp_path)
+    folder = first.claim(work_key("a"))
     assert folder
-    assert first.claim(fingerprint("b")) != folder
-    with Unfinished(tmp_path) as second:
-        assert second.claim(fingerprint("a")) is None
+    assert first.claim(work_key("b")) != folder
+    with Resumable(tmp_path) as second:
+        assert second.claim(work_key("a")) is None
     first.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert (folder / LOCK).exists()
     assert not first.resumed
-    with Unfinished(tmp_path) as again:
-        assert again.claim(fingerprint("a")) == folder
+    with Resumable(tmp_path) as again:
+        assert again.claim(work_key("a")) == folder
     assert not folder.exists()
 
 

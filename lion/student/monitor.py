@@ -15,7 +15,7 @@ from lion.support.progress import Progress
 WHOLE = "whole"  # marks a checkpoint that all processes have written to its end
 
 
-class Watch(TrainerCallback):
+class TrainingMonitor(TrainerCallback):
     """Shows progress, takes the time of every step, and marks whole checkpoints."""
 
     def __init__(self, label: str, tokens: Sequence[int]) -> None:

@@ -12,20 +12,20 @@ from typing import IO, Any, Self
 from lion.student.launch import is_main, share
 
 LOCK = "in-use"
-STALE = 14 * 24 * 3600  # seconds after which nobody comes back to an unfinished folder
+STALE = 14 * 24 * 3600  # seconds after which nobody comes back to an resumable folder
 
 
-def fingerprint(*parts: Any) -> str:
+def work_key(*parts: Any) -> str:
     """A hash over everything that a result depends on."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-class Unfinished:
-    """Folders of unfinished work under `home`, one a fingerprint; without a home nothing is kept.
+class Resumable:
+    """Folders of resumable work under `home`, one a fingerprint; without a home nothing is kept.
 
-    with Unfinished(home) as unfinished:
-        folder = unfinished.claim(fingerprint(...))
+    with Resumable(home) as resumable:
+        folder = resumable.claim(work_key(...))
         ...             # work that notes in `folder` how far it is, and writing its result
     """
 
