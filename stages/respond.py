@@ -26,7 +26,7 @@ from lion.support.home import store_home
 def main(student: Path, cache: Path, out: Path, round_: str, params_path: Path) -> None:
     """Answer every instruction that the teacher answered whole."""
     params = load_params(params_path)
-    if params.compute.engine == "transformers":
+    if params.student.engine == "transformers":
         relaunch("stages.respond", params.compute)
     with Resumable(store_home() / "answers") as resumable:
         answers = answer_with(

@@ -12,6 +12,7 @@ from lion.pools.cache import start_cache
 from lion.pools.instructions import instruction_id
 from lion.pools.seeds import read_seeds
 from lion.pools.tables import ANSWERED, INSTRUCTION, QUESTION, write_table
+from lion.student.check import check_base
 from lion.student.models import write_base
 
 
@@ -36,6 +37,7 @@ def main(
     seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
     distinct = read_seeds(seeds)
     asked = read_questions(questions)
+    check_base(params.student.base, params.student.revision)
     write_base(student, base=params.student.base, revision=params.student.revision)
     ids = [
         instruction_id(*row) for row in distinct.frame.select("instruction", "input").iter_rows()

@@ -78,6 +78,7 @@ def _by_checkpoint(
     candidate: Candidate, questions: pl.DataFrame, params: Params, label: str
 ) -> pl.DataFrame:
     from lion.student.answering import answer_pool
+    from lion.student.template import has_own_template
 
     loaded = load_any(candidate.checkpoint or "", candidate.revision, params)
     if candidate.layout and candidate.layout != "chat":
@@ -85,7 +86,7 @@ def _by_checkpoint(
         render = TEMPLATES[candidate.layout]
         texts = [render(*row) for row in questions.select("instruction", "input").iter_rows()]
         questions = questions.with_columns(instruction=pl.Series(texts), input=pl.lit(""))
-    elif not loaded.tokenizer.chat_template:
+    elif not has_own_template(loaded.tokenizer):
         raise InputError(
             f"evaluate.candidates: {candidate.checkpoint}: its tokenizer has no chat template; "
             "set layout to raw, alpaca, vicuna or wizardlm"
@@ -107,9 +108,9 @@ def load_any(source: str, revision: str | None, params: Params) -> "Loaded":
     """
     from lion.student.models import POINTER, load_options, load_student, write_base
 
-    if params.compute.engine != "transformers":
+    if params.student.engine != "transformers":
         raise InputError(
-            f"{source}: compute.engine: {params.compute.engine} cannot answer for a checkpoint; "
+            f"{source}: student.engine: {params.student.engine} cannot answer for a checkpoint; "
             "set engine: transformers, or serve the model and name it as an api candidate"
         )
     options = load_options(params.student, params.compute, trained=False)

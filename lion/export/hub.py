@@ -10,12 +10,14 @@ import polars as pl
 
 from lion.evaluate.quality import relative_quality
 from lion.params import Params
-from lion.pools.cache import with_answers
+from lion.pools.cache import usable, with_answers
+from lion.pools.instructions import task_texts
 from lion.runs.run import Tables
 from lion.support.errors import InputError
 from lion.support.files import replacing_folder
 
 Row = dict[str, Any]
+COMPARED = 8  # answers on which the written student must agree with the trained one
 POOLS = {"train_pool": "train_pool.jsonl", "cache_pool": "cache_pool.jsonl"}
 
 
@@ -77,19 +79,25 @@ def write_dataset(tables: Tables, about: Provenance, out: Path, card: str) -> No
         _write(folder, about, card)
 
 
-def write_student(student: Path, about: Provenance, out: Path, card: str) -> None:
-    """Write the student as a whole model, an adapter merged into its base."""
-    from lion.student.models import merge
+def write_student(student: Path, tables: Tables, about: Provenance, out: Path, card: str) -> None:
+    """Write the student as a whole model, an adapter merged into its base.
+
+    InputError if the written model does not give the teacher's answers the student's probabilities.
+    """
+    from lion.student.merge import merge
 
     if not student.is_dir():
-        raise InputError(f"{student}: no such student; `dvc repro` or `dvc pull` brings it")
-    merge(student, out)
+        raise InputError(f"{student}: no such student; run `dvc repro` or `dvc pull`")
+    pool = tables.pool.filter(pl.col("round").is_in(_until(tables, about.round)))
+    rows = usable(with_answers(pool, tables.answers)).tail(COMPARED)
+    lessons = list(zip(task_texts(rows), rows["answer"], strict=True))
+    merge(student, out, lessons=lessons)
     _write(out, about, card)
 
 
 def _write(folder: Path, about: Provenance, card: str) -> None:
-    told = json.dumps(asdict(about), indent=2, sort_keys=True, ensure_ascii=False)
-    (folder / "provenance.json").write_text(told + "\n", encoding="utf-8")
+    facts = json.dumps(asdict(about), indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / "provenance.json").write_text(facts + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 

@@ -89,8 +89,8 @@ class Params(Record):
             raise ValueError("student.four_bit: 4-bit weights cannot be trained; set imitate.lora")
         if self.student.four_bit and self.compute.sharding == "zero3":
             raise ValueError("student.four_bit does not go with compute.sharding: zero3; use none")
-        if self.compute.engine == "server" and self.student.model is None:
-            raise ValueError("compute.engine: server needs student.model, the name it serves")
+        if self.student.engine == "server" and self.student.model is None:
+            raise ValueError("student.engine: server needs student.model, the name it serves")
         return self
 
     @model_validator(mode="after")

@@ -11,8 +11,9 @@ class Student(Record):
     """The student and how it answers (temperature 0 is greedy); see docs/students.md.
 
     `precision` sets the arithmetic: auto is bfloat16 where an accelerator supports it, else
-    float32. `four_bit` loads the frozen base in 4 bits (needs imitate.lora). `model` is the
-    student's name on an OpenAI-compatible server; {student} stands for its folder (r0, r1, ...).
+    float32. `four_bit` loads the frozen base in 4 bits (needs imitate.lora). `engine` samples the
+    answers; each engine draws its own. `model` is the student's name on an OpenAI-compatible
+    server; {student} stands for its folder (r0, r1, ...).
     """
 
     base: str
@@ -21,6 +22,7 @@ class Student(Record):
     max_tokens: Positive
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     four_bit: bool = False
+    engine: Literal["transformers", "vllm", "server"] = "transformers"
     model: str | None = None
 
 
@@ -61,7 +63,6 @@ class Compute(Record):
     device: Literal["auto", "cpu"] = "auto"
     attention: str | None = None
     answer_batch: Positive = 64
-    engine: Literal["transformers", "vllm", "server"] = "transformers"
     vllm: dict[str, Any] = Field(default_factory=dict)
     launcher: Literal["torchrun", "accelerate"] | None = None
     launcher_args: list[str] = Field(default_factory=list)
@@ -71,6 +72,12 @@ class Compute(Record):
     checkpoint_steps: Positive | None = None
     activation_checkpointing: bool = False
     memory_check: bool = True
+
+    @model_validator(mode="after")
+    def _runs_no_code_of_a_model(self) -> "Compute":
+        if self.vllm.get("trust_remote_code"):
+            raise ValueError("vllm: trust_remote_code: Lion runs no code that comes with a model")
+        return self
 
     @model_validator(mode="after")
     def _is_launched(self) -> "Compute":

@@ -24,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 
 from lion.params import Compute, Student
 from lion.student import launch
+from lion.student.template import settle_template
 from lion.support.errors import InputError, ParamsError
 from lion.support.files import replacing_folder
 
@@ -116,9 +117,13 @@ def load_student(folder: Path, *, options: LoadOptions = LoadOptions()) -> Loade
 def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder or hub name."""
     try:
-        return AutoTokenizer.from_pretrained(source, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(f"student {source}: no tokenizer: {_line(error)}") from None
+        raise InputError(f"student {source}: no tokenizer: {one_line(error)}") from None
+    settle_template(tokenizer)
+    return tokenizer
 
 
 def save_student(loaded: Loaded, out: Path) -> None:
@@ -130,22 +135,12 @@ def save_student(loaded: Loaded, out: Path) -> None:
     if not launch.is_main():
         return
     with replacing_folder(out) as folder:
-        loaded.model.save_pretrained(folder, state_dict=weights)
+        with quiet_peft(UserWarning):  # it saves embedding layers that the adapter targets
+            loaded.model.save_pretrained(folder, state_dict=weights)
         loaded.tokenizer.save_pretrained(folder)
         if is_adapter(loaded.model) and loaded.base:
             (folder / "README.md").unlink(missing_ok=True)  # peft's, a form to fill in
             _write_pointer(folder, loaded.base)
-
-
-def merge(folder: Path, out: Path) -> None:
-    """Write student `folder` as a whole model that any tool loads, in its base's number type."""
-    loaded = load_student(folder)
-    told = loaded.base or {"base": str(folder), "revision": None}
-    stored = AutoConfig.from_pretrained(told["base"], revision=told["revision"]).dtype
-    if is_adapter(loaded.model):
-        loaded.model = loaded.model.merge_and_unload()  # type: ignore[operator]
-    loaded.model.to(stored or torch.float32)  # type: ignore[arg-type]
-    save_student(loaded, out)
 
 
 def is_adapter(model: PreTrainedModel) -> bool:
@@ -153,9 +148,9 @@ def is_adapter(model: PreTrainedModel) -> bool:
     return hasattr(model, "peft_config")
 
 
-def quiet_peft() -> "warnings.catch_warnings[None]":
-    """Leave out what peft is told by transformers about names that have changed."""
-    return warnings.catch_warnings(action="ignore", category=FutureWarning)
+def quiet_peft(category: type[Warning] = FutureWarning) -> "warnings.catch_warnings[None]":
+    """Silence peft's warnings of `category`; the default is about renamed calls only."""
+    return warnings.catch_warnings(action="ignore", category=category)
 
 
 def load_options(settings: Student, compute: Compute, *, trained: bool) -> LoadOptions:
@@ -201,23 +196,27 @@ def _pointer(folder: Path) -> dict[str, Any] | None:
 
 def _load(source: str, revision: str | None, options: LoadOptions) -> PreTrainedModel:
     try:
-        config = AutoConfig.from_pretrained(source, revision=revision)
-        _check_causal(config)
+        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+        check_causal(config)
         return AutoModelForCausalLM.from_pretrained(
             source,
             revision=revision,
             config=config,
             use_safetensors=True,
+            trust_remote_code=False,
             dtype=options.dtype,
             attn_implementation=options.attention,
             quantization_config=_four_bit() if options.four_bit else None,
             device_map={"": device()} if options.four_bit else None,
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(f"student {source}: not a causal language model: {_line(error)}") from None
+        raise InputError(
+            f"student {source}: not a causal language model: {one_line(error)}"
+        ) from None
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return the message of `error` as one short line."""
     return " ".join(str(error).split())[:300]
 
 
@@ -226,7 +225,7 @@ def _ends(model: PreTrainedModel) -> set[int | None]:
     return set(told) if isinstance(told, list) else {told}
 
 
-def _check_causal(config: PreTrainedConfig) -> None:
+def check_causal(config: PreTrainedConfig) -> None:
     """ValueError for masked and encoder-decoder models, which may load all the same."""
     kinds = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
     named = config.architectures or []

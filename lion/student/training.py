@@ -18,7 +18,7 @@ from lion.params import Compute, Imitate
 from lion.pools.tables import LOSS, from_rows
 from lion.student import launch
 from lion.student.adapters import prepare_adapter
-from lion.student.batches import Collator, Micro, draw_steps, part
+from lion.student.batches import Collator, Micro, draw_steps, split_step
 from lion.student.memory import advice, check_memory, estimate, explained
 from lion.student.models import Loaded, device, is_adapter, model_digest
 from lion.student.monitor import TrainingMonitor, last_checkpoint
@@ -80,7 +80,7 @@ class Plan:
     tokens: list[int]  # of each step, without padding
     accumulation: int  # micro-batches a step and process
     rows: int  # of a micro-batch, mean
-    budget: int  # padded tokens of a micro-batch, most
+    padded: int  # tokens of the largest micro-batch, padding included
 
 
 def make_plan(
@@ -99,10 +99,10 @@ def make_plan(
     rows = min(compute.micro_batch or share, share)
     accumulation = -(-share // rows)
     parts = accumulation * launch.world()
-    budget = -(-settings.batch // parts) * max(map(len, examples))
     steps = draw_steps(examples, epochs=settings.epochs, batch=settings.batch, seed=seed)
-    micros = [micro for step in steps for micro in part(step, parts, budget=budget)]
-    return Plan(micros, [sum(map(len, step)) for step in steps], accumulation, rows, budget)
+    micros = [micro for step in steps for micro in split_step(step, parts)]
+    padded = max(len(micro) * len(micro[-1]) for micro in micros if micro)
+    return Plan(micros, [sum(map(len, step)) for step in steps], accumulation, rows, padded)
 
 
 def _encode(loaded: Loaded, lessons: Sequence[tuple[str, str]], settings: Imitate) -> list[Example]:
@@ -137,7 +137,7 @@ def _check_memory(
     sharded = compute.sharding != "none"
     need = estimate(
         loaded.model,
-        tokens=plan.budget,
+        tokens=plan.padded,
         shards=launch.world() if sharded else 1,
         bytes_a_number=arithmetic.itemsize,
         recompute=compute.activation_checkpointing,

@@ -107,15 +107,15 @@ def no_server(params: Params) -> Any:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ({"student": "BASE"}, "compute.engine: vllm is not installed"),
-        ({"checkpoint": "BASE", "layout": "raw"}, "compute.engine: vllm cannot answer for a check"),
+        ({"student": "BASE"}, "student.engine: vllm is not installed"),
+        ({"checkpoint": "BASE", "layout": "raw"}, "student.engine: vllm cannot answer for a check"),
     ],
 )
 def test_a_local_candidate_is_asked_with_the_runs_engine(
     project: Path, tiny_base: Path, kind: dict[str, str], message: str
 ) -> None:
     save(project, tiny={key: value.replace("BASE", str(tiny_base)) for key, value in kind.items()})
-    params = set_params(project, "compute", engine="vllm")
+    params = set_params(project, "student", engine="vllm")
     asked = read_keyed_questions(project / "questions.jsonl")
     with pytest.raises(LionError, match=message):
         answers_of("tiny", asked, params)

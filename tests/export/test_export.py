@@ -73,10 +73,10 @@ def test_the_card_tells_where_the_rows_come_from(dataset: Path, params: Params) 
 
 
 def test_the_student_loads_as_a_model(
-    tiny_base: Path, about: hub.Provenance, tmp_path: Path
+    tiny_base: Path, tables: Tables, about: hub.Provenance, tmp_path: Path
 ) -> None:
     out = tmp_path / "student"
-    hub.write_student(tiny_base, about, out, cards.model_card(about))
+    hub.write_student(tiny_base, tables, about, out, cards.model_card(about))
     assert AutoModelForCausalLM.from_pretrained(out).num_parameters() > 0
     assert yaml.safe_load((out / "README.md").read_text().split("---")[1])["library_name"]
 

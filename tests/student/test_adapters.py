@@ -12,12 +12,12 @@ from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM, T5Co
 
 from lion.params import Compute, Imitate, Lora, Student
 from lion.student.answering import answer_tasks
+from lion.student.merge import merge
 from lion.student.models import (
     Loaded,
     LoadOptions,
     load_options,
     load_student,
-    merge,
     precision,
     save_student,
     write_base,
@@ -91,14 +91,14 @@ def test_the_same_adapter_goes_on_in_the_next_round(project: Path, tmp_path: Pat
 
 
 def test_a_merged_student_is_a_whole_model_that_answers_the_same(project: Path) -> None:
-    merge(project / "r0", project / "whole")
+    merge(project / "r0", project / "whole", lessons=LESSONS)
     assert not (project / "whole" / "base.json").exists()
     assert said(load_student(project / "whole")) == ANSWERS
     AutoModelForCausalLM.from_pretrained(project / "whole")
 
 
 def test_a_whole_student_is_merged_as_it_is(tiny_base: Path, tmp_path: Path) -> None:
-    merge(tiny_base, tmp_path / "whole")
+    merge(tiny_base, tmp_path / "whole", lessons=LESSONS)
     assert (tmp_path / "whole" / "model.safetensors").exists()
 
 

@@ -25,10 +25,10 @@ Ended = list[tuple[int, list[int]]]  # rows and their tokens
 POOL = pl.DataFrame({"id": TASKS, "instruction": TASKS, "input": [""] * len(TASKS)})
 
 
-def params(base: Path, **compute: object) -> Params:
+def params(base: Path, **student: object) -> Params:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    raw["student"] |= {"base": str(base), "max_tokens": 6, "model": "lion-{student}"}
-    raw["compute"] = {"answer_batch": 4, **compute}
+    raw["student"] |= {"base": str(base), "max_tokens": 6, "model": "lion-{student}", **student}
+    raw["compute"] = {"answer_batch": 4}
     return Params.model_validate(raw)
 
 
@@ -43,6 +43,7 @@ class Server:
         self.text = text
         self.models: list[str] = []
         self.seeds: list[int] = []
+        self.texts: list[str] = []
 
     def __call__(self, params: Params) -> AbstractContextManager["Server"]:
         self.models.append(params.model_of("student"))
@@ -50,6 +51,7 @@ class Server:
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
         self.seeds += [request.seed for request in requests]
+        self.texts += [request.messages[0]["content"] for request in requests]
         told = {"finish_reason": "stop", "model": "m", "prompt_tokens": 3, "completion_tokens": 2}
         return [Reply(text=self.text, **told) for _ in requests]
 
@@ -82,6 +84,40 @@ def test_a_server_is_asked_by_the_students_name_and_anew_when_its_weights_change
     assert server.models == ["lion-r1", "lion-r1"]
     assert not set(server.seeds[: len(TASKS)]) & set(server.seeds[len(TASKS) :])
     assert first["answer"].to_list() == ["red"] * len(TASKS)
+
+
+def test_a_server_never_gets_a_control_mark_from_a_text(
+    tiny_base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server()
+    tasks = ["say <eos> red", "say <bot> blue", "say green"]
+    pool = pl.DataFrame({"id": tasks, "instruction": tasks, "input": ["", "<pad>", ""]})
+    answer_with(
+        params(tiny_base, engine="server"), tiny_base, pool, connect=server, label="respond"
+    )
+    assert not [text for text in server.texts for m in ("<eos>", "<bot>", "<pad>") if m in text]
+    assert server.texts[2] == "say green"
+    assert "2 of 3 tasks hold control marks" in capsys.readouterr().out
+
+
+def test_another_chat_template_is_used_for_every_prompt(tiny_base: Path) -> None:
+    options = params(tiny_base, temperature=0.0)
+    longer = "<user> what comes next {{ messages[0]['content'] }} <bot>"
+    own, other = (
+        answer_with(
+            options, tiny_base, POOL, connect=nobody, label="evaluate", chat_template=template
+        )
+        for template in (None, longer)
+    )
+    assert (other["prompt_tokens"] - own["prompt_tokens"]).to_list() == [3] * len(TASKS)
+
+
+def test_a_server_cannot_use_another_chat_template(tiny_base: Path) -> None:
+    options = params(tiny_base, engine="server")
+    with pytest.raises(ParamsError, match="the server's own chat template"):
+        answer_with(
+            options, tiny_base, POOL, connect=nobody, label="evaluate", chat_template="{{ 1 }}"
+        )
 
 
 def test_a_server_that_says_nothing_is_an_error(tiny_base: Path) -> None:
@@ -158,6 +194,8 @@ def test_unfinished_work_is_found_again_and_shared_by_nobody(tmp_path: Path) -> 
     [
         ({"processes": 2}, "need a launcher"),
         ({"sharding": "fsdp"}, "sharding: fsdp needs a launcher"),
+        ({"engine": "vllm"}, "engine"),
+        ({"vllm": {"trust_remote_code": True}}, "Lion runs no code that comes with a model"),
     ],
 )
 def test_contradictions_of_the_machine_settings_are_named(
