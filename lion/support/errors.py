@@ -11,9 +11,15 @@ Every message says what is wrong, where (file, row, key) and what to do.
 
 import click
 
+from lion.support.text import visible
+
 
 class LionError(click.ClickException):
     """A one-line message for the user; click prints it and exits with 1."""
+
+    def format_message(self) -> str:
+        """Return the message as the terminal shows it; a server's text cannot control it."""
+        return visible(self.message)
 
 
 class InputError(LionError):

@@ -44,15 +44,17 @@ def table(
 ) -> str:
     """Format `rows` with a header; numbers are right-aligned, `missing` fills empty cells.
 
+    Cells and column names are made visible, since they may come from a server or a file.
+
     On a terminal, a line break in a column name makes a two-line header and keeps columns narrow.
     """
     cells = [[_cell(row.get(name), missing) for name in columns] for row in rows]
     numeric = [all(_is_number(row.get(name)) for row in rows) for name in columns]
     if markdown:
         rule = ["---:" if right else "---" for right in numeric]
-        lines = [[" ".join(name.split("\n")) for name in columns], rule, *cells]
+        lines = [[" ".join(visible(name).split("\n")) for name in columns], rule, *cells]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    heads = [name.split("\n") for name in columns]
+    heads = [visible(name).split("\n") for name in columns]
     high = max(map(len, heads))
     raised = zip(*([""] * (high - len(head)) + head for head in heads), strict=True)
     lines = [*map(list, raised), *cells]
@@ -69,7 +71,7 @@ def table(
 def _cell(value: object, missing: str) -> str:
     if value is None:
         return missing
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))
 
 
 def _is_number(value: object) -> bool:

@@ -15,6 +15,7 @@ from lion.params import load_params
 from lion.runs.run import Tables, places_of, read_run
 from lion.versions.estimate import StageCost, stage_costs
 from lion.versions.plan import Plan, Step
+from lion.versions.show_estimate import as_text
 from tests.report.synthetic import Size, make_run
 from tests.repository import ROOT
 from tests.versions.conftest import Lion
@@ -157,3 +158,13 @@ def test_overrides_leave_the_workspace_alone(lion: Lion) -> None:
     before = Path("params.yaml").read_bytes()
     lion("estimate", "-S", "tau=3")
     assert Path("params.yaml").read_bytes() == before
+
+
+def test_names_of_models_and_causes_do_not_control_the_terminal(tmp_path: Path) -> None:
+    params = _params(tmp_path, {"model": "evil\x1b[2J\u202emodel"})
+    step = Step("teach@r1", "teach", "r1", ("\x1b]0;title\x07", "\x9b31m"))
+    plan = Plan(params, [step], unchanged=0)
+    text = as_text(plan, stage_costs(plan, _tables(tmp_path, 2), Usage("m", "live", 1, 1, 1)))
+    assert "No price for evil⟦U+001B⟧[2J⟦U+202E⟧model" in text
+    assert "⟦U+009B⟧31m" in text
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)

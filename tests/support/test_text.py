@@ -1,0 +1,36 @@
+"""Untrusted text on its way to the terminal."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lion.cli import main
+from lion.support.errors import ChatError, InputError, LionError
+from lion.support.text import table
+
+HOSTILE = "\x1b[31m red \x07 \x9b2J \u202e"
+
+
+@pytest.mark.parametrize("kind", [LionError, InputError, ChatError])
+def test_an_error_message_does_not_control_the_terminal(
+    kind: type[LionError], capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind(f"teach r1: {HOSTILE}").show()
+    assert capsys.readouterr().err == (
+        "Error: teach r1: ⟦U+001B⟧[31m red ⟦U+0007⟧ ⟦U+009B⟧2J ⟦U+202E⟧\n"
+    )
+
+
+def test_a_file_name_does_not_control_the_terminal(tmp_path: Path) -> None:
+    folder = tmp_path / f"x{HOSTILE}"
+    result = CliRunner().invoke(main, ["store", "import", str(folder / "gone.jsonl")])
+    assert result.exit_code != 0
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(result.output)
+
+
+@pytest.mark.parametrize("markdown", [False, True])
+def test_cells_and_column_names_of_a_table_do_not_either(markdown: bool) -> None:
+    text = table([{HOSTILE: HOSTILE, "n": 1}], [HOSTILE, "n"], markdown=markdown)
+    assert text.count("⟦U+001B⟧[31m") == 2
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
