@@ -1,11 +1,7 @@
 """Untrusted text on its way to the terminal."""
 
-from pathlib import Path
-
 import pytest
-from click.testing import CliRunner
 
-from lion.cli import main
 from lion.support.errors import ChatError, InputError, LionError
 from lion.support.text import table
 
@@ -20,13 +16,6 @@ def test_an_error_message_does_not_control_the_terminal(
     assert capsys.readouterr().err == (
         "Error: teach r1: ⟦U+001B⟧[31m red ⟦U+0007⟧ ⟦U+009B⟧2J ⟦U+202E⟧\n"
     )
-
-
-def test_a_file_name_does_not_control_the_terminal(tmp_path: Path) -> None:
-    folder = tmp_path / f"x{HOSTILE}"
-    result = CliRunner().invoke(main, ["store", "import", str(folder / "gone.jsonl")])
-    assert result.exit_code != 0
-    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(result.output)
 
 
 @pytest.mark.parametrize("markdown", [False, True])
