@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lion.chat.types import Reply
-from lion.generate.generator import fault
+from lion.generate.rules import fault
 from lion.prompts import PromptName, fence, render, unwrap
 from tests.fakes import reply
 
@@ -29,7 +29,7 @@ FENCE = fence(TASK)
 )
 def test_an_echoed_mark_is_no_part_of_the_new_task(text: str) -> None:
     assert unwrap(text) == TASK
-    assert fault(reply(text)) is None
+    assert fault(reply(text), "any") is None
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_other_marks_stay(text: str) -> None:
 
 def test_a_mark_around_nothing_is_no_task() -> None:
     empty: Reply = reply(f"<task {FENCE}>\n</task {FENCE}>")
-    assert fault(empty) == "refused or empty"
+    assert fault(empty, "any") == "refused or empty"
 
 
 @pytest.mark.parametrize("name", ["referee.txt", "judge.txt"])

@@ -2,8 +2,6 @@
 
 import itertools
 import random
-import re
-import string
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +10,15 @@ from typing import Any
 import polars as pl
 
 from lion.chat import Asks, Reply, Request
+from lion.generate.rules import fault
 from lion.generate.sampling import Origin
 from lion.params import Generate, Generator
+from lion.params.pools import Rules
 from lion.pools.contamination import Questions
 from lion.pools.instructions import instruction_id, stable_seed, task_text, task_texts
 from lion.pools.novelty import NoveltyFilter
 from lion.pools.tables import ACCEPTED, DRAW, INSTRUCTION, from_rows
+from lion.pools.tokens import length_in_words
 from lion.prompts import render, unwrap
 from lion.support.errors import EmptyError
 
@@ -87,27 +88,11 @@ def generate(
             [_request(draw, asking, stable_seed("generator", seed, round)) for draw in draws],
             label=f"generate {round}, wave {wave}",
         )
-        rows += _judge(draws, replies, known, avoid, start=len(rows))
+        rows += _judge(draws, replies, known, avoid, rules=settings.rules, start=len(rows))
         _keep_quotas(rows, wanted)
     _check_full(rows, wanted, settings, round)
     draws_table = from_rows(rows, DRAW)
     return _train_pool(draws_table, round), draws_table
-
-
-def fault(reply: Reply) -> str | None:
-    """Return why a reply is not a valid instruction (the paper's rules), or None."""
-    text = unwrap(reply.text)
-    if reply.finish_reason == "length":
-        return "cut by the limit"
-    if reply.finish_reason != "stop" or not text:
-        return "refused or empty"
-    if "instruction" in text.lower():
-        return "speaks of instructions"
-    if len(re.findall(r"\w+", text)) <= 3:
-        return "three words or fewer"
-    if text[0] in string.punctuation or not text[0].isascii():
-        return "starts with punctuation or non-ASCII"
-    return None
 
 
 class _Urn:
@@ -138,7 +123,6 @@ def _request(draw: Draw, asking: Generator, seed: int) -> Request:
 
     With another seed in each round, a parent drawn again gets a new draft, not its stored one.
     """
-    words = len(draw.text.split())
     return Request(
         id=draw.parent,
         messages=(
@@ -147,7 +131,7 @@ def _request(draw: Draw, asking: Generator, seed: int) -> Request:
             else render("generator_easy.txt", task=draw.text)
         ),
         temperature=asking.temperature,
-        max_tokens=max(asking.min_tokens, asking.tokens_per_word * words),
+        max_tokens=max(asking.min_tokens, asking.tokens_per_word * length_in_words(draw.text)),
         seed=stable_seed(seed, draw.parent, draw.turn),
     )
 
@@ -158,11 +142,12 @@ def _judge(
     known: NoveltyFilter,
     avoid: Questions,
     *,
+    rules: Rules,
     start: int,
 ) -> list[dict[str, Any]]:
     """Return a row (DRAW) for each draw; accepted ones join `known` at once."""
     rows = [
-        _unmatched(draw, reply, avoid) | {"draw": number}
+        _unmatched(draw, reply, avoid, rules) | {"draw": number}
         for number, (draw, reply) in enumerate(zip(draws, replies, strict=True), start=start)
     ]
     fresh = [row for row in rows if row["verdict"] == ACCEPTED]
@@ -175,10 +160,10 @@ def _judge(
     return rows
 
 
-def _unmatched(draw: Draw, reply: Reply, avoid: Questions) -> dict[str, Any]:
+def _unmatched(draw: Draw, reply: Reply, avoid: Questions, rules: Rules) -> dict[str, Any]:
     """Return a draw's row before the novelty check."""
     text = unwrap(reply.text)
-    verdict, nearest = fault(reply), None
+    verdict, nearest = fault(reply, rules), None
     if verdict is None and (overlap := avoid.overlap(text)):
         verdict, nearest = CONTAMINATED, overlap.question
     return {

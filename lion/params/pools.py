@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from lion.params.record import FileName, Positive, Record, Share
 
+Rules = Literal["any", "paper"]
+
 
 class Generate(Record):
     """How many new instructions a round adds, from which side, and how new they must be."""
@@ -14,6 +16,7 @@ class Generate(Record):
     hard_share: Share
     novelty: Annotated[float, Field(gt=0, le=1)]
     max_draws: Positive
+    rules: Rules = "any"
 
 
 class Sampling(Record):

@@ -1,19 +1,21 @@
 """Decontamination: find instructions that repeat part of an evaluation question.
 
-A text repeats a question if both contain the same `words` consecutive tokens, as the novelty filter
-reads them (lower case, letters and digits only). A shorter question counts as a whole: only a text
-of exactly its tokens repeats it.
+A text repeats a question if both contain the same run of tokens (lion.pools.tokens), `words` words
+long: a Chinese or Japanese character counts as half a word, a Thai one as a quarter. A shorter
+question counts as a whole: only a text of exactly its tokens repeats it.
 """
 
-from collections.abc import Sequence
+import itertools
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from lion.pools.instructions import task_texts
-from lion.pools.novelty import tokens
 from lion.pools.tables import QUESTION, read_table
+from lion.pools.tokens import WORD, tokens, weight_of
 
 
 class Overlap(NamedTuple):
@@ -28,12 +30,12 @@ class Questions:
 
     def __init__(self, texts: Sequence[str], ids: Sequence[str], *, words: int) -> None:
         """Index `texts`; `words` is the length of an n-gram, and 0 turns the check off."""
-        self._size = words
+        self._size = words * WORD
         self._ngrams: dict[tuple[str, ...], str] = {}
         self._short: dict[tuple[str, ...], str] = {}
         for text, id in zip(texts, ids, strict=True):
             sequence = tuple(tokens(text))
-            if words and 0 < len(sequence) < words:
+            if 0 < sum(map(weight_of, sequence)) < self._size:
                 self._short.setdefault(sequence, id)
             for ngram in self._ngrams_of(sequence):
                 self._ngrams.setdefault(ngram, id)
@@ -48,10 +50,13 @@ class Questions:
                 return Overlap(self._ngrams[ngram], " ".join(ngram))
         return None
 
-    def _ngrams_of(self, sequence: tuple[str, ...]) -> list[tuple[str, ...]]:
-        if not self._size:
-            return []
-        return [sequence[at : at + self._size] for at in range(len(sequence) - self._size + 1)]
+    def _ngrams_of(self, sequence: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        """Yield the shortest n-gram from each token on that is long enough."""
+        totals = [0, *itertools.accumulate(map(weight_of, sequence))]
+        for start in range(len(sequence)) if self._size else ():
+            end = bisect_left(totals, totals[start] + self._size)
+            if end < len(totals):
+                yield sequence[start:end]
 
 
 def read_avoided(paths: Sequence[Path], *, words: int) -> Questions:

@@ -1,13 +1,12 @@
 """The novelty filter: ROUGE-L F-measure against every known text, exact and fast.
 
-It decides as rouge-score's rougeL without stemming. The normalised Indel similarity of two token
-sequences is the same measure up to rounding. RapidFuzz computes it fastest on bytes, so a first
-pass maps tokens to bytes: tokens that share a byte can only raise the similarity, so the pass loses
-no pair. A second pass compares the few candidate pairs token by token, with rouge-score's own
-arithmetic.
+It decides as rouge-score's rougeL without stemming does with the tokens of lion.pools.tokens. The
+normalised Indel similarity of two token sequences is the same measure up to rounding. RapidFuzz
+computes it fastest on bytes, so a first pass maps tokens to bytes: tokens that share a byte can
+only raise the similarity, so the pass loses no pair. A second pass compares the few candidate pairs
+token by token, with rouge-score's own arithmetic.
 """
 
-import re
 import sys
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from rapidfuzz import process
 from rapidfuzz.distance import Indel, LCSseq
 
+from lion.pools.tokens import tokens
 from lion.support.errors import InputError
 
 # Pairs compared at a time; bounds the memory for any pool size.
@@ -29,8 +29,6 @@ _FEW = 50_000
 _BLOCK = 1024
 # Relative margin below the threshold, so that rounding in RapidFuzz loses no pair.
 _SLACK = 1e-6
-
-_TOKEN = re.compile("[a-z0-9]+")
 
 
 class Match(NamedTuple):
@@ -72,15 +70,10 @@ class _Pairs(NamedTuple):
         return _Pairs(self.queries[rows], self.choices[rows], self.similarities[rows])
 
 
-def tokens(text: str) -> list[str]:
-    """The tokens of `text` as rouge-score sees them: lower case, runs of a-z and 0-9, no stems."""
-    return _TOKEN.findall(text.lower())
-
-
 class NoveltyFilter:
     """A set of known texts that finds the one a new text is too similar to.
 
-    A text without a token (one in Chinese, say) is similar to nothing, as rouge-score has it.
+    A text without a token (punctuation only) is similar to nothing, as in rouge-score.
     """
 
     def __init__(self, texts: Sequence[str], ids: Sequence[str], *, threshold: float) -> None:
