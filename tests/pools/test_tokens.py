@@ -72,7 +72,7 @@ def test_words_and_characters(text: str, expected: list[str]) -> None:
 @pytest.mark.parametrize("language", SEEDS)
 def test_repeats_are_refused_and_other_tasks_are_new(language: str) -> None:
     seed, other = SEEDS[language], OTHERS[language]
-    repeats = [seed, seed.rstrip("។។.।。") + "!!", unicodedata.normalize("NFD", seed)]
+    repeats = [seed, seed[:-1] + "!!", unicodedata.normalize("NFD", seed)]
     novelty = NoveltyFilter([seed], ["seed"], threshold=0.7)
     matches = novelty.accept([*repeats, other], ["a", "b", "c", "d"])
     assert [match is None for match in matches] == [False, False, False, True]
