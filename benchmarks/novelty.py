@@ -20,7 +20,7 @@ from rouge_score import rouge_scorer, tokenizers
 
 from lion.pools.instructions import task_text
 from lion.pools.novelty import Match, NoveltyFilter
-from lion.pools.seeds import read_rows
+from lion.pools.rows import read_rows
 from lion.support.errors import InputError
 
 ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.json"

@@ -7,7 +7,7 @@ import click
 from lion.evaluate.questions import read_keyed_questions
 from lion.pools.contamination import known_questions
 from lion.pools.instructions import task_text
-from lion.pools.seeds import read_rows
+from lion.pools.rows import read_rows
 from lion.support.errors import InputError
 
 _FILE = click.Path(path_type=Path, dir_okay=False)

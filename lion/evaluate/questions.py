@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from lion.pools.instructions import instruction_id
-from lion.pools.seeds import read_objects, text_at
+from lion.pools.rows import read_objects, text_at
 from lion.pools.tables import QUESTION, from_rows
 from lion.support.errors import InputError
 

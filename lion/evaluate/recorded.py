@@ -9,7 +9,7 @@ import polars as pl
 
 from lion.discriminate.verdicts import parse_scores
 from lion.evaluate.questions import KEYS, own_id
-from lion.pools.seeds import read_objects
+from lion.pools.rows import read_objects
 from lion.pools.tables import ANSWER, from_rows
 from lion.support.errors import InputError
 

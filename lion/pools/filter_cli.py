@@ -7,7 +7,7 @@ import click
 
 from lion.pools.instructions import task_text
 from lion.pools.novelty import Match, NoveltyFilter
-from lion.pools.seeds import Row, read_rows
+from lion.pools.rows import Row, read_rows
 from lion.support.errors import InputError
 
 _SHOWN = 5

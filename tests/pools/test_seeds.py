@@ -8,7 +8,8 @@ import pytest
 
 from lion.evaluate.questions import read_questions
 from lion.pools.instructions import instruction_id
-from lion.pools.seeds import MAX_CHARACTERS, read_rows, read_seeds
+from lion.pools.rows import MAX_CHARACTERS, read_rows
+from lion.pools.seeds import read_seeds
 from lion.pools.tables import QUESTION
 from lion.support.errors import InputError
 
