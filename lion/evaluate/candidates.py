@@ -81,15 +81,15 @@ def _by_checkpoint(
     from lion.student.template import has_own_template
 
     loaded = load_any(candidate.checkpoint or "", candidate.revision, params)
-    if candidate.layout and candidate.layout != "chat":
+    if candidate.template and candidate.template != "chat":
         loaded.tokenizer.chat_template = RENDERED
-        render = TEMPLATES[candidate.layout]
+        render = TEMPLATES[candidate.template]
         texts = [render(*row) for row in questions.select("instruction", "input").iter_rows()]
         questions = questions.with_columns(instruction=pl.Series(texts), input=pl.lit(""))
     elif not has_own_template(loaded.tokenizer):
         raise InputError(
             f"evaluate.candidates: {candidate.checkpoint}: its tokenizer has no chat template; "
-            "set layout to raw, alpaca, vicuna or wizardlm"
+            "set template to raw, alpaca, vicuna or wizardlm"
         )
     return answer_pool(
         loaded,

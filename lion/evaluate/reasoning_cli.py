@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("student")
 @click.option("--revision", help="Commit of a Hugging Face name.")
 @click.option(
-    "--layout",
+    "--template",
     type=click.Choice(["own", *TEMPLATES]),
     default="own",
     show_default=True,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def reasoning(
     student: str,
     revision: str | None,
-    layout: str,
+    template: str,
     agieval: str | None,
     bbh: str | None,
     limit: int | None,
@@ -72,7 +72,7 @@ def reasoning(
 
     loaded = load_any(student, revision, params)
     move(loaded, params.compute)
-    render = _renderer(layout, loaded.tokenizer)
+    render = _renderer(template, loaded.tokenizer)
     for suite, tasks in items.items():
         results = reason(loaded, suite, tasks, render=render, batch=batch)
         for result in [*results, mean_result(results)]:
@@ -84,7 +84,7 @@ def _items(suite: Suite, source: str, limit: int | None) -> dict[str, list[Item]
     return {task: rows[:limit] for task, rows in every_item.items()}
 
 
-def _renderer(layout: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[str], str]:
+def _renderer(template: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[str], str]:
     """Return the prompt of a question without start token: lm-eval adds that itself."""
     from lion.student.template import encode_prompt
 
@@ -95,9 +95,9 @@ def _renderer(layout: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[st
         return str(tokenizer.decode(tokens))
 
     def published(question: str) -> str:
-        return TEMPLATES[layout](question, "")  # type: ignore[index]
+        return TEMPLATES[template](question, "")  # type: ignore[index]
 
-    return own if layout == "own" else published
+    return own if template == "own" else published
 
 
 def _as_text(result: TaskResult) -> str:

@@ -11,9 +11,9 @@ class Candidate(Record):
     """A model for `lion evaluate`: exactly one of `student`, `checkpoint`, `api`, `answers`."""
 
     student: str | None = None  # folder of a student
-    checkpoint: str | None = None  # folder or Hugging Face name, with its `layout`
+    checkpoint: str | None = None  # folder or Hugging Face name, with its `template`
     revision: str | None = None
-    layout: Literal["raw", "alpaca", "vicuna", "wizardlm", "chat"] | None = None
+    template: Literal["raw", "alpaca", "vicuna", "wizardlm", "chat"] | None = None
     api: str | None = None  # a model that answers like the teacher, at `base_url` if given
     base_url: Address | None = None
     api_key_env: str | None = None
@@ -24,9 +24,9 @@ class Candidate(Record):
         kinds = (self.student, self.checkpoint, self.api, self.answers)
         if sum(kind is not None for kind in kinds) != 1:
             raise ValueError("give exactly one of student, checkpoint, api, answers")
-        if (self.checkpoint is None) != (self.layout is None):
+        if (self.checkpoint is None) != (self.template is None):
             raise ValueError(
-                "checkpoint and layout (raw, alpaca, vicuna, wizardlm, chat) go together"
+                "checkpoint and template (raw, alpaca, vicuna, wizardlm, chat) go together"
             )
         if self.revision and not self.checkpoint:
             raise ValueError("revision is for a checkpoint")

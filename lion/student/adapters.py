@@ -1,4 +1,4 @@
-"""LoRA: a small adapter is trained on a frozen base, and goes on from round to round."""
+"""LoRA: a small adapter on a frozen base, trained further in every round."""
 
 from collections import Counter
 from typing import Any
@@ -9,10 +9,10 @@ from lion.support.errors import InputError, ParamsError
 
 
 def prepare_adapter(loaded: Loaded, lora: Lora | None, *, recompute: bool) -> None:
-    """Hang a new adapter on the base, or check that the one of the round before is `lora`."""
+    """Add a new adapter to the base, or check that the previous round's adapter matches `lora`."""
     if not is_adapter(loaded.model):
         if lora is not None:
-            _hang(loaded, lora, recompute=recompute)
+            _add_adapter(loaded, lora, recompute=recompute)
         return
     if lora is None:
         raise InputError(
@@ -53,7 +53,7 @@ def refuse_tied_targets(loaded: Loaded) -> None:
         )
 
 
-def _hang(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
+def _add_adapter(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     if loaded.base is None:

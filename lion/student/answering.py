@@ -1,4 +1,4 @@
-"""The student answers: many prompts of like length at a time, each from a seed of its own."""
+"""Answer with the student: many prompts of similar length at a time, each with its own seed."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from lion.support.progress import Progress
 
 @dataclass(frozen=True)
 class Answer:
-    """What the student said; `finish_reason` is stop (it ended itself) or length (cut)."""
+    """An answer of the student; `finish_reason` is stop (it ended itself) or length (cut)."""
 
     answer: str
     finish_reason: str
@@ -42,10 +42,10 @@ def answer_pool(
     label: str,
     resumable: Resumable | None = None,
 ) -> pl.DataFrame:
-    """The student's answers (ANSWER) to a pool with id, instruction and input.
+    """Return the student's answers (ANSWER) to a pool with id, instruction and input.
 
-    All processes of a launcher call it alike: each answers its share and gets all answers. With
-    `resumable` every answer is kept, so that a killed run loses at most a batch a process.
+    Every process of a launcher calls it: each answers its share and gets all answers. With
+    `resumable` every answer is kept, so that a killed run loses at most one batch per process.
     """
     answers = answer_tasks(
         loaded,
@@ -60,7 +60,7 @@ def answer_pool(
 
 
 def answer_table(ids: Sequence[str] | pl.Series, answers: Sequence[Answer]) -> pl.DataFrame:
-    """Answers as ANSWER rows."""
+    """Return answers as ANSWER rows."""
     pairs = zip(ids, answers, strict=True)
     rows = [{"id": id, "model": "student", **asdict(answer)} for id, answer in pairs]
     return from_rows(rows, ANSWER)
@@ -76,7 +76,7 @@ def answer_tasks(
     label: str,
     resumable: Resumable | None = None,
 ) -> list[Answer]:
-    """One answer a task, in order. Temperature 0 is greedy; `compute` changes speed alone."""
+    """Return one answer per task, in order; temperature 0 is greedy."""
     cpu = device(compute.device).type == "cpu"
     launch.join(cpu=cpu)
     launch.check_share(len(tasks), what=label)
@@ -92,7 +92,7 @@ def answer_tasks(
         loaded.model.to(device("cpu" if cpu else "auto"))  # type: ignore[arg-type]
     loaded.model.eval()  # type: ignore[no-untyped-call]
     made = list(done.items()) if launch.is_main() else []
-    # Longest prompts first, so that memory runs out at once or never.
+    # Longest prompts first: if memory runs out, it does so at once.
     order = sorted(range(len(tasks)), key=lambda row: -len(work.prompts[row]))
     left = [row for row in order[launch.rank() :: launch.world()] if row not in done]
     bar = Progress(len(left), label, unit="answers") if launch.is_main() else None
@@ -107,7 +107,7 @@ def answer_tasks(
 
 
 def _key(loaded: Loaded, work: Work) -> str:
-    """What the answers depend on."""
+    """Return a key of everything that the answers depend on."""
     if not launch.is_main():
         return ""
     weights = model_digest(str(loaded.folder)) if loaded.folder else None
@@ -115,17 +115,17 @@ def _key(loaded: Loaded, work: Work) -> str:
 
 
 def _read(folder: Path | None) -> dict[int, Answer]:
-    """The answers that a killed run left behind, by row; a line cut by the kill is dropped."""
+    """Read the answers of a killed run, by row; a line cut by the kill is dropped."""
     done: dict[int, Answer] = {}
     for path in sorted(folder.glob("*.jsonl")) if folder else []:
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
-                done.update((row, Answer(**told)) for row, told in json.loads(line))
+                done.update((row, Answer(**fields)) for row, fields in json.loads(line))
     return done
 
 
 def _keep(folder: Path | None, answers: list[tuple[int, Answer]]) -> None:
-    """Add some answers, as one line, to this process's file."""
+    """Append answers, as one line, to this process's file."""
     if folder is None:
         return
     line = json.dumps([[row, asdict(answer)] for row, answer in answers])
@@ -136,12 +136,12 @@ def _keep(folder: Path | None, answers: list[tuple[int, Answer]]) -> None:
 def _generate(
     loaded: Loaded, work: Work, order: list[int], batch: int
 ) -> Iterator[list[tuple[int, Answer]]]:
-    """The answers to rows `order`, as they are whole."""
+    """Yield the answers to rows `order` as they end."""
     pad = pad_id(loaded.tokenizer)
     try:
         for ended in decode(loaded.model, work, order, batch=batch, pad=pad, ends=loaded.ends):
             if ended:
-                yield [(row, _answer(loaded, work.prompts[row], said)) for row, said in ended]
+                yield [(row, _answer(loaded, work.prompts[row], tokens)) for row, tokens in ended]
     except torch.OutOfMemoryError:
         raise ParamsError(
             f"out of memory with {batch} answers at a time; lower compute.answer_batch"

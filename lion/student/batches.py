@@ -1,4 +1,4 @@
-"""Which rows make a training step, and how they share forward passes with little padding.
+"""Choose the rows of each training step and split them into micro-batches.
 
 The rows of a step are drawn at random, regardless of length. Within a step they are sorted by
 length and split into micro-batches, so that little is padded.
@@ -14,14 +14,14 @@ import torch
 from lion.pools.instructions import stable_seed
 from lion.student.template import Example
 
-IGNORED = -100  # a label that the loss leaves out
+IGNORED = -100  # a label that the loss ignores
 Micro: TypeAlias = list[Example]  # rows of one forward pass
 
 
 def draw_steps(
     examples: Sequence[Example], *, epochs: int, batch: int, seed: int
 ) -> list[list[Example]]:
-    """The rows of each step, epoch after epoch in new orders; the last step may be short."""
+    """Return the rows of each step; every epoch has a new order and the last step may be short."""
     order: list[int] = []
     for epoch in range(epochs):
         rows = list(range(len(examples)))

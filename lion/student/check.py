@@ -1,4 +1,4 @@
-"""Check a base model before anything is paid for: its kind, its template, its tokens."""
+"""Check a base model before the first paid request: its kind, its template, its tokens."""
 
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 

@@ -36,8 +36,8 @@ ADAPTER = "adapter_config.json"
 class Loaded:
     """A model ready to train or to answer, with its tokenizer.
 
-    `base` says what an adapter hangs on; `gather`, called by all processes, makes the weights of
-    a model whole that is spread over them.
+    `base` names the base model of an adapter. All processes call `gather` to collect the weights
+    of a sharded model.
     """
 
     model: PreTrainedModel
@@ -48,9 +48,9 @@ class Loaded:
 
     @property
     def ends(self) -> list[int]:
-        """The tokens that end an answer."""
-        told = self.model.generation_config.eos_token_id
-        return list(told) if isinstance(told, list) else []
+        """Return the tokens that end an answer."""
+        ends = self.model.generation_config.eos_token_id
+        return list(ends) if isinstance(ends, list) else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class LoadOptions:
 
 
 def write_base(out: Path, *, base: str, revision: str | None) -> None:
-    """Make student folder `out` stand for the base model, by name and content: no copy."""
+    """Write student folder `out` as a pointer to the base model: its name and digest, no copy."""
     pointer = {"base": base, "revision": revision, "sha256": model_digest(base)}
     if pointer["sha256"] is None and revision is None:
         raise InputError(
@@ -77,7 +77,7 @@ def write_base(out: Path, *, base: str, revision: str | None) -> None:
 
 
 def model_digest(base: str) -> str | None:
-    """A hash over a model folder's files; None for a name on the Hugging Face hub."""
+    """Return a hash over a model folder's files; None for a name on the Hugging Face hub."""
     folder = Path(base)
     if not folder.is_dir():
         if base.startswith((".", "/", "data/")) or base.count("/") > 1:
@@ -93,29 +93,29 @@ def model_digest(base: str) -> str | None:
 
 
 def source_of(student: Path) -> tuple[str, str | None]:
-    """Where a student's whole weights are: its folder, or its base's name and revision."""
-    told = _pointer(student)
-    return (told["base"], told["revision"]) if told else (str(student), None)
+    """Return where a student's full weights are: its folder, or its base's name and revision."""
+    pointer = _pointer(student)
+    return (pointer["base"], pointer["revision"]) if pointer else (str(student), None)
 
 
 def load_student(folder: Path, *, options: LoadOptions = LoadOptions()) -> Loaded:
-    """The model in student folder `folder`, following a pointer to the base model."""
+    """Load the model in student folder `folder`, or the base model that it points to."""
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    told = _pointer(folder)
-    source, revision = (told["base"], told["revision"]) if told else (str(folder), None)
+    pointer = _pointer(folder)
+    source, revision = source_of(folder)
     model, tokenizer = _load(source, revision, options), load_tokenizer(source, revision)
     ends = {tokenizer.eos_token_id, *_ends(model)} - {None}
-    # The base's own sampling settings would bend the student's answers.
+    # Sampling settings of the base would change the student's answers.
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=sorted(ends) or None
     )
     if (folder / ADAPTER).exists():
         model = _with_adapter(model, folder, source)
-    return Loaded(model, tokenizer, folder, told)
+    return Loaded(model, tokenizer, folder, pointer)
 
 
 def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder or hub name."""
+    """Load the tokenizer of a model folder or hub name."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=False
@@ -127,7 +127,7 @@ def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase
 
 
 def save_student(loaded: Loaded, out: Path) -> None:
-    """Write the student to folder `out`, whole or not at all; only the adapter, if it has one.
+    """Write the student to folder `out` atomically; only the adapter, if it has one.
 
     All processes that trained it must call this; the main one writes.
     """
@@ -154,13 +154,13 @@ def quiet_peft(category: type[Warning] = FutureWarning) -> "warnings.catch_warni
 
 
 def load_options(settings: Student, compute: Compute, *, trained: bool) -> LoadOptions:
-    """Weights to be trained are float32, whatever the arithmetic; others as precise as it is."""
+    """Return how to load weights: float32 for training, else the precision of the arithmetic."""
     dtype = torch.float32 if trained else precision(settings, compute)
     return LoadOptions(dtype=dtype, four_bit=settings.four_bit, attention=compute.attention)
 
 
 def precision(settings: Student, compute: Compute) -> torch.dtype:
-    """The number type of the arithmetic on this machine."""
+    """Return the number type of the arithmetic on this machine."""
     if settings.precision == "auto":
         able = device(compute.device).type == "cuda" and torch.cuda.is_bf16_supported(
             including_emulation=False
@@ -170,28 +170,30 @@ def precision(settings: Student, compute: Compute) -> torch.dtype:
 
 
 def device(choice: str = "auto") -> torch.device:
-    """This process's accelerator if there is one and `choice` is not cpu, else the CPU."""
+    """Return this process's accelerator if there is one and `choice` is not cpu, else the CPU."""
     if choice == "cpu":
         return torch.device("cpu")
-    found = torch.accelerator.current_accelerator(check_available=True)
-    return torch.device(found.type, launch.local_rank()) if found else torch.device("cpu")
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is None:
+        return torch.device("cpu")
+    return torch.device(accelerator.type, launch.local_rank())
 
 
-def _write_pointer(folder: Path, told: dict[str, Any]) -> None:
-    text = json.dumps(told, indent=2, sort_keys=True)
+def _write_pointer(folder: Path, pointer: dict[str, Any]) -> None:
+    text = json.dumps(pointer, indent=2, sort_keys=True)
     (folder / POINTER).write_text(text + "\n", encoding="utf-8")
 
 
 def _pointer(folder: Path) -> dict[str, Any] | None:
-    """What base.json of `folder` says, if it has one; InputError if the base has changed."""
+    """Return the contents of base.json in `folder`, if any; InputError if the base has changed."""
     if not (folder / POINTER).exists():
         return None
-    told: dict[str, Any] = json.loads((folder / POINTER).read_text(encoding="utf-8"))
-    if told["sha256"] != model_digest(told["base"]):
+    pointer: dict[str, Any] = json.loads((folder / POINTER).read_text(encoding="utf-8"))
+    if pointer["sha256"] != model_digest(pointer["base"]):
         raise InputError(
-            f"{told['base']}: changed since the seed stage saw it; run `dvc repro -f seed`"
+            f"{pointer['base']}: changed since the seed stage read it; run `dvc repro -f seed`"
         )
-    return told
+    return pointer
 
 
 def _load(source: str, revision: str | None, options: LoadOptions) -> PreTrainedModel:
@@ -221,12 +223,12 @@ def one_line(error: Exception) -> str:
 
 
 def _ends(model: PreTrainedModel) -> set[int | None]:
-    told = model.generation_config.eos_token_id if model.generation_config else None
-    return set(told) if isinstance(told, list) else {told}
+    ends = model.generation_config.eos_token_id if model.generation_config else None
+    return set(ends) if isinstance(ends, list) else {ends}
 
 
 def check_causal(config: PreTrainedConfig) -> None:
-    """ValueError for masked and encoder-decoder models, which may load all the same."""
+    """Raise ValueError for masked and encoder-decoder models, which may load without an error."""
     kinds = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
     named = config.architectures or []
     if config.is_encoder_decoder or (named and not kinds.intersection(named)):
@@ -251,10 +253,12 @@ def _four_bit() -> BitsAndBytesConfig:
 def _with_adapter(model: PreTrainedModel, folder: Path, base: str) -> PreTrainedModel:
     from peft import PeftModel
 
-    hangs_on = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
-    if hangs_on != base:
+    trained_on = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))[
+        "base_model_name_or_path"
+    ]
+    if trained_on != base:
         raise InputError(
-            f"{folder / ADAPTER}: an adapter of {hangs_on}, but {POINTER} names the base {base}"
+            f"{folder / ADAPTER}: an adapter of {trained_on}, but {POINTER} names the base {base}"
         )
     try:
         with quiet_peft():

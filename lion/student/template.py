@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from lion.support.errors import InputError
 
-# The layout of a base model whose tokenizer has no chat template.
+# The template of a base model whose tokenizer has no chat template.
 PLAIN = (
     "{% for message in messages %}{% if message['role'] == 'user' %}### Task\n"
     "{{ message['content'] }}\n\n### Answer\n"

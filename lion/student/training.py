@@ -1,4 +1,4 @@
-"""Imitation, second half: the student learns the teacher's answers (loss on their tokens alone)."""
+"""Train the student on the teacher's answers; the loss covers only the answers' tokens."""
 
 import tempfile
 from collections.abc import Sequence
@@ -48,11 +48,11 @@ def train(
     arithmetic: torch.dtype = torch.float32,
     resumable: Resumable | None = None,
 ) -> pl.DataFrame:
-    """Train `loaded` in place; the loss table (LOSS, and `seconds` a step), one row a step.
+    """Train `loaded` in place; return the loss table (LOSS and `seconds`), one row per step.
 
-    A lesson is a task and the teacher's answer. All processes of a launcher call it alike. With
-    `resumable` and compute.checkpoint_steps it goes on from the last checkpoint of a killed run
-    of the same data, weights and settings.
+    A lesson is a task and the teacher's answer. Every process of a launcher calls it. With
+    `resumable` and compute.checkpoint_steps, training resumes from the last checkpoint of a killed
+    run with the same data, weights and settings.
     """
     examples = _encode(loaded, lessons, settings)
     plan = make_plan(examples, settings, compute, seed=seed)
@@ -67,18 +67,18 @@ def train(
         kept = resumable.claim(_key(loaded, examples, settings, compute, seed=seed))
     with tempfile.TemporaryDirectory() as scratch, explained(hint):
         folder, saves = kept or Path(scratch), kept is not None
-        told = _arguments(settings, compute, plan, seed=seed, folder=folder, saves=saves)
-        told["bf16"] = arithmetic == torch.bfloat16
-        return _run(loaded, plan, told, label)
+        arguments = _arguments(settings, compute, plan, seed=seed, folder=folder, saves=saves)
+        arguments["bf16"] = arithmetic == torch.bfloat16
+        return _run(loaded, plan, arguments, label)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole training run as micro-batches, in the order in which the processes take them."""
+    """A training run as micro-batches, in the order in which the processes take them."""
 
     micros: list[Micro]
     tokens: list[int]  # of each step, without padding
-    accumulation: int  # micro-batches a step and process
+    accumulation: int  # micro-batches per step and process
     rows: int  # of a micro-batch, mean
     padded: int  # tokens of the largest micro-batch, padding included
 
@@ -86,7 +86,7 @@ class Plan:
 def make_plan(
     examples: Sequence[Example], settings: Imitate, compute: Compute, *, seed: int
 ) -> Plan:
-    """Part every step over processes and forward passes. ParamsError if one had no row."""
+    """Split each step over processes and forward passes. ParamsError if a process gets no row."""
     if settings.batch < launch.world():
         raise ParamsError(
             f"imitate.batch: {settings.batch} rows a step for {launch.world()} processes; lower "
@@ -133,7 +133,7 @@ def _encode(loaded: Loaded, lessons: Sequence[tuple[str, str]], settings: Imitat
 def _check_memory(
     loaded: Loaded, plan: Plan, compute: Compute, arithmetic: torch.dtype, hint: str
 ) -> None:
-    """Refuse to begin what cannot end well."""
+    """Raise ParamsError if training needs more memory than is free."""
     sharded = compute.sharding != "none"
     need = estimate(
         loaded.model,
@@ -150,7 +150,7 @@ def _check_memory(
 def _key(
     loaded: Loaded, examples: Sequence[Example], settings: Imitate, compute: Compute, *, seed: int
 ) -> str:
-    """What the trained weights depend on; sharding decides how a checkpoint is written."""
+    """Return a key of all that the weights depend on; sharding decides a checkpoint's format."""
     if not launch.is_main():
         return ""
     rows = [[row.prompt, row.answer] for row in examples]
@@ -163,7 +163,7 @@ def _key(
 def _arguments(
     settings: Imitate, compute: Compute, plan: Plan, *, seed: int, folder: Path, saves: bool
 ) -> dict[str, Any]:
-    """What transformers is told, but for the arithmetic."""
+    """Return the arguments of transformers' Trainer, except for the arithmetic."""
     sharding: dict[str, Any] = {}
     if compute.sharding == "fsdp":
         checkpointing = {"activation_checkpointing": compute.activation_checkpointing}
@@ -185,7 +185,7 @@ def _arguments(
         "logging_steps": 1,
         "save_strategy": "steps" if saves else "no",
         "save_steps": compute.checkpoint_steps or 500,
-        "save_total_limit": 2,  # the one before must last until the new one is whole
+        "save_total_limit": 2,  # the previous one must exist until the new one is complete
         "report_to": "none",
         "disable_tqdm": True,
         "remove_unused_columns": False,
@@ -216,7 +216,7 @@ def _trainer(
     arguments._n_gpu = 1  # several GPUs in one process would mean the old, slow nn.DataParallel
     sharded = bool(arguments.fsdp or arguments.deepspeed)
     if arguments.use_cpu and sharded:
-        # accelerate leaves out sharding, silently, where it calls the processes MULTI_CPU.
+        # accelerate silently skips sharding when it calls the processes MULTI_CPU.
         PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
     attention = str(loaded.model.config._attn_implementation)
     trainer = Trainer(

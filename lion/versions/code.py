@@ -1,4 +1,4 @@
-"""A digest of the code that a stage's result rests on; comments, docstrings and layout left out.
+"""A digest of the code behind a stage's result; comments, docstrings and formatting do not count.
 
 The digest covers every module of this project that the stage imports, directly or not, and the
 prompts and assets that those modules load.

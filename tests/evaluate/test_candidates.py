@@ -72,8 +72,8 @@ def test_recorded_and_api_candidates_are_compared_with_the_teacher(
     assert (project / "out" / "recorded" / "summary.json").exists()
 
 
-def test_a_checkpoint_is_asked_in_its_own_layout(project: Path, tiny_base: Path) -> None:
-    save(project, tiny={"checkpoint": str(tiny_base), "layout": "alpaca"})
+def test_a_checkpoint_is_asked_in_its_own_template(project: Path, tiny_base: Path) -> None:
+    save(project, tiny={"checkpoint": str(tiny_base), "template": "alpaca"})
     [result] = evaluate()
     assert result["total"]["judged"] + len(result["missing"]) == 3
 
@@ -108,7 +108,10 @@ def no_server(params: Params) -> Any:
     ("kind", "message"),
     [
         ({"student": "BASE"}, "student.engine: vllm is not installed"),
-        ({"checkpoint": "BASE", "layout": "raw"}, "student.engine: vllm cannot answer for a check"),
+        (
+            {"checkpoint": "BASE", "template": "raw"},
+            "vllm cannot answer for a check",
+        ),
     ],
 )
 def test_a_local_candidate_is_asked_with_the_runs_engine(
@@ -140,7 +143,7 @@ def test_a_candidate_can_be_the_reference(project: Path) -> None:
     [
         ({}, "give exactly one of student, checkpoint, api, answers"),
         ({"api": "x", "answers": "y"}, "give exactly one of"),
-        ({"checkpoint": "x"}, "checkpoint and layout .* go together"),
+        ({"checkpoint": "x"}, "checkpoint and template .* go together"),
         (
             {"answers": "x", "base_url": "http://127.0.0.1:1/v1"},
             "base_url and api_key_env are for an api model",
@@ -227,9 +230,9 @@ def test_nothing_answered_by_both_is_an_error(project: Path) -> None:
         compare("me", asked, nobody, nobody, FakeChat(lambda request: reply("")), judge())
 
 
-@pytest.mark.parametrize("layout", TEMPLATES)
-def test_every_layout_shows_instruction_and_input(layout: Any) -> None:
-    text = TEMPLATES[layout]("Add these.", "1 2")
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_template_shows_instruction_and_input(template: Any) -> None:
+    text = TEMPLATES[template]("Add these.", "1 2")
     assert text.index("Add these.") < text.index("1 2")
 
 
