@@ -2,19 +2,19 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from lion.chat.store import Store
-from lion.chat.types import Caller
+from lion.chat.types import Caller, Reply
 from lion.support.errors import InputError
 
 _ASKER = "l.stage, l.role, l.round, l.endpoint, l.model, l.mode"
 _REPLY = (
     "r.text, r.finish_reason, r.model, r.prompt_tokens, r.completion_tokens, r.reasoning_tokens,"
-    " r.received, r.seconds"
+    " r.received, r.seconds, r.cached_tokens"
 )
 Count = Annotated[int, Field(ge=0, lt=2**40)]
 
@@ -39,6 +39,7 @@ class Line(BaseModel):
     reasoning_tokens: Count
     received: FiniteFloat
     seconds: FiniteFloat
+    cached_tokens: Count = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +82,15 @@ def import_lines(store: Store, lines: Iterable[bytes], *, name: str) -> tuple[in
     They were paid for elsewhere, so that no ledger entry counts them. InputError names the line.
     """
     read = new = 0
-    with store.writing() as db:
+    with store.writing():
         for number, text in enumerate(lines, start=1):
             line = _line(text.rstrip(b"\n"), f"{name}, line {number}")
             caller = Caller(line.stage, line.role, line.round, line.endpoint, line.asked, line.mode)
-            row = (
-                bytes.fromhex(line.key),
-                store.entry_in_transaction(caller),
-                *(getattr(line, field) for field in list(Line.model_fields)[7:]),
-            )
-            marks = ", ".join("?" * len(row))
+            entry = store.entry_in_transaction(caller)
+            reply = Reply(**{field.name: getattr(line, field.name) for field in fields(Reply)})
+            key = bytes.fromhex(line.key)
             read += 1
-            new += db.execute(f"INSERT OR IGNORE INTO replies VALUES ({marks})", row).rowcount
+            new += store.add_in_transaction(key, entry, reply, line.received, line.seconds)
     return new, read - new
 
 

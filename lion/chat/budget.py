@@ -17,6 +17,7 @@ class Usage(NamedTuple):
     requests: int
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0  # part of prompt_tokens
 
 
 _NOTHING = Usage("", "", 0, 0, 0)
@@ -48,7 +49,13 @@ class Budget:
         price = self._prices.models.get(usage.model) if self._prices else None
         if price is None:
             return None
-        money = (usage.prompt_tokens * price.input + usage.completion_tokens * price.output) / 1e6
+        cached = price.input if price.cached is None else price.cached
+        new_tokens = usage.prompt_tokens - usage.cached_tokens
+        money = (
+            new_tokens * price.input
+            + usage.cached_tokens * cached
+            + usage.completion_tokens * price.output
+        ) / 1e6
         return money * _BATCH_SHARE if usage.mode == "batch" else money
 
     def unpriced(self, usages: Iterable[Usage]) -> str:

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from lion.chat.budget import Budget
-from lion.chat.home import machine_home
 from lion.chat.meter import UsageMeter
 from lion.chat.rate_limit import FILE, RateLimit
 from lion.chat.source import source_of
@@ -17,7 +20,7 @@ from lion.chat.types import Caller, Reply, Request
 from lion.chat.wire import Body, Job, body_of, key_of, most_tokens
 from lion.params import Params, Role
 from lion.support.errors import ChatError
-from lion.support.home import store_home
+from lion.support.home import machine_home, store_home
 from lion.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -40,9 +43,7 @@ class Chat:
         self._source = source_of(params, role)
         self._budget = Budget(params.prices, params.budget)
         self._store = Store(store_home() / "replies.sqlite")
-        self._entry = self._store.entry(
-            Caller(stage, role, round, self._source.url, self.model, self._endpoint.mode)
-        )
+        self._caller = Caller(stage, role, round, self._source.url, self.model, self._endpoint.mode)
         self._runner = asyncio.Runner()
         self._client: openai.AsyncOpenAI | None = None
 
@@ -68,7 +69,7 @@ class Chat:
         jobs = [self._job(request) for request in requests]
         unique = list({job.key: job for job in jobs}.values())
         stored = self._store.find([job.key for job in unique])
-        self._store.note_saved(self._entry, list(stored.values()))
+        self._store.note_saved(self._caller, list(stored.values()))
         missing = [job for job in unique if job.key not in stored]
         with Progress(len(unique), label, "replies", done=len(stored)) as bar:
             share = len(stored) / len(unique) if unique else 0.0
@@ -104,7 +105,8 @@ class Chat:
                 " has no price; add its price to prices.models in params.yaml"
             )
         try:
-            self._runner.run(self._ask(missing, meter))
+            with _sigterm_as_ctrl_c():
+                self._runner.run(self._ask(missing, meter))
         except ChatError as error:
             raise ChatError(f"{error.message}; {self._kept(missing, total)}") from error
         except KeyboardInterrupt:
@@ -128,18 +130,22 @@ class Chat:
             self._source, self._endpoint, self._params.oracle, stage=self._stage
         )
         kind = Live if self._endpoint.mode == "live" else Batches
-        with self._rate_limit() as limit:
-            sender = Sender(self._client, self._endpoint, limit, unanswered=self._note_unanswered)
-            asking = kind(sender, self._store, self._budget, entry=self._entry, arrived=arrived)
+        entry = self._store.entry(self._caller)
+        waiting = self._store.quick() if kind is Live else nullcontext()
+        with self._rate_limit() as limit, waiting:
+            sender = Sender(
+                self._client, self._endpoint, limit, unanswered=partial(self._unanswered, entry)
+            )
+            asking = kind(sender, self._store, self._budget, entry=entry, arrived=arrived)
             try:
                 async with tended(sender, self._store, meter.show):
                     await asking.ask(missing)
             finally:
-                self._store.note_retries(self._entry, sender.retries)
+                self._store.note_retries(entry, sender.retries)
 
-    def _note_unanswered(self, body: Body) -> None:
+    def _unanswered(self, entry: int, body: Body) -> None:
         """Count a request without a reply; ChatError if the budget does not cover a retry."""
-        if not self._store.note_unanswered(self._entry, most_tokens(body), self._budget):
+        if not self._store.note_unanswered(entry, most_tokens(body), self._budget):
             raise ChatError(
                 f"{self._stage} {self._round}: a request brought no reply and may have a cost;"
                 f" a retry may exceed the budget"
@@ -149,9 +155,7 @@ class Chat:
     def _rate_limit(self) -> RateLimit:
         named = self._role if self._role in self._params.endpoints else "default"
         path = machine_home() / FILE
-        return RateLimit(
-            path, f"{self._source.url} {named}", self._endpoint, owner=self._store.owner
-        )
+        return RateLimit(path, f"{self._source.url} {named}", self._endpoint)
 
     def _thinking_budget(self) -> ThinkingBudget:
         who = f"{self._stage} {self._round}: {self.model}"
@@ -168,3 +172,16 @@ class Chat:
     def _kept(self, missing: list[Job], total: int) -> str:
         kept = total - len(missing) + len(self._store.find([job.key for job in missing]))
         return f"{kept:,} of {total:,} replies are kept, run again to continue"
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Handle SIGTERM, as schedulers send it, like Ctrl-C while the block runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -10,8 +10,8 @@ import click
 from lion.chat import archive
 from lion.chat.archive import Choice
 from lion.chat.budget import Budget
-from lion.chat.database import salvage
 from lion.chat.ledger import ledger_of, table_of
+from lion.chat.salvage import check_alone, is_sound, salvage
 from lion.chat.store import Store
 from lion.params import load_params
 from lion.support.errors import InputError
@@ -32,11 +32,15 @@ def _choosing(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _open() -> Store:
+def _path() -> Path:
     path = store_home() / "replies.sqlite"
     if not path.exists():
         raise InputError(f"{path}: no replies are stored here; LION_HOME names another folder")
-    return Store(path)
+    return path
+
+
+def _open() -> Store:
+    return Store(_path())
 
 
 @click.group()
@@ -107,10 +111,13 @@ def forget(batch: str) -> None:
 
 @store.command("salvage")
 def salvage_() -> None:
-    """Replace a damaged store by what can be read of it; let nothing else run meanwhile."""
-    with _open() as opened:
-        path = opened.path
-    salvage(path)
+    """Replace a damaged store by what can be read of it; no other process may use it."""
+    path = _path()
+    check_alone(path)
+    if is_sound(path):
+        click.echo(f"{path} is sound: nothing to do")
+    else:
+        salvage(path)
 
 
 @click.command()
@@ -128,11 +135,11 @@ def ledger(*, as_json: bool, file: Path) -> None:
     budget = Budget(params.prices, params.budget)
     with _open() as opened:
         entries = opened.entries()
-    told = ledger_of(entries, budget)
+    summary = ledger_of(entries, budget)
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(summary, indent=2))
         return
-    click.echo(table_of(told))
+    click.echo(table_of(summary))
     if params.prices:
         click.echo(f"Money in {budget.currency} at prices of {params.prices.date}.")
     if budget.is_bounded:

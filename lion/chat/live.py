@@ -8,14 +8,15 @@ from contextlib import ExitStack, asynccontextmanager
 
 from lion.chat.budget import Budget
 from lion.chat.sender import Sender
-from lion.chat.store import LEASE, Store
+from lion.chat.store import Store
 from lion.chat.types import Reply
 from lion.chat.wire import Job, most_tokens
 from lion.support.errors import ChatError
 
 _DRAIN = 0.5  # seconds that replies in flight still get after Ctrl-C
 _LOOK = 0.1  # seconds between two looks at what somebody else asks for
-_TICK = 1.0  # seconds between two shows of the figures
+_TICK = 1.0  # seconds between two updates of the figures
+_RENEWAL = 15.0  # seconds between two syncs of the store
 
 Arrived = Callable[[Job, Reply], None]
 Show = Callable[[list[str]], None]
@@ -78,22 +79,25 @@ class Live:
         return True
 
     async def _send(self, job: Job) -> Reply:
-        with ExitStack() as unless_kept:
-            unless_kept.callback(self._store.release, [job.key])
+        with ExitStack() as unless_answered:
+            unless_answered.callback(self._store.release, [job.key])
             begun = time.monotonic()
             reply = await self._sender.send(job.body, row=job.row)
-            self._store.keep(job.key, self._entry, reply, time.monotonic() - begun)
-            unless_kept.pop_all()
+            unless_answered.pop_all()
+        self._store.keep(job.key, self._entry, reply, time.monotonic() - begun)
         return reply
 
     def _check_patience(self, job: Job) -> None:
         """ChatError if nothing moved for the endpoint's patience."""
         patience = self._sender.endpoint.patience
         if time.monotonic() - self._moved > patience:
-            raise ChatError(
-                f"{job.row}: another process or an open batch has asked for it, or holds the rest"
-                f" of the budget, and nothing came for {patience:g} s"
+            owner = self._store.owner_of(job.key)
+            reason = (
+                f"{owner} has claimed this request"
+                if owner
+                else "another process holds the rest of the budget or the store's lock"
             )
+            raise ChatError(f"{job.row}: {reason}, and nothing came for {patience:g} s")
 
 
 def too_dear(job: Job, store: Store, budget: Budget) -> ChatError:
@@ -107,16 +111,17 @@ def too_dear(job: Job, store: Store, budget: Budget) -> ChatError:
 
 @asynccontextmanager
 async def tended(sender: Sender, store: Store, show: Show) -> AsyncIterator[None]:
-    """While the block runs, show the figures and renew the claims well within their lease."""
+    """While the block runs, show the figures and sync the store now and then."""
 
     async def tend() -> None:
         renewed = time.monotonic()
-        while True:  # replies in flight need their claims after a fault, too
+        while True:
             await asyncio.sleep(_TICK)
             show(sender.status())
-            if time.monotonic() - renewed > LEASE / 4:
+            if time.monotonic() - renewed > _RENEWAL:
                 renewed = time.monotonic()
                 try:
+                    store.flush()
                     store.renew()
                 except ChatError as error:
                     sender.stop(error)

@@ -19,13 +19,14 @@ class UsageMeter:
 
     def arrived(self, model: str, mode: str, reply: Reply) -> None:
         """Count one reply that was paid for."""
-        _, _, requests, prompt, completion = self._here
+        _, _, requests, prompt, completion, cached = self._here
         self._here = Usage(
             model,
             mode,
             requests + 1,
             prompt + reply.prompt_tokens,
             completion + reply.completion_tokens,
+            cached + reply.cached_tokens,
         )
         self._bar.advance()
 

@@ -8,14 +8,17 @@ import math
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from lion.chat.home import is_alive
+from lion.chat.database import PATIENCE
+from lion.chat.faults import BusyError, faults
+from lion.chat.presence import Presence, is_alive
 from lion.params import Endpoint
 from lion.support.errors import ChatError
 
+_QUICK = 0.05  # seconds to wait for another process's lock
 _LOOK = 0.02  # seconds between two looks for a free place
 _SWEEP = 1.0  # seconds between two looks for dead processes
 _CREDIT = 0.1  # seconds that a late request may catch up
@@ -49,10 +52,15 @@ FILE = f"limits-{hashlib.blake2b(SCHEMA.encode(), digest_size=4).hexdigest()}.sq
 
 
 class RateLimit:
-    """The shared limit of `endpoint` as process `owner` sees it; a context manager."""
+    """The shared limit of `endpoint` as this process sees it; a context manager.
 
-    def __init__(self, path: Path, name: str, endpoint: Endpoint, *, owner: str) -> None:
-        self._path, self._name, self._owner = path, name, owner
+    If its file cannot be written, the replies in flight are still read, but no request is sent.
+    """
+
+    def __init__(self, path: Path, name: str, endpoint: Endpoint) -> None:
+        self._path, self._name = path, name
+        self._flying = 0  # own requests in flight
+        self._blocked: float | None = None  # since when another process holds the lock
         self._most = endpoint.concurrency
         self._swept = -math.inf
         self._gap = 60 / (endpoint.requests_per_minute or math.inf)
@@ -61,7 +69,8 @@ class RateLimit:
     def __enter__(self) -> Self:
         now = time.monotonic()
         with self._faults():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._presence = Presence(self._path.parent)
+            self._owner = self._presence.name
             self._db = sqlite3.connect(self._path, timeout=30.0, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = OFF")
@@ -81,15 +90,28 @@ class RateLimit:
                 "INSERT OR IGNORE INTO flights (endpoint, owner) VALUES (?, ?)",
                 (self._name, self._owner),
             )
+            self._db.execute(f"PRAGMA busy_timeout = {round(1000 * _QUICK)}")
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._faults():
+        with suppress(ChatError), self._faults():
             self._db.execute("DELETE FROM flights WHERE owner = ?", (self._owner,))
         self._db.close()
+        self._presence.__exit__()
 
     def acquire(self, tokens: int) -> float:
         """Return 0.0 if a request of about `tokens` may go now, else seconds until the next try."""
+        try:
+            wait = self._acquire(tokens)
+        except BusyError:
+            self._blocked = self._blocked or time.monotonic()
+            if time.monotonic() - self._blocked > PATIENCE:
+                raise
+            return _LOOK
+        self._blocked = None
+        return wait
+
+    def _acquire(self, tokens: int) -> float:
         now = time.monotonic()
         with self._writing():
             due, tokens_due, paused, learned_gap, learned = self._db.execute(
@@ -109,14 +131,16 @@ class RateLimit:
                 "UPDATE pace SET due = ?, tokens_due = ? WHERE endpoint = ?",
                 (due, tokens_due, self._name),
             )
-            self._fly(1)
+            self._show_flying(coming=1)
+        self._flying += 1
         return 0.0
 
     def release(self, *, answered: bool, surplus: int = 0) -> None:
         """End a request; it did not use `surplus` of the tokens it was admitted with."""
         now = time.monotonic()
-        with self._writing():
-            self._fly(-1)
+        self._flying -= 1
+        with suppress(ChatError), self._writing():
+            self._show_flying()
             self._db.execute(
                 "UPDATE pace SET answered = answered + ?, tokens_due = tokens_due - ?"
                 " WHERE endpoint = ?",
@@ -143,7 +167,7 @@ class RateLimit:
         and the rate without pauses, which it rejected. It then grows, slowly at first.
         """
         now = time.monotonic()
-        with self._writing():
+        with suppress(BusyError), self._writing():
             gap, since, answered, paused, rested = self._db.execute(
                 "SELECT gap, since, answered, paused, rested FROM pace WHERE endpoint = ?",
                 (self._name,),
@@ -169,7 +193,7 @@ class RateLimit:
     def widen(self, gap: float) -> None:
         """Keep at least `gap` seconds between requests for now, as the server said."""
         now = time.monotonic()
-        with self._writing():
+        with suppress(ChatError), self._writing():
             query = "SELECT gap, learned FROM pace WHERE endpoint = ?"
             known, learned = self._db.execute(query, (self._name,)).fetchone()
             if known / _growth(now - learned) < gap:
@@ -183,6 +207,7 @@ class RateLimit:
         if now - self._swept > _SWEEP:
             self._swept = now
             self._sweep()
+        self._show_flying()  # a release may have failed to
         flights = dict(
             self._db.execute("SELECT owner, count FROM flights WHERE endpoint = ?", (self._name,))
         )
@@ -193,13 +218,13 @@ class RateLimit:
         """Free the places of dead processes."""
         query = "SELECT DISTINCT owner FROM flights WHERE owner != ?"
         owners = self._db.execute(query, (self._owner,)).fetchall()
-        dead = [row for row in owners if not is_alive(row[0])]
+        dead = [row for row in owners if not is_alive(self._path.parent, row[0])]
         self._db.executemany("DELETE FROM flights WHERE owner = ?", dead)
 
-    def _fly(self, change: int) -> None:
+    def _show_flying(self, *, coming: int = 0) -> None:
         self._db.execute(
-            "UPDATE flights SET count = count + ? WHERE endpoint = ? AND owner = ?",
-            (change, self._name, self._owner),
+            "UPDATE flights SET count = ? WHERE endpoint = ? AND owner = ?",
+            (self._flying + coming, self._name, self._owner),
         )
 
     @contextmanager
@@ -213,17 +238,8 @@ class RateLimit:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise ChatError(f"{self._path}: {error}; delete it and run again") from error
-        except OSError as error:
-            raise ChatError(
-                f"{error.filename}: {error.strerror}; set LION_HOME to a folder that has room and"
-                " can be written"
-            ) from error
+    def _faults(self) -> AbstractContextManager[None]:
+        return faults(self._path, damaged="delete this file, it holds no replies, and run again")
 
 
 def _growth(seconds: float) -> float:

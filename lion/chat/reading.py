@@ -53,7 +53,7 @@ def reply_in(body: Any, sent: Body | None) -> Reply:
         refused = not text and bool(message.get("refusal"))
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         raise UnusableBody(f"no reply in the body: {error_message(body)}") from error
-    prompt, completion, reasoning = _counts_of(body.get("usage"))
+    prompt, completion, reasoning, cached = _counts_of(body.get("usage"))
     if sent:
         most_prompt, most_completion = most_tokens(sent)
         generated = len((text + thoughts).encode())
@@ -70,6 +70,7 @@ def reply_in(body: Any, sent: Body | None) -> Reply:
         prompt_tokens=prompt,
         completion_tokens=completion,
         reasoning_tokens=reasoning,
+        cached_tokens=min(cached, prompt),
     )
 
 
@@ -161,20 +162,21 @@ def _finish_reason(reason: Any, text: str) -> str:
     return _valid(str(reason or "unknown"))
 
 
-def _counts_of(usage: Any) -> tuple[int, int, int]:
-    """Return prompt, completion and reasoning tokens; 0 stands for missing or unreadable ones."""
+def _counts_of(usage: Any) -> tuple[int, int, int, int]:
+    """Return prompt, completion, reasoning and cached prompt tokens; 0 if missing or unreadable."""
     usage = usage if isinstance(usage, dict) else {}
 
-    def count(*names: str) -> int:
-        return next((n for name in names if (n := _count(usage.get(name))) is not None), 0)
+    def count(*names: str, of: Any = usage) -> int:
+        of = of if isinstance(of, dict) else {}
+        return next((n for name in names if (n := _count(of.get(name))) is not None), 0)
 
     prompt = count("prompt_tokens", "input_tokens")
     completion = count("completion_tokens", "output_tokens")
     if prompt:  # some servers count thinking only in the total
         completion = max(completion, count("total_tokens") - prompt)
-    details = usage.get("completion_tokens_details")
-    reasoning = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else 0
-    return prompt, completion, reasoning or 0
+    reasoning = count("reasoning_tokens", of=usage.get("completion_tokens_details"))
+    cached = count("cached_tokens", of=usage.get("prompt_tokens_details"))
+    return prompt, completion, reasoning, cached
 
 
 def _count(value: Any) -> int | None:

@@ -1,5 +1,6 @@
 """Requests, replies, and the ledger's entries."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,8 @@ class Reply:
     """The model's reply as the server reports it. `text` may be empty (cut or refused).
 
     `completion_tokens` counts all generated tokens; `reasoning_tokens` is the part of them that
-    the model spent on thinking, which is not part of `text`.
+    the model spent on thinking, which is not part of `text`. `cached_tokens` is the part of
+    `prompt_tokens` that the server read from its cache, often at a lower price.
     """
 
     text: str
@@ -39,6 +41,7 @@ class Reply:
     prompt_tokens: int
     completion_tokens: int
     reasoning_tokens: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,17 @@ class Entry(Caller):
     saved_requests: int
     saved_prompt_tokens: int
     saved_completion_tokens: int
+    cached_tokens: int
+    saved_cached_tokens: int
 
     def spent(self) -> Usage:
         return Usage(
-            self.model, self.mode, self.requests, self.prompt_tokens, self.completion_tokens
+            self.model,
+            self.mode,
+            self.requests,
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.cached_tokens,
         )
 
     def saved(self) -> Usage:
@@ -77,4 +87,17 @@ class Entry(Caller):
             self.saved_requests,
             self.saved_prompt_tokens,
             self.saved_completion_tokens,
+            self.saved_cached_tokens,
         )
+
+
+def checksum(
+    key: bytes,
+    text: str,
+    finish_reason: str,
+    model: str,
+    *tokens: int,
+) -> bytes:
+    """Hash a key and everything that its reply says, in the order of `Reply`'s fields."""
+    parts = "\x1f".join((finish_reason, model, *map(str, tokens), text))
+    return hashlib.blake2b(key + parts.encode("utf-8", "surrogatepass"), digest_size=8).digest()

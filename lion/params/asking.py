@@ -55,11 +55,15 @@ class Endpoint(Record):
         return base.model_copy(update=own)
 
 
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # of money
+
+
 class Price(Record):
     """The price of a model for a million tokens; a batch costs half."""
 
-    input: Annotated[float, Field(ge=0)]
-    output: Annotated[float, Field(ge=0)]
+    input: Amount
+    output: Amount
+    cached: Amount | None = None  # prompt tokens from the server's cache; like input by default
 
 
 class Prices(Record):
@@ -76,6 +80,6 @@ class Prices(Record):
 class BudgetLimits(Record):
     """Bounds on the spending of all stages together; no request may exceed them."""
 
-    money: Annotated[float, Field(ge=0)] | None = None
+    money: Amount | None = None
     tokens: Annotated[int, Field(ge=0)] | None = None
     requests: Annotated[int, Field(ge=0)] | None = None

@@ -11,8 +11,9 @@ from typing import Literal
 
 import polars as pl
 
+from lion.chat.accounts import UNANSWERED
 from lion.chat.budget import Budget, Usage
-from lion.chat.store import UNANSWERED, Store
+from lion.chat.store import Store
 from lion.discriminate.scores import ORDERS
 from lion.evaluate.judging import orders_of
 from lion.evaluate.questions import read_questions

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from lion.chat import Reply, connect
 from lion.chat.batch import Batches
 from lion.chat.cli import store
-from lion.chat.database import salvage
+from lion.chat.salvage import salvage
 from lion.params import Params
 from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer, echoed

@@ -155,19 +155,23 @@ def test_the_pace_of_a_machine_that_was_started_anew_is_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "limits.sqlite"
-    with RateLimit(path, "e", Endpoint(), owner="before") as pace:
+    with RateLimit(path, "e", Endpoint()) as pace:
         pace.back_off(3600)
         assert pace.acquire(1) > 3000
     monkeypatch.setattr(time, "monotonic", lambda: 5.0)
-    with RateLimit(path, "e", Endpoint(), owner="after") as pace:
+    with RateLimit(path, "e", Endpoint()) as pace:
         assert pace.acquire(1) == 0.0
 
 
 def test_a_dead_process_holds_no_place(tmp_path: Path) -> None:
     path = tmp_path / "limits.sqlite"
     endpoint = Endpoint(concurrency=1)
-    dead = RateLimit(path, "e", endpoint, owner=str(tmp_path / "gone"))
-    dead.__enter__()
-    assert dead.acquire(1) == 0.0
-    with RateLimit(path, "e", endpoint, owner="this one") as pace:
+    code = (
+        "import os, sys; from pathlib import Path; from lion.chat.rate_limit import RateLimit;"
+        "from lion.params import Endpoint;"
+        "limit = RateLimit(Path(sys.argv[1]), 'e', Endpoint(concurrency=1)).__enter__();"
+        "os._exit(int(limit.acquire(1)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT).returncode == 0
+    with RateLimit(path, "e", endpoint) as pace:
         assert pace.acquire(1) == 0.0

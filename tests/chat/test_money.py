@@ -13,9 +13,10 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from lion.chat import connect
+from lion.chat.accounts import UNANSWERED
 from lion.chat.budget import Budget, Usage
 from lion.chat.cli import ledger
-from lion.chat.store import UNANSWERED, Store
+from lion.chat.store import Store
 from lion.chat.types import Caller
 from lion.params import BudgetLimits, Params, Price, Prices
 from lion.support.errors import ChatError
