@@ -6,10 +6,10 @@ with connect(params, "teacher", stage="teach", round="r1") as chat:
 
 from lion.chat.again import Asks, ask_again
 from lion.chat.chat import Chat
-from lion.chat.types import Reply, Request
+from lion.chat.types import UNCLEAR, Reply, Request
 from lion.params import Params, Role
 
-__all__ = ["Asks", "Chat", "Reply", "Request", "ask_again", "connect"]
+__all__ = ["UNCLEAR", "Asks", "Chat", "Reply", "Request", "ask_again", "connect"]
 
 
 def connect(params: Params, role: Role, *, stage: str, round: str) -> Chat:

@@ -10,13 +10,15 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import click
+
 from lion.chat.budget import Budget
 from lion.chat.meter import UsageMeter
 from lion.chat.rate_limit import FILE, RateLimit
 from lion.chat.source import source_of
 from lion.chat.store import Store
-from lion.chat.thinking import ThinkingBudget, without_thoughts
-from lion.chat.types import Caller, Reply, Request
+from lion.chat.thinking import ThinkingBudget, answer_in
+from lion.chat.types import UNCLEAR, Caller, Reply, Request
 from lion.chat.wire import Body, Job, body_of, key_of, most_tokens
 from lion.params import Params, Role
 from lion.support.errors import ChatError
@@ -78,7 +80,9 @@ class Chat:
                 self._fetch(missing, meter, total=len(unique))
         replies = self._store.find([job.key for job in unique])
         self._check_thinking(unique, replies)
-        return [self._answer_in(replies[job.key]) for job in jobs]
+        answers = {job.key: self._answer_in(job, replies[job.key]) for job in unique}
+        self._say_unclear(list(answers.values()))
+        return [answers[job.key] for job in jobs]
 
     def _job(self, request: Request) -> Job:
         row = f"{self._stage} {self._round}, row {request.id}"
@@ -89,8 +93,17 @@ class Chat:
             raise ChatError(f"{row}: its text is not valid Unicode: {error.reason}") from None
         return Job(key=key, body=body, row=row, attempt=request.attempt)
 
-    def _answer_in(self, reply: Reply) -> Reply:
-        return without_thoughts(reply, thinks=self._endpoint.thinking_tokens > 0)
+    def _answer_in(self, job: Job, reply: Reply) -> Reply:
+        return answer_in(reply, job.body, thinks=self._endpoint.thinking_tokens > 0)
+
+    def _say_unclear(self, answers: Sequence[Reply]) -> None:
+        if unclear := sum(answer.finish_reason == UNCLEAR for answer in answers):
+            click.echo(
+                f"{self._stage} {self._round}: {unclear:,} of {len(answers):,} replies contain"
+                " thoughts that cannot be told apart from the answer; they are marked"
+                f" {UNCLEAR!r} and nobody learns from them",
+                err=True,
+            )
 
     def _fetch(self, missing: list[Job], meter: UsageMeter, *, total: int) -> None:
         """Fetch missing replies into the store; each error says how many are kept."""
@@ -124,7 +137,7 @@ class Chat:
         def arrived(job: Job, reply: Reply) -> None:
             meter.arrived(self.model, self._endpoint.mode, reply)
             if job.attempt == 0:
-                thinking.count(self._answer_in(reply))
+                thinking.count(self._answer_in(job, reply))
 
         self._client = self._client or open_client(
             self._source, self._endpoint, self._params.oracle, stage=self._stage
@@ -166,8 +179,7 @@ class Chat:
         thinking = self._thinking_budget()
         for job in jobs:
             if job.attempt == 0:
-                thinking.count(self._answer_in(replies[job.key]))
-        thinking.check()
+                thinking.count(self._answer_in(job, replies[job.key]))
 
     def _kept(self, missing: list[Job], total: int) -> str:
         kept = total - len(missing) + len(self._store.find([job.key for job in missing]))

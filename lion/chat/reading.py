@@ -7,6 +7,7 @@ from typing import Any
 
 from lion.chat.types import Reply
 from lion.chat.wire import Body, most_tokens
+from lion.prompts.marks import with_beside
 
 _ENDED = re.compile(
     r"stop|stop_?sequences?|eos|eos_token|end|end_?turn|complete[d]?|finish(ed)?|done"
@@ -64,7 +65,7 @@ def reply_in(body: Any, sent: Body | None) -> Reply:
     if finish not in _KNOWN and text and sent:
         finish = "length" if completion >= most_tokens(sent)[1] else "stop"
     return Reply(
-        text=text,
+        text=with_beside(thoughts, text),
         finish_reason=finish,
         model=_valid(str(body.get("model") or "")),
         prompt_tokens=prompt,
@@ -129,7 +130,7 @@ def _texts_of(message: dict[str, Any]) -> tuple[str, str]:
     """Return answer and thoughts; TypeError if the content is neither a text nor parts of one."""
     content = message.get("content")
     thoughts = message.get("reasoning_content") or message.get("reasoning") or ""
-    thoughts = thoughts if isinstance(thoughts, str) else json.dumps(thoughts)
+    thoughts = _valid(thoughts if isinstance(thoughts, str) else json.dumps(thoughts))
     if content is None or isinstance(content, str):
         return _valid(content or ""), thoughts
     parts = [content] if isinstance(content, dict) else content
@@ -138,7 +139,9 @@ def _texts_of(message: dict[str, Any]) -> tuple[str, str]:
     texts = [part for part in parts if not (isinstance(part, dict) and _is_thought(part))]
     if parts and not texts:
         return "", thoughts + json.dumps(parts)
-    return _valid("".join(_text_of(part) for part in texts)), thoughts
+    dropped = [part for part in parts if part not in texts]
+    thoughts += json.dumps(dropped, ensure_ascii=False) if dropped else ""
+    return _valid("".join(_text_of(part) for part in texts)), _valid(thoughts)
 
 
 def _is_thought(part: dict[str, Any]) -> bool:

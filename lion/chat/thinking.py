@@ -2,24 +2,35 @@
 
 from dataclasses import replace
 
-from lion.chat.types import Reply
+from lion.chat.types import REFUSED, UNCLEAR, Reply
+from lion.chat.wire import Body
+from lion.prompts.marks import beside_of, has_marks, split_thoughts, without_end_marks
 from lion.support.errors import ChatError
 
 _FEW = 8  # replies before their majority is significant
 
 
-def without_thoughts(reply: Reply, *, thinks: bool) -> Reply:
-    """Return `reply` without a leading <think> block; an unclosed block leaves no answer.
+def answer_in(reply: Reply, request: Body, *, thinks: bool) -> Reply:
+    """Return `reply` with the answer alone as its text; the store keeps all of it.
 
-    Some chat templates put the opening mark into the prompt. A model that `thinks` then sends only
-    the closing mark.
+    Where thoughts cannot be separated for certain, the text stays whole and the reply is marked by
+    the finish_reason UNCLEAR, so that nobody learns from it.
     """
-    _, closed, answer = reply.text.partition("</think>")
-    if not (reply.text.lstrip().startswith("<think>") or (closed and thinks)):
+    beside, text = beside_of(reply.text)
+    quotes = any(has_marks(message["content"]) for message in request["messages"])
+    parts = split_thoughts(text, thinks=thinks, quotes=quotes)
+    answer = without_end_marks(parts.answer, quotes=quotes)
+    if answer == reply.text and parts.clear:
         return reply
-    answer = answer.lstrip()
-    reasoning = reply.reasoning_tokens or (0 if answer else reply.completion_tokens)
-    return replace(reply, text=answer, reasoning_tokens=reasoning)
+    thoughts = parts.thoughts or (beside if reply.finish_reason not in REFUSED else "")
+    is_cut = reply.finish_reason == "length"
+    spent = 0 if answer or not thoughts else reply.completion_tokens
+    return replace(
+        reply,
+        text=answer,
+        finish_reason=reply.finish_reason if parts.clear or is_cut else UNCLEAR,
+        reasoning_tokens=reply.reasoning_tokens or spent,
+    )
 
 
 class ThinkingBudget:
@@ -37,12 +48,7 @@ class ThinkingBudget:
         """Count one reply; ChatError if most replies so far were cut while thinking."""
         self._seen += 1
         self._cut += _is_cut_while_thinking(reply)
-        if self._seen >= _FEW:
-            self.check()
-
-    def check(self) -> None:
-        """ChatError if most of the counted replies were cut while thinking."""
-        if 2 * self._cut > self._seen:
+        if self._seen >= _FEW and 2 * self._cut > self._seen:
             raise ChatError(
                 f"{self._who}: {self._cut} of {self._seen} replies used all their tokens for"
                 f" thinking and contain no answer; raise thinking_tokens of endpoints.{self._role}"

@@ -12,7 +12,6 @@ put score lines, fences or closing marks in it. Two kinds of scores count:
 A reply that leaves any doubt is unread: asking again costs less than a wrong verdict.
 """
 
-import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -28,12 +27,11 @@ from lion.discriminate.score_lines import (
     two_scores,
     without_markdown,
 )
+from lion.prompts.marks import has_marks, split_thoughts, without_end_marks
 
 Scores = tuple[float, float]
 
 END = 50_000  # characters read at either end of a reply; plain scores need a reply read in full
-_THOUGHTS = re.compile(r"<(/?)(?:think|thinking|thoughts?|reasoning)>|\[(/?)THINK\]", re.IGNORECASE)
-_END_MARKS = re.compile(r"(?:\s*(?:<\|[a-z_]{2,20}\|>|</s>))+$")  # a server let them through
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -64,38 +62,19 @@ def parse_scores(
     believed: its 1 may be half a 10.
     """
     shown = tuple(texts)
-    text = text.strip().replace("\r\n", "\n")
-    text = text[:-200] + _END_MARKS.sub("", text[-200:])
-    body, thought, separable = _without_thoughts(text, shown)
+    text = without_end_marks(text.strip().replace("\r\n", "\n"), quotes=True)
+    parts = split_thoughts(text, quotes=any(map(has_marks, shown)))
+    body, separable = parts.answer, parts.clear
     if cut and not separable:
         return None
     if mark:
         marked = _marked_scores(body, mark.lower(), cut=cut)
         if marked is None or len(marked) == 2:
             return _ordered(marked or {})
-    if not separable or (cut and thought) or len(body) > 2 * END:
+    if not separable or (cut and parts.thoughts) or len(body) > 2 * END:
         return None
     plain = _plain_scores(body, mark, shown, cut=cut)
     return None if _offered(plain.lines, shown) else _ordered(plain.scores)
-
-
-def _without_thoughts(text: str, shown: Iterable[str]) -> tuple[str, bool, bool]:
-    """Return the reply proper, whether thoughts precede it, and whether they end for certain.
-
-    They do not where several closing marks stand, or where a text under review has such a mark.
-    """
-    marks = list(itertools.islice(_THOUGHTS.finditer(text), 1_000))
-    closing = [mark for mark in marks if mark[1] or mark[2]]
-    if not marks:
-        return text, False, True
-    opens = len(marks) > len(closing)
-    if opens and not closing and marks[0].start() == 0:
-        return "", True, True
-    by_text = any(_THOUGHTS.search(one_text) for one_text in shown)
-    separable = len(closing) == 1 and len(marks) <= 2 and not by_text
-    if separable and (not opens or (marks[0].start() == 0 and marks[-1] is closing[0])):
-        return text[closing[0].end() :].strip(), True, True
-    return text, True, False
 
 
 def _marked_scores(body: str, mark: str, *, cut: bool) -> ByAssistant | None:

@@ -3,7 +3,7 @@
 import re
 import string
 
-from lion.chat import Reply
+from lion.chat import UNCLEAR, Reply
 from lion.params.pools import Rules
 from lion.pools.tokens import tokens
 from lion.prompts import unwrap
@@ -33,6 +33,8 @@ def fault(reply: Reply, rules: Rules) -> str | None:
     text = unwrap(reply.text)
     if reply.finish_reason == "length":
         return "cut by the limit"
+    if reply.finish_reason == UNCLEAR:
+        return UNCLEAR
     if reply.finish_reason != "stop" or not text:
         return "refused or empty"
     return _papers(text) if rules == "paper" else _any(text)
