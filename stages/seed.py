@@ -35,7 +35,7 @@ def main(
     params = load_params(params_path)
     # File names come from the parameters, not from the command: a shell interprets some characters.
     seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
-    distinct = read_seeds(seeds)
+    distinct = read_seeds(seeds, columns=params.seeds_columns, too_long=params.seeds_too_long)
     asked = read_questions(questions)
     check_base(params.student.base, params.student.revision)
     write_base(student, base=params.student.base, revision=params.student.revision)
@@ -52,6 +52,8 @@ def main(
     write_table(questions_out, asked, QUESTION)
     write_table(replay, pl.DataFrame(schema=ANSWERED), ANSWERED)
     start_cache(cache)
+    if distinct.left_out:
+        click.echo(f"Warning: {distinct.left_out}", err=True)
     click.echo(
         f"{rows.height} seeds from {seeds} ({distinct.duplicates} duplicates dropped), "
         f"{asked.height} questions from {questions}"

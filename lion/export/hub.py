@@ -43,18 +43,16 @@ def provenance(
 ) -> Provenance:
     """Gather what the cards tell, of the rounds up to `round`."""
     seeds = root / params.seeds
-    if not seeds.is_file():
+    if not seeds.exists():
         raise InputError(f"seeds: {params.seeds}: no such file; restore it, since its hash is told")
     pool = tables.pool.filter(pl.col("round").is_in(_until(tables, round)))
     scores = tables.evaluated.filter(round=round)
-    with seeds.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Provenance(
         round=round,
         commit=commit,
         license=license,
         seeds=params.seeds,
-        seeds_sha256=digest,
+        seeds_sha256=_sha256(seeds),
         models={role: params.model_of(role) for role in ("teacher", "referee", "generator")},
         base=params.student.base,
         tau=params.tau,
@@ -93,6 +91,15 @@ def write_student(student: Path, tables: Tables, about: Provenance, out: Path, c
     lessons = list(zip(task_texts(rows), rows["answer"], strict=True))
     merge(student, out, lessons=lessons)
     _write(out, about, card)
+
+
+def _sha256(path: Path) -> str:
+    """Hash a file, or the files of a folder in the order of their names."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _write(folder: Path, about: Provenance, card: str) -> None:

@@ -8,7 +8,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lion.params.asking import BudgetLimits, Endpoint, Price, Prices
 from lion.params.examination import Candidate, Evaluate, Report
-from lion.params.pools import Decontaminate, Generate, Sampling
+from lion.params.pools import (
+    Decontaminate,
+    Generate,
+    Sampling,
+    SeedsColumns,
+    SeedsTooLong,
+)
 from lion.params.record import Record
 from lion.params.roles import Generator, Judge, Oracle, Referee, Role, Teacher
 from lion.params.student import Compute, Imitate, Lora, Student
@@ -34,6 +40,7 @@ __all__ = [
     "Report",
     "Role",
     "Sampling",
+    "SeedsColumns",
     "Student",
     "Teacher",
     "load_params",
@@ -45,6 +52,8 @@ class Params(Record):
 
     seed: Annotated[int, Field(ge=0)]
     seeds: str
+    seeds_columns: SeedsColumns = SeedsColumns()
+    seeds_too_long: SeedsTooLong = "leave_out"
     tau: Annotated[float, Field(ge=-9, le=9)]
     rounds: dict[str, str]
     replay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0

@@ -1,4 +1,4 @@
-"""Parameters of generation and decontamination."""
+"""Parameters of seeds, generation and decontamination."""
 
 from typing import Annotated, Literal
 
@@ -7,6 +7,31 @@ from pydantic import Field, model_validator
 from lion.params.record import FileName, Positive, Record, Share
 
 Rules = Literal["any", "paper"]
+SeedsAnswers = Literal["keep", "ask"]
+SeedsTooLong = Literal["leave_out", "refuse"]
+
+
+class SeedsColumns(Record):
+    """Keys of the seed file that hold each text, and keys whose texts are not wanted."""
+
+    instruction: str | None = None
+    input: str | None = None
+    output: str | None = None
+    messages: str | None = None
+    ignore: list[str] = Field(default_factory=list)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Lion's name of each mapped key of the file."""
+        pairs = self.model_dump(exclude={"ignore"}, exclude_none=True)
+        return {key: name for name, key in pairs.items()}
+
+    @model_validator(mode="after")
+    def _gives_a_key_one_meaning(self) -> "SeedsColumns":
+        named = [*self.model_dump(exclude={"ignore"}, exclude_none=True).values(), *self.ignore]
+        if repeated := next((key for key in named if named.count(key) > 1), None):
+            raise ValueError(f"'{repeated}' has two meanings; give each key one")
+        return self
 
 
 class Generate(Record):

@@ -21,6 +21,10 @@ _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 FORMS = 'expected a JSON list, or one JSON object a line, such as {"instruction": "..."}'
 
 
+class TooLongError(InputError):
+    """A text has more characters than is allowed."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One object of a file: its texts, stripped, and all of its keys."""
@@ -43,7 +47,7 @@ def read_rows(path: Path) -> list[Row]:
 
 def read_objects(path: Path) -> list[tuple[str, Any]]:
     """Read every JSON value of `path`, a JSON list or JSONL, with its place for messages."""
-    text = _content(path)
+    text = content_of(path)
     if text.lstrip().startswith("["):
         items: list[object] = _parse(text, path, line=1)
         return [(f"{path}, item {n}", item) for n, item in enumerate(items, start=1)]
@@ -52,7 +56,8 @@ def read_objects(path: Path) -> list[tuple[str, Any]]:
     return [(f"{path}, line {n}", _parse(line, path, line=n)) for n, line in lines]
 
 
-def _content(path: Path) -> str:
+def content_of(path: Path) -> str:
+    """Return the text of `path`, without a byte order mark; InputError if it is not UTF-8."""
     try:
         data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
@@ -101,16 +106,26 @@ def _row(place: str, item: object) -> Row:
     return Row(place, instruction, text_at(item, "input", place), item)
 
 
-def text_at(row: dict[str, Any], key: str, place: str, *, required: bool = False) -> str:
-    """Return the stripped text at `key`; absent or null is empty, unless `required`."""
+def text_at(
+    row: dict[str, Any],
+    key: str,
+    place: str,
+    *,
+    required: bool = False,
+    limit: int | None = MAX_CHARACTERS,
+) -> str:
+    """Return the stripped text at `key`; absent or null is empty, unless `required`.
+
+    TooLongError if it has more than `limit` characters.
+    """
     value = row.get(key)
     if value is None and not required:
         return ""
     if not isinstance(value, str):
         raise InputError(f"{place}: '{key}' must be a string, found {value!r:.40}")
-    if len(value) > MAX_CHARACTERS:
-        size = f"{len(value):,} characters; at most {MAX_CHARACTERS:,} are allowed"
-        raise InputError(f"{place}: '{key}' has {size}; shorten it or remove the row")
+    if limit is not None and len(value) > limit:
+        size = f"{len(value):,} characters; at most {limit:,} are allowed"
+        raise TooLongError(f"{place}: '{key}' has {size}; shorten it or remove the row")
     if unusable := _UNUSABLE.search(value):
         code = f"U+{ord(unusable[0]):04X} at character {unusable.start() + 1}"
         raise InputError(f"{place}: '{key}' contains {code}, which is not text; remove it")

@@ -1,31 +1,123 @@
-"""The user's seed instructions."""
+"""The user's seed instructions, read from any of the known forms and checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from lion.pools.rows import FORMS, Row, read_rows
+from lion.params.pools import SeedsAnswers, SeedsColumns, SeedsTooLong
+from lion.pools.instructions import instruction_id
+from lion.pools.rows import FORMS, TooLongError, text_at
+from lion.pools.seed_files import Item, read_items
+from lion.pools.seed_forms import Draft, drafts_of
 from lion.pools.tables import from_rows
 from lion.support.errors import InputError
 
 
 @dataclass(frozen=True)
+class Seed:
+    """One seed: its texts, stripped, and its own answer; `answer` is empty without one."""
+
+    place: str  # "FILE, line 3"
+    instruction: str
+    input: str
+    answer: str
+    model: str | None  # that wrote the answer, if the row names it
+
+    @property
+    def id(self) -> str:
+        """Return the id of its instruction and input."""
+        return instruction_id(self.instruction, self.input)
+
+
+@dataclass
 class Seeds:
-    """Distinct seeds (columns instruction, input) in file order, and the number of duplicates."""
+    """Distinct seeds in file order, the number of duplicates, and what became of other rows."""
 
-    frame: pl.DataFrame
-    duplicates: int
+    seeds: dict[str, Seed] = field(default_factory=dict)  # by id
+    duplicates: int = 0
+    too_long: list[str] = field(default_factory=list)  # why each row was left out
+    forms: dict[str, int] = field(default_factory=dict)  # rows by the name of their form
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """Return the columns instruction and input."""
+        rows = [{"instruction": s.instruction, "input": s.input} for s in self.seeds.values()]
+        return from_rows(rows, {"instruction": pl.String, "input": pl.String})
+
+    @property
+    def left_out(self) -> str:
+        """Return how many seeds were too long and which was the first; empty without any."""
+        count = len(self.too_long)
+        return f"{count} too long and left out, first {self.too_long[0]}" if count else ""
+
+    def add(self, seed: Seed) -> None:
+        """Add a seed; of equal ones keep the first, with the first answer that any of them has."""
+        known = self.seeds.setdefault(seed.id, seed)
+        self.duplicates += known is not seed
+        if seed.answer and not known.answer:
+            self.seeds[seed.id] = Seed(
+                known.place, known.instruction, known.input, seed.answer, seed.model
+            )
 
 
-def read_seeds(path: Path) -> Seeds:
-    """Read the seed instructions in `path`; keep the first of equal ones."""
-    rows = read_rows(path)
-    if not rows:
-        raise InputError(f"{path}: no rows; {FORMS}")
-    distinct: dict[str, Row] = {}
-    for row in rows:
-        distinct.setdefault(row.id, row)
-    texts = [{"instruction": row.instruction, "input": row.input} for row in distinct.values()]
-    frame = from_rows(texts, {"instruction": pl.String, "input": pl.String})
-    return Seeds(frame, len(rows) - len(distinct))
+def read_seeds(
+    path: Path,
+    *,
+    columns: SeedsColumns | None = None,
+    too_long: SeedsTooLong = "refuse",
+    answers: SeedsAnswers = "ask",
+) -> Seeds:
+    """Read the seeds in `path`; InputError names the place and key of the first fault.
+
+    With `answers` ask, a row's own answer is kept only if it is text; with keep it must be.
+    """
+    columns = columns or SeedsColumns()
+    items = read_items(path)
+    _check_mapped(path, items, columns)
+    seeds = Seeds()
+    for place, item in items:
+        form, drafts = drafts_of(place, item, columns)
+        seeds.forms[form.name] = seeds.forms.get(form.name, 0) + 1
+        for draft in drafts:
+            try:
+                seeds.add(_seed(draft, answers))
+            except TooLongError as error:
+                if too_long == "refuse":
+                    raise
+                seeds.too_long.append(error.message)
+    if not seeds.seeds:
+        raise InputError(f"{path}: no rows; {seeds.left_out or FORMS}")
+    return seeds
+
+
+def _seed(draft: Draft, answers: SeedsAnswers) -> Seed:
+    key, place = draft.instruction[0], draft.place
+    instruction = _text(draft.instruction, place, required=True)
+    if not instruction:
+        raise InputError(f"{place}: '{key}' is empty; fill it in or remove the row")
+    input = _text(draft.input, place)
+    try:
+        answer = _text(draft.output, place, limit=None)
+    except InputError:
+        if answers == "keep":
+            raise
+        answer = ""  # the teacher writes another one
+    return Seed(place, instruction, input, answer, draft.model)
+
+
+def _text(field: tuple[str, Any], place: str, **options: Any) -> str:
+    key, value = field
+    return text_at({key: value}, key, place, **options)
+
+
+def _check_mapped(path: Path, items: list[Item], columns: SeedsColumns) -> None:
+    """Refuse a mapped key that no row has: it is misspelt, and its texts would be missing."""
+    keys = {key for _, item in items if isinstance(item, dict) for key in item}
+    for key, name in columns.names.items():
+        if keys and key not in keys:
+            found = ", ".join(f"{other!r:.40}" for other in sorted(keys, key=str)[:5])
+            raise InputError(
+                f"{path}: no row has the key '{key}' of seeds_columns.{name} (found: {found})"
+            )

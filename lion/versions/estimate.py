@@ -84,7 +84,8 @@ def read_inputs(plan: Plan, root: Path) -> Inputs | None:
     if not any(step.word == "seed" for step in plan.steps):
         return None
     params = plan.params
-    seeds = read_seeds(root / params.seeds)
+    path = root / params.seeds
+    seeds = read_seeds(path, columns=params.seeds_columns, too_long=params.seeds_too_long)
     return Inputs(seeds.frame, read_questions(root / params.evaluate.questions))
 
 
