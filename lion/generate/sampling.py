@@ -11,6 +11,7 @@ import polars as pl
 
 from lion.params import Sampling
 from lion.pools.instructions import task_texts
+from lion.pools.tokens import opening, pieces
 
 Origin = Literal["hard", "easy"]
 
@@ -52,17 +53,13 @@ def clusters(texts: Sequence[str], count: int, *, seed: int) -> list[int]:
     distinct = len(set(texts))
     if distinct < 2:
         return [0] * len(texts)
-    words = {"use_idf": False, "sublinear_tf": True, "token_pattern": r"\S+"}
+    words = {"use_idf": False, "sublinear_tf": True}
     vectors = FeatureUnion(
         [
-            ("opening", TfidfVectorizer(preprocessor=_opening, **words)),
-            ("whole", TfidfVectorizer(**words)),
+            ("opening", TfidfVectorizer(analyzer=lambda text: opening(text, OPENING), **words)),
+            ("whole", TfidfVectorizer(analyzer=lambda text: pieces(text.lower()), **words)),
         ],
         transformer_weights={"opening": 2, "whole": 1},
     )
     means = KMeans(n_clusters=min(count, distinct), n_init=1, random_state=seed)
     return [int(label) for label in means.fit_predict(vectors.fit_transform(texts))]
-
-
-def _opening(text: str) -> str:
-    return " ".join(text.lower().split()[:OPENING])

@@ -7,6 +7,7 @@ is usual for ROUGE in these scripts. Mixed texts have both kinds.
 
 import re
 import unicodedata
+from itertools import accumulate
 
 import regex
 
@@ -19,9 +20,11 @@ _FOREIGN_LETTER = regex.compile(r"[\p{L}--a-z]", regex.V1)
 _TOKEN = regex.compile(
     rf"[{_UNSPACED}&&[\p{{L}}\p{{N}}]]\p{{M}}*|[\p{{L}}\p{{M}}\p{{Nd}}--[{_UNSPACED}]]+", regex.V1
 )
+_PIECE = regex.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+", regex.V1)
 _CHARACTER = regex.compile(rf"[{_CHARACTERS}]", regex.V1)
 _COMPLEX = regex.compile(r"\p{Line_Break=SA}", regex.V1)
 
+_LONGEST = 200  # characters of a word that matter
 WORD = 4  # weight of a word, see `weight_of`
 
 
@@ -46,6 +49,24 @@ def weight_of(token: str) -> int:
     if _CHARACTER.match(token):
         return WORD // 2
     return WORD // 4 if _COMPLEX.match(token) else WORD
+
+
+def pieces(text: str) -> list[str]:
+    """Return the words between spaces, and each character of scripts without spaces."""
+    parts: list[str] = _PIECE.findall(text)
+    return parts
+
+
+def opening(text: str, words: int) -> list[str]:
+    """Return the pieces of the first `words` words of `text`, in lower case."""
+    parts = pieces(text[: _LONGEST * words].lower())
+    totals = accumulate(map(weight_of, parts), initial=0)
+    return [part for part, total in zip(parts, totals, strict=False) if total < words * WORD]
+
+
+def word_count(text: str) -> int:
+    """Return the number of words in `text`; in scripts without spaces it is an estimate."""
+    return round(sum(map(weight_of, pieces(text))) / WORD)
 
 
 def length_in_words(text: str) -> int:

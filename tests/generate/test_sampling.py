@@ -87,3 +87,11 @@ def test_where_the_teacher_did_badly_itself_nothing_is_hard() -> None:
 def test_chance_takes_no_teacher_floor() -> None:
     with pytest.raises(ValueError, match="by: chance ignores the referee's scores"):
         settings(by="chance", teacher_floor=7.0)
+
+
+def test_texts_without_spaces_cluster_by_their_characters() -> None:
+    poems = [f"写一首关于{topic}的诗。" for topic in ("秋天", "大海", "月亮", "故乡")]
+    plans = [f"为{who}制定旅行计划。" for who in ("一家三口", "老师", "朋友", "同学")]
+    labels = clusters([*poems, *plans], 2, seed=1)
+    assert labels[:4] == [labels[0]] * 4
+    assert labels[4:] == [1 - labels[0]] * 4

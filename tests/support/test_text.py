@@ -3,7 +3,7 @@
 import pytest
 
 from lion.support.errors import ChatError, InputError, LionError
-from lion.support.text import table
+from lion.support.text import table, width_of
 
 HOSTILE = "\x1b[31m red \x07 \x9b2J \u202e"
 
@@ -23,3 +23,11 @@ def test_cells_and_column_names_of_a_table_do_not_either(markdown: bool) -> None
     text = table([{HOSTILE: HOSTILE, "n": 1}], [HOSTILE, "n"], markdown=markdown)
     assert text.count("⟦U+001B⟧[31m") == 2
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
+
+
+def test_columns_of_a_table_line_up_in_every_script() -> None:
+    texts = ["abc", "解释为什么", "ภาษาไทย", "café", "cafe\u0301", "한국어", "😀"]
+    lines = table([{"text": text, "end": "x"} for text in texts], ["text", "end"]).split("\n")
+    assert len({width_of(line) for line in lines[1:]}) == 1
+    assert width_of("解释") == 4
+    assert width_of("cafe\u0301") == width_of("café") == 4
