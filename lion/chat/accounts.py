@@ -7,8 +7,9 @@ from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any
 
-from lion.chat.budget import Usage
+from lion.chat.budget import FREE, Usage
 from lion.chat.database import Database
+from lion.chat.source import IN_PROCESS
 from lion.chat.types import Caller, Entry, Reply, checksum
 from lion.support.errors import ChatError
 from lion.support.files import replacing
@@ -17,6 +18,7 @@ UNANSWERED = "unanswered"  # mode of entries for requests that were sent and bro
 _CHUNK = 500  # keys per query; old builds of SQLite take at most 999 parameters
 _FIELDS = [field.name for field in fields(Reply)]  # also columns of `replies`
 _CALLER = [field.name for field in fields(Caller)]
+KIND = f"l.model, CASE l.endpoint WHEN '{IN_PROCESS}' THEN '{FREE}' ELSE l.mode END"  # of a Usage
 _SPEND = (
     "UPDATE ledger SET requests = requests + 1, prompt_tokens = prompt_tokens + ?,"
     " completion_tokens = completion_tokens + ?, cached_tokens = cached_tokens + ? WHERE id = ?"
@@ -137,8 +139,8 @@ class Accounts(Database):
 
     def _spent(self) -> list[Usage]:
         rows = self._db.execute(
-            "SELECT model, mode, requests, prompt_tokens, completion_tokens, cached_tokens"
-            " FROM ledger WHERE requests > 0"
+            f"SELECT {KIND}, requests, prompt_tokens, completion_tokens, cached_tokens"
+            " FROM ledger l WHERE requests > 0"
         )
         return [Usage(*row) for row in rows]
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lion.params import BudgetLimits, Prices
+from lion.params import BudgetLimits, Params, Prices, Role
 
 _BATCH_SHARE = 0.5  # of the live price
-_FREE = "oracle"
+FREE = "free"  # mode of the usage of the oracle in this process
 
 
 class Usage(NamedTuple):
@@ -18,6 +18,11 @@ class Usage(NamedTuple):
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0  # part of prompt_tokens
+
+
+def mode_of(params: Params, role: Role) -> str:
+    """Return the mode of a role's usage, for figures without a ledger."""
+    return FREE if params.is_in_process(role) else params.endpoint_of(role).mode
 
 
 _NOTHING = Usage("", "", 0, 0, 0)
@@ -44,7 +49,7 @@ class Budget:
 
     def cost(self, usage: Usage) -> float | None:
         """Price of `usage` in the table's currency, or None if its model has no price."""
-        if usage.model == _FREE:
+        if usage.mode == FREE:
             return 0.0
         price = self._prices.models.get(usage.model) if self._prices else None
         if price is None:

@@ -58,10 +58,12 @@ class Chat:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._client is not None:
-            self._runner.run(self._client.close())
-        self._runner.close()
-        self._store.__exit__()
+        try:
+            if self._client is not None:
+                self._runner.run(self._client.close())
+            self._runner.close()
+        finally:
+            self._store.__exit__()
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
         """Return replies in the order of `requests`: from the store, else from the server.
@@ -112,13 +114,13 @@ class Chat:
                 f"{missing[0].row}: its reply is not in {self._store.path} and LION_OFFLINE"
                 f" forbids requests; {len(missing):,} of {total:,} replies are missing"
             )
-        if unpriced := self._budget.unpriced(self._store.spent()):
+        if unpriced := self._budget.unpriced([*self._store.spent(), self._caller.usage(0, 0, 0)]):
             raise ChatError(
-                f"{self._stage} {self._round}: the budget bounds money, but {unpriced} was used and"
+                f"{self._stage} {self._round}: the budget bounds money, but {unpriced} is used and"
                 " has no price; add its price to prices.models in params.yaml"
             )
         try:
-            with _sigterm_as_ctrl_c():
+            with _signals_as_ctrl_c():
                 self._runner.run(self._ask(missing, meter))
         except ChatError as error:
             raise ChatError(f"{error.message}; {self._kept(missing, total)}") from error
@@ -135,7 +137,7 @@ class Chat:
         thinking = self._thinking_budget()
 
         def arrived(job: Job, reply: Reply) -> None:
-            meter.arrived(self.model, self._endpoint.mode, reply)
+            meter.arrived(self._caller, reply)
             if job.attempt == 0:
                 thinking.count(self._answer_in(job, reply))
 
@@ -187,13 +189,19 @@ class Chat:
 
 
 @contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Handle SIGTERM, as schedulers send it, like Ctrl-C while the block runs."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+def _signals_as_ctrl_c() -> Iterator[None]:
+    """Handle a scheduler's SIGTERM and a closed terminal's SIGHUP like Ctrl-C in the block.
+
+    A signal that somebody else handles or ignores, as `nohup` does, stays as it is.
+    """
+    ours = []
+    if threading.current_thread() is threading.main_thread():
+        numbers = (signal.SIGTERM, signal.SIGHUP)
+        ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)

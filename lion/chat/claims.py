@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from lion.chat.accounts import Accounts
+from lion.chat.accounts import KIND, Accounts
 from lion.chat.budget import Budget, Usage, merged
 from lion.chat.faults import BusyError
 from lion.chat.presence import Presence, is_alive
@@ -139,13 +139,13 @@ class Claims(Accounts):
 
     def _claimed(self) -> list[Usage]:
         rows = self._db.execute(
-            "SELECT l.model, l.mode, count(*), sum(c.prompt_tokens), sum(c.completion_tokens)"
+            f"SELECT {KIND}, count(*), sum(c.prompt_tokens), sum(c.completion_tokens)"
             " FROM claims c JOIN ledger l ON l.id = c.entry GROUP BY c.entry"
         )
         return [Usage(*row) for row in rows]
 
     def _wanted(self, entry: int, most: tuple[int, int]) -> Usage:
-        query = "SELECT model, mode FROM ledger WHERE id = ?"
+        query = f"SELECT {KIND} FROM ledger l WHERE id = ?"
         model, mode = self._db.execute(query, (entry,)).fetchone()
         return Usage(model, mode, 1, *most)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from lion.chat.budget import Budget, Usage
-from lion.chat.types import Reply
+from lion.chat.types import Caller, Reply
 from lion.support.progress import Progress
 
 
@@ -17,12 +17,10 @@ class UsageMeter:
         self._bar, self._budget, self._spent, self._stored = bar, budget, spent, stored
         self._here = Usage("", "", 0, 0, 0)
 
-    def arrived(self, model: str, mode: str, reply: Reply) -> None:
+    def arrived(self, caller: Caller, reply: Reply) -> None:
         """Count one reply that was paid for."""
         _, _, requests, prompt, completion, cached = self._here
-        self._here = Usage(
-            model,
-            mode,
+        self._here = caller.usage(
             requests + 1,
             prompt + reply.prompt_tokens,
             completion + reply.completion_tokens,

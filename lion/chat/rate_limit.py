@@ -222,9 +222,10 @@ class RateLimit:
         self._db.executemany("DELETE FROM flights WHERE owner = ?", dead)
 
     def _show_flying(self, *, coming: int = 0) -> None:
-        self._db.execute(
-            "UPDATE flights SET count = ? WHERE endpoint = ? AND owner = ?",
-            (self._flying + coming, self._name, self._owner),
+        self._db.execute(  # the row is gone if others lost sight of this process
+            "INSERT INTO flights (endpoint, owner, count) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET count = excluded.count",
+            (self._name, self._owner, self._flying + coming),
         )
 
     @contextmanager

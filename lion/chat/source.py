@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from lion.params import Params, Role
 from lion.support.errors import ChatError
 
+IN_PROCESS = "oracle"  # in the place of a URL
 DEFAULT_URL = "https://api.openai.com/v1"
 _SECRET = re.compile(r"key|token|secret|sig|pass|pwd|auth|cred|code|bearer|jwt|sas")
 _LONG = 24  # characters of a value that may be a secret; an API version has fewer
@@ -27,10 +28,10 @@ class Source:
 def source_of(params: Params, role: Role) -> Source:
     """Return the in-process oracle if it is the model and no server is named, else the server."""
     named = params.endpoint_of(role).base_url or os.environ.get("OPENAI_BASE_URL")
-    if params.model_of(role) == "oracle" and not named:
+    if params.is_in_process(role) and not named:
         oracle = params.oracle
         identity = f"oracle {oracle.position_bias} {oracle.unreadable} {_oracle_code()}"
-        return Source("oracle", identity, in_process=True)
+        return Source(IN_PROCESS, identity, in_process=True)
     url = (named or DEFAULT_URL).rstrip("/")
     _check_for_secrets(url)
     return Source(url, url)

@@ -86,7 +86,8 @@ class Store(Claims):
 
     def claim(self, key: bytes, entry: int, most: tuple[int, int], budget: Budget) -> Claim:
         """Try to claim a request; first of all, replies that arrived must be in the store."""
-        free = shutil.disk_usage(self.path.parent).free
+        with self._faults():
+            free = shutil.disk_usage(self.path.parent).free
         if free < _RESERVE:
             raise ChatError(
                 f"{self.path}: only {free / 1e6:.1f} MB are free on its disk, too little for"

@@ -4,7 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from lion.chat.budget import Usage
+from lion.chat.budget import FREE, Usage
+from lion.chat.source import IN_PROCESS
 from lion.prompts import Message
 
 # What ended a request that the provider refused: its content policy, or the prompt's length.
@@ -59,6 +60,11 @@ class Caller:
     model: str
     mode: str
 
+    def usage(self, requests: int, prompt: int, completion: int, cached: int = 0) -> Usage:
+        """Return the usage of this caller; the oracle in this process costs nothing."""
+        mode = FREE if self.endpoint == IN_PROCESS else self.mode
+        return Usage(self.model, mode, requests, prompt, completion, cached)
+
 
 @dataclass(frozen=True)
 class Entry(Caller):
@@ -75,33 +81,15 @@ class Entry(Caller):
     saved_cached_tokens: int
 
     def spent(self) -> Usage:
-        return Usage(
-            self.model,
-            self.mode,
-            self.requests,
-            self.prompt_tokens,
-            self.completion_tokens,
-            self.cached_tokens,
-        )
+        tokens = (self.prompt_tokens, self.completion_tokens, self.cached_tokens)
+        return self.usage(self.requests, *tokens)
 
     def saved(self) -> Usage:
-        return Usage(
-            self.model,
-            self.mode,
-            self.saved_requests,
-            self.saved_prompt_tokens,
-            self.saved_completion_tokens,
-            self.saved_cached_tokens,
-        )
+        tokens = (self.saved_prompt_tokens, self.saved_completion_tokens, self.saved_cached_tokens)
+        return self.usage(self.saved_requests, *tokens)
 
 
-def checksum(
-    key: bytes,
-    text: str,
-    finish_reason: str,
-    model: str,
-    *tokens: int,
-) -> bytes:
-    """Hash a key and everything that its reply says, in the order of `Reply`'s fields."""
-    parts = "\x1f".join((finish_reason, model, *map(str, tokens), text))
+def checksum(key: bytes, text: object, *others: object) -> bytes:
+    """Hash a key and the fields of its reply, in their order; a damaged one may have any type."""
+    parts = "\x1f".join(map(str, (*others, text)))
     return hashlib.blake2b(key + parts.encode("utf-8", "surrogatepass"), digest_size=8).digest()

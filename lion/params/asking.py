@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from lion.params.record import Address, Positive, Record
 
@@ -64,6 +64,14 @@ class Price(Record):
     input: Amount
     output: Amount
     cached: Amount | None = None  # prompt tokens from the server's cache; like input by default
+
+    @field_validator("cached")
+    @classmethod
+    def _is_no_surcharge(cls, cached: float | None, info: ValidationInfo) -> float | None:
+        """Refuse a higher price than `input`, by which the budget bounds a request."""
+        if cached is not None and cached > info.data.get("input", cached):
+            raise ValueError("cached prompt tokens cannot cost more than input")
+        return cached
 
 
 class Prices(Record):

@@ -12,7 +12,7 @@ from typing import Literal
 import polars as pl
 
 from lion.chat.accounts import UNANSWERED
-from lion.chat.budget import Budget, Usage
+from lion.chat.budget import Budget, Usage, mode_of
 from lion.chat.store import Store
 from lion.discriminate.scores import ORDERS
 from lion.evaluate.judging import orders_of
@@ -107,9 +107,9 @@ def generator_so_far(params: Params) -> Usage | None:
     if not path.exists():
         return None
     with Store(path) as store:
-        spent = [entry.spent() for entry in store.entries() if entry.role == "generator"]
+        entries = [entry for entry in store.entries() if entry.mode != UNANSWERED]
     model = params.model_of("generator")
-    used = [usage for usage in spent if usage.model == model and usage.mode != UNANSWERED]
+    used = [e.spent() for e in entries if (e.role, e.model) == ("generator", model)]
     sums = (sum(column) for column in zip(*(usage[2:] for usage in used), strict=True))
     return Usage(model, "live", *sums) if used else None
 
@@ -117,7 +117,7 @@ def generator_so_far(params: Params) -> Usage | None:
 def _cost(params: Params, step: Step, stored: int, needed: int, each: Tokens) -> StageCost:
     role, requests = _ROLES[step.word], max(0, needed - stored)
     prompt, completion = (round(requests * mean) for mean in (each.prompt, each.completion))
-    mode = params.endpoint_of(role).mode
+    mode = mode_of(params, role)
     usage = Usage(params.model_of(role), mode, requests, prompt, completion)
     return StageCost(
         stage=step.name,

@@ -22,7 +22,7 @@ from lion.params import BudgetLimits, Params, Price, Prices
 from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer
 from tests.chat.conftest import PRICES, ROOT, ParamsOf, requests
-from tests.chat.server import Answer, Server, completion, echo, refusal
+from tests.chat.server import Answer, Asked, Server, completion, echo, refusal
 
 # 10 prompt tokens and 2 answer tokens a reply: 0.03 USD at these prices.
 
@@ -237,3 +237,55 @@ def test_claims_for_a_large_batch_under_a_budget_take_seconds(tmp_path: Path) ->
         claims = store.claim_many([(key, (1, 1)) for key in keys], entry, budget)
         assert time.monotonic() - begun < 10  # one by one it is minutes
     assert claims.count("mine") == 15_000
+
+
+def test_cached_prompt_tokens_have_a_price_of_their_own(
+    server: Server, params_at: ParamsOf, tmp_path: Path
+) -> None:
+    def answering(asked: Asked) -> Answer:
+        body = completion("one two")
+        body["usage"]["prompt_tokens_details"] = {"cached_tokens": 6}
+        return Answer(body)
+
+    server.answering = answering
+    models = {"m": {"input": 1000.0, "output": 10_000.0, "cached": 100.0}}
+    params = params_at(server.url, top={"prices": {**PRICES, "models": models}})
+    ask(params, 1)
+    ask(params, 1)
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(params.model_dump()))
+    total = json.loads(CliRunner().invoke(ledger, ["--json", "--params", str(file)]).stdout)[
+        "total"
+    ]
+    expected = (4 * 1000 + 6 * 100 + 2 * 10_000) / 1e6
+    assert total["money"] == total["saved_money"] == pytest.approx(expected)
+
+
+def test_a_price_of_cached_tokens_above_the_bound_of_a_request_is_refused() -> None:
+    with pytest.raises(ValidationError, match="cannot cost more than input"):
+        Price(input=1.0, output=1.0, cached=1.1)
+
+
+def test_a_budget_can_be_rehearsed_with_an_oracle_over_http(
+    server: Server, params_at: ParamsOf
+) -> None:
+    server.answering = lambda asked: Answer(completion("two words"))
+    models = {"oracle": PRICES["models"]["m"]}
+    bounds = {"prices": {**PRICES, "models": models}, "budget": {"money": 1.0}}
+    with pytest.raises(ChatError, match=r"budget has left .*of 40 replies are"):
+        ask(params_at(server.url, model="oracle", top=bounds), 40)
+    assert len(server.asked) == 24
+    with pytest.raises(ValidationError, match="money is bounded, prices lack oracle"):
+        params_at(server.url, model="oracle", top={"prices": PRICES, "budget": {"money": 1.0}})
+    ask(params_at(None, model="oracle", top=bounds), 40)  # in this process it is free
+    assert len(server.asked) == 24
+
+
+def test_an_oracle_that_the_environment_sends_to_a_server_needs_a_price(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    params = params_at(None, model="oracle", top={"prices": PRICES, "budget": {"money": 1.0}})
+    with pytest.raises(ChatError, match="oracle is used and has no price"):
+        ask(params, 1)
+    assert not server.asked
