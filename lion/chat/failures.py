@@ -1,13 +1,13 @@
 """What a failed request means: may it succeed later, what may it cost, and what to do."""
 
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx2
 import openai
 
 from lion.chat.headers import retry_after
-from lion.chat.reading import ErrorBody, UnusableBody, error_message, reply_in
+from lion.chat.reading import ErrorBody, UnusableBody, error_message, reply_in, value_in
 from lion.chat.types import Reply
 from lion.chat.wire import Body
 
@@ -65,6 +65,18 @@ def advice(status: int, message: str, client: openai.AsyncOpenAI) -> str:
     return ""
 
 
+def filtered(model: str) -> Reply:
+    """Return the reply that stands for a prompt which the content filter rejected."""
+    return Reply(
+        text="", finish_reason="content_filter", model=model, prompt_tokens=0, completion_tokens=0
+    )
+
+
+def is_filtered(error: BaseException) -> bool:
+    """Whether the server rejected the prompt by its content filter."""
+    return isinstance(error, openai.BadRequestError | ErrorBody) and error.code == "content_filter"
+
+
 def may_cost(error: BaseException) -> bool:
     """Whether the provider may charge for a request that failed with `error`."""
     if isinstance(error, openai.APIStatusError | ErrorBody):
@@ -76,7 +88,7 @@ def may_cost(error: BaseException) -> bool:
 def reply_of(response: httpx2.Response, sent: Body) -> Reply:
     """Read the reply in a response with status 200."""
     try:
-        parsed: Any = response.json()
+        parsed = value_in(response.content)
     except (ValueError, RecursionError) as error:
         raise UnusableBody(f"not JSON: {response.text}") from error
     try:
@@ -89,7 +101,7 @@ def reply_of(response: httpx2.Response, sent: Body) -> Reply:
 def _message_in(response: httpx2.Response) -> str:
     """Return the server's own message, in any form."""
     try:
-        message = error_message(response.json())
+        message = error_message(value_in(response.content))
     except (ValueError, RecursionError):
         message = response.text
     return message.strip() or "no message"

@@ -5,11 +5,17 @@ import math
 import re
 from typing import Any
 
-from lion.chat.endings import ending_of
 from lion.chat.types import Reply
 from lion.chat.wire import Body, most_tokens
 from lion.prompts.marks import with_beside
 
+_ENDED = re.compile(
+    r"stop|stop_?sequences?|eos|eos_token|end|end_?turn|complete[d]?|finish(ed)?|done"
+)
+_CUT = re.compile(r"length|(max|token|model|context)_?(new_|output_)?(tokens?|length|limit)|limit")
+_FILTERED = re.compile(
+    r"content_?filter(ed)?|safety|recitation|blocklist|prohibited_?content|sensitive"
+)
 _STATUS = {  # of errors that have a word as their code
     429: re.compile(r"rate.?limit|too.?many|throttl|resource_exhausted"),
     402: re.compile(r"quota|billing|credit|balance|payment|arrear"),
@@ -17,6 +23,7 @@ _STATUS = {  # of errors that have a word as their code
     404: re.compile(r"not.?found|unknown_url|unexpected endpoint|cannot (post|get)|no route"),
     400: re.compile(r"invalid|bad.?request|unsupported|context.?length|content.?filter|inspection"),
 }
+_DECODER = json.JSONDecoder(strict=False)  # it accepts bare line ends within a text
 _CODES = ("code", "status_code", "error_code", "http_code", "status", "type")
 
 
@@ -31,6 +38,15 @@ class ErrorBody(Exception):
         super().__init__(message)
         self.status, self.code = status, code
         self.wait: float | None = None  # seconds until a retry, if the server says so
+
+
+def value_in(content: bytes) -> Any:
+    """Return the JSON value at the beginning of a body; ValueError if there is none.
+
+    Foreign bytes, bare control characters and junk behind the value cost no reply.
+    """
+    text = content.decode(json.detect_encoding(content), "replace")
+    return _DECODER.raw_decode(text.lstrip())[0]
 
 
 def reply_in(body: Any, sent: Body | None) -> Reply:
@@ -49,14 +65,15 @@ def reply_in(body: Any, sent: Body | None) -> Reply:
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         raise UnusableBody(f"no reply in the body: {error_message(body)}") from error
     prompt, completion, reasoning, cached = _counts_of(body.get("usage"))
-    most_prompt, most_completion = most_tokens(sent) if sent else (0, 0)
-    reason = "refusal" if refused else choice.get("finish_reason")
-    finish = ending_of(reason, text, tokens=completion, limit=most_completion)
     if sent:
+        most_prompt, most_completion = most_tokens(sent)
         generated = len((text + thoughts).encode())
         prompt, completion = prompt or most_prompt, completion or min(most_completion, generated)
     if thoughts and not text:
         reasoning = completion
+    finish = "refusal" if refused else _finish_reason(choice.get("finish_reason"), text)
+    if finish not in _KNOWN and text and sent:
+        finish = "length" if completion >= most_tokens(sent)[1] else "stop"
     return Reply(
         text=with_beside(thoughts, text),
         finish_reason=finish,
@@ -82,6 +99,7 @@ def error_message(body: Any) -> str:
 
 
 _MESSAGES = ("message", "detail", "error_msg", "msg", "error_message")
+_KNOWN = {"stop", "length", "content_filter", "refusal", "tool_calls", "function_call"}
 
 
 def _error_in(body: Any) -> ErrorBody | None:
@@ -146,6 +164,15 @@ def _text_of(part: Any) -> str:
     if not isinstance(text, str):
         raise TypeError(part)
     return text
+
+
+def _finish_reason(reason: Any, text: str) -> str:
+    """Translate a server's reason into the API's: stop, length, content_filter; else keep it."""
+    name = str(reason or "unknown").strip().lower()
+    for known, pattern in (("stop", _ENDED), ("length", _CUT), ("content_filter", _FILTERED)):
+        if pattern.fullmatch(name):
+            return known
+    return _valid(str(reason or "unknown"))
 
 
 def _counts_of(usage: Any) -> tuple[int, int, int, int]:

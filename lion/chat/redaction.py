@@ -1,12 +1,16 @@
-"""Text from servers made safe to display: one visible line without the API key."""
+"""Text from servers without the API key, and made safe to display."""
 
 import base64
 import json
+import re
+from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
+from lion.chat.types import Reply
 from lion.support.text import visible
 
 _WINDOW = 6  # characters of a key in sequence that are taken for a part of it
+_LONG = 16  # characters of a key that no text contains by chance
 _HIDDEN = "<API key>"
 
 
@@ -28,13 +32,24 @@ def safe_line(text: str, key: str) -> str:
     return visible("".join(_redacted(line, secret)))
 
 
+def without_key(reply: Reply, key: str) -> Reply:
+    """Return `reply` in which no part of `key` can be read; its text loses only the whole key."""
+    model, finish = (safe_line(name, key) for name in (reply.model, reply.finish_reason))
+    text = reply.text
+    if len(key) >= _LONG:
+        whole = "|".join(re.escape(form) for form in sorted(_forms(key), key=len, reverse=True))
+        text = re.sub(whole, _HIDDEN, text, flags=re.IGNORECASE)
+    return replace(reply, text=text, model=model, finish_reason=finish)
+
+
 def _forms(key: str) -> set[str]:
     """Return the ways in which a server may write `key`, in lower case."""
     percent = "".join(f"%{byte:02x}" for byte in key.encode())
     escaped = "".join(f"\\u{ord(character):04x}" for character in key)
     encoded = [base64.b64encode(f"{before}{key}".encode()).decode() for before in ("", ":", "a:")]
-    forms = {key, json.dumps(key)[1:-1], quote(key, safe=""), quote_plus(key), percent, escaped}
-    return {form.lower() for form in (*forms, *encoded, quote(percent, safe=""), key[::-1])}
+    quoted = [quote(key, safe=""), quote_plus(key), percent]
+    forms = {key, json.dumps(key)[1:-1], escaped, *quoted, *(quote(form) for form in quoted)}
+    return {form.lower() for form in (*forms, *encoded, key[::-1])}
 
 
 def _redacted(line: str, secret: list[bool]) -> list[str]:

@@ -13,6 +13,8 @@ import openai
 from lion.chat.failures import (
     advice,
     failure_in,
+    filtered,
+    is_filtered,
     is_transient,
     may_cost,
     reply_of,
@@ -20,8 +22,7 @@ from lion.chat.failures import (
 from lion.chat.headers import request_gap
 from lion.chat.rate_limit import RateLimit
 from lion.chat.reading import ErrorBody, UnusableBody
-from lion.chat.redaction import safe_line
-from lion.chat.refusals import reason_of, refused
+from lion.chat.redaction import safe_line, without_key
 from lion.chat.types import Reply
 from lion.chat.wire import Body, likely_tokens
 from lion.params import Endpoint
@@ -29,6 +30,7 @@ from lion.support.errors import ChatError
 
 T = TypeVar("T")
 _STEP = 0.1  # seconds between two looks at the rate limit, which may change
+_MOMENT = 0.5  # seconds for what arrived and is not read yet
 _LONGEST = 30.0  # seconds of backoff between two tries
 
 
@@ -121,15 +123,12 @@ class Sender:
         used = 0
         await self._admitted(likely)
         try:
-            async with asyncio.timeout(self.endpoint.timeout):
-                response = await self.client.post(
-                    "/chat/completions", cast_to=httpx2.Response, body=body
-                )
-            reply = reply_of(response, body)
+            response = await self._post(body)
+            reply = self.safe_reply(reply_of(response, body))
             used = reply.prompt_tokens + reply.completion_tokens
         except BaseException as error:
-            if (refusal := self._refusal_in(error, body)) is not None:
-                return refusal
+            if is_filtered(error):
+                return filtered(body["model"])
             if may_cost(error):
                 self._unanswered(body)
             raise
@@ -139,14 +138,24 @@ class Sender:
             self._limit.widen(gap)
         return reply
 
-    def _refusal_in(self, error: BaseException, body: Body) -> Reply | None:
-        """Return the reply that stands for a refusal of this very prompt, if `error` is one."""
-        if not isinstance(error, openai.APIStatusError | ErrorBody):
-            return None
-        failure = failure_in(error)
-        reason = reason_of(failure.status, failure.code, failure.message)
-        words = f"{self.safe(failure.message):.500}"
-        return refused(reason, words, body["model"]) if reason else None
+    async def _post(self, body: Body) -> httpx2.Response:
+        """Return the response to `body`; TimeoutError if none comes in time.
+
+        A response that arrived while this process was busy is not late: the loop gets a moment to
+        read it before the time counts as over.
+        """
+        call = asyncio.ensure_future(
+            self.client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+        )
+        try:
+            for seconds in (self.endpoint.timeout, _MOMENT):
+                await asyncio.wait({call}, timeout=seconds)
+                if call.done():
+                    return call.result()
+            raise TimeoutError
+        finally:
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
 
     @contextmanager
     def _classifying(self, row: str) -> Iterator[None]:
@@ -199,6 +208,10 @@ class Sender:
     def safe(self, text: str) -> str:
         """Return a server's words as one visible line without the key."""
         return safe_line(text, self.client.api_key)
+
+    def safe_reply(self, reply: Reply) -> Reply:
+        """Return `reply` without the key, should the server have echoed it."""
+        return without_key(reply, self.client.api_key)
 
     def _error(self, row: str, message: str) -> ChatError:
         return ChatError(f"{row}: {self.client.base_url}: {self.safe(message):.700}")

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ class Answer:
     delay: float = 0.0
     cut: int | None = None
     pieces: int = 1  # the body is sent in so many pieces, 20 ms apart
+    reset: bool = False  # a cut connection is reset, not closed
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,11 @@ class Server:
                 await _send(writer, answer)
                 exchange.answered = time.monotonic()
                 if answer.cut is not None:
+                    if answer.reset:
+                        linger = struct.pack("ii", 1, 0)
+                        writer.get_extra_info("socket").setsockopt(
+                            socket.SOL_SOCKET, socket.SO_LINGER, linger
+                        )
                     break
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client went away, or the test is over

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -14,7 +15,7 @@ from lion.params import Endpoint, Params, Role
 from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer
 from tests.chat.conftest import ParamsOf, requests
-from tests.chat.server import Answer, Asked, Server, refusal
+from tests.chat.server import Answer, Asked, Server, completion, refusal
 
 KEY = "sk-planted/0123+abcdefgh=="
 
@@ -217,3 +218,27 @@ def test_an_endpoint_over_another_keeps_a_key_that_it_names() -> None:
         "B",
         4,
     )
+
+
+@pytest.mark.parametrize("form", ["whole", "percent-encoded", "twice percent-encoded"])
+def test_a_reply_that_echoes_the_key_is_kept_without_it(
+    server: Server,
+    params_at: ParamsOf,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    body = completion(f"Your key is {ECHOES[form]}, I see.", finish=f"done with {KEY}")
+    server.answering = lambda asked: Answer({**body, "model": f"m for {KEY[:12]}"})
+    (reply,) = ask(params_at(server.url))
+    assert (reply.text, reply.model) == ("Your key is <API key>, I see.", "m for <API key>")
+    assert KEY[:8].encode() not in b"".join(path.read_bytes() for path in home.glob("*.sqlite*"))
+
+
+def test_a_short_key_is_no_secret_in_a_text(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "EMPTY")
+    server.answering = lambda asked: Answer(completion("The set is EMPTY."))
+    assert ask(params_at(server.url))[0].text == "The set is EMPTY."
