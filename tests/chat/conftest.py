@@ -1,6 +1,7 @@
 """Parameters that point at a test's server, plain requests."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -94,3 +95,11 @@ def sql(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for statement in statements:
             db.execute(statement)
+
+
+def in_container(command: str) -> list[str]:
+    """Return a command line with mounts of its own; skip where the system forbids them."""
+    line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
+    if not shutil.which("unshare") or subprocess.run([*line, "true"], check=False).returncode:
+        pytest.skip("no namespaces here")
+    return [*line, command]

@@ -1,7 +1,10 @@
 """A reply that arrived is kept: locks, full disks, stores of other versions."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -15,7 +18,7 @@ from lion.chat.cli import ledger
 from lion.chat.rate_limit import FILE
 from lion.chat.store import Store
 from lion.support.errors import ChatError
-from tests.chat.conftest import ParamsOf, ask, requests, sql, started, wait_for
+from tests.chat.conftest import ROOT, ParamsOf, ask, in_container, requests, sql, started, wait_for
 from tests.chat.server import Answer, Server, completion, echo
 
 
@@ -124,3 +127,35 @@ def test_a_full_disk_counts_what_arrived_and_does_not_advise_deleting(
     assert "delet" not in raised.value.message
     with Store(home / "replies.sqlite") as opened:
         assert sum(usage.requests for usage in opened.spent()) == len(server.asked)
+
+
+@pytest.mark.parametrize("full", ["store", "cache", "store cache"])
+def test_a_disk_that_fills_up_loses_no_reply_in_flight(
+    server: Server, tmp_path: Path, full: str
+) -> None:
+    server.answering = lambda asked: Answer(echo(asked).body, delay=2.0)
+    asking = f"{sys.executable} -m tests.chat.asking {server.url} 30 0 concurrency=8,retries=0"
+    script = f"""
+        cd {tmp_path}; mkdir store cache
+        for disk in {full}; do mount -t tmpfs -o size=8m none $disk; done
+        cd {ROOT}
+        {asking} & while [ ! -e {tmp_path}/flying ]; do sleep 0.05; done
+        for disk in {full}; do head -c 99m /dev/zero > {tmp_path}/$disk/fill || true; done
+        wait $! || echo "ended with $?"
+        for disk in {full}; do rm {tmp_path}/$disk/fill; done
+        {asking}
+    """
+    places = {"DVC_ROOT": str(tmp_path / "store"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    process = subprocess.Popen(
+        in_container(script),
+        env={**os.environ, **places, "LION_HOME": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: len(server.asked) >= 8)
+    (tmp_path / "flying").touch()
+    output, message = process.communicate(timeout=60)
+    assert output == "ended with 1\n30\n", message
+    assert "Traceback" not in message
+    assert len(server.asked) == 30

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,29 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.chat.conftest import ROOT, ParamsOf, ask, started, wait_for
+from tests.chat.conftest import ROOT, ParamsOf, ask, in_container, started, wait_for
 from tests.chat.server import Answer, Server, echo
-
-
-def _in_container(command: str) -> list[str]:
-    """Return a command line with mounts of its own; skip where the system forbids them."""
-    line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
-    if not shutil.which("unshare") or subprocess.run([*line, "true"], check=False).returncode:
-        pytest.skip("no namespaces here")
-    return [*line, command]
 
 
 def test_a_container_that_sees_the_store_under_another_path_pays_nothing_twice(
     server: Server, home: Path, tmp_path: Path
 ) -> None:
-    server.answering = lambda asked: Answer(echo(asked).body, delay=1.0)
-    first = started(server, 8, "concurrency=8")
+    server.answering = lambda asked: Answer(echo(asked).body, delay=4.0)
+    first = started(server, 8, "concurrency=8,timeout=20")
     wait_for(lambda: len(server.asked) >= 8)
     mounted = tmp_path / "mounted"
     mounted.mkdir()
-    asking = f"{sys.executable} -m tests.chat.asking {server.url} 8 0 concurrency=8"
+    asking = f"{sys.executable} -m tests.chat.asking {server.url} 8 0 concurrency=8,timeout=20"
     second = subprocess.Popen(
-        _in_container(f"mount --bind {home} {mounted}; mount -t tmpfs none {home}; {asking}"),
+        in_container(f"mount --bind {home} {mounted}; mount -t tmpfs none {home}; {asking}"),
         cwd=ROOT,
         env={**os.environ, "LION_HOME": str(mounted)},
         stdout=subprocess.PIPE,
