@@ -50,6 +50,7 @@ class Store(Claims):
         self._lost = 0  # replies that are in memory alone
         self._is_quick = False
         self._retry_at = 0.0
+        self._is_index_checked = bool(self.frozen)
         if not self.frozen:
             with suppress(BusyError):
                 self._take_over()
@@ -72,6 +73,7 @@ class Store(Claims):
         """Return the stored replies; one that fails its checksum is removed, which is said."""
         try:
             replies, damaged = self._stored(keys)
+            self._check_index({*keys} - {*replies} - {*damaged})
         except DamageError:
             if others_alive(self.path.parent, self.owner):
                 raise
@@ -223,6 +225,17 @@ class Store(Claims):
             )
         if self._lost:
             click.echo(f"{self.path}: {self._lost:,} replies could not be kept anywhere", err=True)
+
+    def _check_index(self, missing: set[bytes]) -> None:
+        """DamageError if the table holds a reply that its index does not lead to; look once."""
+        if not missing or self._is_index_checked:
+            return
+        self._is_index_checked = True
+        with self.reading() as db:
+            rows = db.execute("SELECT key FROM replies NOT INDEXED")
+            present = [key for (key,) in rows if key in missing]
+        if len(present) > sum(map(len, self._stored(present))):
+            raise DamageError(f"{self.path}: the index of its replies is damaged; {_HINT}")
 
     def _discard(self, keys: Sequence[bytes]) -> None:
         if not self.frozen:

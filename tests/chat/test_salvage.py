@@ -38,6 +38,24 @@ def test_a_flipped_byte_is_found_and_that_reply_alone_is_requested_again(
     assert len(server.asked) == 22
 
 
+def test_a_flipped_byte_in_the_index_loses_no_reply(
+    server: Server, params_at: ParamsOf, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask(params_at(server.url), 20)
+    path = home / "replies.sqlite"
+    with closing(sqlite3.connect(path)) as db:
+        ((key,),) = db.execute("SELECT key FROM replies WHERE rowid = 7").fetchall()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    places = [place for place in range(len(content)) if content.startswith(key, place)]
+    assert len(places) == 2  # the table and its index
+    content[max(places)] ^= 1
+    path.write_bytes(content)
+    assert len(ask(params_at(server.url), 20)) == 20
+    assert "20 replies could be read" in capsys.readouterr().err
+    assert len(server.asked) == 20
+
+
 def test_salvage_reads_beyond_rows_that_were_deleted(home: Path) -> None:
     path = home / "replies.sqlite"
     with Store(path) as opened:
