@@ -1,14 +1,18 @@
-"""`lion check`: whether a pool repeats questions of the evaluation."""
+"""`lion check`: seeds before a run, and whether a pool repeats questions of the evaluation."""
 
 from pathlib import Path
 
 import click
 
+from lion.evaluate.check_seeds import describe, lengths_of, near_duplicates
 from lion.evaluate.questions import read_keyed_questions
+from lion.params import load_params
 from lion.pools.contamination import known_questions
 from lion.pools.instructions import task_text
 from lion.pools.rows import read_rows
+from lion.pools.seeds import read_seeds
 from lion.support.errors import InputError
+from lion.support.text import visible
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -47,3 +51,36 @@ def contamination(ctx: click.Context, pool: Path, questions: tuple[Path, ...], w
         f"{repeats} of {len(rows)} instructions share {words} words in a row with a question"
     )
     ctx.exit(1 if repeats else 0)
+
+
+@check.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--student",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Student whose tokens measure lengths.  [default: student.base, if it is a folder]",
+)
+@click.option(
+    "--params",
+    "params_path",
+    type=_FILE,
+    default=Path("params.yaml"),
+    show_default=True,
+    help="The parameters.",
+)
+def seeds(file: Path, student: Path | None, params_path: Path) -> None:
+    """Show what a run would read from the seeds in FILE, before it pays for anything.
+
+    Prints the form of the rows, the keys that were mapped or not used, rows that were left out,
+    scripts, lengths, and near-duplicates by the novelty of params.yaml.
+    """
+    params = load_params(params_path)
+    read = read_seeds(file, columns=params.seeds_columns, too_long=params.seeds_too_long)
+    base = student or Path(params.student.base)
+    lengths = lengths_of(read, base if base.is_dir() else None, limit=params.imitate.max_length)
+    for line in (
+        *describe(file, read, params.seeds_columns),
+        lengths,
+        *near_duplicates(read, threshold=params.generate.novelty),
+    ):
+        click.echo(visible(line))

@@ -6,7 +6,7 @@ it, or the row is refused.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lion.params.pools import SeedsColumns
 from lion.pools.rows import text_at
@@ -107,7 +107,15 @@ FORMS = (
 )
 
 
-def drafts_of(place: str, item: object, columns: SeedsColumns) -> tuple[Form, Iterator[Draft]]:
+class Reading(NamedTuple):
+    """A row as its form reads it; `unused` are the keys that the form does not read."""
+
+    form: Form
+    drafts: Iterator[Draft]
+    unused: set[str]
+
+
+def drafts_of(place: str, item: object, columns: SeedsColumns) -> Reading:
     """Return the form of a row and its seeds; InputError if a key with text has no meaning."""
     if not isinstance(item, dict):
         raise InputError(f"{place}: expected an object with 'instruction', found {item!r:.40}")
@@ -119,8 +127,10 @@ def drafts_of(place: str, item: object, columns: SeedsColumns) -> tuple[Form, It
             f"{place}: missing key '{columns.instruction or 'instruction'}' (found: {keys}); "
             "rename or add it, or set seeds_columns"
         )
-    _refuse_rest(place, fields, (*form.marks, *form.others))
-    return form, form.drafts(place, fields, columns)
+    read = (*form.marks, *form.others)
+    _refuse_rest(place, fields, read)
+    used = {key for name, (key, _) in fields.items() if name in read}
+    return Reading(form, form.drafts(place, fields, columns), set(map(str, item)) - used)
 
 
 def _fields(place: str, item: dict[Any, Any], columns: SeedsColumns) -> Fields:

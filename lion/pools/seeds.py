@@ -39,6 +39,7 @@ class Seeds:
     duplicates: int = 0
     too_long: list[str] = field(default_factory=list)  # why each row was left out
     forms: dict[str, int] = field(default_factory=dict)  # rows by the name of their form
+    unused: set[str] = field(default_factory=set)  # keys that no form read
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -78,7 +79,8 @@ def read_seeds(
     _check_mapped(path, items, columns)
     seeds = Seeds()
     for place, item in items:
-        form, drafts = drafts_of(place, item, columns)
+        form, drafts, unused = drafts_of(place, item, columns)
+        seeds.unused |= unused
         seeds.forms[form.name] = seeds.forms.get(form.name, 0) + 1
         for draft in drafts:
             try:
