@@ -122,6 +122,7 @@ class Misbehaving:
         self.tries: Counter[bytes] = Counter()
         self.kinds: Counter[str] = Counter()
         self.arrived: Counter[str] = Counter()  # by text: how often it was sent whole
+        self.generated: set[str] = set()  # every text that was sent, whole or not
         self.tokens = self.requests = 0  # what a provider may charge for
 
     def __call__(self, asked: Asked) -> Answer:
@@ -139,6 +140,7 @@ class Misbehaving:
         if group is arriving:
             self.arrived[text_of(good)] += 1
         if group in (arriving, broken):
+            self.generated.add(text_of(good))
             self.requests += 1
             self.tokens += sum(good["usage"].values())
         return answer
