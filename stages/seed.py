@@ -11,7 +11,7 @@ from lion.params import load_params
 from lion.pools.cache import start_cache
 from lion.pools.instructions import instruction_id
 from lion.pools.seeds import read_seeds
-from lion.pools.tables import ANSWERED, INSTRUCTION, QUESTION, write_table
+from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, QUESTION, write_table
 from lion.student.check import check_base
 from lion.student.models import write_base
 
@@ -21,6 +21,7 @@ from lion.student.models import write_base
 @stages.path("--cache", help="Out: the cache pool before round 0.")
 @stages.path("--student", help="Out: the student before round 0.")
 @stages.path("--replay", help="Out: the rows that round 0 replays: none.")
+@stages.path("--kept", help="Out: the seeds' own answers, with seeds_answers: keep.")
 @stages.path("--questions-out", help="Out: the questions with ids.")
 @stages.params
 def main(
@@ -28,6 +29,7 @@ def main(
     cache: Path,
     student: Path,
     replay: Path,
+    kept: Path,
     questions_out: Path,
     params_path: Path,
 ) -> None:
@@ -35,7 +37,12 @@ def main(
     params = load_params(params_path)
     # File names come from the parameters, not from the command: a shell interprets some characters.
     seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
-    distinct = read_seeds(seeds, columns=params.seeds_columns, too_long=params.seeds_too_long)
+    distinct = read_seeds(
+        seeds,
+        columns=params.seeds_columns,
+        too_long=params.seeds_too_long,
+        answers=params.seeds_answers,
+    )
     asked = read_questions(questions)
     check_base(params.student.base, params.student.revision)
     write_base(student, base=params.student.base, revision=params.student.revision)
@@ -49,6 +56,7 @@ def main(
         round=pl.lit("r0"),
     )
     write_table(pool, rows, INSTRUCTION)
+    write_table(kept, distinct.kept(params.seeds_answers, seeds.name), ANSWER)
     write_table(questions_out, asked, QUESTION)
     write_table(replay, pl.DataFrame(schema=ANSWERED), ANSWERED)
     start_cache(cache)

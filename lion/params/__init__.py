@@ -12,6 +12,7 @@ from lion.params.pools import (
     Decontaminate,
     Generate,
     Sampling,
+    SeedsAnswers,
     SeedsColumns,
     SeedsTooLong,
 )
@@ -54,6 +55,7 @@ class Params(Record):
     seeds: str
     seeds_columns: SeedsColumns = SeedsColumns()
     seeds_too_long: SeedsTooLong = "leave_out"
+    seeds_answers: SeedsAnswers = "ask"
     tau: Annotated[float, Field(ge=-9, le=9)]
     rounds: dict[str, str]
     replay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0

@@ -11,7 +11,8 @@ from lion.pools.instructions import instruction_id
 from lion.pools.rows import FORMS, TooLongError, text_at
 from lion.pools.seed_files import Item, read_items
 from lion.pools.seed_forms import Draft, drafts_of
-from lion.pools.tables import from_rows
+from lion.pools.tables import ANSWER, from_rows
+from lion.prompts.marks import has_marks, split_thoughts
 from lion.support.errors import InputError
 
 
@@ -52,6 +53,23 @@ class Seeds:
         """Return how many seeds were too long and which was the first; empty without any."""
         count = len(self.too_long)
         return f"{count} too long and left out, first {self.too_long[0]}" if count else ""
+
+    def kept(self, answers: SeedsAnswers, source: str) -> pl.DataFrame:
+        """Return the seeds' own answers (ANSWER) with `answers` keep, none with ask.
+
+        The model is the one that the row names, and the file's name `source`. No request was made,
+        so the numbers of tokens are null. Thoughts are cut off; the teacher must answer a seed
+        whose answer cannot be told apart from them.
+        """
+        rows = []
+        for seed in self.seeds.values() if answers == "keep" else ():
+            quotes = has_marks(seed.instruction + seed.input)
+            parts = split_thoughts(seed.answer, quotes=quotes)
+            if parts.clear and (answer := parts.answer.strip()):
+                model = f"{seed.model} in {source}" if seed.model else source
+                known = {"id": seed.id, "answer": answer, "model": model, "finish_reason": "stop"}
+                rows.append(dict.fromkeys(ANSWER) | known)
+        return from_rows(rows, ANSWER)
 
     def add(self, seed: Seed) -> None:
         """Add a seed; of equal ones keep the first, with the first answer that any of them has."""

@@ -33,7 +33,7 @@ class RoleCost:
 def role_costs(tables: Tables, params: Params) -> list[RoleCost]:
     """Return the cost of every role that was asked, round by round."""
     asked: list[tuple[Role, pl.DataFrame]] = [
-        ("teacher", tables.answers),
+        ("teacher", tables.answers.drop_nulls("prompt_tokens")),  # null: a seed's own
         ("referee", tables.reviews),
         ("judge", tables.judged),
     ]

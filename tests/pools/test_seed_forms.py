@@ -211,3 +211,22 @@ def test_an_answer_must_be_text_only_if_it_is_kept(tmp_path: Path) -> None:
 def test_of_equal_rows_the_first_answer_counts(tmp_path: Path) -> None:
     rows = [{"instruction": "Add.", "output": answer} for answer in ("", "5", "6")]
     assert [seed.answer for seed in _read(tmp_path, rows)] == ["5"]
+
+
+def test_kept_answers_name_their_model_and_file(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "Add.", "output": "5", "model": "gpt-4"},
+        {"instruction": "Count.", "output": "<think>One.</think>1"},
+        {"instruction": "Guess.", "output": "<think>One."},
+        {"instruction": "Think.", "output": ""},
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seeds = read_seeds(path, answers="keep")
+    kept = seeds.kept("keep", path.name)
+    assert kept.select("answer", "model", "prompt_tokens", "finish_reason").rows() == [
+        ("5", "gpt-4 in log.jsonl", None, "stop"),
+        ("1", "log.jsonl", None, "stop"),
+    ]
+    assert kept["id"].to_list() == [*seeds.seeds][:2]
+    assert seeds.kept("ask", path.name).is_empty()
