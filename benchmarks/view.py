@@ -47,6 +47,9 @@ def main(seeds: int, new: int, words: int, repeats: int) -> None:
         root = make_run(Path(scratch), Size(seeds=seeds, new=new, words=words, questions=400))
         for name in ("dvc.yaml", "params.yaml"):
             shutil.copyfile(ROOT / name, root / name)
+        control = root / str(load_params(root / "params.yaml").report.control)
+        control.parent.mkdir(parents=True)
+        shutil.copyfile(ROOT / control.relative_to(root), control)
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
         page_seconds, page_bytes = static_page(root)
         begun = time.perf_counter()

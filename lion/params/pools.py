@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lion.params.record import FileName, Positive, Record, Share
 
@@ -65,3 +65,14 @@ class Decontaminate(Record):
 
     words: Annotated[int, Field(ge=0)]
     files: dict[FileName, str]
+
+    @field_validator("files")
+    @classmethod
+    def _have_files_of_their_own(cls, files: dict[str, str]) -> dict[str, str]:
+        """Refuse names that are one file to some file systems; `evaluate` is the seed stage's."""
+        taken = {"evaluate"}
+        for name in files:
+            if name.lower() in taken:
+                raise ValueError(f"{name}: this name is taken; choose another")
+            taken.add(name.lower())
+        return files

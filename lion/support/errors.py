@@ -18,8 +18,8 @@ class LionError(click.ClickException):
     """A one-line message for the user; click prints it and exits with 1."""
 
     def format_message(self) -> str:
-        """Return the message as the terminal shows it; a server's text cannot control it."""
-        return visible(self.message)
+        """Return the message as one line of visible characters, whatever a server sent."""
+        return " ".join(visible(self.message).splitlines())
 
 
 class InputError(LionError):

@@ -27,6 +27,7 @@ from lion.support.home import project_root, store_home
 _LOCK = "dvc.lock"
 _FEW_BYTES = 1_000_000_000
 _CONFLICT = "<<<<<<< "  # git writes it at the start of both versions
+_NO_CONTROL = "DVC needs a file's name; for no control name lion/report/assets/no_control.csv"
 Level = Literal["error", "warning", "fixed"]
 
 
@@ -66,9 +67,10 @@ def examine(root: Path, home: Path, *, fix: bool) -> Iterator[Finding]:
             else:
                 yield Finding("error", f"{path}: {problem}; run `lion doctor --fix`")
     try:
-        load_params(root / "params.yaml")
+        if load_params(root / "params.yaml").report.control is None:
+            yield Finding("error", f"params.yaml: report.control: {_NO_CONTROL}")
     except LionError as error:
-        yield Finding("error", error.message)
+        yield Finding("error", error.format_message())
     yield from _storage(home)
 
 

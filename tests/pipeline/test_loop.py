@@ -91,6 +91,16 @@ def test_a_full_run_is_paid_for_once(played: Project) -> None:
     assert played.run("lion", "ledger", "--json").count('"requests": 40') == 1
 
 
+def test_another_control_reruns_the_report_alone(played: Project) -> None:
+    control = played.root / "control.csv"
+    control.write_text("round,quality\nr0,40.5\nr1,55.5\n")
+    played.set(report__control="control.csv")
+    assert ran(played.dvc("repro")) == ["code", "report"]
+    control.write_text("round,quality\nr0,40.5\nr1,66.5\n")
+    assert ran(played.dvc("repro")) == ["report"]
+    assert "66.5" in (played.root / "reports/figures/quality.svg").read_text()
+
+
 def test_plots_are_drawn_from_the_tables(played: Project) -> None:
     output = played.dvc("plots", "show", "--json")
     assert all(name in output for name in ("Relative quality", "Gap", "Training loss"))

@@ -30,6 +30,9 @@ def lay_out(folder: Path, params: dict[str, Any]) -> None:
         (folder / "data" / name).mkdir(parents=True)
         (folder / "data" / name / "oracle.jsonl").write_text("".join(lines[:rows]))
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    control = folder / params["report"]["control"]
+    control.parent.mkdir(parents=True)
+    control.write_text("round,quality\n")
 
 
 @pytest.fixture(scope="module")

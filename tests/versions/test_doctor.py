@@ -3,8 +3,10 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from lion.cli import main
@@ -112,6 +114,23 @@ def test_wrong_parameters_are_one_line(project: Path) -> None:
     result = doctor("--fix")
     assert result.exit_code == 1
     assert "batchh: unknown parameter" in only_line(result)
+
+
+def test_a_key_that_dvc_itself_cannot_name_is_one_line(project: Path) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("  files: {}", '  files: {"": a, "x\\ny": b}'))
+    result = doctor("--fix")
+    assert result.exit_code == 1
+    assert "decontaminate.files.x y: String should match pattern" in only_line(result)
+
+
+@pytest.mark.parametrize("section", [{"control": None}, {"each": 60}])
+def test_a_control_that_dvc_cannot_depend_on_is_one_line(project: Path, section: Any) -> None:
+    raw = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump(raw | {"report": section}))
+    result = doctor()
+    assert result.exit_code == 1
+    assert "params.yaml: report.control: DVC needs a file's name" in only_line(result)
 
 
 def test_a_store_that_cannot_be_read_is_named(project: Path) -> None:
