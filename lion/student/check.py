@@ -2,7 +2,7 @@
 
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
-from lion.student.models import check_causal, load_tokenizer, one_line
+from lion.student.models import check_causal, check_place, load_tokenizer, one_line
 from lion.student.sandbox import render_untrusted
 from lion.student.template import encode_prompt, pad_id
 from lion.support.errors import InputError
@@ -13,6 +13,7 @@ PROBE = "Compare  Äpfel & 'pears' <b>\n\tin {{ two }} 句子.\n\n" + "Be brief.
 
 def check_base(base: str, revision: str | None) -> None:
     """Refuse, in one line, a base that cannot be trained or would be trained on wrong prompts."""
+    check_place(base, revision)
     try:
         config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
         check_causal(config)

@@ -64,24 +64,31 @@ class LoadOptions:
 
 def write_base(out: Path, *, base: str, revision: str | None) -> None:
     """Write student folder `out` as a pointer to the base model: its name and digest, no copy."""
+    check_place(base, revision)
     pointer = {"base": base, "revision": revision, "sha256": model_digest(base)}
-    if pointer["sha256"] is None and revision is None:
-        raise InputError(
-            f"student.base: {base}: no such folder; for a name on the hub, pin it by "
-            "student.revision, a commit"
-        )
-    if Path(base, ADAPTER).exists():
-        raise InputError(f"student.base: {base}: is an adapter; merge it first (lion export)")
     with replacing_folder(out) as folder:
         _write_pointer(folder, pointer)
+
+
+def check_place(base: str, revision: str | None) -> None:
+    """Refuse a base that is neither a model's folder nor a pinned name on the hub."""
+    folder = Path(base)
+    if not folder.is_dir():
+        if base.startswith((".", "/", "data/")) or base.count("/") > 1:
+            raise InputError(f"student.base: {base}: no such folder")
+        if revision is None:
+            raise InputError(
+                f"student.base: {base}: no such folder; for a name on the hub, pin it by "
+                "student.revision, a commit"
+            )
+    if (folder / ADAPTER).exists():
+        raise InputError(f"student.base: {base}: is an adapter; merge it first (lion export)")
 
 
 def model_digest(base: str) -> str | None:
     """Return a hash over a model folder's files; None for a name on the Hugging Face hub."""
     folder = Path(base)
     if not folder.is_dir():
-        if base.startswith((".", "/", "data/")) or base.count("/") > 1:
-            raise InputError(f"student.base: {base}: no such folder")
         return None
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*")):
