@@ -5,17 +5,11 @@ import math
 import re
 from typing import Any
 
+from lion.chat.endings import ending_of
 from lion.chat.types import Reply
 from lion.chat.wire import Body, most_tokens
 from lion.prompts.marks import with_beside
 
-_ENDED = re.compile(
-    r"stop|stop_?sequences?|eos|eos_token|end|end_?turn|complete[d]?|finish(ed)?|done"
-)
-_CUT = re.compile(r"length|(max|token|model|context)_?(new_|output_)?(tokens?|length|limit)|limit")
-_FILTERED = re.compile(
-    r"content_?filter(ed)?|safety|recitation|blocklist|prohibited_?content|sensitive"
-)
 _STATUS = {  # of errors that have a word as their code
     429: re.compile(r"rate.?limit|too.?many|throttl|resource_exhausted"),
     402: re.compile(r"quota|billing|credit|balance|payment|arrear"),
@@ -65,15 +59,14 @@ def reply_in(body: Any, sent: Body | None) -> Reply:
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         raise UnusableBody(f"no reply in the body: {error_message(body)}") from error
     prompt, completion, reasoning, cached = _counts_of(body.get("usage"))
+    most_prompt, most_completion = most_tokens(sent) if sent else (0, 0)
+    reason = "refusal" if refused else choice.get("finish_reason")
+    finish = ending_of(reason, text, tokens=completion, limit=most_completion)
     if sent:
-        most_prompt, most_completion = most_tokens(sent)
         generated = len((text + thoughts).encode())
         prompt, completion = prompt or most_prompt, completion or min(most_completion, generated)
     if thoughts and not text:
         reasoning = completion
-    finish = "refusal" if refused else _finish_reason(choice.get("finish_reason"), text)
-    if finish not in _KNOWN and text and sent:
-        finish = "length" if completion >= most_tokens(sent)[1] else "stop"
     return Reply(
         text=with_beside(thoughts, text),
         finish_reason=finish,
@@ -99,7 +92,6 @@ def error_message(body: Any) -> str:
 
 
 _MESSAGES = ("message", "detail", "error_msg", "msg", "error_message")
-_KNOWN = {"stop", "length", "content_filter", "refusal", "tool_calls", "function_call"}
 
 
 def _error_in(body: Any) -> ErrorBody | None:
@@ -164,15 +156,6 @@ def _text_of(part: Any) -> str:
     if not isinstance(text, str):
         raise TypeError(part)
     return text
-
-
-def _finish_reason(reason: Any, text: str) -> str:
-    """Translate a server's reason into the API's: stop, length, content_filter; else keep it."""
-    name = str(reason or "unknown").strip().lower()
-    for known, pattern in (("stop", _ENDED), ("length", _CUT), ("content_filter", _FILTERED)):
-        if pattern.fullmatch(name):
-            return known
-    return _valid(str(reason or "unknown"))
 
 
 def _counts_of(usage: Any) -> tuple[int, int, int, int]:

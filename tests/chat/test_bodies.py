@@ -100,6 +100,8 @@ def test_a_filtered_reply_without_usage_counts_its_text(
         ("whatever", 20, "length"),
         (None, 20, "length"),
         (17, 5, "stop"),
+        *((name, 20, "stop") for name in ("COMPLETE", "stop_sequence", "End Turn", "finished")),
+        *((name, 5, "length") for name in ("abort", "error", "insufficient_system_resource")),
     ],
 )
 def test_finish_reasons_of_all_servers_mean_the_same(
@@ -109,6 +111,25 @@ def test_finish_reasons_of_all_servers_mean_the_same(
     body["usage"]["completion_tokens"] = tokens
     server.answering = lambda asked: Answer(body)
     assert ask(params_at(server.url))[0].finish_reason == expected
+
+
+@pytest.mark.parametrize("text", ["A whole answer. " * 4, "整句的回答。" * 4])
+def test_a_whole_answer_that_no_server_counted_is_not_cut(
+    server: Server, params_at: ParamsOf, text: str
+) -> None:
+    body = {**completion(text), "usage": None}
+    body["choices"][0]["finish_reason"] = None
+    server.answering = lambda asked: Answer(body)
+    assert ask(params_at(server.url), max_tokens=30)[0].finish_reason == "stop"
+    assert ask(params_at(server.url), max_tokens=10)[0].finish_reason == "length"
+
+
+def test_an_unknown_finish_reason_is_said_once(
+    server: Server, params_at: ParamsOf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answering = lambda asked: Answer(completion("Four.", finish="ran dry\n"))
+    assert {reply.finish_reason for reply in ask(params_at(server.url), 5)} == {"stop"}
+    assert capsys.readouterr().err.count("finish_reason 'ran dry\\n', unknown to Lion") == 1
 
 
 ERRORS = [
