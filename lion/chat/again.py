@@ -24,11 +24,16 @@ def ask_again(
 ) -> list[list[Reply]]:
     """Return all attempts at each request, in order; the last is usable, or the retries are spent.
 
-    `usable` is given the row of the request and the reply to it.
+    A request that the provider refused is not sent again. `usable` is given the row of the request
+    and the reply to it.
     """
     attempts: list[list[Reply]] = [[reply] for reply in chat.ask(requests, label=label)]
     for attempt in range(1, retries + 1):
-        open_rows = [row for row, replies in enumerate(attempts) if not usable(row, replies[-1])]
+        open_rows = [
+            row
+            for row, replies in enumerate(attempts)
+            if not (replies[-1].is_refused or usable(row, replies[-1]))
+        ]
         if not open_rows:
             break
         again = [

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from lion.chat.batch_file import PATH, Line, chunks, line_of
 from lion.chat.budget import Budget
-from lion.chat.failures import filtered, is_transient
+from lion.chat.failures import is_transient
 from lion.chat.live import Arrived, too_dear
 from lion.chat.reading import ErrorBody, UnusableBody, reply_in
+from lion.chat.refusals import Refusals, reason_of, refused
 from lion.chat.sender import Sender
 from lion.chat.store import BATCH, Store
 from lion.chat.types import Reply
@@ -34,11 +35,18 @@ class Batches:
     """Sends jobs in batches and collects batches, including those of earlier runs."""
 
     def __init__(
-        self, sender: Sender, store: Store, budget: Budget, *, entry: int, arrived: Arrived
+        self,
+        sender: Sender,
+        store: Store,
+        budget: Budget,
+        refusals: Refusals,
+        *,
+        entry: int,
+        arrived: Arrived,
     ) -> None:
         self._sender, self._store, self._budget, self._entry = sender, store, budget, entry
         self._client = sender.client.with_options(timeout=sender.endpoint.timeout)
-        self._arrived = arrived
+        self._arrived, self._refusals = arrived, refusals
         self._reason = ""  # why the last request without a reply has none
         self._emptied: set[str] = set()  # batches whose replies are all in the store
 
@@ -161,6 +169,10 @@ class Batches:
                     self._take(line, key, open_keys.pop(key), wanted.get(key))
                 except ChatError as error:
                     fault = fault or error
+        if self._refusals.are_all:
+            fault = fault or self._refusals.error()
+            self._refusals.drop()
+        self._refusals.keep()
         with self._store.writing() as db:
             db.execute("DELETE FROM claims WHERE owner = ?", (name,))
         self._emptied.add(batch.id)
@@ -209,9 +221,12 @@ class Batches:
     def _take(self, line: Line, key: bytes, entry: int, job: Job | None) -> None:
         """Store the reply in `line`; ChatError if the error in it is permanent."""
         reply = self._reply_in(line, job)
-        if reply is None:
-            return
-        reply = self._sender.safe_reply(reply)
+        if reply is not None:
+            reply = self._sender.safe_reply(reply)
+            keep = partial(self._keep, key, entry, reply, job)
+            self._refusals.add(key, reply, keep, job.row if job else "")
+
+    def _keep(self, key: bytes, entry: int, reply: Reply, job: Job | None) -> None:
         self._store.keep(key, entry, reply, 0.0)
         if job is not None:
             self._arrived(job, reply)
@@ -228,9 +243,9 @@ class Batches:
                 message = str(unusable)
             except ErrorBody as failed:
                 status, code, message = failed.status, failed.code, str(failed)
-        if code == "content_filter":
-            return filtered(job.body["model"] if job else "")
         self._reason = f"{self._sender.safe(message):.700}"
+        if reason := reason_of(status, code, message):
+            return refused(reason, self._reason[:500], job.body["model"] if job else "")
         if status and status != 200 and not is_transient(status, code):
             row = job.row if job else self._sender.safe(line.custom_id)
             raise ChatError(f"{row}: {self._reason}")

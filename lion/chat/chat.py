@@ -15,6 +15,7 @@ import click
 from lion.chat.budget import Budget
 from lion.chat.meter import UsageMeter
 from lion.chat.rate_limit import FILE, RateLimit
+from lion.chat.refusals import Refusals, summary_of
 from lion.chat.source import source_of
 from lion.chat.store import Store
 from lion.chat.thinking import ThinkingBudget, answer_in
@@ -46,6 +47,7 @@ class Chat:
         self._budget = Budget(params.prices, params.budget)
         self._store = Store(store_home() / "replies.sqlite")
         self._caller = Caller(stage, role, round, self._source.url, self.model, self._endpoint.mode)
+        self._refusals = Refusals()
         self._runner = asyncio.Runner()
         self._client: openai.AsyncOpenAI | None = None
 
@@ -74,6 +76,7 @@ class Chat:
         unique = list({job.key: job for job in jobs}.values())
         stored = self._store.find([job.key for job in unique])
         self._store.note_saved(self._caller, list(stored.values()))
+        self._refusals.note_answers(stored.values())
         missing = [job for job in unique if job.key not in stored]
         with Progress(len(unique), label, "replies", done=len(stored)) as bar:
             share = len(stored) / len(unique) if unique else 0.0
@@ -83,7 +86,7 @@ class Chat:
         replies = self._store.find([job.key for job in unique])
         self._check_thinking(unique, replies)
         answers = {job.key: self._answer_in(job, replies[job.key]) for job in unique}
-        self._say_unclear(list(answers.values()))
+        self._say_marked([(job.row, replies[job.key]) for job in unique], list(answers.values()))
         return [answers[job.key] for job in jobs]
 
     def _job(self, request: Request) -> Job:
@@ -98,7 +101,10 @@ class Chat:
     def _answer_in(self, job: Job, reply: Reply) -> Reply:
         return answer_in(reply, job.body, thinks=self._endpoint.thinking_tokens > 0)
 
-    def _say_unclear(self, answers: Sequence[Reply]) -> None:
+    def _say_marked(self, rows: Sequence[tuple[str, Reply]], answers: Sequence[Reply]) -> None:
+        """Say which replies are marked as refused or as unclear."""
+        if line := summary_of(rows):
+            click.echo(f"{self._stage} {self._round}: {line}", err=True)
         if unclear := sum(answer.finish_reason == UNCLEAR for answer in answers):
             click.echo(
                 f"{self._stage} {self._round}: {unclear:,} of {len(answers):,} replies contain"
@@ -151,7 +157,9 @@ class Chat:
             sender = Sender(
                 self._client, self._endpoint, limit, unanswered=partial(self._unanswered, entry)
             )
-            asking = kind(sender, self._store, self._budget, entry=entry, arrived=arrived)
+            asking = kind(
+                sender, self._store, self._budget, self._refusals, entry=entry, arrived=arrived
+            )
             try:
                 async with tended(sender, self._store, meter.show):
                     await asking.ask(missing)

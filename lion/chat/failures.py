@@ -65,18 +65,6 @@ def advice(status: int, message: str, client: openai.AsyncOpenAI) -> str:
     return ""
 
 
-def filtered(model: str) -> Reply:
-    """Return the reply that stands for a prompt which the content filter rejected."""
-    return Reply(
-        text="", finish_reason="content_filter", model=model, prompt_tokens=0, completion_tokens=0
-    )
-
-
-def is_filtered(error: BaseException) -> bool:
-    """Whether the server rejected the prompt by its content filter."""
-    return isinstance(error, openai.BadRequestError | ErrorBody) and error.code == "content_filter"
-
-
 def may_cost(error: BaseException) -> bool:
     """Whether the provider may charge for a request that failed with `error`."""
     if isinstance(error, openai.APIStatusError | ErrorBody):

@@ -5,8 +5,10 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 
 from lion.chat.budget import Budget
+from lion.chat.refusals import Refusals
 from lion.chat.sender import Sender
 from lion.chat.store import Store
 from lion.chat.types import Reply
@@ -26,10 +28,18 @@ class Live:
     """Workers that share a queue of jobs; after the first error they finish what they began."""
 
     def __init__(
-        self, sender: Sender, store: Store, budget: Budget, *, entry: int, arrived: Arrived
+        self,
+        sender: Sender,
+        store: Store,
+        budget: Budget,
+        refusals: Refusals,
+        *,
+        entry: int,
+        arrived: Arrived,
     ) -> None:
         self._sender, self._store, self._budget, self._entry = sender, store, budget, entry
-        self._arrived = arrived
+        self._arrived, self._refusals = arrived, refusals
+        self._flying = 0
         self._queue: deque[Job] = deque()
         self._moved = time.monotonic()
 
@@ -48,13 +58,27 @@ class Live:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+            self._end_refusals()
         if self._sender.fault is not None:
             raise self._sender.fault
         for worker in workers:
             worker.result()
 
+    def _end_refusals(self) -> None:
+        """Keep refusals that were held back, or drop them if the stage ends in an error."""
+        if self._refusals.are_all:
+            self._sender.stop(self._refusals.error())
+        if self._sender.fault is None:
+            self._refusals.keep()
+        self._store.release(self._refusals.drop())
+
     async def _work(self) -> None:
         while self._queue and self._sender.fault is None:
+            if self._refusals.are_all:  # wait for what is in flight: an answer may be in it
+                if not self._flying:
+                    break
+                await asyncio.sleep(_LOOK)
+                continue
             job = self._queue.popleft()
             try:
                 if not await self._do(job):
@@ -72,20 +96,30 @@ class Live:
             self._check_patience(job)
             return False
         if claim == "mine":
-            self._arrived(job, await self._send(job))
+            await self._send(job)
         else:
-            self._arrived(job, self._store.find([job.key])[job.key])
+            reply = self._store.find([job.key])[job.key]
+            self._refusals.note_answers([reply])
+            self._arrived(job, reply)
         self._moved = time.monotonic()
         return True
 
-    async def _send(self, job: Job) -> Reply:
+    async def _send(self, job: Job) -> None:
         with ExitStack() as unless_answered:
             unless_answered.callback(self._store.release, [job.key])
             begun = time.monotonic()
-            reply = await self._sender.send(job.body, row=job.row)
+            self._flying += 1
+            try:
+                reply = await self._sender.send(job.body, row=job.row)
+            finally:
+                self._flying -= 1
             unless_answered.pop_all()
-        self._store.keep(job.key, self._entry, reply, time.monotonic() - begun)
-        return reply
+        seconds = time.monotonic() - begun
+        self._refusals.add(job.key, reply, partial(self._keep, job, reply, seconds), job.row)
+
+    def _keep(self, job: Job, reply: Reply, seconds: float) -> None:
+        self._store.keep(job.key, self._entry, reply, seconds)
+        self._arrived(job, reply)
 
     def _check_patience(self, job: Job) -> None:
         """ChatError if nothing moved for the endpoint's patience."""

@@ -13,8 +13,6 @@ import openai
 from lion.chat.failures import (
     advice,
     failure_in,
-    filtered,
-    is_filtered,
     is_transient,
     may_cost,
     reply_of,
@@ -23,6 +21,7 @@ from lion.chat.headers import request_gap
 from lion.chat.rate_limit import RateLimit
 from lion.chat.reading import ErrorBody, UnusableBody
 from lion.chat.redaction import safe_line, without_key
+from lion.chat.refusals import reason_of, refused
 from lion.chat.types import Reply
 from lion.chat.wire import Body, likely_tokens
 from lion.params import Endpoint
@@ -127,8 +126,8 @@ class Sender:
             reply = self.safe_reply(reply_of(response, body))
             used = reply.prompt_tokens + reply.completion_tokens
         except BaseException as error:
-            if is_filtered(error):
-                return filtered(body["model"])
+            if (refusal := self._refusal_in(error, body)) is not None:
+                return refusal
             if may_cost(error):
                 self._unanswered(body)
             raise
@@ -156,6 +155,15 @@ class Sender:
         finally:
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
+
+    def _refusal_in(self, error: BaseException, body: Body) -> Reply | None:
+        """Return the reply that stands for a refusal of this very prompt, if `error` is one."""
+        if not isinstance(error, openai.APIStatusError | ErrorBody):
+            return None
+        failure = failure_in(error)
+        reason = reason_of(failure.status, failure.code, failure.message)
+        words = f"{self.safe(failure.message):.500}"
+        return refused(reason, words, body["model"]) if reason else None
 
     @contextmanager
     def _classifying(self, row: str) -> Iterator[None]:

@@ -48,6 +48,12 @@ class Reply:
     reasoning_tokens: int = 0
     cached_tokens: int = 0
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the provider refused the prompt itself; asking again brings the same."""
+        unpaid = not self.prompt_tokens and not self.completion_tokens
+        return self.finish_reason in REFUSED and unpaid
+
 
 @dataclass(frozen=True)
 class Caller:
