@@ -6,6 +6,7 @@ of its requests, so that the next run collects it instead of paying again.
 
 import hashlib
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from lion.chat.batch_file import PATH, Line, chunks, line_of
 from lion.chat.budget import Budget
+from lion.chat.dialect import spoken
 from lion.chat.failures import is_transient
 from lion.chat.live import Arrived, too_dear
 from lion.chat.reading import ErrorBody, UnusableBody, reply_in
@@ -47,6 +49,7 @@ class Batches:
         self._sender, self._store, self._budget, self._entry = sender, store, budget, entry
         self._client = sender.client.with_options(timeout=sender.endpoint.timeout)
         self._arrived, self._refusals = arrived, refusals
+        self._put_by = sender.endpoint  # the dialect in which a batch was sent
         self._reason = ""  # why the last request without a reply has none
         self._emptied: set[str] = set()  # batches whose replies are all in the store
 
@@ -73,7 +76,9 @@ class Batches:
         """Send unclaimed jobs and collect replies; False if other processes claimed all jobs."""
         names = self._open_batches(jobs)
         claimed = self._claimed(jobs, alone=not names)
-        for chunk in chunks(claimed):
+        dialect = self._sender.dialect.endpoint
+        put = [replace(job, body=spoken(job.body, dialect)) for job in claimed]
+        for chunk in chunks(put):
             names.append(await self._submitted(chunk))
         faults = [await self._collected(name, jobs) for name in names]
         for fault in faults:
@@ -159,6 +164,7 @@ class Batches:
             raise ChatError(f"{error.message}; {hint}") from error
         wanted = {job.key: job for job in jobs}
         fault = self._failure(batch)
+        self._put_by = self._sender.dialect.endpoint
         with self._store.reading() as db:
             query = "SELECT key, entry FROM claims WHERE owner = ?"
             open_keys = dict(db.execute(query, (name,)).fetchall())
@@ -246,6 +252,10 @@ class Batches:
         self._reason = f"{self._sender.safe(message):.700}"
         if reason := reason_of(status, code, message):
             return refused(reason, self._reason[:500], job.body["model"] if job else "")
+        param = error.get("param") or ""
+        body = job.body if job else None
+        if body and self._sender.dialect.learn(status, f"{param} {message}", body, self._put_by):
+            return None
         if status and status != 200 and not is_transient(status, code):
             row = job.row if job else self._sender.safe(line.custom_id)
             raise ChatError(f"{row}: {self._reason}")

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from lion.chat.budget import Budget
+from lion.chat.dialect import Dialect, spoken
 from lion.chat.meter import UsageMeter
 from lion.chat.rate_limit import FILE, RateLimit
 from lion.chat.refusals import Refusals, summary_of
@@ -47,6 +49,8 @@ class Chat:
         self._budget = Budget(params.prices, params.budget)
         self._store = Store(store_home() / "replies.sqlite")
         self._caller = Caller(stage, role, round, self._source.url, self.model, self._endpoint.mode)
+        named = role if role in params.endpoints else "default"
+        self._dialect = Dialect(self._endpoint, who=f"{stage} {round}", named=named)
         self._refusals = Refusals()
         self._runner = asyncio.Runner()
         self._client: openai.AsyncOpenAI | None = None
@@ -72,7 +76,7 @@ class Chat:
 
         A ChatError says how many replies are kept; the next call continues from there.
         """
-        jobs = [self._job(request) for request in requests]
+        jobs = self._under_their_keys([self._job(request) for request in requests])
         unique = list({job.key: job for job in jobs}.values())
         stored = self._store.find([job.key for job in unique])
         self._store.note_saved(self._caller, list(stored.values()))
@@ -92,11 +96,19 @@ class Chat:
     def _job(self, request: Request) -> Job:
         row = f"{self._stage} {self._round}, row {request.id}"
         body = body_of(request, self.model, self._endpoint)
+        asked = body_of(replace(request, schema=None), self.model, self._endpoint)
         try:
-            key = key_of(request, body, self._source.identity)
+            key = key_of(request, asked, self._source.identity)
+            former = key_of(request, spoken(body, self._endpoint), self._source.former)
         except UnicodeEncodeError as error:
             raise ChatError(f"{row}: its text is not valid Unicode: {error.reason}") from None
-        return Job(key=key, body=body, row=row, attempt=request.attempt)
+        return Job(key=key, former=former, body=body, row=row, attempt=request.attempt)
+
+    def _under_their_keys(self, jobs: list[Job]) -> list[Job]:
+        """Return `jobs` with the key under which the store has the reply, be it a former one."""
+        formers = [job.former for job in jobs if job.former != job.key]
+        present = self._store.find(formers) if formers else {}
+        return [replace(job, key=job.former) if job.former in present else job for job in jobs]
 
     def _answer_in(self, job: Job, reply: Reply) -> Reply:
         return answer_in(reply, job.body, thinks=self._endpoint.thinking_tokens > 0)
@@ -155,7 +167,7 @@ class Chat:
         waiting = self._store.quick() if kind is Live else nullcontext()
         with self._rate_limit() as limit, waiting:
             sender = Sender(
-                self._client, self._endpoint, limit, unanswered=partial(self._unanswered, entry)
+                self._client, self._dialect, limit, unanswered=partial(self._unanswered, entry)
             )
             asking = kind(
                 sender, self._store, self._budget, self._refusals, entry=entry, arrived=arrived

@@ -8,6 +8,7 @@ import openai
 
 from lion.chat.headers import retry_after
 from lion.chat.reading import ErrorBody, UnusableBody, error_message, reply_in, value_in
+from lion.chat.stream import completion_of, is_stream
 from lion.chat.types import Reply
 from lion.chat.wire import Body
 
@@ -76,8 +77,9 @@ def may_cost(error: BaseException) -> bool:
 def reply_of(response: httpx2.Response, sent: Body) -> Reply:
     """Read the reply in a response with status 200."""
     try:
-        parsed = value_in(response.content)
-    except (ValueError, RecursionError) as error:
+        text = response.text
+        parsed = completion_of(text) if is_stream(text) else value_in(response.content)
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:
         raise UnusableBody(f"not JSON: {response.text}") from error
     try:
         return reply_in(parsed, sent)

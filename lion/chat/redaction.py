@@ -7,6 +7,7 @@ from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 from lion.chat.types import Reply
+from lion.prompts.marks import beside_of, with_beside
 from lion.support.text import visible
 
 _WINDOW = 6  # characters of a key in sequence that are taken for a part of it
@@ -35,11 +36,12 @@ def safe_line(text: str, key: str) -> str:
 def without_key(reply: Reply, key: str) -> Reply:
     """Return `reply` in which no part of `key` can be read; its text loses only the whole key."""
     model, finish = (safe_line(name, key) for name in (reply.model, reply.finish_reason))
-    text = reply.text
+    parts = beside_of(reply.text)
     if len(key) >= _LONG:
         whole = "|".join(re.escape(form) for form in sorted(_forms(key), key=len, reverse=True))
-        text = re.sub(whole, _HIDDEN, text, flags=re.IGNORECASE)
-    return replace(reply, text=text, model=model, finish_reason=finish)
+        beside, text = (re.sub(whole, _HIDDEN, part, flags=re.IGNORECASE) for part in parts)
+        parts = beside, text
+    return replace(reply, text=with_beside(*parts), model=model, finish_reason=finish)
 
 
 def _forms(key: str) -> set[str]:

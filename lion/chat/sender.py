@@ -10,6 +10,7 @@ from typing import TypeVar
 import httpx2
 import openai
 
+from lion.chat.dialect import Dialect, spoken
 from lion.chat.failures import (
     advice,
     failure_in,
@@ -41,6 +42,10 @@ class _TransientError(Exception):
         self.wait = wait
 
 
+class _AdaptedError(Exception):
+    """The server refused a field, and the dialect has adapted."""
+
+
 class _RateLimited(_TransientError):
     """A 429: all requests to this server should slow down."""
 
@@ -51,13 +56,14 @@ class Sender:
     def __init__(
         self,
         client: openai.AsyncOpenAI,
-        endpoint: Endpoint,
+        dialect: Dialect,
         limit: RateLimit,
         *,
         unanswered: Callable[[Body], None],
     ) -> None:
         """`unanswered` is called for each request that brought no reply and may have a cost."""
-        self.client, self.endpoint, self._limit = client, endpoint, limit
+        self.client, self.dialect, self._limit = client, dialect, limit
+        self.endpoint = dialect.endpoint
         self._unanswered = unanswered
         self.fault: ChatError | None = None
         self.retries = 0  # repeated calls
@@ -98,6 +104,8 @@ class Sender:
                     result = await call()
                 self._answered = time.monotonic()
                 return result
+            except _AdaptedError:
+                pass  # the next try is put otherwise
             except _RateLimited as limited:
                 rejections += 1
                 self._slow_down(limited, rejections, row)
@@ -121,13 +129,16 @@ class Sender:
         likely = likely_tokens(body)
         used = 0
         await self._admitted(likely)
+        by = self.dialect.endpoint
         try:
-            response = await self._post(body)
+            response = await self._post(spoken(body, by))
             reply = self.safe_reply(reply_of(response, body))
             used = reply.prompt_tokens + reply.completion_tokens
         except BaseException as error:
             if (refusal := self._refusal_in(error, body)) is not None:
                 return refusal
+            if self._adapts(error, body, by):
+                raise _AdaptedError from error
             if may_cost(error):
                 self._unanswered(body)
             raise
@@ -155,6 +166,14 @@ class Sender:
         finally:
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
+
+    def _adapts(self, error: BaseException, body: Body, by: Endpoint) -> bool:
+        """Whether `error` names a field that the dialect `by` sent and now puts otherwise."""
+        if not isinstance(error, openai.APIStatusError | ErrorBody):
+            return False
+        failure = failure_in(error)
+        words = f"{getattr(error, 'param', '') or ''} {failure.code or ''} {failure.message}"
+        return self.dialect.learn(failure.status, words, body, by)
 
     def _refusal_in(self, error: BaseException, body: Body) -> Reply | None:
         """Return the reply that stands for a refusal of this very prompt, if `error` is one."""

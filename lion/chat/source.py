@@ -22,6 +22,7 @@ class Source:
 
     url: str
     identity: str
+    former: str = ""  # the identity in earlier versions' keys
     in_process: bool = False
 
 
@@ -34,7 +35,13 @@ def source_of(params: Params, role: Role) -> Source:
         return Source(IN_PROCESS, identity, in_process=True)
     url = (named or DEFAULT_URL).rstrip("/")
     _check_for_secrets(url)
-    return Source(url, url)
+    return Source(url, params.endpoint_of(role).identity or _without_port(url), url)
+
+
+def _without_port(url: str) -> str:
+    """Return `url` without its port: the same server may listen on another one tomorrow."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=re.sub(r":\d*$", "", parts.netloc)).geturl()
 
 
 def _check_for_secrets(url: str) -> None:

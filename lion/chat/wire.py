@@ -17,33 +17,35 @@ _INTRODUCTION = 512  # tokens in which a chat template may introduce tools or do
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A request with its key in the store; `row` names it in messages to the user."""
+    """A request with its key in the store; `row` names it in messages to the user.
+
+    `former` is the key under which earlier versions of Lion kept the reply.
+    """
 
     key: bytes
+    former: bytes
     body: Body
     row: str
     attempt: int
 
 
 def body_of(request: Request, model: str, endpoint: Endpoint) -> Body:
-    """Return the body of `request` in the dialect of `endpoint`."""
+    """Return the body of `request` in the words of OpenAI; a Dialect translates them."""
     body: Body = {
         "model": model,
         "messages": list(request.messages),
         "temperature": request.temperature,
-        endpoint.limit_field: request.max_tokens + endpoint.thinking_tokens,
+        "max_tokens": request.max_tokens + endpoint.thinking_tokens,
         "seed": request.seed,
     }
     if request.schema is not None and endpoint.structured:
         schema = {"name": "reply", "strict": True, "schema": request.schema}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    for field in endpoint.omit:
-        del body[field]
     return {**body, **endpoint.extra}
 
 
 def key_of(request: Request, body: Body, where: str) -> bytes:
-    """Hash the whole request: server, body, and what the body may lack, seed and attempt."""
+    """Hash what is asked of which model: server, body, and what the body may lack."""
     whole = {"where": where, "body": body, "seed": request.seed, "attempt": request.attempt}
     text = json.dumps(whole, sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

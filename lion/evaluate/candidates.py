@@ -39,6 +39,7 @@ def _as_teacher(params: Params, candidate: Candidate) -> Params:
     """Return `params` with the candidate in the place of the teacher."""
     endpoint = params.endpoint_of("teacher")
     own = {"base_url": candidate.base_url, "api_key_env": candidate.api_key_env}
+    own["identity"] = candidate.base_url  # two servers on one machine are two candidates
     changes = {key: value for key, value in own.items() if value}
     return params.model_copy(
         update={

@@ -18,9 +18,11 @@ class Endpoint(Record):
     `api_key_env` is None where no name is given, and "" where no key may be sent.
     `timeout`, `patience` and `poll` are seconds: for one reply, without any reply before the stage
     ends, and between two looks at a batch. `thinking_tokens` are added to a role's max_tokens.
+    `identity` names the server in the store's keys, by default its URL without the port.
     """
 
     base_url: Address | None = None
+    identity: Annotated[str, Field(min_length=1)] | None = None
     api_key_env: str | None = None
     mode: Literal["live", "batch"] = "live"
     concurrency: Positive = 32
@@ -33,7 +35,9 @@ class Endpoint(Record):
     structured: bool = False
     thinking_tokens: Annotated[int, Field(ge=0)] = 0
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    omit: list[Literal["temperature", "seed"]] = Field(default_factory=list)
+    omit: list[Literal["temperature", "seed", "stream_options"]] = Field(default_factory=list)
+    system: Literal["role", "fold"] = "role"
+    stream: bool = False
     extra: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("extra")
@@ -47,11 +51,13 @@ class Endpoint(Record):
     def over(self, base: "Endpoint") -> "Endpoint":
         """Lay this endpoint over `base`, field by field.
 
-        A key belongs to a server: an endpoint with another server does not inherit the key.
+        A key and an identity belong to a server: an endpoint with another server does not inherit
+        them.
         """
         own = self.model_dump(exclude_unset=True)
         if own.get("base_url", base.base_url) != base.base_url:
             own.setdefault("api_key_env", "")
+            own.setdefault("identity", None)
         return base.model_copy(update=own)
 
 

@@ -47,7 +47,9 @@ def params_at() -> ParamsOf:
     def made(url: str | None, *, model: str = "m", top: Any = None, **endpoint: Any) -> Params:
         raw = load_params(ROOT / "params.yaml").model_dump()
         raw["model"] = model
-        raw["endpoints"] = {"default": {"base_url": url, "timeout": 5.0, **endpoint}}
+        # Servers of a test differ in their ports alone.
+        settings = {"base_url": url, "identity": url, "timeout": 5.0, **endpoint}
+        raw["endpoints"] = {"default": settings}
         return Params.model_validate({**raw, **(top or {})})
 
     return made

@@ -132,6 +132,16 @@ def test_thoughts_in_a_field_are_kept_beside_the_answer(
     assert len(server.asked) == 1
 
 
+def test_a_key_in_the_thoughts_is_hidden_and_the_answer_stays_alone(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "sk-planted-" + "abcdefgh" * 4
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    server.answering = lambda asked: Answer(completion("Four.", reasoning=f"The key is {key}."))
+    assert ask(params_at(server.url)).text == "Four."
+    assert key not in stored()[0]
+
+
 @pytest.mark.parametrize("text", ["", "a", "<beside 3>\nabc\nd", "\n", "</think>"])
 @pytest.mark.parametrize("beside", ["", "x", "<beside 1>\nx\ny", "</think>\n\nöß字"])
 def test_what_is_beside_a_text_comes_back_unchanged(beside: str, text: str) -> None:
