@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from lion.evaluate.quality import relative_quality
+from lion.export.rows import exported_rows, preferences
 from lion.params import Params
 from lion.pools.cache import usable, with_answers
 from lion.pools.instructions import task_texts
@@ -19,6 +20,7 @@ from lion.support.files import replacing_folder
 Row = dict[str, Any]
 COMPARED = 8  # answers on which the written student must agree with the trained one
 POOLS = {"train_pool": "train_pool.jsonl", "cache_pool": "cache_pool.jsonl"}
+PAIRS = {"preferences": "preferences.jsonl"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Provenance:
     replay: float
     rows: list[Row]  # of the cache pool: round, origin, rows
     quality: float | None  # percent
+    pairs: int = 0  # preference pairs: the teacher scored higher than the student
 
 
 def provenance(
@@ -59,13 +62,13 @@ def provenance(
         replay=params.replay,
         rows=pool.group_by("round", "origin", maintain_order=True).agg(rows=pl.len()).to_dicts(),
         quality=relative_quality(scores) if scores.drop_nulls("gap").height else None,
+        pairs=preferences(exported_rows(tables, _until(tables, round))).height,
     )
 
 
 def write_dataset(tables: Tables, about: Provenance, out: Path, card: str) -> None:
     """Write train pool and cache pool with the teacher's answers, whole or not at all."""
-    pool = tables.pool.filter(pl.col("round").is_in(_until(tables, about.round)))
-    rows = with_answers(pool, tables.answers).rename({"answer": "output"})
+    rows = exported_rows(tables, _until(tables, about.round))
     train = rows.filter(round=about.round)
     if not train.height:
         raise InputError(
@@ -74,6 +77,8 @@ def write_dataset(tables: Tables, about: Provenance, out: Path, card: str) -> No
     with replacing_folder(out) as folder:
         train.write_ndjson(folder / POOLS["train_pool"])
         rows.write_ndjson(folder / POOLS["cache_pool"])
+        if about.pairs:
+            preferences(rows).write_ndjson(folder / PAIRS["preferences"])
         _write(folder, about, card)
 
 
