@@ -75,9 +75,9 @@ def static_page(root: Path) -> tuple[float, int]:
     tables = read_run(places_of(root), params.round_names)
     index = Index(tables)
     limit = round(params.report.megabytes * 1e6)
-    found = contents(tables, params, label="run")
-    about = offer(index) | sample(index, found.linked, each=params.report.each, limit=limit)
-    page = render([found], [about], served=False)
+    run = contents(tables, params, label="run")
+    about = offer(index) | sample(index, run.linked, each=params.report.each, limit=limit)
+    page = render([run], [about], served=False)
     return time.perf_counter() - begun, len(page.encode())
 
 

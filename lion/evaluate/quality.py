@@ -1,6 +1,6 @@
 """What an evaluation says of a candidate: relative quality, wins, flips, lengths, each with n.
 
-The reference stands where the teacher stands in the tables; the candidate is called the student.
+The reference takes the teacher's place in the tables, the candidate the student's.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Files of evaluation questions: the format is told by the keys of the first row.
+"""Files of evaluation questions: the keys of the first row show the format.
 
 Vicuna's 80 (FastChat), the 252 user-oriented instructions (Self-Instruct), WizardLM's test set,
 and plain JSONL or JSON of {instruction, input, category}.

@@ -88,7 +88,7 @@ def _scores(place: str, row: Any) -> tuple[float, float] | None:
 
 
 def _answer(id: str, text: str, model: str) -> dict[str, Any]:
-    counts = {"prompt_tokens": 0, "completion_tokens": 0}  # nobody recorded them
+    counts = {"prompt_tokens": 0, "completion_tokens": 0}  # not recorded
     return {"id": id, "answer": text, "finish_reason": "stop", "model": model, **counts}
 
 

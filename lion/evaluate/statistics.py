@@ -1,6 +1,6 @@
 """Intervals by the bootstrap, and the win rate that length does not explain.
 
-Everything works on weights of items, (B, n): how often each of n items stands in each of B draws.
+Everything works on weights of items, (B, n): how often each of n items is in each of B draws.
 The seeded draws are the same in every run.
 """
 

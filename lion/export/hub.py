@@ -47,7 +47,9 @@ def provenance(
     """Gather what the cards tell, of the rounds up to `round`."""
     seeds = root / params.seeds
     if not seeds.exists():
-        raise InputError(f"seeds: {params.seeds}: no such file; restore it, since its hash is told")
+        raise InputError(
+            f"seeds: {params.seeds}: no such file; restore it: the card names its hash"
+        )
     pool = tables.pool.filter(pl.col("round").is_in(_until(tables, round)))
     scores = tables.evaluated.filter(round=round)
     return Provenance(

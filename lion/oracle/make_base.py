@@ -39,7 +39,7 @@ library_name: transformers
 ---
 # The offline student's base model
 
-A Llama of {parameters:,} parameters that stands where LLaMA stands in the paper: pretrained, and
+A Llama of {parameters:,} parameters in the place of the paper's LLaMA: pretrained, and
 taught nothing. It plays the student in the default pipeline, so that the whole loop runs within
 minutes and without a network. It is of no use for anything else.
 

@@ -152,7 +152,7 @@ def load_params(path: Path) -> Params:
 
 
 def _faults_of(error: ValidationError) -> str:
-    """The first few faults in one line: key, what is wrong, what stands there."""
+    """The first few faults in one line: key, what is wrong, its value."""
     faults = []
     for fault in error.errors()[:3]:
         key = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "the file"

@@ -53,7 +53,7 @@ class Report(Record):
     """The page: instructions of each kind, their size limit in MB, and the rounds.csv of another
     run whose quality it draws beside this one's.
 
-    For no control, dvc.yaml needs a table without rows; None stands in revisions before that."""
+    For no control, name a table without rows; only old revisions have None."""
 
     each: Annotated[int, Field(ge=0)] = 60
     megabytes: Annotated[float, Field(ge=0, le=100)] = 4.0

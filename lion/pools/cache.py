@@ -17,7 +17,8 @@ def read_cache(folder: Path) -> pl.DataFrame:
     """Return the whole cache pool, oldest round first; empty before round 0."""
     if not folder.is_dir():
         raise InputError(f"{folder}: cache pool not found; run `dvc repro` or `dvc pull`")
-    shards = sorted(folder.glob("r*.jsonl"), key=lambda path: int(path.stem[1:]))
+    named = [path for path in folder.glob("r*.jsonl") if path.stem[1:].isdecimal()]
+    shards = sorted(named, key=lambda path: int(path.stem[1:]))
     frames = [read_table(shard, ANSWERED) for shard in shards]
     return pl.concat([pl.DataFrame(schema=ANSWERED), *frames])
 

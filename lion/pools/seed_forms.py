@@ -92,8 +92,8 @@ def _conversation(place: str, fields: Fields, columns: SeedsColumns) -> Iterator
             "row, or remove it"
         )
     if roles not in (["user"], ["user", "assistant"]):
-        found = ", ".join(roles[:4]) or "none"
-        raise InputError(f"{place}: '{key}' must be a question and its answer (found: {found})")
+        shown = ", ".join(roles[:4]) or "none"
+        raise InputError(f"{place}: '{key}' must be a question and its answer (found: {shown})")
     output = texts[1][1] if len(texts) > 1 else ("assistant", None)
     yield Draft(place, texts[0][1], output=output, model=_model(fields))
 

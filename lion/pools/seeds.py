@@ -137,7 +137,7 @@ def _check_mapped(path: Path, items: list[Item], columns: SeedsColumns) -> None:
     keys = {key for _, item in items if isinstance(item, dict) for key in item}
     for key, name in columns.names.items():
         if keys and key not in keys:
-            found = ", ".join(f"{other!r:.40}" for other in sorted(keys, key=str)[:5])
+            shown = ", ".join(f"{other!r:.40}" for other in sorted(keys, key=str)[:5])
             raise InputError(
-                f"{path}: no row has the key '{key}' of seeds_columns.{name} (found: {found})"
+                f"{path}: no row has the key '{key}' of seeds_columns.{name} (found: {shown})"
             )

@@ -84,17 +84,7 @@ _RESTORE = "restore the file with `dvc checkout` or `dvc repro`"
 
 def read_table(path: Path, schema: Schema) -> pl.DataFrame:
     """Read a table that a stage wrote; InputError if columns, types or values are unexpected."""
-    try:
-        if path.suffix == ".parquet":
-            frame = pl.read_parquet(path)
-        elif path.stat().st_size == 0:
-            frame = pl.DataFrame(schema=schema)
-        else:
-            frame = pl.read_ndjson(path, schema=schema)
-    except FileNotFoundError:
-        raise InputError(f"{path}: table not found; run `dvc repro` or `dvc pull`") from None
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path}: not a table: {str(error).splitlines()[0]}") from None
+    frame = _frame(path, schema)
     if dict(frame.schema) != schema:
         raise InputError(f"{path}: expected columns {', '.join(schema)}, found {frame.columns}")
     for name in _REQUIRED & set(schema):
@@ -107,10 +97,30 @@ def read_table(path: Path, schema: Schema) -> pl.DataFrame:
     return frame
 
 
+def _frame(path: Path, schema: Schema) -> pl.DataFrame:
+    """Read `path` by its suffix; InputError if it is missing or damaged."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: a folder, expected a table; {_RESTORE}")
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        if path.stat().st_size == 0:
+            return pl.DataFrame(schema=schema)
+        return pl.read_ndjson(path, schema=schema)
+    except FileNotFoundError:
+        raise InputError(f"{path}: table not found; run `dvc repro` or `dvc pull`") from None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path}: not a table: {reason}; {_RESTORE}") from None
+
+
 def read_pool(path: Path) -> pl.DataFrame:
     """Read a table of instructions or of questions."""
-    with path.open(encoding="utf-8") as file:
-        schema = QUESTION if '"category":' in file.readline() else INSTRUCTION
+    try:
+        with path.open("rb") as file:
+            schema = QUESTION if b'"category":' in file.readline() else INSTRUCTION
+    except OSError:
+        schema = INSTRUCTION  # read_table says what is wrong
     return read_table(path, schema)
 
 

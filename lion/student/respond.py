@@ -40,7 +40,7 @@ def answer_with(
 ) -> pl.DataFrame:
     """Return the answers (ANSWER) of student folder `student` to `pool`, by student.engine.
 
-    `connect` opens the server of engine `server`; the other engines ask nobody. `chat_template`
+    `connect` opens the server of engine `server`; the other engines need no server. `chat_template`
     replaces the model's own.
     """
     if params.student.engine == "vllm":

@@ -88,7 +88,7 @@ def _unreadable(path: Path) -> str:
             SCHEMA(json.loads(text))
     except FileNotFoundError:
         return ""
-    except (ValueError, yaml.YAMLError, Invalid):
+    except (ValueError, RecursionError, yaml.YAMLError, Invalid):
         return "cut or damaged" if path.stat().st_size else "empty"
     return ""
 

@@ -23,7 +23,7 @@ class _Listed(Exception):
 
 @dataclass
 class _Listing:
-    """Takes the first requests of a role, and asks nobody."""
+    """Takes the first requests of a role without sending them."""
 
     requests: list[Request] = field(default_factory=list)
 

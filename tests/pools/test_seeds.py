@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,23 @@ def _file(folder: Path, content: bytes) -> Path:
     path = folder / "seeds.jsonl"
     path.write_bytes(content)
     return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 10_000,
+        '{"a": ' * 10_000 + "1" + "}" * 10_000,
+        '[{"instruction": ' + "[" * 10_000 + "]" * 10_000 + "}]",
+        '{"instruction": "Say x", "more": ' + "[" * 10_000 + "]" * 10_000 + "}",
+    ],
+)
+@pytest.mark.parametrize("read", [read_seeds, read_questions])
+def test_deeply_nested_json_is_one_line(
+    tmp_path: Path, text: str, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "deep.jsonl"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"deep.jsonl, line 1: not JSON") as caught:
+        read(path)
+    assert len(caught.value.format_message()) < 300
