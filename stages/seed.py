@@ -1,5 +1,6 @@
 """Seed: the first train pool, an empty cache pool, the base student and the questions."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from lion.evaluate.questions import read_questions
 from lion.params import load_params
 from lion.pools.cache import start_cache
 from lion.pools.instructions import instruction_id
-from lion.pools.seeds import read_seeds
+from lion.pools.seeds import Seeds, read_seeds
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, QUESTION, write_table
 from lion.student.check import check_base
 from lion.student.models import write_base
@@ -56,16 +57,25 @@ def main(
         round=pl.lit("r0"),
     )
     write_table(pool, rows, INSTRUCTION)
-    write_table(kept, distinct.kept(params.seeds_answers, seeds.name), ANSWER)
+    own = distinct.kept(params.seeds_answers, seeds.name)
+    write_table(kept, own, ANSWER)
     write_table(questions_out, asked, QUESTION)
     write_table(replay, pl.DataFrame(schema=ANSWERED), ANSWERED)
     start_cache(cache)
-    if distinct.left_out:
-        click.echo(f"Warning: {distinct.left_out}", err=True)
+    for line in _remarks(distinct, own.height, params.seeds_answers):
+        click.echo(line, err=True)
     click.echo(
         f"{rows.height} seeds from {seeds} ({distinct.duplicates} duplicates dropped), "
         f"{asked.height} questions from {questions}"
     )
+
+
+def _remarks(seeds: Seeds, kept: int, choice: str) -> Iterator[str]:
+    """Yield what a user should know of rows that were left out and answers that were not used."""
+    if seeds.left_out:
+        yield f"Warning: {seeds.left_out}"
+    if answered := sum(bool(seed.answer) for seed in seeds.seeds.values()):
+        yield f"{kept} of {answered} own answers of the seeds are kept (seeds_answers: {choice})"
 
 
 if __name__ == "__main__":

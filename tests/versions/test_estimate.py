@@ -13,7 +13,7 @@ from lion.chat.budget import Usage
 from lion.imitate.teacher import teach
 from lion.params import load_params
 from lion.runs.run import Tables, places_of, read_run
-from lion.versions.estimate import StageCost, stage_costs
+from lion.versions.estimate import StageCost, read_inputs, stage_costs
 from lion.versions.plan import Plan, Step
 from lion.versions.show_estimate import as_text
 from tests.report.synthetic import Size, make_run
@@ -168,3 +168,24 @@ def test_names_of_models_and_causes_do_not_control_the_terminal(tmp_path: Path) 
     assert "No price for evil⟦U+001B⟧[2J⟦U+202E⟧model" in text
     assert "⟦U+009B⟧31m" in text
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
+
+
+@pytest.mark.parametrize("after", [(), ("seed",)])
+@pytest.mark.parametrize(("choice", "asked"), [("keep", 2), ("ask", 5)])
+def test_a_kept_answer_costs_no_request(
+    tmp_path: Path, after: tuple[str, ...], choice: str, asked: int
+) -> None:
+    rows = [{"instruction": f"Say {n}", "output": str(n) if n < 3 else ""} for n in range(5)]
+    (tmp_path / "own.json").write_text(json.dumps(rows))
+    (tmp_path / "data" / "eval").mkdir(parents=True)
+    (tmp_path / "data" / "eval" / "oracle.jsonl").write_text('{"instruction": "Say hi."}')
+    changes = {"seeds": "own.json", "seeds_answers": choice}
+    steps = [*map(_step, after), _step("teach@r0")]
+    plan = Plan(_params(tmp_path, changes), steps, unchanged=0)
+    inputs = read_inputs(plan, tmp_path)
+    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    tables = read_run(places_of(tmp_path), ["r0"])
+    if inputs is None:  # the pool of r0 is up to date, and nothing of it is kept
+        assert (after, choice) == ((), "ask")
+        return
+    assert stage_costs(plan, tables, None, inputs)[-1].requests == asked
