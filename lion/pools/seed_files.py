@@ -110,9 +110,11 @@ def _frame(path: Path) -> pl.DataFrame:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a file of instructions") from None
-    read = pl.read_parquet if path.suffix.lower() == ".parquet" else pl.read_ipc_stream
     try:
-        return read(content)
+        if path.suffix.lower() == ".parquet":
+            return pl.read_parquet(content)
+        is_file = content.startswith(b"ARROW1")  # the other form of Arrow is a stream
+        return pl.read_ipc(content) if is_file else pl.read_ipc_stream(content)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).split("\n")[0][:80]
         raise InputError(f"{path}: not a table ({reason}); save it again") from None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import datasets
@@ -63,6 +64,12 @@ def test_a_csv_cell_that_is_too_long_is_left_out(tmp_path: Path) -> None:
 def test_reads_parquet(tmp_path: Path) -> None:
     pl.DataFrame(ROWS).write_parquet(tmp_path / "seeds.parquet")
     assert read_seeds(tmp_path / "seeds.parquet").frame.rows() == PAIRS
+
+
+@pytest.mark.parametrize("write", [pl.DataFrame.write_ipc, pl.DataFrame.write_ipc_stream])
+def test_reads_arrow(tmp_path: Path, write: Callable[[pl.DataFrame, Path], None]) -> None:
+    write(pl.DataFrame(ROWS), tmp_path / "seeds.arrow")
+    assert read_seeds(tmp_path / "seeds.arrow").frame.rows() == PAIRS
 
 
 def test_reads_conversations_in_parquet(tmp_path: Path) -> None:
