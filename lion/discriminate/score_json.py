@@ -7,7 +7,17 @@ from typing import Any
 from lion.discriminate.score_lines import ByAssistant
 
 _KEYS = ("assistant_1", "assistant_2")
+_MOST = 20_000  # characters of an object behind the evidence
+_LAST = re.compile(r"\n(?:```(?:json)?\n)?(\{[^{}]*\})(?:\n```)?\s*\Z")
 _TEXT_SCORE = re.compile(r"(10|[1-9])(\.[0-9]+)?")
+
+
+def json_behind(body: str) -> tuple[str, str]:
+    """Return the evidence and the JSON object behind it, fenced or not; both empty without one."""
+    if body.startswith("{"):
+        return "", body
+    last = _LAST.search(body, max(0, len(body) - _MOST))
+    return (body[: last.start()].strip(), last[1]) if last else ("", "")
 
 
 def json_fields(text: str) -> list[tuple[str, Any]]:

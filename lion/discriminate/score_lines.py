@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 LONGEST = 2_000  # characters of a line; a longer one holds no score line, only mentions
 
-_SCORE = r"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?)(?: ?/ ?10(?:\.0)?| out of 10)?(?: points)?"
+_POINTS = r"(?:points?|分|点|점|балл[а-я]{0,2}|punkte?|puntos?|pontos?|punti)"
+_SCORE = rf"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?)(?: ?/ ?10(?:\.0)?| out of 10)?(?: ?{_POINTS})?"
 _WORD = r"(?:(?:final|overall) )?(?:score|rating)"
 _LABEL = rf"(?:the )?(?:{_WORD} (?:of|for) )?assistant[ _-]?([12])(?:['’]s)?(?: {_WORD})?"
 _COLON = r"(?: ?[:：=|] ?| [-–—] )"
@@ -18,6 +19,14 @@ _BOTH_LABELLED = re.compile(
     rf"{_LABEL}{_COLON}{_SCORE}(?: ?[,;|.] ?| [-–—] | )(?:and )?{_LABEL}{_COLON}{_SCORE}\.?",
     re.IGNORECASE,
 )
+# Labels in other words and languages. The second group may also name what the texts answered.
+_OTHER_LABEL = re.compile(
+    r"(?:(assistant|助手|助理|アシスタント|어시스턴트|ассистент|помощник|asistente|assistente|assistent"
+    r"|المساعد|सहायक)|(answer|response|回答|答案|답변|ответ|antwort|réponse|respuesta|resposta|risposta"
+    rf"|الإجابة|उत्तर))[ _-]?(1|2|A|B|one|two|一|二){_COLON}(.*)",
+    re.IGNORECASE,
+)
+_PLACES = {"1": 1, "2": 2, "a": 1, "b": 2, "one": 1, "two": 2, "一": 1, "二": 2}
 _SCORED = re.compile(_SCORE + _REMARK, re.IGNORECASE)
 _UNCLEAR = re.compile(r"[-+~<>≤≥]?[0-9]|<|n/?a\b|none\b", re.IGNORECASE)
 _ALONE = re.compile(_SCORE)
@@ -45,6 +54,7 @@ class Line:
     text: str
     scores: ByAssistant
     labelled: bool = False  # speaks as "Assistant 1: ..."
+    doubtful: bool = False  # ... but "Answer 1: 8" may mean that it answered 8
     unclear: bool = False  # ... and gives something like a score that cannot be read
     mentions: frozenset[tuple[int, float]] = frozenset()
 
@@ -111,7 +121,22 @@ def read_line(text: str) -> Line:
             return Line(text, scores, labelled=True, mentions=mentions)
         unclear = bool(_UNCLEAR.match(rest))
         return Line(text, {}, labelled=True, unclear=unclear, mentions=mentions)
+    if other := _OTHER_LABEL.fullmatch(body):
+        return _other_line(text, other, mentions)
     return Line(text, two_scores(body) if heading else {}, mentions=mentions)
+
+
+def _other_line(text: str, label: re.Match[str], mentions: frozenset[tuple[int, float]]) -> Line:
+    """Read a line whose label is not the prompt's own; without a number it is prose."""
+    _, answer, place, rest = label.groups()
+    if wrapped := _WRAPPED.fullmatch(rest):
+        rest = next(filter(None, wrapped.groups()))
+    if score := _SCORED.fullmatch(rest):
+        scores = {_PLACES[place.lower()]: float(score[1])}
+        doubtful = answer is not None and "10" not in rest.partition("/")[2]
+        return Line(text, scores, labelled=True, doubtful=doubtful, mentions=mentions)
+    unclear = bool(_UNCLEAR.match(rest))
+    return Line(text, {}, labelled=unclear, unclear=unclear, mentions=mentions)
 
 
 def two_scores(text: str) -> ByAssistant:

@@ -17,7 +17,13 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lion.discriminate.score_json import has_mark, json_fields, json_scores, value_of
+from lion.discriminate.score_json import (
+    has_mark,
+    json_behind,
+    json_fields,
+    json_scores,
+    value_of,
+)
 from lion.discriminate.score_lines import (
     ByAssistant,
     Line,
@@ -79,8 +85,12 @@ def parse_scores(
 
 def _marked_scores(body: str, mark: str, *, cut: bool) -> ByAssistant | None:
     """Return the scores behind `mark`; None if they contradict each other or are unclear."""
-    if body.startswith("{") and (fields := json_fields(body)):
-        return json_scores(fields) if mark in str(value_of(fields, "mark")).lower() else {}
+    evidence, last = json_behind(body)
+    if last and (fields := json_fields(last)):
+        if mark in str(value_of(fields, "mark")).lower():
+            return json_scores(fields)
+        if not evidence:
+            return {}
     lines = _both_ends(body)
     scores: ByAssistant = {}
     for raw in lines[:-1] if cut else lines:
@@ -109,11 +119,13 @@ def _plain_scores(body: str, mark: str, shown: Iterable[str], *, cut: bool) -> _
     """Return the scores that stand where a referee puts them, or none."""
     whole = re.fullmatch(r"```\w*\n([^`~]*)\n```", body)
     body = whole[1].strip() if whole else body
-    if body.startswith("{"):
+    evidence, last = json_behind(body)
+    if last:
         # A text with such a key, plain or escaped, may be what the reply repeats.
         by_text = any(re.search(r"assistant_|\\u", text) for text in shown)
-        doubtful = by_text or (mark and has_mark(body))
-        return _Plain({} if doubtful else json_scores(json_fields(body)))
+        doubtful = by_text or bool(mark and has_mark(last))
+        doubtful |= bool(evidence) and not _is_silent(evidence)
+        return _Plain({} if doubtful else json_scores(json_fields(last)))
     if mark:
         body = re.sub(rf"[\[(]?{mark}[\])]? ?", "", body, flags=re.IGNORECASE)
     unquoted = read_unquoted(body)
@@ -135,10 +147,21 @@ def _last_pair(lines: list[Line], pairs: list[_Pair], before_fence: int) -> _Pla
     pair = pairs[-1]
     after = lines[pair.last + 1 :]
     doubtful = not _undisputed(lines, pair.scores) or before_fence > pair.first
+    announced = pair.first and _ON_SCORES.search(lines[pair.first - 1].text)
+    doubtful |= lines[pair.last].doubtful and not announced
     if after:
         doubtful |= any(line.labelled for line in after) or _may_be_answers(lines, pair)
     source = tuple(line.text for line in lines[pair.first : pair.last + 1])
     return _Plain({} if doubtful else pair.scores, source)
+
+
+def _is_silent(evidence: str) -> bool:
+    """Whether the evidence before a JSON object gives no scores of its own, in any form."""
+    unquoted = read_unquoted(evidence)
+    if unquoted is None or "{" in evidence or "assistant_" in evidence:
+        return False
+    spoken = (two_scores(line.text) or line.labelled or line.mentions for line in unquoted.lines)
+    return not any(spoken)
 
 
 def _undisputed(lines: list[Line], scores: ByAssistant) -> bool:
