@@ -16,7 +16,7 @@ from lion.support.files import replacing
 
 UNANSWERED = "unanswered"  # mode of entries for requests that were sent and brought no reply
 _CHUNK = 500  # keys per query; old builds of SQLite take at most 999 parameters
-_FIELDS = [field.name for field in fields(Reply)]  # also columns of `replies`
+FIELDS = [field.name for field in fields(Reply)]  # also columns of `replies`
 _CALLER = [field.name for field in fields(Caller)]
 KIND = f"l.model, CASE l.endpoint WHEN '{IN_PROCESS}' THEN '{FREE}' ELSE l.mode END"  # of a Usage
 _SPEND = (
@@ -102,7 +102,7 @@ class Accounts(Database):
         with self.reading() as db:
             for start in range(0, len(keys), _CHUNK):
                 chunk = keys[start : start + _CHUNK]
-                names = ", ".join(("key", "checksum", *_FIELDS))
+                names = ", ".join(("key", "checksum", *FIELDS))
                 query = f"SELECT {names} FROM replies WHERE key IN ({marks(chunk)})"
                 for key, digest, *values in db.execute(query, chunk):
                     if digest is not None and digest != checksum(key, *values):
@@ -116,7 +116,7 @@ class Accounts(Database):
     ) -> bool:
         """Add a reply without a cost, for callers that write already; False if it was there."""
         values = (key, entry, *astuple(reply), received, seconds, checksum(key, *astuple(reply)))
-        names = ("key", "entry", *_FIELDS, "received", "seconds", "checksum")
+        names = ("key", "entry", *FIELDS, "received", "seconds", "checksum")
         added = self._db.execute(
             f"INSERT OR IGNORE INTO replies ({', '.join(names)}) VALUES ({marks(values)})", values
         )
@@ -151,4 +151,4 @@ def marks(row: Sequence[object]) -> str:
 
 
 def _reply(row: Sequence[Any]) -> Reply:
-    return Reply(**dict(zip(_FIELDS, row, strict=True)))
+    return Reply(**dict(zip(FIELDS, row, strict=True)))

@@ -1,4 +1,4 @@
-"""Moving stored replies between machines, and clearing them away."""
+"""Export, import and deletion of stored replies."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -44,7 +44,7 @@ class Line(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which replies: those that agree with everything that is named."""
+    """A filter of replies; fields that are None do not count."""
 
     stage: str | None = None
     role: str | None = None
@@ -53,7 +53,7 @@ class Choice:
     older_than: float | None = None  # days
 
     def where(self) -> tuple[str, list[Any]]:
-        """A condition on `replies r JOIN ledger l`, and its values."""
+        """Return a condition on `replies r JOIN ledger l`, and its values."""
         named = {"stage": self.stage, "role": self.role, "round": self.round, "model": self.model}
         parts = [f"l.{name} = ?" for name, value in named.items() if value is not None]
         values: list[Any] = [value for value in named.values() if value is not None]
@@ -64,7 +64,7 @@ class Choice:
 
 
 def export_lines(store: Store, choice: Choice) -> Iterator[str]:
-    """The chosen replies as lines of JSON, in the order of their keys."""
+    """Yield the chosen replies as lines of JSON, in the order of their keys."""
     where, values = choice.where()
     query = (
         f"SELECT r.key, {_ASKER}, {_REPLY} FROM replies r JOIN ledger l ON l.id = r.entry"
@@ -77,7 +77,7 @@ def export_lines(store: Store, choice: Choice) -> Iterator[str]:
 
 
 def import_lines(store: Store, lines: Iterable[bytes], *, name: str) -> tuple[int, int]:
-    """Add the replies in `lines`, all or none; how many are new, and how many were there.
+    """Add the replies in `lines`, all or none; return how many are new and how many are not.
 
     They were paid for elsewhere, so that no ledger entry counts them. InputError names the line.
     """
@@ -95,7 +95,7 @@ def import_lines(store: Store, lines: Iterable[bytes], *, name: str) -> tuple[in
 
 
 def count(store: Store, choice: Choice) -> int:
-    """How many replies are chosen."""
+    """Count the chosen replies."""
     where, values = choice.where()
     query = f"SELECT count(*) FROM replies r JOIN ledger l ON l.id = r.entry WHERE {where}"
     with store.reading() as db:
@@ -103,7 +103,7 @@ def count(store: Store, choice: Choice) -> int:
 
 
 def prune(store: Store, choice: Choice) -> int:
-    """Delete the chosen replies; what they cost stays in the ledger. Returns how many."""
+    """Delete the chosen replies and return how many; their cost stays in the ledger."""
     where, values = choice.where()
     chosen = f"SELECT r.key FROM replies r JOIN ledger l ON l.id = r.entry WHERE {where}"
     with store.writing() as db:
@@ -115,7 +115,7 @@ def prune(store: Store, choice: Choice) -> int:
 
 
 def finish_reasons(store: Store) -> dict[str, int]:
-    """How many replies ended in which way; empty ones apart."""
+    """Count replies by their finish reason; empty replies are counted apart."""
     query = (
         "SELECT CASE text WHEN '' THEN 'empty, ' ELSE '' END || finish_reason, count(*)"
         " FROM replies GROUP BY 1 ORDER BY 2 DESC, 1"

@@ -29,7 +29,7 @@ _NOTHING = Usage("", "", 0, 0, 0)
 
 
 def merged(usages: Iterable[Usage]) -> list[Usage]:
-    """The same usage with one row for each model and mode."""
+    """Return the same usage with one row for each model and mode."""
     sums: dict[tuple[str, str], Usage] = {}
     for usage in usages:
         kind = (usage.model, usage.mode)
@@ -48,7 +48,7 @@ class Budget:
         self.is_bounded = limits != BudgetLimits()
 
     def cost(self, usage: Usage) -> float | None:
-        """Price of `usage` in the table's currency, or None if its model has no price."""
+        """Return the cost of `usage` in the prices' currency, or None if its model has no price."""
         if usage.mode == FREE:
             return 0.0
         price = self._prices.models.get(usage.model) if self._prices else None
@@ -64,13 +64,13 @@ class Budget:
         return money * _BATCH_SHARE if usage.mode == "batch" else money
 
     def unpriced(self, usages: Iterable[Usage]) -> str:
-        """A model in `usages` whose cost counts against the budget and is not known, or nothing."""
+        """Return a model in `usages` that has no price though the budget bounds money, or ""."""
         if self._limits.money is None:
             return ""
         return next((usage.model for usage in usages if self.cost(usage) is None), "")
 
     def left(self, usages: Iterable[Usage]) -> dict[str, float]:
-        """What is left of each bound of the budget; negative if it is exceeded."""
+        """Return the rest of each bound of the budget; negative if it is exceeded."""
         usages = list(usages)
         used = {
             "money": sum(self.cost(usage) or 0.0 for usage in usages),
@@ -81,11 +81,11 @@ class Budget:
         return {name: bound - used[name] for name, bound in bounds.items()}
 
     def allows(self, usages: Iterable[Usage]) -> bool:
-        """Whether all `usages` together stay within the budget."""
+        """Return whether all `usages` together stay within the budget."""
         return all(left >= 0 for left in self.left(usages).values())
 
-    def left_told(self, spent: Iterable[Usage]) -> str:
-        """What is left of the budget, for the user."""
+    def left_text(self, spent: Iterable[Usage]) -> str:
+        """Describe the rest of the budget to the user."""
         units = {"money": self.currency, "tokens": "tokens", "requests": "requests"}
         return ", ".join(
             f"{left:,.{2 if name == 'money' else 0}f} {units[name]} left"

@@ -15,7 +15,7 @@ import click
 
 from lion.chat.budget import Budget
 from lion.chat.dialect import Dialect, spoken
-from lion.chat.meter import UsageMeter
+from lion.chat.ledger import UsageMeter
 from lion.chat.rate_limit import FILE, RateLimit
 from lion.chat.refusals import Refusals, summary_of
 from lion.chat.source import source_of
@@ -184,7 +184,7 @@ class Chat:
             raise ChatError(
                 f"{self._stage} {self._round}: a request brought no reply and may have a cost;"
                 f" a retry may exceed the budget"
-                f" ({self._budget.left_told(self._store.spent())}); raise `budget` in params.yaml"
+                f" ({self._budget.left_text(self._store.spent())}); raise `budget` in params.yaml"
             )
 
     def _rate_limit(self) -> RateLimit:

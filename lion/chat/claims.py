@@ -8,7 +8,7 @@ from typing import Literal
 
 from lion.chat.accounts import KIND, Accounts
 from lion.chat.budget import Budget, Usage, merged
-from lion.chat.faults import BusyError
+from lion.chat.database import BusyError
 from lion.chat.presence import Presence, is_alive
 from lion.support.errors import ChatError
 

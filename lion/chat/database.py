@@ -1,62 +1,27 @@
-"""The store's SQLite file: its tables, its version, and how it is opened."""
+"""SQLite files: how the store is opened, and their errors as one line that says what to do."""
 
 import os
-import secrets
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lion.chat.faults import NO_ROOM, READ_ONLY, code_of, faults
-from lion.chat.types import checksum
+from lion.chat.schema import VERSION, columns_of, upgrade, version_of
 from lion.support.errors import ChatError
 
-VERSION = 1  # user_version of the file; 0 is older than checksums
 PATIENCE = 90.0  # seconds to wait for another process's lock
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS ledger (      -- running sums per caller, untouched by prune
-    id INTEGER PRIMARY KEY,
-    stage TEXT NOT NULL, role TEXT NOT NULL, round TEXT NOT NULL,
-    endpoint TEXT NOT NULL, model TEXT NOT NULL, mode TEXT NOT NULL,
-    requests INTEGER NOT NULL DEFAULT 0,
-    prompt_tokens INTEGER NOT NULL DEFAULT 0,
-    completion_tokens INTEGER NOT NULL DEFAULT 0,
-    retries INTEGER NOT NULL DEFAULT 0,
-    saved_requests INTEGER NOT NULL DEFAULT 0,
-    saved_prompt_tokens INTEGER NOT NULL DEFAULT 0,
-    saved_completion_tokens INTEGER NOT NULL DEFAULT 0,
-    cached_tokens INTEGER NOT NULL DEFAULT 0,        -- part of prompt_tokens
-    saved_cached_tokens INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (stage, role, round, endpoint, model, mode)
-);
-CREATE TABLE IF NOT EXISTS replies (
-    key BLOB PRIMARY KEY,                -- hash of the whole request
-    entry INTEGER NOT NULL,              -- id in the ledger
-    text TEXT NOT NULL, finish_reason TEXT NOT NULL, model TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
-    reasoning_tokens INTEGER NOT NULL,
-    received REAL NOT NULL,              -- seconds since 1970
-    seconds REAL NOT NULL,               -- from request to reply
-    cached_tokens INTEGER NOT NULL DEFAULT 0,
-    checksum BLOB                        -- of the key and the reply
-);
-CREATE TABLE IF NOT EXISTS claims (      -- requests in flight
-    key BLOB PRIMARY KEY,
-    entry INTEGER NOT NULL,
-    owner TEXT NOT NULL,                 -- a presence, or batch:ID
-    until REAL,                          -- null for a batch, which no process must outlive
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL  -- at most
-);
-"""
-_ADDED = {  # by version 1, in the words of ALTER TABLE
-    "replies": ("cached_tokens INTEGER NOT NULL DEFAULT 0", "checksum BLOB"),
-    "ledger": (
-        "cached_tokens INTEGER NOT NULL DEFAULT 0",
-        "saved_cached_tokens INTEGER NOT NULL DEFAULT 0",
-    ),
-}
+
+class BusyError(ChatError):
+    """Another process holds the write lock."""
+
+
+class DamageError(ChatError):
+    """The file itself is broken."""
 
 
 class Database:
@@ -112,7 +77,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, str]:
             return _open_frozen(path), "read-only"
         return open_writable(path), ""
     except sqlite3.Error as error:
-        if code_of(error) in NO_ROOM | READ_ONLY and path.exists():
+        if _code_of(error) in _NO_ROOM | _READ_ONLY and path.exists():
             return _open_frozen(path), str(error)
         raise
 
@@ -125,7 +90,7 @@ def open_writable(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_autocheckpoint = 10000")  # `Store.renew` syncs more often
         if version_of(db, path) < VERSION:
-            _upgrade(db)
+            upgrade(db)
         db.execute("SELECT max(rowid) FROM replies").fetchone()
         return db
     except BaseException:
@@ -138,57 +103,6 @@ def connect(target: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     db = sqlite3.connect(target, timeout=PATIENCE, isolation_level=None, uri=uri)
     db.text_factory = lambda data: data.decode("utf-8", "replace")
     return db
-
-
-def version_of(db: sqlite3.Connection, path: Path) -> int:
-    """Return the version of the file; ChatError if this program is too old for it."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        raise ChatError(
-            f"{path}: a newer version of Lion wrote this store (version {version}, known up to"
-            f" {VERSION}); update Lion, nothing was requested"
-        )
-    return int(version)
-
-
-def columns_of(db: sqlite3.Connection, table: str) -> list[str]:
-    """Return the names of a table's columns."""
-    return [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
-
-
-def create(db: sqlite3.Connection, identity: int = 0) -> None:
-    """Create the tables that are missing; `identity` tells this store from others."""
-    for statement in SCHEMA.split(";")[:-1]:
-        db.execute(statement)
-    db.execute(f"PRAGMA application_id = {identity or secrets.randbelow(2**31 - 1) + 1}")
-    db.execute(f"PRAGMA user_version = {VERSION}")
-
-
-def fill_checksums(db: sqlite3.Connection) -> None:
-    """Give replies of older versions their checksum."""
-    db.create_function("checksum", 8, checksum, deterministic=True)
-    db.execute(
-        "UPDATE replies SET checksum = checksum(key, text, finish_reason, model, prompt_tokens,"
-        " completion_tokens, reasoning_tokens, cached_tokens) WHERE checksum IS NULL"
-    )
-
-
-def _upgrade(db: sqlite3.Connection) -> None:
-    """Create a new store's tables, or add what older ones lack, in one transaction."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:  # not done by another process
-            for table, added in _ADDED.items():
-                present = columns_of(db, table)
-                for column in added if present else ():
-                    if column.split()[0] not in present:
-                        db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
-            create(db)
-            fill_checksums(db)
-        db.execute("COMMIT")
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
 
 
 def _open_frozen(path: Path) -> sqlite3.Connection:
@@ -226,3 +140,35 @@ def _readable(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         )
     db.execute("SELECT max(received) FROM replies").fetchone()
     return db
+
+
+@contextmanager
+def faults(path: Path, *, damaged: str) -> Iterator[None]:
+    """Turn errors of the file at `path` into a ChatError that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = _code_of(error)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise BusyError(f"{path}: another process holds its lock; end it and retry") from error
+        if code in _DAMAGE:
+            raise DamageError(f"{path}: {error}; {damaged}") from error
+        raise ChatError(f"{path}: {error}{_advice(code, path)}") from error
+    except OSError as error:
+        name = error.filename or path
+        raise ChatError(
+            f"{name}: {error.strerror}; free space and allow writing there, or move the folder and"
+            " set LION_HOME to its new place"
+        ) from error
+
+
+def _advice(code: int, path: Path) -> str:
+    if code in _NO_ROOM:
+        return f"; free space on the disk of {path.parent} and run again"
+    if code in _READ_ONLY:
+        return f"; allow writing to {path.parent} and run again"
+    return ""
+
+
+def _code_of(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

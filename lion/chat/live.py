@@ -1,4 +1,4 @@
-"""Asking many requests at once, each reply committed when it arrives."""
+"""Concurrent requests; each reply is committed when it arrives."""
 
 import asyncio
 import time
@@ -44,7 +44,7 @@ class Live:
         self._moved = time.monotonic()
 
     async def ask(self, jobs: list[Job]) -> None:
-        """Bring the replies to all jobs into the store; ChatError if one cannot be had."""
+        """Store the replies to all jobs; ChatError if one fails."""
         self._queue.extend(jobs)
         count = min(self._sender.endpoint.concurrency, len(jobs))
         workers = [asyncio.create_task(self._work()) for _ in range(count)]
@@ -88,7 +88,7 @@ class Live:
                 self._sender.stop(error)
 
     async def _do(self, job: Job) -> bool:
-        """Get the reply to one job, or say that it is not to be had yet."""
+        """Get the reply to `job`; False if it must wait for another process."""
         claim = self._store.claim(job.key, self._entry, most_tokens(job.body), self._budget)
         if claim == "too dear":
             raise too_dear(job, self._store, self._budget)
@@ -122,7 +122,7 @@ class Live:
         self._arrived(job, reply)
 
     def _check_patience(self, job: Job) -> None:
-        """ChatError if nothing moved for the endpoint's patience."""
+        """Raise ChatError if nothing moved for the endpoint's patience."""
         patience = self._sender.endpoint.patience
         if time.monotonic() - self._moved > patience:
             owner = self._store.owner_of(job.key)
@@ -135,8 +135,8 @@ class Live:
 
 
 def too_dear(job: Job, store: Store, budget: Budget) -> ChatError:
-    """The error for a request that the budget may not cover."""
-    left = budget.left_told(store.spent())
+    """Return the error for a request that the budget may not cover."""
+    left = budget.left_text(store.spent())
     return ChatError(
         f"{job.row}: this request may cost more than the budget has left ({left}); raise"
         " `budget` in params.yaml"

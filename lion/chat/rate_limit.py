@@ -12,8 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from lion.chat.database import PATIENCE
-from lion.chat.faults import BusyError, faults
+from lion.chat.database import PATIENCE, BusyError, faults
 from lion.chat.presence import Presence, is_alive
 from lion.params import Endpoint
 from lion.support.errors import ChatError

@@ -12,17 +12,10 @@ from typing import Any
 
 import click
 
-from lion.chat.accounts import backup_of, marks
-from lion.chat.database import (
-    columns_of,
-    connect,
-    create,
-    fill_checksums,
-    open_writable,
-    version_of,
-)
-from lion.chat.faults import faults
+from lion.chat.accounts import FIELDS, backup_of, marks
+from lion.chat.database import connect, faults, open_writable
 from lion.chat.presence import others_alive
+from lion.chat.schema import columns_of, create, fill_checksums, version_of
 from lion.chat.types import checksum
 from lion.support.errors import ChatError
 
@@ -30,10 +23,6 @@ Row = dict[str, Any]
 _PAGE = 4096  # bytes; SQLite's default
 _ONE_BY_ONE = 10_000  # rows after a damaged page that are tried singly, then in growing steps
 _FARTHEST = 2**40  # rows beyond the last readable one, after which no more are tried
-_COVERED = (
-    *("key", "text", "finish_reason", "model", "prompt_tokens", "completion_tokens"),
-    *("reasoning_tokens", "cached_tokens"),
-)  # by the checksum
 _DAMAGED = "`lion store salvage` rescues what can be read"
 
 
@@ -138,7 +127,7 @@ def _is_intact(row: Row) -> bool:
     if row.get("checksum") is None:
         return True
     try:
-        return bool(row["checksum"] == checksum(*(row[name] for name in _COVERED)))
+        return bool(row["checksum"] == checksum(*(row[name] for name in ("key", *FIELDS))))
     except TypeError:
         return False
 

@@ -16,8 +16,7 @@ import click
 
 from lion.chat.budget import Budget, Usage
 from lion.chat.claims import BATCH, Claim, Claims
-from lion.chat.database import PATIENCE, open_database
-from lion.chat.faults import BusyError, DamageError
+from lion.chat.database import PATIENCE, BusyError, DamageError, open_database
 from lion.chat.presence import others_alive
 from lion.chat.salvage import rescue, salvage
 from lion.chat.spill import Arrival, Spill

@@ -297,7 +297,7 @@ def test_a_batch_that_its_server_lost_is_told_and_can_be_forgotten(
             ask(params, 20)
     assert batches.requests == 20
     assert (
-        "20 requests can be asked anew" in CliRunner().invoke(store, ["forget", "batch-0"]).output
+        "20 requests can be sent again" in CliRunner().invoke(store, ["forget", "batch-0"]).output
     )
     assert "no request waits" in CliRunner().invoke(store, ["forget", "batch-0"]).output
     assert len(ask(params, 20)) == 20

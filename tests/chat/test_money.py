@@ -197,7 +197,7 @@ def test_money_that_was_spent_without_a_price_is_told_not_taken_for_nothing(
     told = json.loads(CliRunner().invoke(ledger, ["--json", "--params", str(file)]).stdout)
     assert (told["total"]["money"], told["left"]["money"]) == (None, None)
     table = CliRunner().invoke(ledger, ["--params", str(file)]).stdout
-    assert "old has no price in prices.models: what it cost is not counted" in table
+    assert "old has no price in prices.models; its cost is not counted" in table
 
 
 def test_a_model_that_thinks_beside_its_completion_tokens_is_counted_whole(
