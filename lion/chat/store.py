@@ -72,7 +72,8 @@ class Store(Claims):
         """Return the stored replies; one that fails its checksum is removed, which is said."""
         try:
             replies, damaged = self._stored(keys)
-            self._check_index({*keys} - {*replies} - {*damaged})
+            if len(replies) + len(damaged) < len(keys):
+                self._check_index()
         except DamageError:
             if others_alive(self.path.parent, self.owner):
                 raise
@@ -225,16 +226,18 @@ class Store(Claims):
         if self._lost:
             click.echo(f"{self.path}: {self._lost:,} replies could not be kept anywhere", err=True)
 
-    def _check_index(self, missing: set[bytes]) -> None:
+    def _check_index(self) -> None:
         """DamageError if the table holds a reply that its index does not lead to; look once."""
-        if not missing or self._is_index_checked:
+        if self._is_index_checked:
             return
         self._is_index_checked = True
+        query = (
+            "SELECT EXISTS (SELECT key FROM replies NOT INDEXED"
+            " EXCEPT SELECT key FROM replies INDEXED BY sqlite_autoindex_replies_1)"
+        )
         with self.reading() as db:
-            rows = db.execute("SELECT key FROM replies NOT INDEXED")
-            present = [key for (key,) in rows if key in missing]
-        if len(present) > sum(map(len, self._stored(present))):
-            raise DamageError(f"{self.path}: the index of its replies is damaged; {_HINT}")
+            if db.execute(query).fetchone()[0]:
+                raise DamageError(f"{self.path}: the index of its replies is damaged; {_HINT}")
 
     def _discard(self, keys: Sequence[bytes]) -> None:
         if not self.frozen:
