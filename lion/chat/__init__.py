@@ -6,6 +6,7 @@ with connect(params, "teacher", stage="teach", round="r1") as chat:
 
 from lion.chat.again import Asks, ask_again
 from lion.chat.chat import Chat
+from lion.chat.notices import say_once
 from lion.chat.types import UNCLEAR, Reply, Request
 from lion.params import Params, Role
 
@@ -13,5 +14,10 @@ __all__ = ["UNCLEAR", "Asks", "Chat", "Reply", "Request", "ask_again", "connect"
 
 
 def connect(params: Params, role: Role, *, stage: str, round: str) -> Chat:
-    """Connect `role` to its model; Lion needs no key before the first request to a server."""
+    """Connect `role` to its model; Lion needs no key before the first request to a server.
+
+    Says once if the referee or the judge is the teacher's own model.
+    """
+    if role in ("referee", "judge") and (line := params.judges_itself()):
+        say_once(line)
     return Chat(params, role, stage=stage, round=round)

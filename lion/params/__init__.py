@@ -119,6 +119,19 @@ class Params(Record):
         own: str | None = getattr(self, role).model
         return own or self.model
 
+    def judges_itself(self) -> str:
+        """Return a line if the referee or the judge is the teacher's own model, else nothing."""
+        teacher = self.model_of("teacher")
+        roles: tuple[Role, ...] = ("referee", "judge")
+        own = [role for role in roles if self.model_of(role) == teacher != "oracle"]
+        if not own:
+            return ""
+        names = " and ".join(own)
+        return (
+            f"the teacher's model, {teacher}, is also the {names}: a model prefers its own answers;"
+            f" set {own[0]}.model in params.yaml to another model for an independent verdict"
+        )
+
     def endpoint_of(self, role: Role) -> Endpoint:
         """Return the endpoint of `role`: its own fields over those of `default`."""
         own, default = self.endpoints.get(role), self.endpoints["default"]

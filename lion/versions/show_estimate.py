@@ -49,6 +49,8 @@ def as_text(plan: Plan, costs: list[StageCost]) -> str:
     body = table([{"because": ""} | row for row in rows], columns, missing="")
     notes = [f"{len(plan.steps)} stages would run, {plan.unchanged} are unchanged."]
     notes += _notes(costs, currency)
+    if own := visible(plan.params.judges_itself()):
+        notes.append(f"{own[0].upper()}{own[1:]}.")
     if total["stored"]:
         notes.append("Stored replies are reused: they are not requested, or paid for, again.")
     return "\n".join([body, "", *notes])

@@ -29,6 +29,35 @@ def test_each_role_asks_its_own_model_at_its_own_endpoint(
         assert [asked.body["model"] for asked in other.asked] == ["judge-model"]
 
 
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ({}, "is also the referee and judge"),
+        ({"judge": "other"}, "is also the referee:"),
+        ({"teacher": "large"}, ""),
+        ({"teacher": "oracle", "referee": "oracle", "judge": "oracle"}, ""),
+    ],
+)
+def test_a_model_that_judges_its_own_answers_is_named_once(
+    params_at: ParamsOf,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    models: dict[str, str],
+    expected: str,
+) -> None:
+    monkeypatch.setattr("lion.chat.notices._said", set())
+    raw = params_at("http://127.0.0.1:9/v1").model_dump()
+    for role, model in models.items():
+        raw[role]["model"] = model
+    params = Params.model_validate(raw)
+    for role in ("teacher", "referee", "judge", "referee"):
+        with connect(params, role, stage="any", round="r0"):
+            pass
+    err = capsys.readouterr().err
+    assert err.count("prefers its own answers") == bool(expected)
+    assert expected in err
+
+
 def test_the_oracle_is_asked_in_this_process_even_offline(
     params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
