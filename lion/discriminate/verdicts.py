@@ -12,6 +12,7 @@ put score lines, fences or closing marks in it. Two kinds of scores count:
 A reply that leaves any doubt is unread: asking again costs less than a wrong verdict.
 """
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -40,6 +41,7 @@ Scores = tuple[float, float]
 END = 50_000  # characters read at either end of a reply; plain scores need a reply read in full
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
+_MARKUP = re.compile(r"<[^<>\n]{0,200}>|[*_`~\\]")  # may part the digits of a number
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -219,20 +221,27 @@ def _pairs(lines: list[Line]) -> list[_Pair]:
 def _offered(lines: Iterable[str], shown: Iterable[str]) -> bool:
     """Whether one text under review has the numbers of all `lines`, so that they may be quoted.
 
-    Numbers alone are compared: quotation marks, Markdown and look-alike letters change nothing.
+    Numbers alone are compared: quotation marks, markup and look-alike characters change nothing.
     The lines may stand apart in the text: a quotation can lose what stood between them.
     """
     wanted = [_numbers(line) for line in lines]
-    given = ((_numbers(text), _numbers(re.sub(r"[*_`]", "", text))) for text in shown)
+    given = ((_numbers(text), _numbers(_MARKUP.sub("", html.unescape(text)))) for text in shown)
     return bool(wanted) and any(
         all(any(numbers in text for text in texts) for numbers in wanted) for texts in given
     )
 
 
 def _numbers(text: str) -> str:
-    """Return the numbers in `text` with a space on either side of each."""
+    """Return the numbers in `text`, in digits of any script, with a space on either side of each.
+
+    Invisible characters and combining marks do not part the digits of a number.
+    """
     plain = unicodedata.normalize("NFKC", text)
-    plain = "".join(char for char in plain if unicodedata.category(char) != "Cf")
+    plain = "".join(
+        f"{unicodedata.decimal(char)}" if char.isdecimal() else char
+        for char in plain
+        if unicodedata.category(char) not in {"Cf", "Mn", "Me"}
+    )
     return " " + "".join(f"{float(number):g} " for number in _NUMBER.findall(plain))
 
 
