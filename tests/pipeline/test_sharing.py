@@ -47,6 +47,7 @@ def test_a_fresh_clone_pulls_everything_and_runs_nothing(clone: Project) -> None
 def test_one_more_round_in_an_unpulled_clone_runs_that_round_alone(clone: Project) -> None:
     stages = ran(clone.dvc("exp", "run", "--pull", "-S", "+rounds.r2=r1"))
     assert set(stages) == {f"{name}@r2" for name in ROUND} | {"code", "report"}
+    assert list(clone.metrics()["quality"]) == ["r0", "r1", "r2"]
 
 
 def test_a_clone_without_the_lock_file_restores_from_the_run_cache(clone: Project) -> None:
