@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lion.chat.budget import FREE, Usage
-from lion.chat.database import Database
+from lion.chat.database import DamageError, Database
 from lion.chat.source import IN_PROCESS
 from lion.chat.types import Caller, Entry, Reply, checksum
 from lion.support.errors import ChatError
@@ -32,6 +32,8 @@ def backup_of(path: Path) -> Path:
 
 class Accounts(Database):
     """The replies and the ledger of an open store."""
+
+    _is_index_checked = False
 
     def entry(self, caller: Caller) -> int:
         """Return the ledger entry of `caller`, a new one if there is none."""
@@ -110,6 +112,21 @@ class Accounts(Database):
                     else:
                         replies[key] = _reply(values)
         return replies, damaged
+
+    def _check_index(self) -> None:
+        """DamageError if the table holds a reply that its index does not lead to; look once."""
+        if self._is_index_checked or self.frozen:
+            return
+        self._is_index_checked = True
+        query = (
+            "SELECT EXISTS (SELECT key FROM replies NOT INDEXED"
+            " EXCEPT SELECT key FROM replies INDEXED BY sqlite_autoindex_replies_1)"
+        )
+        with self.reading() as db:
+            if db.execute(query).fetchone()[0]:
+                raise DamageError(
+                    f"{self.path}: the index of its replies is damaged; {self._damaged}"
+                )
 
     def add_in_transaction(
         self, key: bytes, entry: int, reply: Reply, received: float, seconds: float

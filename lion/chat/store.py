@@ -8,7 +8,7 @@ stays in memory and in a second place (`Spill`) until it can.
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Self
 
@@ -49,7 +49,7 @@ class Store(Claims):
         self._lost = 0  # replies that are in memory alone
         self._is_quick = False
         self._retry_at = 0.0
-        self._is_index_checked = bool(self.frozen)
+        self._has_taken_over = False
         if not self.frozen:
             with suppress(BusyError):
                 self._take_over()
@@ -86,8 +86,10 @@ class Store(Claims):
             self._discard(damaged)
         return replies | {key: self._unkept[key] for key in keys if key in self._unkept}
 
-    def claim(self, key: bytes, entry: int, most: tuple[int, int], budget: Budget) -> Claim:
-        """Try to claim a request; first of all, replies that arrived must be in the store."""
+    def claim_many(
+        self, wanted: Sequence[tuple[bytes, tuple[int, int]]], entry: int, budget: Budget
+    ) -> list[Claim]:
+        """Try to claim requests; first of all, replies that arrived must be in the store."""
         with self._faults():
             free = shutil.disk_usage(self.path.parent).free
         if free < _RESERVE:
@@ -95,12 +97,11 @@ class Store(Claims):
                 f"{self.path}: only {free / 1e6:.1f} MB are free on its disk, too little for"
                 " replies in flight; free space and run again"
             )
-        try:
-            if not self.flush():
-                return "later"
-            return super().claim(key, entry, most, budget)
-        except BusyError:
-            return "later"
+        with suppress(BusyError):
+            self._take_over()
+            if self.flush():
+                return super().claim_many(wanted, entry, budget)
+        return ["later"] * len(wanted)
 
     def keep(self, key: bytes, entry: int, reply: Reply, seconds: float) -> None:
         """Commit a reply and its cost, and end its claim; the first of two replies stays.
@@ -190,17 +191,18 @@ class Store(Claims):
 
     def _take_over(self) -> None:
         """Add the replies that ended processes left in a second place."""
-        with self._spill.left() as arrivals:
-            if not arrivals:
-                return
-            with self.writing():
-                for arrival in arrivals:
-                    entry = self.entry_in_transaction(arrival.caller)
-                    if arrival.reply is None:
-                        self._spend_unanswered(entry, arrival.most)
-                    else:
-                        key = bytes.fromhex(arrival.key)
-                        self._insert(key, entry, arrival.reply, arrival.received, arrival.seconds)
+        if self._has_taken_over:
+            return
+        with self._spill.left() as arrivals, self.writing() if arrivals else nullcontext():
+            for arrival in arrivals:
+                entry = self.entry_in_transaction(arrival.caller)
+                if arrival.reply is None:
+                    self._spend_unanswered(entry, arrival.most)
+                else:
+                    key = bytes.fromhex(arrival.key)
+                    self._insert(key, entry, arrival.reply, arrival.received, arrival.seconds)
+        self._has_taken_over = True
+        if arrivals:
             click.echo(
                 f"{self.path}: added {len(arrivals):,} replies that could not be stored before",
                 err=True,
@@ -225,19 +227,6 @@ class Store(Claims):
             )
         if self._lost:
             click.echo(f"{self.path}: {self._lost:,} replies could not be kept anywhere", err=True)
-
-    def _check_index(self) -> None:
-        """DamageError if the table holds a reply that its index does not lead to; look once."""
-        if self._is_index_checked:
-            return
-        self._is_index_checked = True
-        query = (
-            "SELECT EXISTS (SELECT key FROM replies NOT INDEXED"
-            " EXCEPT SELECT key FROM replies INDEXED BY sqlite_autoindex_replies_1)"
-        )
-        with self.reading() as db:
-            if db.execute(query).fetchone()[0]:
-                raise DamageError(f"{self.path}: the index of its replies is damaged; {_HINT}")
 
     def _discard(self, keys: Sequence[bytes]) -> None:
         if not self.frozen:

@@ -14,9 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from lion.chat import connect
+from lion.chat.budget import Budget
 from lion.chat.cli import ledger
 from lion.chat.rate_limit import FILE
 from lion.chat.store import Store
+from lion.chat.types import Caller, Reply
+from lion.params import BudgetLimits
 from lion.support.errors import ChatError
 from tests.chat.conftest import ROOT, ParamsOf, ask, in_container, requests, sql, started, wait_for
 from tests.chat.server import Answer, Server, completion, echo
@@ -159,3 +162,22 @@ def test_a_disk_that_fills_up_loses_no_reply_in_flight(
     assert output == "ended with 1\n30\n", message
     assert "Traceback" not in message
     assert len(server.asked) == 30
+
+
+def test_replies_that_a_run_left_are_added_before_anything_is_requested(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lion.chat.database.PATIENCE", 0.2)  # seconds
+    path, budget = home / "replies.sqlite", Budget(None, BudgetLimits())
+    reply = Reply(text="a", finish_reason="stop", model="m", prompt_tokens=1, completion_tokens=1)
+    caller = Caller("teach", "teacher", "r0", "url", "m", "live")
+    with Store(path) as first:
+        entry = first.entry(caller)
+        locking = sqlite3.connect(path, isolation_level=None)
+        locking.execute("BEGIN IMMEDIATE")
+        first.keep(b"key", entry, reply, 0.0)
+    with Store(path) as second:  # the lock is still held
+        assert second.claim(b"key", entry, (1, 1), budget) == "later"
+        locking.close()
+        assert second.claim(b"key", entry, (1, 1), budget) == "kept"
+        assert second.find([b"key"]) == {b"key": reply}
