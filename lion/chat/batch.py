@@ -244,7 +244,8 @@ class Batches:
         message = str(error.get("message") or "no response before the batch ended")
         if status == 200 and line.response is not None:
             try:
-                return reply_in(line.response.body, job.body if job else None)
+                sent = job.body if job else None
+                return reply_in(line.response.body, sent, safe=self._sender.safe)
             except UnusableBody as unusable:
                 message = str(unusable)
             except ErrorBody as failed:

@@ -1,6 +1,7 @@
 """What a failed request means: may it succeed later, what may it cost, and what to do."""
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import httpx2
@@ -74,7 +75,7 @@ def may_cost(error: BaseException) -> bool:
     return not isinstance(error.__cause__, _NEVER_SENT)
 
 
-def reply_of(response: httpx2.Response, sent: Body) -> Reply:
+def reply_of(response: httpx2.Response, sent: Body, *, safe: Callable[[str], str]) -> Reply:
     """Read the reply in a response with status 200."""
     try:
         text = response.text
@@ -82,7 +83,7 @@ def reply_of(response: httpx2.Response, sent: Body) -> Reply:
     except (ValueError, RecursionError, AttributeError, TypeError) as error:
         raise UnusableBody(f"not JSON: {response.text}") from error
     try:
-        return reply_in(parsed, sent)
+        return reply_in(parsed, sent, safe=safe)
     except ErrorBody as error:
         error.wait = retry_after(response.headers)
         raise

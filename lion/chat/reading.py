@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from lion.chat.endings import ending_of
@@ -43,11 +44,11 @@ def value_in(content: bytes) -> Any:
     return _DECODER.raw_decode(text.lstrip())[0]
 
 
-def reply_in(body: Any, sent: Body | None) -> Reply:
+def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Reply:
     """Read the reply to `sent` in a chat completion; ErrorBody or UnusableBody if there is none.
 
     Token counts that are missing or unreadable become upper bounds. `sent` is None for a request
-    of another run, whose counts then stay 0.
+    of another run, whose counts then stay 0. `safe` takes the key out of words that may be shown.
     """
     if error := _error_in(body):
         raise error
@@ -61,7 +62,9 @@ def reply_in(body: Any, sent: Body | None) -> Reply:
     prompt, completion, reasoning, cached = _counts_of(body.get("usage"))
     most_prompt, most_completion = most_tokens(sent) if sent else (0, 0)
     reason = "refusal" if refused else choice.get("finish_reason")
-    finish = ending_of(reason, text, tokens=completion, limit=most_completion)
+    finish = ending_of(
+        safe(str(reason)) if reason else None, text, tokens=completion, limit=most_completion
+    )
     if sent:
         generated = len((text + thoughts).encode())
         prompt, completion = prompt or most_prompt, completion or min(most_completion, generated)

@@ -132,7 +132,7 @@ class Sender:
         by = self.dialect.endpoint
         try:
             response = await self._post(spoken(body, by))
-            reply = self.safe_reply(reply_of(response, body))
+            reply = self.safe_reply(reply_of(response, body, safe=self.safe))
             used = reply.prompt_tokens + reply.completion_tokens
         except BaseException as error:
             if (refusal := self._refusal_in(error, body)) is not None:

@@ -226,12 +226,14 @@ def test_a_reply_that_echoes_the_key_is_kept_without_it(
     params_at: ParamsOf,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     form: str,
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     body = completion(f"Your key is {ECHOES[form]}, I see.", finish=f"done with {KEY}")
     server.answering = lambda asked: Answer({**body, "model": f"m for {KEY[:12]}"})
     (reply,) = ask(params_at(server.url))
+    assert KEY[:6] not in capsys.readouterr().err
     assert (reply.text, reply.model) == ("Your key is <API key>, I see.", "m for <API key>")
     assert KEY[:8].encode() not in b"".join(path.read_bytes() for path in home.glob("*.sqlite*"))
 
