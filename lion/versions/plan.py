@@ -116,7 +116,8 @@ def _code_digests(root: Path, graph: nx.DiGraph) -> dict[str, str]:
 def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[str, ...]:
     """Return why DVC would run a stage.
 
-    A missing output is no cause if the cache has it: DVC then only checks it out.
+    A missing output is no cause if the cache has it, since DVC then checks it out, or if the
+    project has a default remote, since `--pull` then brings it.
     """
     if not isinstance(stage, PipelineStage) or stage.frozen:
         return ()
@@ -133,7 +134,8 @@ def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[st
             changes.append("command")
             continue
         changes += _changed_deps(entry.get("changed deps", {}), made, digests)
-        if stage.addressing != _CODE:  # it runs in a second, and its digests are known
+        # `code` runs in a second, and its digests are known.
+        if stage.addressing != _CODE and not stage.repo.config["core"].get("remote"):
             states = entry.get("changed outs", {}).values()
             changes += ["results not in cache"] * ("not in cache" in states)
     return tuple(changes)
@@ -142,7 +144,7 @@ def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[st
 def _changed_deps(
     states: dict[str, Any], made: dict[str, bool], digests: dict[str, str]
 ) -> list[str]:
-    """The changed dependencies of a stage.
+    """Return the changed dependencies of a stage.
 
     `made` are the outputs of the stages before it, and whether they are there: DVC checks out the
     missing ones first.

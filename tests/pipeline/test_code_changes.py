@@ -1,12 +1,11 @@
 """What a change of code or parameters reruns, under real DVC."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.pipeline.mini import Project, ran
-
-REVIEWED = {"respond@r1", "referee@r1", "discriminate@r1", "generate@r1"}
 
 
 def append(project: Project, path: str, text: str) -> None:
@@ -38,12 +37,10 @@ def test_a_statement_in_training_reruns_the_imitate_stages_alone(played: Project
 def test_a_change_of_the_teachers_prompt_reruns_what_the_teacher_answers(played: Project) -> None:
     prompt = played.root / "lion/prompts/teacher.txt"
     prompt.write_text(prompt.read_text(encoding="utf-8").replace("---", "Be brief.\n---", 1))
-    stages = ran(played.dvc("repro"))
-    assert stages[0] == "code"
-    asked = {"teach-questions", "teach-seed@r0", "teach@r1"}
-    dependent = {"imitate-seed@r0", "cache-seed@r0", "evaluate-seed@r0", "evaluate@r1", "report"}
-    assert asked | dependent <= set(stages)
-    assert not {"seed", *REVIEWED} & set(stages)  # the oracle's answers came out as before
+    assert ran(played.dvc("repro", "code")) == ["code"]
+    changed = json.loads(played.dvc("status", "--json"))
+    assert set(changed) == {"teach-questions", "teach-seed@r0", "teach@r1"}
+    assert ran(played.dvc("repro", "teach-questions")) == ["teach-questions"]
 
 
 def test_a_wrong_parameter_ends_the_run_before_anything_else_ran(

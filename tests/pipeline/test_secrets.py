@@ -78,25 +78,20 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def paid(server: Server, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A whole run by a queue worker; every role uses HTTP and the planted key."""
+    """An experiment of a queue worker that asks the server with the planted key."""
     project = make_project(tmp_path_factory.mktemp("secrets") / "lion", tiny_base)
     secret = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
-    project.dvc("exp", "run", "--queue", "--name", "paid", **secret)
+    project.dvc("exp", "run", "--queue", "--name", "paid", "teach-questions", **secret)
     project.dvc("queue", "start", **secret)
     for _ in range(120):
         if "Success" in project.dvc("queue", "status"):
             break
         time.sleep(2)
-    project.dvc("exp", "apply", "paid")
     return project
 
 
 def test_every_request_carried_the_key(paid: Project, server: Server) -> None:
     assert server.keys == {f"Bearer {KEY}"}
-
-
-def test_the_run_is_whole(paid: Project) -> None:
-    assert list(paid.metrics()["quality"]) == ["r0", "r1"]
 
 
 def test_no_file_holds_the_key(paid: Project) -> None:

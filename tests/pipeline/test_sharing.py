@@ -121,7 +121,7 @@ def test_the_last_student_is_a_declared_model() -> None:
     ("remote", "message"),
     [
         (None, "no remote is set"),
-        ("/nowhere/at/all", "not to be had from the remote"),
+        ("/nowhere/at/all", "the remote other does not have it"),
         ("s3://nowhere/lion", "cannot be read: Could not connect"),
     ],
 )

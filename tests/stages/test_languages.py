@@ -68,6 +68,7 @@ def write_project(language: Language, base: Path, url: str) -> dict[str, Any]:
     params["imitate"]["epochs"] = 1
     params["generate"] |= {"count": len(language.new), "max_draws": 30}
     params["evaluate"]["questions"] = "questions.jsonl"
+    params["report"]["control"] = str(ROOT / params["report"]["control"])
     Path("params.yaml").write_text(yaml.safe_dump(params))
     for name, texts in (("seeds", language.seeds), ("questions", (language.question,))):
         lines = [json.dumps({"id": f"q{n}", "instruction": text}) for n, text in enumerate(texts)]

@@ -134,7 +134,7 @@ def test_the_seed_stage_ends_with_one_line(tmp_path: Path) -> None:
     folder = base(tmp_path / "base", READS_LISTS)
     params = tmp_path / "params.yaml"
     params.write_text(text.replace("base: data/base", f"base: {folder}"))
-    outs = ("pool", "cache", "student", "replay", "questions-out")
+    outs = ("pool", "cache", "kept", "student", "replay", "questions-out")
     options = [part for name in outs for part in (f"--{name}", str(tmp_path / name))]
     result = CliRunner().invoke(main, [*options, "--params", str(params)])
     assert result.exit_code == 1, result.output
