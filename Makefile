@@ -6,6 +6,7 @@ SETUP := .venv/.ready
 
 .PHONY: repro test browser lint bench
 repro: $(SETUP)
+	lion doctor --fix
 	dvc repro
 
 test: lint browser

@@ -1,8 +1,8 @@
-"""What asking costs: rate, CPU time, limits, replay and look-ups, all on loopback.
+"""Benchmark the chat client on loopback: rate, CPU time, rate limits, replay, store look-ups.
 
     python -m benchmarks.chat [--distilabel-python PATH]
 
-Prints one JSON line a figure. distilabel is measured only where its interpreter is named.
+Prints one JSON line per figure. Measures distilabel only if you name its interpreter.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ import openai
 
 from lion.chat import Reply, Request, connect
 from lion.chat.store import Store
-from lion.chat.types import Asker
+from lion.chat.types import Caller
 from lion.params import Params, load_params
 from tests.chat.server import Answer, Answering, Asked, Server, completion, refusal
 
@@ -37,17 +37,17 @@ TEXT = " ".join(["Forty words of an answer, as a teacher gives."] * 5)
 
 
 def steady(asked: Asked) -> Answer:
-    """The same answer to everybody, after the latency."""
+    """Return the same answer to every request, after the latency."""
     return Answer(completion(TEXT), delay=LATENCY)
 
 
 def instant(asked: Asked) -> Answer:
-    """The same answer to everybody, at once."""
+    """Return the same answer to every request, at once."""
     return Answer(completion(TEXT))
 
 
 class Limited:
-    """Allows `rate` requests a second, a second's worth at once, and refuses with Retry-After."""
+    """A server that allows `rate` requests per second (burst: one second) and else answers 429."""
 
     def __init__(self, rate: float) -> None:
         self._rate = self._left = rate
@@ -65,7 +65,7 @@ class Limited:
 
 @contextmanager
 def serving(kind: str) -> Iterator[str]:
-    """The URL of a server in a process of its own."""
+    """Run a server in its own process and yield its URL."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(kind, theirs))
     process.start()
@@ -82,7 +82,7 @@ def _serve(kind: str, pipe: Any) -> None:
 
 
 def params_at(url: str, **endpoint: Any) -> Params:
-    """The default parameters, with a server."""
+    """Return the default parameters with this server as the endpoint."""
     raw = load_params(ROOT / "params.yaml").model_dump()
     raw["model"] = "m"
     raw["endpoints"] = {"default": {"base_url": url, "concurrency": CONCURRENCY, **endpoint}}
@@ -90,7 +90,7 @@ def params_at(url: str, **endpoint: Any) -> Params:
 
 
 def requests(count: int) -> list[Request]:
-    """Different questions of a usual length."""
+    """Return `count` distinct requests of typical length."""
     return [
         Request(
             id=str(row),
@@ -104,20 +104,20 @@ def requests(count: int) -> list[Request]:
 
 
 def measure(work: Callable[[], object]) -> tuple[float, float]:
-    """Wall and CPU seconds of `work` in this process."""
+    """Return the wall and CPU seconds of `work` in this process."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def ask_bare(url: str, count: int) -> None:
-    """The openai client under a semaphore, nothing stored."""
+    """Send the requests with the openai client under a semaphore, without a store."""
 
     async def run() -> None:
         turn = asyncio.Semaphore(CONCURRENCY)
         client = openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0)
 
-        async def one(request: Request) -> None:
+        async def send(request: Request) -> None:
             async with turn:
                 await client.chat.completions.create(
                     model="m",
@@ -127,35 +127,35 @@ def ask_bare(url: str, count: int) -> None:
                     seed=request.seed,
                 )
 
-        await asyncio.gather(*map(one, requests(count)))
+        await asyncio.gather(*map(send, requests(count)))
         await client.close()
 
     asyncio.run(run())
 
 
 def ask_lion(url: str, count: int, **endpoint: Any) -> None:
-    """lion.chat, every reply committed."""
+    """Send the requests with lion.chat, which commits every reply to the store."""
     with connect(params_at(url, **endpoint), "teacher", stage="teach", round="r0") as chat:
         assert len(chat.ask(requests(count), label="bench")) == count
 
 
 @contextmanager
 def empty_home() -> Iterator[Path]:
-    """A LION_HOME that is gone afterwards."""
+    """Use a temporary LION_HOME."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LION_HOME"] = folder
         yield Path(folder)
         del os.environ["LION_HOME"]
 
 
-def tell(figure: str, **values: Any) -> None:
-    """One JSON line."""
+def emit(figure: str, **values: Any) -> None:
+    """Print one JSON line."""
     rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}
     print(json.dumps({"figure": figure, **rounded}), flush=True)
 
 
 def bench_rate(count: int, repeats: int, distilabel: str | None) -> None:
-    """Rate and CPU time beside the bare client's and distilabel's; the best of each."""
+    """Compare rate and CPU time with the bare client and distilabel; best run of each."""
     bare, lion = [], []
     with serving("steady") as url:
         ask_bare(url, CONCURRENCY)  # imports and connections
@@ -166,7 +166,7 @@ def bench_rate(count: int, repeats: int, distilabel: str | None) -> None:
         other = distilabel_rate(distilabel, url, count) if distilabel else None
     bare_rate, lion_rate = (count / min(wall for wall, _ in runs) for runs in (bare, lion))
     bare_cpu, lion_cpu = (1000 * min(cpu for _, cpu in runs) / count for runs in (bare, lion))
-    tell(
+    emit(
         "rate at 200 ms and 64 at a time",
         requests=count,
         bare_per_s=bare_rate,
@@ -175,33 +175,33 @@ def bench_rate(count: int, repeats: int, distilabel: str | None) -> None:
         share_of_bare=lion_rate / bare_rate,
         times_distilabel=lion_rate / other if other else None,
     )
-    tell("CPU a request", bare_ms=bare_cpu, lion_ms=lion_cpu, times_bare=lion_cpu / bare_cpu)
+    emit("CPU per request", bare_ms=bare_cpu, lion_ms=lion_cpu, times_bare=lion_cpu / bare_cpu)
 
 
 def distilabel_rate(python: str, url: str, count: int) -> float:
-    """Its requests a second, without the seconds that its pipeline takes to start and end."""
+    """Return distilabel's requests per second, excluding its pipeline's start and end."""
     script = str(Path(__file__).with_name("chat_distilabel.py"))
     seconds: list[float] = []
     for rows in (CONCURRENCY, CONCURRENCY + count):
         command = [python, script, url, str(rows), str(CONCURRENCY), TEXT]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        told = json.loads(done.stdout.splitlines()[-1])
-        assert told["answered"] == rows
-        seconds.append(told["seconds"])
+        result = json.loads(done.stdout.splitlines()[-1])
+        assert result["answered"] == rows
+        seconds.append(result["seconds"])
     return count / (seconds[1] - seconds[0])
 
 
 def bench_limits(count: int) -> None:
-    """A server that allows 3,000 requests a minute, with and without being told of it."""
-    for told in (None, 3000):
+    """Measure a server that allows 3,000 requests per minute, with and without a set limit."""
+    for limit in (None, 3000):
         with serving("limited") as url, empty_home() as home:
-            wall, _ = measure(partial(ask_lion, url, count, requests_per_minute=told))
+            wall, _ = measure(partial(ask_lion, url, count, requests_per_minute=limit))
             with Store(home / "replies.sqlite") as store:
                 (entry,) = store.entries()
-        # A second's worth may go at once, before the rate binds.
-        tell(
-            "3,000 requests a minute, 429 with Retry-After beyond",
-            requests_per_minute_told=told,
+        # The first second's burst passes before the rate limit applies.
+        emit(
+            "3,000 requests per minute, then 429 with Retry-After",
+            requests_per_minute_set=limit,
             requests=count,
             share_of_allowed=(count - RATE) / wall / RATE,
             rows_lost=count - entry.requests,
@@ -210,19 +210,19 @@ def bench_limits(count: int) -> None:
 
 
 def bench_replay(count: int) -> None:
-    """Stored requests asked again."""
+    """Measure requests that the store answers."""
     with serving("instant") as url, empty_home():
         ask_lion(url, count)
         wall, _ = measure(lambda: ask_lion(url, count))
-    tell("replay", requests=count, seconds=wall)
+    emit("replay", requests=count, seconds=wall)
 
 
 def bench_store(count: int) -> None:
-    """Look-ups in a store of the size of a run of the paper's, and its size on disk."""
+    """Measure look-ups in a store as large as the paper's run, and its size on disk."""
     text = " ".join([TEXT] * 3)  # 690 characters
     with empty_home() as home, Store(home / "replies.sqlite") as store:
         entry = store.entry(
-            Asker("referee", "referee", "r1", "https://llm.example/v1", "m", "live")
+            Caller("referee", "referee", "r1", "https://llm.example/v1", "m", "live")
         )
         keys = [hashlib.blake2b(str(row).encode(), digest_size=16).digest() for row in range(count)]
         reply = Reply(
@@ -238,13 +238,13 @@ def bench_store(count: int) -> None:
         singles, _ = measure(lambda: [store.find([key]) for key in drawn])
         many, _ = measure(lambda: store.find(keys[:50_000]))
         size = sum(path.stat().st_size for path in home.glob("replies.sqlite*"))
-    tell(
+    emit(
         "store",
         replies=count,
         characters_each=len(text),
-        ms_a_commit=1000 * kept / count,
-        ms_a_look_up=1000 * singles / len(drawn),
-        ms_a_look_up_of_many=1000 * many / 50_000,
+        ms_per_commit=1000 * kept / count,
+        ms_per_look_up=1000 * singles / len(drawn),
+        ms_per_look_up_of_many=1000 * many / 50_000,
         megabytes=size / 1e6,
     )
 
@@ -253,9 +253,9 @@ def bench_store(count: int) -> None:
 @click.option("--requests", "count", default=2000, show_default=True)
 @click.option("--repeats", default=3, show_default=True)
 @click.option("--only", type=click.Choice(["rate", "limits", "replay", "store"]))
-@click.option("--distilabel-python", help="An interpreter that has distilabel[openai].")
+@click.option("--distilabel-python", help="Python interpreter that has distilabel[openai].")
 def main(count: int, repeats: int, only: str | None, distilabel_python: str | None) -> None:
-    """Measure everything; about five minutes."""
+    """Run all benchmarks; takes about five minutes."""
     benches: dict[str, Callable[[], None]] = {
         "rate": lambda: bench_rate(count, repeats, distilabel_python),
         "limits": lambda: bench_limits(count),

@@ -1,4 +1,4 @@
-"""distilabel asking the same server, run by benchmarks/chat.py under an interpreter that has it.
+"""Send the same requests with distilabel; benchmarks/chat.py runs this under another interpreter.
 
 python chat_distilabel.py URL COUNT CONCURRENCY PROMPT
 """
@@ -16,7 +16,7 @@ from distilabel.steps.tasks import TextGeneration
 
 
 def main(url: str, count: int, concurrency: int, prompt: str) -> None:
-    """Print the replies got and the seconds that it took."""
+    """Print the number of replies and the seconds."""
     rows = [{"instruction": f"Question {row}. {prompt}"} for row in range(count)]
     with Pipeline(name="bench", cache_dir=tempfile.mkdtemp()) as pipeline:
         load = LoadDataFromDicts(data=rows, batch_size=concurrency)

@@ -1,11 +1,11 @@
-"""Is it the referee's choice that teaches? The control that the paper lacks, and its ablations.
+"""Measure what the referee's choice contributes: the control that the paper lacks, and ablations.
 
 `python -m benchmarks.control --seeds 1-10 --rows RESULTS.jsonl referee-rows chance-rows`
 
-Plays the loop in one process through the functions that the stages call, so that the variants of a
-seed share round 0. Every round appends its figures to RESULTS.jsonl; what stands there is not
-played again. One variant alone is one DVC experiment: `--list` prints its command.
-`python -m benchmarks.control_table RESULTS.jsonl` makes the table.
+Runs the loop in one process through the functions that the stages call, so that the variants of a
+seed share round 0. Appends the figures to RESULTS.jsonl and skips runs that are already there.
+A single variant is one DVC experiment: `--list` prints its command.
+`python -m benchmarks.control_table RESULTS.jsonl` prints the tables.
 """
 
 import copy
@@ -33,9 +33,9 @@ from lion.params import Params, load_params
 from lion.pools.cache import usable, with_answers, with_responses
 from lion.pools.contamination import known_questions
 from lion.pools.instructions import task_texts
-from lion.pools.tables import ANSWERED, VERDICT
+from lion.pools.tables import ANSWERED
 from lion.student.answering import answer_pool
-from lion.student.models import Loaded, fingerprint, load_student, write_base
+from lion.student.models import Loaded, load_student, model_digest, write_base
 from lion.student.training import train
 
 Row = dict[str, Any]
@@ -43,12 +43,11 @@ Row = dict[str, Any]
 
 @dataclass
 class State:
-    """Where a run stands after a round."""
+    """The state of a run after a round."""
 
     loaded: Loaded
     cache: pl.DataFrame
-    verdicts: pl.DataFrame
-    reviews: pl.DataFrame | None = None  # of this student, once it was examined
+    reviews: pl.DataFrame | None = None  # of this student, once the referee has seen it
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,9 @@ class Bench:
 @click.argument("variants", nargs=-1)
 @click.option("--seeds", default="1-10", show_default=True, help="Such as 3, or 1-10.")
 @click.option("--mix", type=click.Choice(MIXES), default="zipf", show_default=True)
-@click.option("--rows", type=click.Path(path_type=Path), help="Where the figures are appended.")
+@click.option("--rows", type=click.Path(path_type=Path), help="File to append the figures to.")
 @click.option("--params", "params_path", type=click.Path(path_type=Path), default="params.yaml")
-@click.option("--threads", default=1, show_default=True, help="Of torch.")
+@click.option("--threads", default=1, show_default=True, help="Threads of torch.")
 @click.option("--list", "listed", is_flag=True, help="Print each variant as a DVC experiment.")
 def main(
     variants: tuple[str, ...],
@@ -81,7 +80,7 @@ def main(
     threads: int,
     listed: bool,
 ) -> None:
-    """Play VARIANTS (default: all) for each seed."""
+    """Run VARIANTS (default: all) for each seed."""
     chosen = variants or tuple(VARIANTS)
     if unknown := set(chosen) - set(VARIANTS):
         raise click.UsageError(f"unknown: {', '.join(unknown)}; known: {', '.join(VARIANTS)}")
@@ -89,7 +88,7 @@ def main(
         click.echo("\n".join(f"{name}: {command(name)}" for name in chosen))
         return
     if not rows:
-        raise click.UsageError("--rows is missing: where shall the figures go?")
+        raise click.UsageError("--rows is missing: name the file for the figures")
     torch.set_num_threads(threads)
     params = load_params(params_path)
     base = rows.parent / f".base-{os.getpid()}"
@@ -102,14 +101,14 @@ def main(
         seeds_of(mix, params.seeds),
         questions_of(),
         base,
-        (fingerprint(params.student.base) or params.student.base)[:8],
+        (model_digest(params.student.base) or params.student.base)[:8],
     )
     for seed in range(int(first), int(last or first) + 1):
-        play_seed(bench, seed, chosen, rows)
+        run_seed(bench, seed, chosen, rows)
 
 
-def play_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> None:
-    """All `variants` of one seed, from one round 0; those in `out` already are left out."""
+def run_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> None:
+    """Run all `variants` of one seed from a shared round 0, except those already in `out`."""
     done = _done(out)
     todo = [name for name in variants if (bench.mix, name, seed) not in done]
     params = changed(bench.params, seed, {})
@@ -126,23 +125,23 @@ def play_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> 
                 start = iter([{"round": 0, **evaluate(bench, shared, params)}])
                 _append(out, bench, START, seed, start, begun)
             begun = time.process_time()
-        found = rounds(bench, shared, own, each=name in FIVE_ROUNDS)
-        _append(out, bench, name, seed, found, begun)
+        figures = rounds(bench, shared, own, each=name in FIVE_ROUNDS)
+        _append(out, bench, name, seed, figures, begun)
 
 
 def _append(
     out: Path, bench: Bench, name: str, seed: int, rows: Iterator[Row], begun: float
 ) -> None:
-    """Play `rows`, and append them to `out` all at once, with the seconds of CPU they took."""
-    played = [{"mix": bench.mix, "variant": name, "seed": seed, **row} for row in rows]
-    told = {"base": bench.digest, "seconds": round(time.process_time() - begun)}
+    """Compute `rows` and append them to `out` at once, with the CPU seconds they took."""
+    complete = [{"mix": bench.mix, "variant": name, "seed": seed, **row} for row in rows]
+    context = {"base": bench.digest, "seconds": round(time.process_time() - begun)}
     with out.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(row | told) + "\n" for row in played)
-    click.echo(f"{json.dumps(played[-1])} {told['seconds']} s", err=True)
+        file.writelines(json.dumps(row | context) + "\n" for row in complete)
+    click.echo(f"{json.dumps(complete[-1])} {context['seconds']} s", err=True)
 
 
 def changed(params: Params, seed: int, changes: dict[str, Any]) -> Params:
-    """`params` with a seed and the changes of a variant, checked like a file."""
+    """Return `params` with a seed and the changes of a variant, validated like a file."""
     raw = params.model_dump()
     raw["seed"] = seed
     for key, value in changes.items():
@@ -155,33 +154,29 @@ def changed(params: Params, seed: int, changes: dict[str, Any]) -> Params:
 
 
 def begin(bench: Bench, seed: int) -> State:
-    """Round 0: the base student learns the seeds."""
+    """Run round 0: the base student learns the seeds."""
     params = changed(bench.params, seed, {})
-    state = State(
-        load_student(bench.base), pl.DataFrame(schema=ANSWERED), pl.DataFrame(schema=VERDICT)
-    )
+    state = State(load_student(bench.base), pl.DataFrame(schema=ANSWERED))
     imitate(bench, state, bench.seeds, params, "r0")
     state.reviews = review_of(bench, state, params, "r1")
     return state
 
 
 def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterator[Row]:
-    """The figures of one variant after its last round, or after `each`."""
+    """Yield the figures of one variant after its last round, or after `each` round."""
     loaded = Loaded(copy.deepcopy(shared.loaded.model), shared.loaded.tokenizer)
-    state = State(loaded, shared.cache, shared.verdicts, shared.reviews)
+    state = State(loaded, shared.cache, shared.reviews)
     names = list(params.rounds)
     for number, name in enumerate(names, start=1):
-        pool, told = examine(bench, state, params, name)
+        pool, gap_figures = examine(bench, state, params, name)
         imitate(bench, state, pool, params, name)
         if each or name == names[-1]:
-            yield {"round": number, **told, **evaluate(bench, state, params)}
+            yield {"round": number, **gap_figures, **evaluate(bench, state, params)}
 
 
 def seeds_only(bench: Bench, params: Params) -> Iterator[Row]:
-    """The seeds alone, in one go."""
-    state = State(
-        load_student(bench.base), pl.DataFrame(schema=ANSWERED), pl.DataFrame(schema=VERDICT)
-    )
+    """Train once on the seeds alone; yield the figures."""
+    state = State(load_student(bench.base), pl.DataFrame(schema=ANSWERED))
     imitate(bench, state, bench.seeds, params, "r0")
     yield {
         "round": len(params.rounds),
@@ -193,13 +188,13 @@ def seeds_only(bench: Bench, params: Params) -> Iterator[Row]:
 def examine(
     bench: Bench, state: State, params: Params, name: str
 ) -> tuple[pl.DataFrame, dict[str, float]]:
-    """Respond, referee, discriminate, generate: the next train pool, and what was found."""
+    """Respond, referee, discriminate, generate; return the next train pool and gap figures."""
     reviews = state.reviews
     if reviews is None:
         reviews = review_of(bench, state, params, name)
     state.reviews = None
     verdicts = discriminate(score(reviews), tau=params.tau)
-    sides = sides_of(state.cache, verdicts, state.verdicts, params.sampling, seed=params.seed)
+    sides = sides_of(state.cache, verdicts, params.sampling, seed=params.seed)
     pool, _ = generate(
         sides,
         state.cache,
@@ -213,20 +208,19 @@ def examine(
         round=name,
         seed=params.seed,
     )
-    state.verdicts = verdicts
     judged = verdicts.drop_nulls("gap")
-    found = {"hard_share": (judged["verdict"] == "hard").mean(), "mean_gap": judged["gap"].mean()}
-    return pool, {key: round(float(value), 4) for key, value in found.items()}  # type: ignore[arg-type]
+    shares = {"hard_share": (judged["verdict"] == "hard").mean(), "mean_gap": judged["gap"].mean()}
+    return pool, {key: round(float(value), 4) for key, value in shares.items()}  # type: ignore[arg-type]
 
 
 def review_of(bench: Bench, state: State, params: Params, name: str) -> pl.DataFrame:
-    """Respond and referee: what a student's examination on the cache pool gave."""
+    """Respond and referee; return the reviews of a student on the cache pool."""
     pairs = with_responses(state.cache, _answers(state, usable(state.cache), params))
     return review(pairs, bench.chat, params.referee, label=f"referee {name}")
 
 
 def imitate(bench: Bench, state: State, pool: pl.DataFrame, params: Params, name: str) -> None:
-    """Teach, imitate, cache: the student learns `pool`."""
+    """Teach, imitate, cache: train the student on `pool`."""
     answered = with_answers(pool, teach(pool, bench.chat, params.teacher, label=f"teach {name}"))
     lessons = usable(answered)
     again = replayed(state.cache, params.replay * pool.height, seed=params.seed, round=name)
@@ -243,7 +237,7 @@ def imitate(bench: Bench, state: State, pool: pl.DataFrame, params: Params, name
 
 
 def evaluate(bench: Bench, state: State, params: Params) -> Row:
-    """Relative quality in percent, on each set of questions."""
+    """Return the relative quality in percent on each set of questions."""
     return {
         f"quality_{name}": _quality(bench, state, questions, params)
         for name, questions in bench.questions.items()

@@ -1,4 +1,4 @@
-"""What the control is played on: two task mixes, two sets of questions, and the oracle, near."""
+"""Data of the control: two task mixes, two sets of questions, and the oracle in this process."""
 
 import asyncio
 import json
@@ -20,11 +20,11 @@ from lion.pools.seeds import read_seeds
 from lion.pools.tables import INSTRUCTION, QUESTION, from_rows
 
 MIXES = ("zipf", "even")
-QUESTIONS = 960  # of each set: 60 a family where they are spread evenly
+QUESTIONS = 960  # per set: 60 per family in the even one
 
 
 def seeds_of(mix: str, path: str) -> pl.DataFrame:
-    """Train pool r0: the shipped seeds (families by Zipf's law), or as many spread evenly."""
+    """Return train pool r0: the shipped seeds (families by Zipf's law), or as many, evenly."""
     shipped = read_seeds(Path(path)).frame
     rows = shipped.rows(named=True)
     if mix == "even":
@@ -43,34 +43,34 @@ def seeds_of(mix: str, path: str) -> pl.DataFrame:
 
 
 def questions_of() -> dict[str, pl.DataFrame]:
-    """Two sets of questions: every family alike, and families as common as among the seeds."""
+    """Return two sets of questions: families equally frequent, and as frequent as in the seeds."""
     rng = random.Random("questions")
     evenly = [FAMILIES[n % len(FAMILIES)] for n in range(QUESTIONS)]
-    found = {}
+    sets = {}
     for name, families in (("even", evenly), ("zipf", zipf(rng, QUESTIONS))):
         known = NoveltyFilter([], [], threshold=THRESHOLD)
         rows = [{**new_row(rng, family, known), "category": family.name} for family in families]
-        found[name] = from_rows(
+        sets[name] = from_rows(
             [{**row, "id": instruction_id(row["instruction"], row["input"])} for row in rows],
             QUESTION,
         )
-    return found
+    return sets
 
 
 class DirectChat:
-    """Asks the oracle in this process, without client and store: the same replies, sooner."""
+    """A chat with the oracle in this process, without client and store: same replies, faster."""
 
     def __init__(self, oracle: Oracle) -> None:
         self._app = create_app(position_bias=oracle.position_bias, unreadable=oracle.unreadable)
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
-        """A reply to each request."""
+        """Return a reply to each request."""
         return asyncio.run(self._all(requests))
 
     async def _all(self, requests: Sequence[Request]) -> list[Reply]:
-        return [await self._one(request) for request in requests]
+        return [await self._reply(request) for request in requests]
 
-    async def _one(self, request: Request) -> Reply:
+    async def _reply(self, request: Request) -> Reply:
         asked = {
             "model": MODEL,
             "messages": request.messages,

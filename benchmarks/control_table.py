@@ -1,6 +1,6 @@
-"""The table and the plot of benchmarks.control: `python -m benchmarks.control_table ROWS [--plot]`.
+"""Tables and plot of benchmarks.control: `python -m benchmarks.control_table ROWS [--plot]`.
 
-Every figure is paired by seed: variants of one seed share round 0. Intervals are Student's t, 95%.
+Figures are paired by seed, as variants of a seed share round 0. Intervals are Student's t, 95%.
 """
 
 import json
@@ -20,14 +20,14 @@ EVALUATIONS = ("even", "zipf")
 
 
 class Mean(NamedTuple):
-    """A mean over `n` seeds with its 95% interval; half is NaN for one seed alone."""
+    """Mean over `n` seeds; `half` is half its 95% interval, NaN for a single seed."""
 
     n: int
     value: float
     half: float
 
     def level(self) -> str:
-        """A figure by itself, not a difference."""
+        """Format a figure that is not a difference."""
         return f"{self.value:.1f}" + ("" if math.isnan(self.half) else f" ± {self.half:.1f}")
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class Mean(NamedTuple):
 
 @click.command()
 @click.argument("rows", type=click.Path(path_type=Path, exists=True))
-@click.option("--plot", type=click.Path(path_type=Path), help="Where an SVG of it goes.")
+@click.option("--plot", type=click.Path(path_type=Path), help="File for an SVG plot.")
 def main(rows: Path, plot: Path | None) -> None:
     """Print the tables of ROWS in Markdown."""
     played = last_rounds(read(rows))
@@ -49,62 +49,62 @@ def main(rows: Path, plot: Path | None) -> None:
 
 
 def read(path: Path) -> pl.DataFrame:
-    """Every figure: columns mix, variant, seed, round, quality_even, quality_zipf."""
+    """Read the figures: columns mix, variant, seed, round, quality_even, quality_zipf."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return pl.DataFrame([json.loads(line) for line in lines], infer_schema_length=None)
 
 
 def last_rounds(frame: pl.DataFrame) -> pl.DataFrame:
-    """The last round of each run."""
+    """Return the last round of each run."""
     by = ["mix", "variant", "seed"]
     return frame.sort("round").group_by(by, maintain_order=True).last().sort(by)
 
 
 def mean(values: Iterable[float]) -> Mean:
-    """Mean and half of the 95% interval."""
-    found = pl.Series(list(values), dtype=pl.Float64).to_numpy()
-    if found.size < 2:
-        return Mean(found.size, float(found.mean()), math.nan)
-    error = float(sem(found))
-    return Mean(found.size, float(found.mean()), error * float(student.ppf(0.975, found.size - 1)))
+    """Return the mean and half its 95% interval."""
+    sample = pl.Series(list(values), dtype=pl.Float64).to_numpy()
+    if sample.size < 2:
+        return Mean(sample.size, float(sample.mean()), math.nan)
+    half = float(sem(sample)) * float(student.ppf(0.975, sample.size - 1))
+    return Mean(sample.size, float(sample.mean()), half)
 
 
-def paired(played: pl.DataFrame, mix: str, one: str, other: str, figure: str) -> Mean | None:
-    """`one` minus `other`, seed by seed; None if no seed has both."""
-    sides = [played.filter(mix=mix, variant=name).select("seed", figure) for name in (one, other)]
+def paired(played: pl.DataFrame, mix: str, left: str, right: str, figure: str) -> Mean | None:
+    """Return `left` minus `right`, seed by seed; None if no seed has both."""
+    sides = [played.filter(mix=mix, variant=name).select("seed", figure) for name in (left, right)]
     both = sides[0].join(sides[1], on="seed")
     return mean(both[figure] - both[f"{figure}_right"]) if both.height else None
 
 
 def variant_table(played: pl.DataFrame) -> list[str]:
-    """Relative quality of each variant after its last round."""
+    """Format the relative quality of each variant after its last round."""
     lines = [
         "| seeds spread | variant | seeds | quality, even questions | quality, like the seeds |",
         "| --- | --- | --- | --- | --- |",
     ]
     for (mix, variant), rows in played.group_by("mix", "variant", maintain_order=True):
         cells = [mean(rows[f"quality_{name}"]) for name in EVALUATIONS]
-        told = [cell.level() for cell in cells]
-        lines.append(f"| {mix} | {variant} | {cells[0].n} | {' | '.join(told)} |")
+        levels = " | ".join(cell.level() for cell in cells)
+        lines.append(f"| {mix} | {variant} | {cells[0].n} | {levels} |")
     return lines
 
 
 def contrast_table(played: pl.DataFrame) -> list[str]:
-    """Differences in points of relative quality, paired by seed."""
+    """Format differences in points of relative quality, paired by seed."""
     lines = [
         "| seeds spread | comparison | seeds | even questions | questions like the seeds |",
         "| --- | --- | --- | --- | --- |",
     ]
     for mix in played["mix"].unique(maintain_order=True):
-        for told, (one, other) in CONTRASTS.items():
-            cells = [paired(played, mix, one, other, f"quality_{name}") for name in EVALUATIONS]
+        for contrast, sides in CONTRASTS.items():
+            cells = [paired(played, mix, *sides, f"quality_{name}") for name in EVALUATIONS]
             if cells[0] and cells[1]:
-                lines.append(f"| {mix} | {told} | {cells[0].n} | {cells[0]} | {cells[1]} |")
+                lines.append(f"| {mix} | {contrast} | {cells[0].n} | {cells[0]} | {cells[1]} |")
     return lines
 
 
 def round_table(frame: pl.DataFrame) -> list[str]:
-    """Relative quality round by round, of the runs with most rounds and their common start."""
+    """Format relative quality by round, for the longest runs and their shared start."""
     lines = [
         "| seeds spread | variant | round | seeds | quality, even questions | like the seeds |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -117,23 +117,23 @@ def round_table(frame: pl.DataFrame) -> list[str]:
         by = ["mix", "round"]
         for (mix, round), rows in runs.sort(by).group_by(by, maintain_order=True):
             cells = [mean(rows[f"quality_{name}"]) for name in EVALUATIONS]
-            told = " | ".join(cell.level() for cell in cells)
-            lines.append(f"| {mix} | {variant} | {round} | {cells[0].n} | {told} |")
+            levels = " | ".join(cell.level() for cell in cells)
+            lines.append(f"| {mix} | {variant} | {round} | {cells[0].n} | {levels} |")
     return lines
 
 
 def draw(played: pl.DataFrame, path: Path) -> None:
-    """The differences that matter most, with their intervals, as SVG."""
+    """Plot the main differences with their intervals as SVG."""
     import altair as alt
 
     rows = [
-        {"comparison": told, "seeds spread": mix, "questions": name, "points": cell.value}
+        {"comparison": contrast, "seeds spread": mix, "questions": name, "points": cell.value}
         | {"low": cell.value - cell.half, "high": cell.value + cell.half}
         for mix in played["mix"].unique(maintain_order=True)
-        for told in PLOTTED
+        for contrast in PLOTTED
         for name in EVALUATIONS
-        if (cell := paired(played, mix, *CONTRASTS[told], f"quality_{name}"))
-        and cell.n > 2  # two seeds have an interval as wide as the plot
+        if (cell := paired(played, mix, *CONTRASTS[contrast], f"quality_{name}"))
+        and cell.n > 2  # the interval of two seeds is as wide as the plot
     ]
     base = alt.Chart().encode(
         y=alt.Y("comparison:N", sort=list(PLOTTED), title=None, axis=alt.Axis(labelLimit=380)),

@@ -1,11 +1,11 @@
-"""What the control plays, and which of it is compared with which."""
+"""The variants of the control, and the comparisons between them."""
 
 from typing import Any
 
 Changes = dict[str, Any]
 
-START = "round-0"  # what all variants of a seed share
-# Training on the seeds alone, in one go.
+START = "round-0"  # shared by all variants of a seed
+# Train once on the seeds alone.
 SEEDS_ONLY = ("seeds-only", "replay-seeds-only")
 
 _ROUNDS: Changes = {"rounds.r4": "r3", "rounds.r5": "r4"}
@@ -16,11 +16,7 @@ _EASY_ONLY: Changes = {"generate.hard_share": 0.0}
 _MORE: Changes = {"generate.count": 1200}
 
 
-def _weight(name: str) -> Changes:
-    return {"sampling.weight": name}
-
-
-# The paper: a round's train pool replaces the one before.
+# As in the paper: each round's train pool replaces the previous one.
 _REPLACED: dict[str, Changes] = {
     "referee-rows": {},
     "chance-rows": _CHANCE,
@@ -32,26 +28,18 @@ _REPLACED: dict[str, Changes] = {
     "hard-only": _HARD_ONLY,
     "easy-only": _EASY_ONLY,
     "chance-rows-hard-only": _HARD_ONLY | _CHANCE,
-    "gap-rows": _weight("gap"),
-    "gap-clusters": _CLUSTERS | _weight("gap"),
-    "learnable-rows": _weight("learnable"),
-    "learnable-clusters": _CLUSTERS | _weight("learnable"),
-    "frontier-rows": _weight("frontier"),
-    "frontier-clusters": _CLUSTERS | _weight("frontier"),
     "chance-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _CHANCE,
-    "frontier-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _weight("frontier"),
-    "learnable-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _weight("learnable"),
     "teacher-floor": {"sampling.teacher_floor": 7.0},
     "referee-rows-1200": _MORE,
     "chance-rows-1200": _MORE | _CHANCE,
     "hard-only-1200": _MORE | _HARD_ONLY,
     "chance-rows-hard-only-1200": _MORE | _HARD_ONLY | _CHANCE,
-    # As many steps as with replay; round 0 is the one of all variants, of 10 epochs.
+    # As many steps as with replay; round 0 is the shared one, with 10 epochs.
     "epochs-20": {"imitate.epochs": 20},
     "five-rounds": _ROUNDS,
-    "seeds-only": {"imitate.epochs": 22},  # about as many steps as the whole loop takes
+    "seeds-only": {"imitate.epochs": 22},  # about as many steps as the whole loop
 }
-# A row of earlier rounds is learnt again for each new one.
+# The student trains on one row of earlier rounds again for each new row.
 _REPLAYED: dict[str, Changes] = {
     "replay-referee-rows": {},
     "replay-chance-rows": _CHANCE,
@@ -59,8 +47,6 @@ _REPLAYED: dict[str, Changes] = {
     "replay-chance-hard-only": _HARD_ONLY | _CHANCE,
     "replay-clusters-hard-only": _CLUSTERS | _HARD_ONLY,
     "replay-chance-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _CHANCE,
-    "replay-frontier-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _weight("frontier"),
-    "replay-learnable-clusters-hard-only": _CLUSTERS | _HARD_ONLY | _weight("learnable"),
     "replay-easy-only": _EASY_ONLY,
     "replay-tau-0": {"tau": 0.0},
     "replay-five-rounds": _ROUNDS,
@@ -70,16 +56,25 @@ _REPLAYED: dict[str, Changes] = {
     "replay-five-rounds-chance-clusters-hard-only": _ROUNDS | _CLUSTERS | _HARD_ONLY | _CHANCE,
     "replay-seeds-only": {"imitate.epochs": 34},
 }
-# Each variant: what of the parameters it changes. Every other parameter is params.yaml's.
+# The parameters that each variant changes; all others come from params.yaml.
 VARIANTS: dict[str, Changes] = {
     **{name: {"replay": 0.0} | changes for name, changes in _REPLACED.items()},
     **{name: {"replay": 1.0} | changes for name, changes in _REPLAYED.items()},
 }
 
-# These are told after every round.
+# Variants with figures after every round.
 FIVE_ROUNDS = [name for name, changes in VARIANTS.items() if changes.keys() >= _ROUNDS.keys()]
 
-# The questions asked of the rows: what is compared with what.
+# Variants that weighted rows; no result could tell them from chance, so they are no longer played.
+# The table still shows their recorded rows.
+RETIRED = (
+    *("gap-rows", "gap-clusters", "learnable-rows", "learnable-clusters"),
+    *("frontier-rows", "frontier-clusters"),
+    *("frontier-clusters-hard-only", "learnable-clusters-hard-only"),
+    *("replay-frontier-clusters-hard-only", "replay-learnable-clusters-hard-only"),
+)
+
+# Each comparison: a variant against its reference.
 CONTRASTS: dict[str, tuple[str, str]] = {
     "the loop against its start": ("referee-rows", START),
     "referee against chance, rows": ("referee-rows", "chance-rows"),
@@ -146,7 +141,7 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "replay: the loop against seeds only": ("replay-referee-rows", "replay-seeds-only"),
 }
 
-# What the plot shows: is it the referee's choice?
+# The comparisons in the plot: does the referee's choice matter?
 PLOTTED = (
     "referee against chance, rows",
     "referee against chance, clusters",
@@ -160,7 +155,7 @@ PLOTTED = (
 
 
 def command(name: str) -> str:
-    """The DVC experiment that plays variant `name`; add `-S seed=N`."""
+    """Return the DVC command that runs variant `name`; add `-S seed=N`."""
     if name == "epochs-20":
         return "none: its round 0 has other epochs than its rounds"
     changes = VARIANTS[name].items()

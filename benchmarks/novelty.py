@@ -1,11 +1,11 @@
-"""How fast the novelty filter is beside rouge_score, and whether it decides the same.
+"""Benchmark the novelty filter against rouge_score: speed and identical decisions.
 
-Both make the pass that generation makes: each text is compared with every one accepted before it.
-1. Speed, on real instructions. rouge_score takes the first rows only (each text tokenised once,
-   which it would not do by itself) and is extrapolated by its time a pair to all of them.
-2. Decisions, on real instructions followed by halves of them joined anew, of which many are near
-   the threshold. A decision is the nearest text and its similarity to the last bit, or none.
-3. 6,000 candidates against a pool of 70,000, both with such halves.
+Both compare each text with every text accepted before it, as generation does.
+1. Speed, on real instructions. rouge_score runs on the first rows only (tokenising each text once,
+   which it would not do by itself); its time per pair is extrapolated to all rows.
+2. Decisions, on real instructions followed by recombined halves of them, many of which lie near the
+   threshold. A decision is the nearest text and its exact similarity, or none.
+3. 6,000 candidates against a pool of 70,000, both with recombined halves.
 Prints one JSON line.
 """
 
@@ -20,7 +20,7 @@ from rouge_score import rouge_scorer, tokenizers
 
 from lion.pools.instructions import task_text
 from lion.pools.novelty import Match, NoveltyFilter
-from lion.pools.seeds import read_rows
+from lion.pools.rows import read_rows
 from lion.support.errors import InputError
 
 ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.json"
@@ -34,7 +34,7 @@ THRESHOLD = 0.7
 def main(data: Path, timed: int, decided: int) -> None:
     """Measure the novelty filter against rouge_score."""
     if not data.exists():
-        raise InputError(f"{data}: the real data is not there, so nothing was measured")
+        raise InputError(f"{data}: no such file; pass --data with Alpaca's JSON list")
     texts = [task_text(row.instruction, row.input) for row in read_rows(data)]
     rng = random.Random(1)
     mixed = texts[: decided // 2] + rejoined(texts[: decided // 2], decided - decided // 2, rng)
@@ -49,7 +49,7 @@ def main(data: Path, timed: int, decided: int) -> None:
 
 
 def speed(texts: list[str], some: list[str]) -> dict[str, float]:
-    """Seconds of a pass over `texts`; rouge_score's are measured on `some` and extrapolated."""
+    """Return seconds of a pass over `texts`; rouge_score's are extrapolated from `some`."""
     matches, seconds = fast_pass(texts)
     part, part_seconds = slow_pass(some)
     slow_seconds = part_seconds / pairs_of(part) * pairs_of(matches)
@@ -65,18 +65,18 @@ def speed(texts: list[str], some: list[str]) -> dict[str, float]:
 
 
 def decisions(texts: list[str]) -> dict[str, float]:
-    """How many decisions on `texts` differ between the two."""
+    """Count the decisions on `texts` that differ between the two."""
     fast, _ = fast_pass(texts)
     slow, _ = slow_pass(texts)
     return {
         "decisions": len(slow),
         "decisions_rejecting": sum(match is not None for match in slow),
-        "decisions_differing": sum(one != other for one, other in zip(fast, slow, strict=True)),
+        "decisions_differing": sum(mine != theirs for mine, theirs in zip(fast, slow, strict=True)),
     }
 
 
 def large_pool(texts: list[str], rng: random.Random, *, known: int, tried: int) -> dict[str, float]:
-    """Seconds for `tried` candidates against `known` texts, reading in the known ones included."""
+    """Return seconds for `tried` candidates against `known` texts, loading these included."""
     pool = texts + rejoined(texts, known - len(texts), rng)
     candidates = rejoined(texts, tried, rng)
     start = time.perf_counter()
@@ -91,7 +91,7 @@ def large_pool(texts: list[str], rng: random.Random, *, known: int, tried: int) 
 
 
 def fast_pass(texts: list[str]) -> tuple[list[Match | None], float]:
-    """The filter's decision on each text, and the seconds they took together."""
+    """Return the filter's decision on each text, and the seconds in total."""
     start = time.perf_counter()
     novelty = NoveltyFilter([], [], threshold=THRESHOLD)
     matches = novelty.accept(texts, [str(n) for n in range(len(texts))])
@@ -99,7 +99,7 @@ def fast_pass(texts: list[str]) -> tuple[list[Match | None], float]:
 
 
 def slow_pass(texts: list[str]) -> tuple[list[Match | None], float]:
-    """The same by rouge_score, pair by pair."""
+    """Return the same from rouge_score, pair by pair."""
     start = time.perf_counter()
     tokenize = tokenizers.DefaultTokenizer().tokenize
     accepted: list[tuple[str, list[str]]] = []
@@ -118,7 +118,7 @@ def slow_pass(texts: list[str]) -> tuple[list[Match | None], float]:
 
 
 def pairs_of(matches: list[Match | None]) -> int:
-    """How many pairs a pass with these decisions compares: each text, each accepted before it."""
+    """Count the pairs of a pass with these decisions: each text with all accepted before it."""
     pairs = accepted = 0
     for match in matches:
         pairs += accepted
@@ -127,11 +127,11 @@ def pairs_of(matches: list[Match | None]) -> int:
 
 
 def rejoined(texts: list[str], count: int, rng: random.Random) -> list[str]:
-    """`count` texts, each the first half of one of `texts` and the second half of another."""
+    """Return `count` texts, each made of the first half of one text and the second of another."""
     joined = []
     for _ in range(count):
-        one, other = rng.choice(texts).split(), rng.choice(texts).split()
-        joined.append(" ".join(one[: (len(one) + 1) // 2] + other[len(other) // 2 :]))
+        first, second = rng.choice(texts).split(), rng.choice(texts).split()
+        joined.append(" ".join(first[: (len(first) + 1) // 2] + second[len(second) // 2 :]))
     return joined
 
 

@@ -1,15 +1,15 @@
-"""How fast the student answers and trains, beside the original's way, on a model made here.
+"""Benchmark answering and training of the student against the original implementation.
 
-Texts have the lengths of real instructions where ../shared/data holds Alpaca's, else made-up ones
-of the same spread. The model is a Llama of about 8M random weights (1B on a GPU); its end mark is
-as likely as makes answers 60 tokens long on average, as Alpaca's are.
-1. Answering: one prompt at a time and unsorted batches, both by transformers' `generate`; ours,
-   with as many prompts at a time. Tokens a second, over some prompts for the first two.
-2. Training: batches of 8 drawn at random and padded to their longest row; ours; ours with LoRA.
-   Tokens a second without padding, and the peak memory of a process of its own.
-Ways are taken in turn, `--turns` times, and medians told. Seconds are those of the clock on the
-wall, on all cores: nothing else should run beside this.
-Prints one JSON line a figure. On a GPU also model FLOP utilisation (MFU) of training.
+Texts are Alpaca's if ../shared/data holds them, otherwise random words with the same distribution
+of lengths. The model is a Llama with about 8M random weights (1B on a GPU). The probability of its
+end token makes answers 60 tokens long on average, as in Alpaca.
+1. Answering: transformers' `generate` with one prompt at a time and with unsorted batches; ours
+   with the same batch size. Tokens per second; the first two measure a subset of the prompts.
+2. Training: random batches of 8, padded to the longest row; ours; ours with LoRA. Tokens per
+   second without padding, and the peak memory of a separate process.
+Variants run in turn, `--turns` times; figures are medians. Seconds are wall-clock seconds on all
+cores, so run nothing else at the same time.
+Prints one JSON line per figure; on a GPU also the model FLOP utilisation (MFU) of training.
 """
 
 import json
@@ -40,8 +40,8 @@ from lion.params import Compute, Imitate, Lora, Student
 from lion.student import training
 from lion.student.answering import answer_tasks
 from lion.student.batches import draw_steps
-from lion.student.layout import Example, encode_prompt
 from lion.student.models import Loaded, device
+from lion.student.template import Example, encode_prompt
 
 ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.json"
 ANSWER = 60  # tokens of an answer, mean
@@ -59,11 +59,11 @@ LORA = Lora(rank=16, alpha=32)
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), default=ALPACA, help="Alpaca's JSON list.")
-@click.option("--only", type=click.Choice(["answering", "training"]), help="Leave out the other.")
-@click.option("--turns", default=2, show_default=True, help="Times that each way is measured.")
-@click.option("--batch", default=256, show_default=True, help="Answers at a time.")
+@click.option("--only", type=click.Choice(["answering", "training"]), help="Run only this one.")
+@click.option("--turns", default=2, show_default=True, help="Measurements per variant.")
+@click.option("--batch", default=256, show_default=True, help="Answers per batch.")
 @click.option("--prompts", default=1024, show_default=True, help="Prompts that ours answers.")
-@click.option("--rows", default=256, show_default=True, help="Rows that each way trains on.")
+@click.option("--rows", default=256, show_default=True, help="Rows that each variant trains on.")
 def main(data: Path, only: str | None, turns: int, batch: int, prompts: int, rows: int) -> None:
     """Measure answering and training."""
     pairs = random.Random(1).sample(list(texts(data)), max(prompts, rows))
@@ -73,16 +73,16 @@ def main(data: Path, only: str | None, turns: int, batch: int, prompts: int, row
         if only != "training":
             tasks = [task for task, _ in pairs[:prompts]]
             ways = {"one_by_one": one_by_one, "unsorted": unsorted, "ours": ours}
-            _tell("answering", _in_turn(ways, turns, base, tasks, batch), prompts, batch)
+            _emit("answering", _in_turn(ways, turns, base, tasks, batch), prompts, batch)
         if only != "answering":
             ways = {"random_8": train_random, "ours": train_ours, "lora": train_lora}
-            _tell("training", _in_turn(ways, turns, base, pairs[:rows]), rows, SETTINGS.batch)
+            _emit("training", _in_turn(ways, turns, base, pairs[:rows]), rows, SETTINGS.batch)
         if torch.cuda.is_available():
             click.echo(json.dumps(_apart(utilisation, base)))
 
 
 def texts(data: Path) -> Iterator[tuple[str, str]]:
-    """Tasks and answers: Alpaca's, or words of the same spread of lengths."""
+    """Yield tasks and answers: Alpaca's, or random words with the same distribution of lengths."""
     if data.exists():
         for row in json.loads(data.read_text(encoding="utf-8")):
             yield f"{row['instruction']} {row['input']}".strip(), row["output"]
@@ -96,7 +96,7 @@ def texts(data: Path) -> Iterator[tuple[str, str]]:
 
 
 def make_base(lines: list[str], out: Path) -> None:
-    """A Llama with random weights and a byte-level BPE tokenizer learnt from `lines`."""
+    """Write a Llama with random weights and a byte-level BPE tokenizer trained on `lines`."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel()
     bpe.decoder = decoders.ByteLevel()
@@ -127,7 +127,7 @@ def _load(base: Path) -> Loaded:
 
 
 def _load_talker(base: Path) -> Loaded:
-    """The model with answers of ANSWER tokens on average: its end mark comes that often."""
+    """Load the model with a bias on its end token, for answers of ANSWER tokens on average."""
     loaded = _load(base)
     head: Any = loaded.model.lm_head
     bias = torch.zeros(head.out_features, device=head.weight.device)
@@ -137,19 +137,19 @@ def _load_talker(base: Path) -> Loaded:
 
 
 def clock() -> float:
-    """Seconds, once the GPU has done what it was told."""
+    """Return the time in seconds after the GPU has finished its queue."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def one_by_one(base: Path, tasks: list[str], batch: int) -> dict[str, float]:
-    """The original's way, on eight of the prompts: `generate` for each."""
+    """Answer eight of the prompts as the original does: one call of `generate` each."""
     return _by_generate(base, tasks[:: len(tasks) // 8], 1)
 
 
 def unsorted(base: Path, tasks: list[str], batch: int) -> dict[str, float]:
-    """Batches of the prompts as they come, two of them: each is done when its last answer is."""
+    """Answer two unsorted batches of prompts; each takes as long as its longest answer."""
     return _by_generate(base, tasks[: 2 * batch], batch)
 
 
@@ -172,7 +172,7 @@ def _by_generate(base: Path, tasks: list[str], batch: int) -> dict[str, float]:
 
 
 def ours(base: Path, tasks: list[str], batch: int) -> dict[str, float]:
-    """What stage respond does."""
+    """Answer the prompts as stage respond does."""
     loaded = _load_talker(base)
     begun = clock()
     answers = answer_tasks(
@@ -188,7 +188,7 @@ def ours(base: Path, tasks: list[str], batch: int) -> dict[str, float]:
 
 
 def train_random(base: Path, pairs: list[tuple[str, str]]) -> dict[str, float]:
-    """Batches of 8 rows as they are drawn, 16 of them a step."""
+    """Train on random batches of 8 rows, 16 batches per step."""
 
     def plan(examples: list[Example], *_: Any, seed: int) -> training.Plan:
         steps = draw_steps(examples, epochs=1, batch=SETTINGS.batch, seed=seed)
@@ -202,36 +202,36 @@ def train_random(base: Path, pairs: list[tuple[str, str]]) -> dict[str, float]:
 def train_ours(
     base: Path, pairs: list[tuple[str, str]], lora: Lora | None = None
 ) -> dict[str, float]:
-    """What stage imitate does, with micro-batches of 8 rows on average."""
+    """Train as stage imitate does, with micro-batches of 8 rows on average."""
     loaded = _load(base)
     loaded.base = {"base": str(base)}
     settings = SETTINGS.model_copy(update={"lora": lora})
     on_gpu = device().type == "cuda"
     begun = clock()
-    told = training.train(
+    losses = training.train(
         loaded, pairs, settings=settings, seed=1, label="train",
         compute=Compute(micro_batch=8), arithmetic=torch.bfloat16 if on_gpu else torch.float32,
     )  # fmt: skip
-    return {"tokens_per_second": told["tokens"].sum() / (clock() - begun)} | _peak()
+    return {"tokens_per_second": losses["tokens"].sum() / (clock() - begun)} | _peak()
 
 
 def train_lora(base: Path, pairs: list[tuple[str, str]]) -> dict[str, float]:
-    """The same with an adapter."""
+    """Train a LoRA adapter in the same way."""
     return train_ours(base, pairs, LORA)
 
 
 def utilisation(base: Path) -> dict[str, Any]:
-    """Training a 1B Llama from random weights on rows of 1,024 tokens: share of the chip's peak."""
+    """Train a random 1B Llama on rows of 1,024 tokens; return the share of the GPU's peak."""
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
     made = model(32_000, LARGE)
     rows = [Example([2] * 512, [3] * 512)] * 512
     training._encode = lambda *_: rows  # type: ignore[assignment]
-    told = training.train(
+    losses = training.train(
         Loaded(made, tokenizer), [], settings=SETTINGS, seed=1, label="mfu",
         compute=Compute(micro_batch=8, attention="sdpa"), arithmetic=torch.bfloat16,
     )[1:]  # fmt: skip
-    speed = told["tokens"].sum() / told["seconds"].sum()
-    # 6 a weight and token, and 12 a layer, width, and position looked back on (half of all).
+    speed = losses["tokens"].sum() / losses["seconds"].sum()
+    # 6 per weight and token, plus 12 per layer, width and attended position (half of all).
     flops = 6 * made.num_parameters() + 12 * 22 * 2048 * 1024 / 2
     name = torch.cuda.get_device_name()
     peak = next((value for chip, value in PEAKS.items() if chip in name), None)
@@ -246,31 +246,31 @@ def _peak() -> dict[str, float]:
 
 
 def _in_turn(
-    ways: dict[str, Callable[..., Any]], turns: int, *told: Any
+    ways: dict[str, Callable[..., Any]], turns: int, *arguments: Any
 ) -> dict[str, list[dict[str, float]]]:
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for _ in range(turns):
         for name, way in ways.items():
-            found[name].append(_apart(way, *told))
-    return found
+            results[name].append(_apart(way, *arguments))
+    return results
 
 
-def _apart(way: Callable[..., Any], *told: Any) -> Any:
-    """The result of `way` in a process of its own, whose memory is its own."""
+def _apart(way: Callable[..., Any], *arguments: Any) -> Any:
+    """Return the result of `way`, run in its own process to measure its memory."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(way, told)
+        return pool.apply(way, arguments)
 
 
-def _tell(what: str, found: dict[str, list[dict[str, float]]], rows: int, batch: int) -> None:
+def _emit(what: str, results: dict[str, list[dict[str, float]]], rows: int, batch: int) -> None:
     figures: dict[str, Any] = {"benchmark": f"student {what}", "rows": rows, "batch": batch}
-    for name, results in found.items():
-        for key in results[0]:
-            figures[f"{name}_{key}"] = round(statistics.median(r[key] for r in results), 1)
+    for name, turns in results.items():
+        for key in turns[0]:
+            figures[f"{name}_{key}"] = round(statistics.median(turn[key] for turn in turns), 1)
         if name != "ours":
             ratios = [
                 mine["tokens_per_second"] / theirs["tokens_per_second"]
-                for mine, theirs in zip(found["ours"], results, strict=True)
+                for mine, theirs in zip(results["ours"], turns, strict=True)
             ]
             figures[f"ours_to_{name}"] = round(statistics.median(ratios), 2)
     click.echo(json.dumps(figures))

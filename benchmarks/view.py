@@ -47,6 +47,9 @@ def main(seeds: int, new: int, words: int, repeats: int) -> None:
         root = make_run(Path(scratch), Size(seeds=seeds, new=new, words=words, questions=400))
         for name in ("dvc.yaml", "params.yaml"):
             shutil.copyfile(ROOT / name, root / name)
+        control = root / str(load_params(root / "params.yaml").report.control)
+        control.parent.mkdir(parents=True)
+        shutil.copyfile(ROOT / control.relative_to(root), control)
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
         page_seconds, page_bytes = static_page(root)
         begun = time.perf_counter()
@@ -72,9 +75,9 @@ def static_page(root: Path) -> tuple[float, int]:
     tables = read_run(places_of(root), params.round_names)
     index = Index(tables)
     limit = round(params.report.megabytes * 1e6)
-    found = contents(tables, params, label="run")
-    about = offer(index) | sample(index, found.linked, each=params.report.each, limit=limit)
-    page = render([found], [about], served=False)
+    run = contents(tables, params, label="run")
+    about = offer(index) | sample(index, run.linked, each=params.report.each, limit=limit)
+    page = render([run], [about], served=False)
     return time.perf_counter() - begun, len(page.encode())
 
 

@@ -1,6 +1,6 @@
 """The pipeline's stages, one click command each: load, do, save.
 
-dvc.yaml alone knows the paths; run one by hand with `python -m stages.NAME --help`.
+Only dvc.yaml knows the paths. See a stage's options with `python -m stages.NAME --help`.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def path(*flags: str, help: str) -> Decorator:
-    """A required option that names a file or folder."""
+    """Add a required option that names a file or folder."""
     return click.option(*flags, type=click.Path(path_type=Path), required=True, help=help)
 
 

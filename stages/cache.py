@@ -1,4 +1,4 @@
-"""Cache: the cache pool gains the round's train pool with the teacher's answers."""
+"""Cache: add the round's answered train pool to the cache pool."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from lion.pools.tables import ANSWER, INSTRUCTION, read_table
 @stages.path("--out", help="Out: the cache pool of this round.")
 @stages.round_name
 def main(before: Path, pool: Path, answers: Path, out: Path, round_: str) -> None:
-    """Add one shard; the shards of earlier rounds stay as they are."""
+    """Add one shard; copy the shards of earlier rounds unchanged."""
     shard = with_answers(read_table(pool, INSTRUCTION), read_table(answers, ANSWER))
     grow_cache(before, shard, round_, out)
 

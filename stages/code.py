@@ -1,7 +1,7 @@
-"""Code: check the parameters, and write one digest of the code behind each stage's result.
+"""Code: check the parameters and write one digest of the code behind each stage's result.
 
-Every other stage depends on its digest, so this one runs first: a wrong parameter ends the run
-before anything is trained or paid for.
+Every other stage depends on its digest, so this stage runs first: a wrong parameter ends the run
+before any training or spending.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from lion.versions.code import digest_file, stage_names
 @stages.path("--out", help="Out: folder with one digest per stage.")
 @stages.params
 def main(out: Path, params_path: Path) -> None:
-    """Load every parameter; hash what each stage imports from this project."""
+    """Load all parameters; hash what each stage imports from this project."""
     load_params(params_path)
     with replacing_folder(out) as folder:
         for name in stage_names(Path()):

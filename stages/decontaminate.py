@@ -1,4 +1,4 @@
-"""Decontaminate: the questions of a file, which no new instruction may repeat."""
+"""Decontaminate: read a file of questions that no new instruction may repeat."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from lion.pools.tables import QUESTION, write_table
 @stages.path("--out", help="Out: the questions with ids.")
 @stages.params
 def main(name: str, out: Path, params_path: Path) -> None:
-    """Read the questions; refuse what is not right."""
+    """Read and check the questions."""
     questions = Path(load_params(params_path).decontaminate.files[name])
     write_table(out, read_questions(questions), QUESTION)
 

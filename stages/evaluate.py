@@ -40,7 +40,7 @@ def main(
     with connect(params, "judge", stage="evaluate", round=round_) as chat:
         pairs = with_responses(asked, responses)
         reviews = judge_answers(pairs, chat, params.judge, label=f"evaluate {round_}: scores")
-    # A question that nobody could be judged on has a row without scores: it is counted, not lost.
+    # A question without a judgement keeps a row without scores, so that it is counted.
     scores = every.select("id").join(
         score(reviews, orders_of(params.judge)), on="id", how="left", maintain_order="left"
     )

@@ -1,4 +1,4 @@
-"""Generate: new instructions from hard and from easy ones become the train pool."""
+"""Generate: new instructions from hard and easy ones become the train pool."""
 
 from pathlib import Path
 
@@ -17,33 +17,30 @@ from lion.pools.tables import DRAW, INSTRUCTION, VERDICT, read_table, write_tabl
 @click.command()
 @stages.path("--cache", help="The cache pool of the round before.")
 @stages.path("--scores", help="The verdicts on it.")
-@stages.path("--before", help="The verdicts of the round before; empty in the first.")
-@stages.path("--avoid", help="Folder with the questions that no new instruction may repeat.")
+@stages.path("--avoid", help="Folder of questions that no new instruction may repeat.")
 @stages.path("--pool", help="Out: train pool of this round.")
-@stages.path("--draws", help="Out: everything drawn, with what became of it.")
+@stages.path("--draws", help="Out: every draw with its verdict.")
 @stages.round_name
 @stages.params
 def main(
     cache: Path,
     scores: Path,
-    before: Path,
     avoid: Path,
     pool: Path,
     draws: Path,
     round_: str,
     params_path: Path,
 ) -> None:
-    """Draw instructions, ask for new ones, keep those that are new enough."""
+    """Draw parents, ask for new instructions, keep those that are new enough."""
     params = load_params(params_path)
     known = read_cache(cache)
-    verdicts = read_table(scores, VERDICT), read_table(before, VERDICT)
-    sides = sides_of(known, *verdicts, params.sampling, seed=params.seed)
+    sides = sides_of(known, read_table(scores, VERDICT), params.sampling, seed=params.seed)
     if not sides["hard"].height:
         click.echo(
             "No hard instruction is left: the referee cannot tell the student from the teacher "
-            "(the paper's equilibrium). The whole quota is drawn from easy ones."
+            "(the paper's equilibrium). All parents are easy ones."
         )
-    # Named, not globbed: a file that is no longer in the parameters may still lie there.
+    # Named, not globbed: the folder may still hold a file that left the parameters.
     tables = [avoid / f"{name}.jsonl" for name in ("evaluate", *params.decontaminate.files)]
     with connect(params, "generator", stage="generate", round=round_) as chat:
         new, drawn = generate(

@@ -10,10 +10,10 @@ from lion.params import load_params
 from lion.pools.cache import usable, with_answers
 from lion.pools.instructions import task_texts
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, LOSS, read_table, write_table
-from lion.student.launch import is_main, one_voice, relaunch
-from lion.student.models import form_for, load_student, precision, save_student
+from lion.student.launch import is_main, relaunch, report_once
+from lion.student.models import load_options, load_student, precision, save_student
+from lion.student.resumable import Resumable
 from lion.student.training import train
-from lion.student.unfinished import Unfinished
 from lion.support.home import store_home
 
 
@@ -26,7 +26,7 @@ from lion.support.home import store_home
 @stages.path("--loss", help="Out: the training loss by step.")
 @stages.round_name
 @stages.params
-@one_voice()
+@report_once()
 def main(
     student: Path,
     pool: Path,
@@ -46,8 +46,10 @@ def main(
         click.echo(f"{left_out} of {rows.height} answers are cut, empty or refused: left out")
     learnt = pl.concat([lessons.select(*ANSWERED), read_table(replay, ANSWERED)])
     whole = params.imitate.lora is None
-    loaded = load_student(student, form=form_for(params.student, params.compute, trained=whole))
-    with Unfinished(store_home() / "training") as unfinished:
+    loaded = load_student(
+        student, options=load_options(params.student, params.compute, trained=whole)
+    )
+    with Resumable(store_home() / "training") as resumable:
         losses = train(
             loaded,
             list(zip(task_texts(learnt), learnt["answer"], strict=True)),
@@ -56,7 +58,7 @@ def main(
             seed=params.seed,
             label=f"imitate {round_}",
             arithmetic=precision(params.student, params.compute),
-            unfinished=unfinished,
+            resumable=resumable,
         )
         save_student(loaded, out)
         if is_main():

@@ -1,4 +1,4 @@
-"""Replay: rows of earlier rounds are drawn, to be learnt again beside the new ones."""
+"""Replay: draw rows of earlier rounds to train on again beside the new ones."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from lion.pools.tables import ANSWERED, INSTRUCTION, read_table, write_table
 @click.command()
 @stages.path("--cache", help="The cache pool of the round before.")
 @stages.path("--pool", help="Train pool of this round.")
-@stages.path("--out", help="Out: the rows that are learnt again.")
+@stages.path("--out", help="Out: the replayed rows.")
 @stages.round_name
 @stages.params
 def main(cache: Path, pool: Path, out: Path, round_: str, params_path: Path) -> None:
-    """Draw from the cache pool as many rows as the parameters want for each new one."""
+    """Draw `replay` rows of the cache pool per new row."""
     params = load_params(params_path)
     new = read_table(pool, INSTRUCTION).height
     again = replayed(read_cache(cache), params.replay * new, seed=params.seed, round=round_)

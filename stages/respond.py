@@ -10,9 +10,9 @@ from lion.chat import connect
 from lion.params import load_params
 from lion.pools.cache import read_cache, usable
 from lion.pools.tables import ANSWER, write_table
-from lion.student.launch import is_main, one_voice, relaunch
+from lion.student.launch import is_main, relaunch, report_once
 from lion.student.respond import answer_with
-from lion.student.unfinished import Unfinished
+from lion.student.resumable import Resumable
 from lion.support.home import store_home
 
 
@@ -22,20 +22,20 @@ from lion.support.home import store_home
 @stages.path("--out", help="Out: the student's answers.")
 @stages.round_name
 @stages.params
-@one_voice()
+@report_once()
 def main(student: Path, cache: Path, out: Path, round_: str, params_path: Path) -> None:
     """Answer every instruction that the teacher answered whole."""
     params = load_params(params_path)
-    if params.compute.engine == "transformers":
+    if params.student.engine == "transformers":
         relaunch("stages.respond", params.compute)
-    with Unfinished(store_home() / "answers") as unfinished:
+    with Resumable(store_home() / "answers") as resumable:
         answers = answer_with(
             params,
             student,
             usable(read_cache(cache)),
             connect=partial(connect, role="student", stage="respond", round=round_),
             label=f"respond {round_}",
-            unfinished=unfinished,
+            resumable=resumable,
         )
         if is_main():
             write_table(out, answers, ANSWER)

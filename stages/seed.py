@@ -1,5 +1,6 @@
 """Seed: the first train pool, an empty cache pool, the base student and the questions."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,8 +11,9 @@ from lion.evaluate.questions import read_questions
 from lion.params import load_params
 from lion.pools.cache import start_cache
 from lion.pools.instructions import instruction_id
-from lion.pools.seeds import read_seeds
-from lion.pools.tables import ANSWERED, INSTRUCTION, QUESTION, VERDICT, write_table
+from lion.pools.seeds import Seeds, read_seeds
+from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, QUESTION, write_table
+from lion.student.check import check_base
 from lion.student.models import write_base
 
 
@@ -19,42 +21,61 @@ from lion.student.models import write_base
 @stages.path("--pool", help="Out: train pool of round 0.")
 @stages.path("--cache", help="Out: the cache pool before round 0.")
 @stages.path("--student", help="Out: the student before round 0.")
-@stages.path("--scores", help="Out: the verdicts before round 1: none.")
-@stages.path("--replay", help="Out: the rows that round 0 learns again: none.")
+@stages.path("--replay", help="Out: the rows that round 0 replays: none.")
+@stages.path("--kept", help="Out: the seeds' own answers, with seeds_answers: keep.")
 @stages.path("--questions-out", help="Out: the questions with ids.")
 @stages.params
 def main(
     pool: Path,
     cache: Path,
     student: Path,
-    scores: Path,
     replay: Path,
+    kept: Path,
     questions_out: Path,
     params_path: Path,
 ) -> None:
-    """Read the user's seeds and questions; refuse what is not right."""
+    """Read and check the user's seeds and questions."""
     params = load_params(params_path)
-    # File names come from the parameters: a shell would act on some of their characters.
+    # File names come from the parameters, not from the command: a shell interprets some characters.
     seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
-    read = read_seeds(seeds)
+    distinct = read_seeds(
+        seeds,
+        columns=params.seeds_columns,
+        too_long=params.seeds_too_long,
+        answers=params.seeds_answers,
+    )
     asked = read_questions(questions)
+    check_base(params.student.base, params.student.revision)
     write_base(student, base=params.student.base, revision=params.student.revision)
-    ids = [instruction_id(*row) for row in read.frame.select("instruction", "input").iter_rows()]
-    rows = read.frame.with_columns(
+    ids = [
+        instruction_id(*row) for row in distinct.frame.select("instruction", "input").iter_rows()
+    ]
+    rows = distinct.frame.with_columns(
         pl.Series("id", ids),
         origin=pl.lit("seed"),
         parent=pl.lit(None, pl.String),
         round=pl.lit("r0"),
     )
     write_table(pool, rows, INSTRUCTION)
+    own = distinct.kept(params.seeds_answers, seeds.name)
+    write_table(kept, own, ANSWER)
     write_table(questions_out, asked, QUESTION)
-    write_table(scores, pl.DataFrame(schema=VERDICT), VERDICT)
     write_table(replay, pl.DataFrame(schema=ANSWERED), ANSWERED)
     start_cache(cache)
+    for line in _remarks(distinct, own.height, params.seeds_answers):
+        click.echo(line, err=True)
     click.echo(
-        f"{rows.height} seeds from {seeds} ({read.duplicates} duplicates dropped), "
+        f"{rows.height} seeds from {seeds} ({distinct.duplicates} duplicates dropped), "
         f"{asked.height} questions from {questions}"
     )
+
+
+def _remarks(seeds: Seeds, kept: int, choice: str) -> Iterator[str]:
+    """Yield what a user should know of rows that were left out and answers that were not used."""
+    if seeds.left_out:
+        yield f"Warning: {seeds.left_out}"
+    if answered := sum(bool(seed.answer) for seed in seeds.seeds.values()):
+        yield f"{kept} of {answered} own answers of the seeds are kept (seeds_answers: {choice})"
 
 
 if __name__ == "__main__":

@@ -8,20 +8,22 @@ import stages
 from lion.chat import connect
 from lion.imitate.teacher import teach
 from lion.params import load_params
-from lion.pools.tables import ANSWER, read_pool, write_table
+from lion.pools.tables import ANSWER, read_pool, read_table, write_table
 
 
 @click.command()
 @stages.path("--pool", help="Instructions or questions to answer.")
+@click.option("--kept", type=click.Path(path_type=Path), help="Answers that need no request.")
 @stages.path("--out", help="Out: the answers.")
 @stages.round_name
 @stages.params
-def main(pool: Path, out: Path, round_: str, params_path: Path) -> None:
-    """Ask the teacher for an answer to each row of the pool."""
+def main(pool: Path, kept: Path | None, out: Path, round_: str, params_path: Path) -> None:
+    """Ask the teacher for an answer to each row of the pool that has none."""
     params = load_params(params_path)
     rows = read_pool(pool)
+    known = read_table(kept, ANSWER) if kept else None
     with connect(params, "teacher", stage="teach", round=round_) as chat:
-        answers = teach(rows, chat, params.teacher, label=f"teach {round_}")
+        answers = teach(rows, chat, params.teacher, label=f"teach {round_}", kept=known)
     write_table(out, answers, ANSWER)
 
 

@@ -25,3 +25,11 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LION_HOME", str(tmp_path / "lion-home"))
     for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "LION_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures of tests/attack, one line each; under pytest-xdist, too."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, figures in report.user_properties:
+            if name == "attack":
+                terminalreporter.write_line(f"attack: {figures}")

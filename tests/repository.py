@@ -1,4 +1,4 @@
-"""Real git and real DVC in a folder of one's own, apart from the developer's settings."""
+"""Real git and DVC in a separate folder, isolated from the developer's settings."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def environment(site: Path) -> dict[str, str]:
-    """What git and DVC need: the venv first, a name to commit with, `site` for DVC's own files."""
+    """Return variables for git and DVC: venv first in PATH, an author, `site` for DVC's files."""
     who = ((role, what) for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL"))
     return {f"GIT_{role}_{what}": "t@example.org" for role, what in who} | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -23,20 +23,20 @@ def environment(site: Path) -> dict[str, str]:
 
 
 def run(*command: str, root: Path | None = None) -> str:
-    """What a command printed; it must succeed. The environment is the caller's."""
+    """Run a command in the caller's environment; it must succeed. Return its output."""
     done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def begin(root: Path) -> None:
-    """An empty project."""
+    """Make an empty project."""
     run("git", "init", "--quiet", root=root)
     run("dvc", "init", "--quiet", root=root)
 
 
 def commit_tables(root: Path, rounds: dict[str, str], tag: str) -> None:
-    """Commit the folder data as one stage's output; the real dvc.yaml names its places."""
+    """Commit the folder data as the output of one stage; the real dvc.yaml names its paths."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"rounds": rounds}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     variables = yaml.safe_load((ROOT / "dvc.yaml").read_text())["vars"]

@@ -81,3 +81,10 @@ def test_the_tree_in_the_readme_names_every_folder() -> None:
     tree = (ROOT / "README.md").read_text().split("## The tree")[1]
     for name in order():
         assert re.search(rf"^  {name}/", tree, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    names = re.findall(r"`((?:lion|stages|presets)/[\w/*.]+)`", (ROOT / page).read_text())
+    assert names
+    assert not [name for name in names if "NAME" not in name and not list(ROOT.glob(name))]

@@ -59,6 +59,13 @@ def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("rounds.r1", "r1"), "rounds: r1: r1 follows no round; expected r1: r0"),
         (_set("rounds", {"first": "r0"}), "rounds: first: not a round's name; expected r1"),
         (_set("rounds", {"r1": "r0", "r3": "r1"}), "rounds: r3: not a round's name; expected r2"),
+        (_set("decontaminate.files", {"a/b": "f"}), "decontaminate.files.a/b: String should match"),
+        (_set("decontaminate.files", {"": "f"}), "decontaminate.files.: String should match"),
+        (
+            _set("decontaminate.files", {"Evaluate": "f"}),
+            "decontaminate.files: Evaluate: this name",
+        ),
+        (_set("decontaminate.files", {"a": "f", "A": "f"}), "decontaminate.files: a: this name is"),
         (_set("endpoints", {}), "endpoints: 'default' is missing"),
         (lambda raw: raw.pop("seed"), "seed: Field required"),
     ],

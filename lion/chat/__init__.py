@@ -1,4 +1,4 @@
-"""Asking a proprietary LLM: client, response store, limits, budget, ledger.
+"""Requests to an LLM: client, response store, rate limits, budget, ledger.
 
 with connect(params, "teacher", stage="teach", round="r1") as chat:
     replies = chat.ask(requests, label="teach r1")
@@ -6,12 +6,18 @@ with connect(params, "teacher", stage="teach", round="r1") as chat:
 
 from lion.chat.again import Asks, ask_again
 from lion.chat.chat import Chat
-from lion.chat.types import Reply, Request
+from lion.chat.notices import say_once
+from lion.chat.types import UNCLEAR, Reply, Request
 from lion.params import Params, Role
 
-__all__ = ["Asks", "Chat", "Reply", "Request", "ask_again", "connect"]
+__all__ = ["UNCLEAR", "Asks", "Chat", "Reply", "Request", "ask_again", "connect"]
 
 
 def connect(params: Params, role: Role, *, stage: str, round: str) -> Chat:
-    """Connect `role` to its model; nothing is asked, and no key needed, before the first miss."""
+    """Connect `role` to its model; Lion needs no key before the first request to a server.
+
+    Says once if the referee or the judge is the teacher's own model.
+    """
+    if role in ("referee", "judge") and (line := params.judges_itself()):
+        say_once(line)
     return Chat(params, role, stage=stage, round=round)

@@ -1,4 +1,4 @@
-"""Asking again, a bounded number of times, where a reply cannot be used."""
+"""Retries of requests whose replies a role cannot use."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from lion.chat.types import Reply, Request
 
 
 class Asks(Protocol):
-    """Whatever answers requests: a Chat, or a test's own."""
+    """Anything that answers requests: a Chat, or a test's fake."""
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]: ...
 
@@ -20,12 +20,20 @@ def ask_again(
     *,
     label: str,
     retries: int,
-    usable: Callable[[Reply], bool],
+    usable: Callable[[int, Reply], bool],
 ) -> list[list[Reply]]:
-    """All attempts at each request, in order; the last one is usable, or the retries are spent."""
+    """Return all attempts at each request, in order; the last is usable, or the retries are spent.
+
+    A request that the provider refused is not sent again. `usable` is given the row of the request
+    and the reply to it.
+    """
     attempts: list[list[Reply]] = [[reply] for reply in chat.ask(requests, label=label)]
     for attempt in range(1, retries + 1):
-        open_rows = [row for row, replies in enumerate(attempts) if not usable(replies[-1])]
+        open_rows = [
+            row
+            for row, replies in enumerate(attempts)
+            if not (replies[-1].is_refused or usable(row, replies[-1]))
+        ]
         if not open_rows:
             break
         again = [
@@ -39,6 +47,6 @@ def ask_again(
 
 
 def _seed_of(seed: int, attempt: int) -> int:
-    """Another seed for another attempt, the same in every run; 31 bits, as servers expect."""
+    """Derive a reproducible seed for another attempt; 31 bits, as servers expect."""
     digest = hashlib.blake2b(f"{seed} {attempt}".encode(), digest_size=4).digest()
     return int.from_bytes(digest) >> 1

@@ -1,20 +1,20 @@
-"""Moving stored replies between machines, and clearing them away."""
+"""Export, import and deletion of stored replies."""
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from lion.chat.store import Store
-from lion.chat.types import Asker
+from lion.chat.types import Caller, Reply
 from lion.support.errors import InputError
 
 _ASKER = "l.stage, l.role, l.round, l.endpoint, l.model, l.mode"
 _REPLY = (
     "r.text, r.finish_reason, r.model, r.prompt_tokens, r.completion_tokens, r.reasoning_tokens,"
-    " r.received, r.seconds"
+    " r.received, r.seconds, r.cached_tokens"
 )
 Count = Annotated[int, Field(ge=0, lt=2**40)]
 
@@ -39,11 +39,12 @@ class Line(BaseModel):
     reasoning_tokens: Count
     received: FiniteFloat
     seconds: FiniteFloat
+    cached_tokens: Count = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which replies: those that agree with everything that is named."""
+    """A filter of replies; fields that are None do not count."""
 
     stage: str | None = None
     role: str | None = None
@@ -52,7 +53,7 @@ class Choice:
     older_than: float | None = None  # days
 
     def where(self) -> tuple[str, list[Any]]:
-        """A condition on `replies r JOIN ledger l`, and its values."""
+        """Return a condition on `replies r JOIN ledger l`, and its values."""
         named = {"stage": self.stage, "role": self.role, "round": self.round, "model": self.model}
         parts = [f"l.{name} = ?" for name, value in named.items() if value is not None]
         values: list[Any] = [value for value in named.values() if value is not None]
@@ -63,7 +64,7 @@ class Choice:
 
 
 def export_lines(store: Store, choice: Choice) -> Iterator[str]:
-    """The chosen replies as lines of JSON, in the order of their keys."""
+    """Yield the chosen replies as lines of JSON, in the order of their keys."""
     where, values = choice.where()
     query = (
         f"SELECT r.key, {_ASKER}, {_REPLY} FROM replies r JOIN ledger l ON l.id = r.entry"
@@ -76,28 +77,25 @@ def export_lines(store: Store, choice: Choice) -> Iterator[str]:
 
 
 def import_lines(store: Store, lines: Iterable[bytes], *, name: str) -> tuple[int, int]:
-    """Add the replies in `lines`, all or none; how many are new, and how many were there.
+    """Add the replies in `lines`, all or none; return how many are new and how many are not.
 
     They were paid for elsewhere, so that no ledger entry counts them. InputError names the line.
     """
     read = new = 0
-    with store.writing() as db:
+    with store.writing():
         for number, text in enumerate(lines, start=1):
             line = _line(text.rstrip(b"\n"), f"{name}, line {number}")
-            asker = Asker(line.stage, line.role, line.round, line.endpoint, line.asked, line.mode)
-            row = (
-                bytes.fromhex(line.key),
-                store.entry_in_transaction(asker),
-                *(getattr(line, field) for field in list(Line.model_fields)[7:]),
-            )
-            marks = ", ".join("?" * len(row))
+            caller = Caller(line.stage, line.role, line.round, line.endpoint, line.asked, line.mode)
+            entry = store.entry_in_transaction(caller)
+            reply = Reply(**{field.name: getattr(line, field.name) for field in fields(Reply)})
+            key = bytes.fromhex(line.key)
             read += 1
-            new += db.execute(f"INSERT OR IGNORE INTO replies VALUES ({marks})", row).rowcount
+            new += store.add_in_transaction(key, entry, reply, line.received, line.seconds)
     return new, read - new
 
 
 def count(store: Store, choice: Choice) -> int:
-    """How many replies are chosen."""
+    """Count the chosen replies."""
     where, values = choice.where()
     query = f"SELECT count(*) FROM replies r JOIN ledger l ON l.id = r.entry WHERE {where}"
     with store.reading() as db:
@@ -105,7 +103,7 @@ def count(store: Store, choice: Choice) -> int:
 
 
 def prune(store: Store, choice: Choice) -> int:
-    """Delete the chosen replies; what they cost stays in the ledger. Returns how many."""
+    """Delete the chosen replies and return how many; their cost stays in the ledger."""
     where, values = choice.where()
     chosen = f"SELECT r.key FROM replies r JOIN ledger l ON l.id = r.entry WHERE {where}"
     with store.writing() as db:
@@ -117,7 +115,7 @@ def prune(store: Store, choice: Choice) -> int:
 
 
 def finish_reasons(store: Store) -> dict[str, int]:
-    """How many replies ended in which way; empty ones apart."""
+    """Count replies by their finish reason; empty replies are counted apart."""
     query = (
         "SELECT CASE text WHEN '' THEN 'empty, ' ELSE '' END || finish_reason, count(*)"
         " FROM replies GROUP BY 1 ORDER BY 2 DESC, 1"

@@ -1,11 +1,12 @@
-"""Asking through the Batch API: half the price, within a day.
+"""Requests through the Batch API: half the price, within a day.
 
-A batch outlives this process. Its requests are claimed in the store in the batch's name, and its
-metadata carries a hash of them, so that whoever runs next collects it instead of paying again.
+A batch outlives this process. Its claims in the store name the batch, and its metadata holds a hash
+of its requests, so that the next run collects it instead of paying again.
 """
 
 import hashlib
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -14,36 +15,48 @@ from openai.types import Batch
 from pydantic import ValidationError
 
 from lion.chat.batch_file import PATH, Line, chunks, line_of
+from lion.chat.budget import Budget
+from lion.chat.dialect import spoken
+from lion.chat.failures import is_transient
 from lion.chat.live import Arrived, too_dear
-from lion.chat.money import Purse
-from lion.chat.sender import Sender, filtered, may_pass
+from lion.chat.reading import ErrorBody, UnusableBody, reply_in
+from lion.chat.refusals import Refusals, reason_of, refused
+from lion.chat.sender import Sender
 from lion.chat.store import BATCH, Store
 from lion.chat.types import Reply
-from lion.chat.wire import Job, UnusableBody, counted, most_tokens, reply_in
+from lion.chat.wire import Job, most_tokens
 from lion.support.errors import ChatError
 
-_AT_ONCE = 2_000  # claims in one transaction
+_CLAIMS = 2_000  # in one transaction
 _LOST = {"failed", "expired", "cancelled", "cancelling"}
 _OVER = {"completed", "failed", "expired", "cancelled"}
 T = TypeVar("T")
 
 
 class Batches:
-    """Sends jobs in batches and collects them, those of earlier runs included."""
+    """Sends jobs in batches and collects batches, including those of earlier runs."""
 
     def __init__(
-        self, sender: Sender, store: Store, purse: Purse, *, entry: int, arrived: Arrived
+        self,
+        sender: Sender,
+        store: Store,
+        budget: Budget,
+        refusals: Refusals,
+        *,
+        entry: int,
+        arrived: Arrived,
     ) -> None:
-        self._sender, self._store, self._purse, self._entry = sender, store, purse, entry
+        self._sender, self._store, self._budget, self._entry = sender, store, budget, entry
         self._client = sender.client.with_options(timeout=sender.endpoint.timeout)
-        self._arrived = arrived
-        self._said = ""  # why the last unanswered request was not answered
-        self._emptied: set[str] = set()  # batches whose replies are all taken
+        self._arrived, self._refusals = arrived, refusals
+        self._put_by = sender.endpoint  # the dialect in which a batch was sent
+        self._reason = ""  # why the last request without a reply has none
+        self._emptied: set[str] = set()  # batches whose replies are all in the store
 
     async def ask(self, jobs: list[Job]) -> None:
-        """Bring the replies to all jobs into the store; ChatError if one cannot be had.
+        """Store the replies to all jobs; ChatError if one is missing in the end.
 
-        What a batch leaves unanswered goes into the next one, as often as the endpoint's retries.
+        Requests that a batch leaves unanswered go into the next one, up to `retries` times.
         """
         endpoint = self._sender.endpoint
         rounds, waited = 0, 0.0
@@ -53,17 +66,19 @@ class Batches:
             else:
                 waited += endpoint.poll
                 await self._sender.rest(endpoint.poll)
-            found = self._store.find([job.key for job in jobs])
-            jobs = [job for job in jobs if job.key not in found]
+            stored = self._store.find([job.key for job in jobs])
+            jobs = [job for job in jobs if job.key not in stored]
         if jobs:
-            why = self._said or "another process has asked for it, and nothing came"
+            why = self._reason or "another process claimed it and received nothing"
             raise ChatError(f"{jobs[0].row}: {why}; tried {rounds} times")
 
     async def _round(self, jobs: list[Job]) -> bool:
-        """Send what nobody has asked for and collect; False if other processes hold it all."""
+        """Send unclaimed jobs and collect replies; False if other processes claimed all jobs."""
         names = self._open_batches(jobs)
         claimed = self._claimed(jobs, alone=not names)
-        for chunk in chunks(claimed):
+        dialect = self._sender.dialect.endpoint
+        put = [replace(job, body=spoken(job.body, dialect)) for job in claimed]
+        for chunk in chunks(put):
             names.append(await self._submitted(chunk))
         faults = [await self._collected(name, jobs) for name in names]
         for fault in faults:
@@ -72,35 +87,35 @@ class Batches:
         return bool(names)
 
     def _open_batches(self, jobs: list[Job]) -> list[str]:
-        """The batches of earlier runs that hold some of `jobs`."""
+        """Return the batches of earlier runs that contain some of `jobs`."""
         keys = {job.key for job in jobs}
         with self._store.reading() as db:
             rows = db.execute("SELECT key, owner FROM claims WHERE until IS NULL ORDER BY owner")
             return list(dict.fromkeys(owner for key, owner in rows if key in keys))
 
     def _claimed(self, jobs: list[Job], *, alone: bool) -> list[Job]:
-        """Those jobs that this process may ask for now, as far as the budget goes."""
+        """Claim as many jobs as are free and within the budget."""
         claimed: list[Job] = []
         ordered = sorted(jobs, key=lambda job: job.key)
-        for start in range(0, len(ordered), _AT_ONCE):
-            some = ordered[start : start + _AT_ONCE]
-            wanted = [(job.key, most_tokens(job.body)) for job in some]
-            claims = self._store.claim_many(wanted, self._entry, self._purse)
-            claimed += [job for job, claim in zip(some, claims, strict=False) if claim == "mine"]
+        for start in range(0, len(ordered), _CLAIMS):
+            part = ordered[start : start + _CLAIMS]
+            wanted = [(job.key, most_tokens(job.body)) for job in part]
+            claims = self._store.claim_many(wanted, self._entry, self._budget)
+            claimed += [job for job, claim in zip(part, claims, strict=False) if claim == "mine"]
             if claims[-1] == "too dear":
                 if alone and not claimed:
-                    raise too_dear(some[len(claims) - 1], self._store, self._purse)
+                    raise too_dear(part[len(claims) - 1], self._store, self._budget)
                 break
         return claimed
 
     async def _submitted(self, jobs: list[Job]) -> str:
-        """Hand `jobs` over to a batch, unless a run that was killed has done so already."""
+        """Submit `jobs` as a batch, unless a killed run has already done so."""
         keys = [job.key for job in jobs]
         mark = hashlib.blake2b(b"".join(keys), digest_size=16).hexdigest()
         with ExitStack() as unless_made:
             unless_made.callback(self._store.release, keys)
             batch = await self._sender.persist(
-                lambda: self._found_or_made(jobs, mark), row=jobs[0].row
+                lambda: self._find_or_create(jobs, mark), row=jobs[0].row
             )
             unless_made.pop_all()
         name = BATCH + batch.id
@@ -111,33 +126,33 @@ class Batches:
             )
         return name
 
-    async def _found_or_made(self, jobs: list[Job], mark: str) -> Batch:
-        """Look before every try: a creation whose reply got lost must not be paid twice."""
+    async def _find_or_create(self, jobs: list[Job], mark: str) -> Batch:
+        """Look before each try: if the reply to a creation got lost, do not pay twice."""
         for batch in await self._listed():
-            ours = (batch.metadata or {}).get("lion") == mark
-            # One that is over and brought nothing would bring nothing for ever.
+            is_own = (batch.metadata or {}).get("lion") == mark
+            # A finished batch without replies will never have any.
             lost = batch.status in _LOST or (batch.status in _OVER and not batch.output_file_id)
-            if ours and not lost and batch.id not in self._emptied:
+            if is_own and not lost and batch.id not in self._emptied:
                 return batch
         content = b"".join(map(line_of, jobs))
         made = await self._client.files.create(file=("lion.jsonl", content), purpose="batch")
         batch = await self._client.batches.create(
-            input_file_id=_sound(made, id=str).id,
+            input_file_id=_checked(made, id=str).id,
             endpoint=PATH,
             completion_window="24h",
             metadata={"lion": mark},
         )
-        return _sound(batch, id=str)
+        return _checked(batch, id=str)
 
     async def _listed(self) -> list[Batch]:
         try:
             page = await self._client.batches.list(limit=100)
-        except AttributeError as error:  # the client's own, about a page that is no JSON
-            raise UnusableBody(f"no list of batches: {error}") from error
-        return _sound(page, data=list).data
+        except AttributeError as error:  # from the client itself, for a page that is not JSON
+            raise UnusableBody(f"not a list of batches: {error}") from error
+        return _checked(page, data=list).data
 
     async def _collected(self, name: str, jobs: list[Job]) -> ChatError | None:
-        """Wait for a batch, keep its replies, end its claims; an error that no retry can mend."""
+        """Wait for a batch, store its replies, end its claims; return its permanent error."""
         number = name.removeprefix(BATCH)
         try:
             batch = await self._over(number)
@@ -145,49 +160,54 @@ class Batches:
         except ChatError as error:
             if not isinstance(error.__cause__, openai.NotFoundError):
                 raise
-            hint = f"if it is gone for good, `lion store forget {number}` lets it be asked anew"
+            hint = f"if it is gone for good, `lion store forget {number}` allows Lion to resend it"
             raise ChatError(f"{error.message}; {hint}") from error
         wanted = {job.key: job for job in jobs}
-        fault = _failure(batch)
+        fault = self._failure(batch)
+        self._put_by = self._sender.dialect.endpoint
         with self._store.reading() as db:
             query = "SELECT key, entry FROM claims WHERE owner = ?"
             open_keys = dict(db.execute(query, (name,)).fetchall())
         for line in lines:
             key = line.key()
-            if key in open_keys:  # neither a stranger nor a second delivery
+            if key in open_keys:  # neither foreign nor delivered twice
                 try:
                     self._take(line, key, open_keys.pop(key), wanted.get(key))
                 except ChatError as error:
                     fault = fault or error
+        if self._refusals.are_all:
+            fault = fault or self._refusals.error()
+            self._refusals.drop()
+        self._refusals.keep()
         with self._store.writing() as db:
             db.execute("DELETE FROM claims WHERE owner = ?", (name,))
         self._emptied.add(batch.id)
         return fault
 
     async def _over(self, number: str) -> Batch:
-        """The batch when it has ended, which a server brings about within its window."""
+        """Wait until the batch has ended; servers end it within its window."""
 
         async def look() -> Batch:
-            return _sound(await self._client.batches.retrieve(number), id=str, status=str)
+            return _checked(await self._client.batches.retrieve(number), id=str, status=str)
 
         while True:
             batch = await self._sender.persist(look, row=f"batch {number}")
             counts = batch.request_counts
             done = f", {counts.completed:,} of {counts.total:,} done" if counts else ""
-            self._sender.doing = f"batch {number} is {batch.status}{done}"
+            self._sender.doing = self._sender.safe(f"batch {number} is {batch.status}{done}")
             if batch.status in _OVER:
                 return batch
             await self._sender.rest(self._sender.endpoint.poll)
 
     async def _results(self, batch: Batch) -> list[Line]:
-        """All result lines; one that is broken has its file read again."""
+        """Download all result lines; a file with a broken line is downloaded again."""
 
         async def read(file: str) -> list[Line]:
             content = (await self._client.files.content(file)).content
             try:
                 return [Line.model_validate_json(line) for line in content.splitlines() if line]
             except ValidationError as error:
-                raise UnusableBody(f"a line is no result: {error.errors()[0]['msg']}") from error
+                raise UnusableBody(f"a line is not a result: {error.errors()[0]['msg']}") from error
 
         lines = []
         for file in (batch.output_file_id, batch.error_file_id):
@@ -196,46 +216,57 @@ class Batches:
                 lines += await self._sender.persist(partial(read, file), row=row)
         return lines
 
+    def _failure(self, batch: Batch) -> ChatError | None:
+        if batch.status != "failed":
+            return None
+        errors = (batch.errors.data if batch.errors else None) or []
+        reasons = "; ".join(error.message or error.code or "" for error in errors)
+        reason = self._sender.safe(reasons) or "no reason given"
+        return ChatError(f"batch {self._sender.safe(batch.id)} failed: {reason:.700}")
+
     def _take(self, line: Line, key: bytes, entry: int, job: Job | None) -> None:
-        """Keep the reply in `line`; ChatError where the server will never give one."""
+        """Store the reply in `line`; ChatError if the error in it is permanent."""
         reply = self._reply_in(line, job)
-        if reply is None:
-            return
+        if reply is not None:
+            reply = self._sender.safe_reply(reply)
+            keep = partial(self._keep, key, entry, reply, job)
+            self._refusals.add(key, reply, keep, job.row if job else "")
+
+    def _keep(self, key: bytes, entry: int, reply: Reply, job: Job | None) -> None:
         self._store.keep(key, entry, reply, 0.0)
         if job is not None:
             self._arrived(job, reply)
 
     def _reply_in(self, line: Line, job: Job | None) -> Reply | None:
-        """The reply in `line`, or None if the request may be sent again."""
+        """Return the reply in `line`, or None if the request may be sent again."""
         error = line.error()
-        message = str(error.get("message") or "no response, the batch ended before")
-        status = line.response.status_code if line.response else 0
+        status, code = line.response.status_code if line.response else 0, error.get("code")
+        message = str(error.get("message") or "no response before the batch ended")
         if status == 200 and line.response is not None:
             try:
-                reply = reply_in(line.response.body)
-                return counted(reply, job.body) if job else reply
+                sent = job.body if job else None
+                return reply_in(line.response.body, sent, safe=self._sender.safe)
             except UnusableBody as unusable:
                 message = str(unusable)
-        elif error.get("code") == "content_filter":
-            return filtered(job.body["model"] if job else "")
-        elif status and not may_pass(status, error.get("code")):
-            raise ChatError(f"{job.row if job else line.custom_id}: {' '.join(message.split())}")
-        self._said = message
+            except ErrorBody as failed:
+                status, code, message = failed.status, failed.code, str(failed)
+        self._reason = f"{self._sender.safe(message):.700}"
+        if reason := reason_of(status, code, message):
+            return refused(reason, self._reason[:500], job.body["model"] if job else "")
+        param = error.get("param") or ""
+        body = job.body if job else None
+        if body and self._sender.dialect.learn(status, f"{param} {message}", body, self._put_by):
+            return None
+        if status and status != 200 and not is_transient(status, code):
+            row = job.row if job else self._sender.safe(line.custom_id)
+            raise ChatError(f"{row}: {self._reason}")
         self._sender.retries += 1
         return None
 
 
-def _sound(found: T, **fields: type) -> T:
-    """What the client read of a server's body, which it does not check; else UnusableBody."""
+def _checked(parsed: T, **fields: type) -> T:
+    """Check fields of a parsed body, since the client does not; UnusableBody if one is missing."""
     for name, kind in fields.items():
-        if not isinstance(getattr(found, name, None), kind):
-            raise UnusableBody(f"no {name} in {found}")
-    return found
-
-
-def _failure(batch: Batch) -> ChatError | None:
-    if batch.status != "failed":
-        return None
-    errors = (batch.errors.data if batch.errors else None) or []
-    told = "; ".join(error.message or error.code or "" for error in errors)
-    return ChatError(f"batch {batch.id} failed: {' '.join(told.split()) or 'no reason given'}")
+        if not isinstance(getattr(parsed, name, None), kind):
+            raise UnusableBody(f"no {name} in {parsed}")
+    return parsed

@@ -1,4 +1,4 @@
-"""The lines of the Batch API's files: requests that go up, results that come down."""
+"""The lines of the Batch API's files: uploaded requests and downloaded results."""
 
 import json
 from collections.abc import Iterator
@@ -14,40 +14,40 @@ _MOST_BYTES = 190_000_000
 
 
 class Response(BaseModel):
-    """A server's answer to one request; any body, since errors come in any form."""
+    """The response to one request; `body` is anything, since errors come in any form."""
 
     status_code: int
     body: Any = None
 
 
 class Line(BaseModel):
-    """A line of a result file; without a response the request was never answered."""
+    """One line of a result file; it has no response if the request was not answered."""
 
     custom_id: str
     response: Response | None = None
 
     def key(self) -> bytes:
-        """The request's key; nothing if the line is no answer to one of ours."""
+        """Return the request's key, empty if this line answers no request of Lion."""
         try:
             return bytes.fromhex(self.custom_id)
         except ValueError:
             return b""
 
     def error(self) -> dict[str, Any]:
-        """What the server says went wrong with this request, empty if nothing did."""
+        """Return the server's error for this request, empty if there is none."""
         body = self.response.body if self.response else None
-        said = body.get("error") if isinstance(body, dict) else None
-        return said if isinstance(said, dict) else {}
+        error = body.get("error") if isinstance(body, dict) else None
+        return error if isinstance(error, dict) else {}
 
 
 def line_of(job: Job) -> bytes:
-    """`job` as a line of a request file."""
+    """Write `job` as a line of a request file."""
     line = {"custom_id": job.key.hex(), "method": "POST", "url": PATH, "body": job.body}
     return json.dumps(line).encode() + b"\n"
 
 
 def chunks(jobs: list[Job]) -> Iterator[list[Job]]:
-    """`jobs` in files that the API takes."""
+    """Split `jobs` into files within the API's limits."""
     chunk: list[Job] = []
     size = 0
     for job in jobs:

@@ -1,22 +1,31 @@
-"""A connection of one role in one stage to its model."""
+"""The connection of one role in one stage to its model."""
 
 import asyncio
 import os
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from lion.chat.home import machine_home
-from lion.chat.money import Purse
-from lion.chat.pace import FILE, Pace
+import click
+
+from lion.chat.budget import Budget
+from lion.chat.dialect import Dialect, spoken
+from lion.chat.ledger import UsageMeter
+from lion.chat.rate_limit import FILE, RateLimit
+from lion.chat.refusals import Refusals, summary_of
 from lion.chat.source import source_of
 from lion.chat.store import Store
-from lion.chat.types import Asker, Reply, Request
-from lion.chat.watch import Room, Watch
-from lion.chat.wire import Body, Job, body_of, key_of, most_tokens, spoken
+from lion.chat.thinking import ThinkingBudget, answer_in
+from lion.chat.types import UNCLEAR, Caller, Reply, Request
+from lion.chat.wire import Body, Job, body_of, key_of, most_tokens
 from lion.params import Params, Role
 from lion.support.errors import ChatError
-from lion.support.home import store_home
+from lion.support.home import machine_home, store_home
 from lion.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,18 +39,19 @@ class Stopped(ChatError):
 
 
 class Chat:
-    """Asks one model on behalf of a role; a context manager."""
+    """Asks one model for a role; a context manager."""
 
     def __init__(self, params: Params, role: Role, *, stage: str, round: str) -> None:
         self.model = params.model_of(role)
         self._params, self._role, self._stage, self._round = params, role, stage, round
         self._endpoint = params.endpoint_of(role)
         self._source = source_of(params, role)
-        self._purse = Purse(params.prices, params.budget)
+        self._budget = Budget(params.prices, params.budget)
         self._store = Store(store_home() / "replies.sqlite")
-        self._entry = self._store.entry(
-            Asker(stage, role, round, self._source.url, self.model, self._endpoint.mode)
-        )
+        self._caller = Caller(stage, role, round, self._source.url, self.model, self._endpoint.mode)
+        named = role if role in params.endpoints else "default"
+        self._dialect = Dialect(self._endpoint, who=f"{stage} {round}", named=named)
+        self._refusals = Refusals()
         self._runner = asyncio.Runner()
         self._client: openai.AsyncOpenAI | None = None
 
@@ -54,114 +64,164 @@ class Chat:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._client is not None:
-            self._runner.run(self._client.close())
-        self._runner.close()
-        self._store.__exit__()
+        try:
+            if self._client is not None:
+                self._runner.run(self._client.close())
+            self._runner.close()
+        finally:
+            self._store.__exit__()
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
-        """Replies in the order of `requests`: from the store, else from the server.
+        """Return replies in the order of `requests`: from the store, else from the server.
 
-        ChatError says how many are kept; asking again continues from there.
+        A ChatError says how many replies are kept; the next call continues from there.
         """
-        jobs = [self._job(request) for request in requests]
+        jobs = self._under_their_keys([self._job(request) for request in requests])
         unique = list({job.key: job for job in jobs}.values())
         stored = self._store.find([job.key for job in unique])
-        self._store.note_saved(self._entry, list(stored.values()))
+        self._store.note_saved(self._caller, list(stored.values()))
+        self._refusals.note_answers(stored.values())
         missing = [job for job in unique if job.key not in stored]
         with Progress(len(unique), label, "replies", done=len(stored)) as bar:
             share = len(stored) / len(unique) if unique else 0.0
             if missing:
-                watch = Watch(bar, self._purse, self._store.spent, stored=share)
-                self._bring(missing, watch, total=len(unique))
+                meter = UsageMeter(bar, self._budget, self._store.spent, stored=share)
+                self._fetch(missing, meter, total=len(unique))
         replies = self._store.find([job.key for job in unique])
-        self._check_room(unique, replies)
-        return [self._spoken(replies[job.key]) for job in jobs]
+        self._check_thinking(unique, replies)
+        answers = {job.key: self._answer_in(job, replies[job.key]) for job in unique}
+        self._say_marked([(job.row, replies[job.key]) for job in unique], list(answers.values()))
+        return [answers[job.key] for job in jobs]
 
     def _job(self, request: Request) -> Job:
         row = f"{self._stage} {self._round}, row {request.id}"
         body = body_of(request, self.model, self._endpoint)
+        asked = body_of(replace(request, schema=None), self.model, self._endpoint)
         try:
-            key = key_of(request, body, self._source.identity)
+            key = key_of(request, asked, self._source.identity)
+            former = key_of(request, spoken(body, self._endpoint), self._source.former)
         except UnicodeEncodeError as error:
-            raise ChatError(f"{row}: its text is no valid Unicode: {error.reason}") from None
-        return Job(key=key, body=body, row=row, attempt=request.attempt)
+            raise ChatError(f"{row}: its text is not valid Unicode: {error.reason}") from None
+        return Job(key=key, former=former, body=body, row=row, attempt=request.attempt)
 
-    def _spoken(self, reply: Reply) -> Reply:
-        return spoken(reply, thinks=self._endpoint.thinking_tokens > 0)
+    def _under_their_keys(self, jobs: list[Job]) -> list[Job]:
+        """Return `jobs` with the key under which the store has the reply, be it a former one."""
+        formers = [job.former for job in jobs if job.former != job.key]
+        present = self._store.find(formers) if formers else {}
+        return [replace(job, key=job.former) if job.former in present else job for job in jobs]
 
-    def _bring(self, missing: list[Job], watch: Watch, *, total: int) -> None:
-        """Bring missing replies into the store; every error says how many are kept."""
+    def _answer_in(self, job: Job, reply: Reply) -> Reply:
+        return answer_in(reply, job.body, thinks=self._endpoint.thinking_tokens > 0)
+
+    def _say_marked(self, rows: Sequence[tuple[str, Reply]], answers: Sequence[Reply]) -> None:
+        """Say which replies are marked as refused or as unclear."""
+        if line := summary_of(rows):
+            click.echo(f"{self._stage} {self._round}: {line}", err=True)
+        if unclear := sum(answer.finish_reason == UNCLEAR for answer in answers):
+            click.echo(
+                f"{self._stage} {self._round}: {unclear:,} of {len(answers):,} replies contain"
+                " thoughts that cannot be told apart from the answer; they are marked"
+                f" {UNCLEAR!r} and nobody learns from them",
+                err=True,
+            )
+
+    def _fetch(self, missing: list[Job], meter: UsageMeter, *, total: int) -> None:
+        """Fetch missing replies into the store; each error says how many are kept."""
         if os.environ.get("LION_OFFLINE", "0") not in ("", "0") and not self._source.in_process:
             raise ChatError(
                 f"{missing[0].row}: its reply is not in {self._store.path} and LION_OFFLINE"
-                f" forbids to ask; {len(missing):,} of {total:,} replies are missing"
+                f" forbids requests; {len(missing):,} of {total:,} replies are missing"
             )
-        if unpriced := self._purse.unpriced(self._store.spent()):
+        if unpriced := self._budget.unpriced([*self._store.spent(), self._caller.usage(0, 0, 0)]):
             raise ChatError(
-                f"{self._stage} {self._round}: money is bounded and {unpriced} has been paid for;"
-                " add its price to prices.models in params.yaml"
+                f"{self._stage} {self._round}: the budget bounds money, but {unpriced} is used and"
+                " has no price; add its price to prices.models in params.yaml"
             )
         try:
-            self._runner.run(self._ask(missing, watch))
+            with _signals_as_ctrl_c():
+                self._runner.run(self._ask(missing, meter))
         except ChatError as error:
             raise ChatError(f"{error.message}; {self._kept(missing, total)}") from error
         except KeyboardInterrupt:
             who = f"{self._stage} {self._round}"
             raise Stopped(f"{who}: stopped; {self._kept(missing, total)}") from None
 
-    async def _ask(self, missing: list[Job], watch: Watch) -> None:
-        from lion.chat.batch import Batches  # only now: a replay needs no client
+    async def _ask(self, missing: list[Job], meter: UsageMeter) -> None:
+        from lion.chat.batch import Batches  # slow to load, and a replay needs no client
         from lion.chat.client import open_client
         from lion.chat.live import Live, tended
         from lion.chat.sender import Sender
 
-        room = self._room()
+        thinking = self._thinking_budget()
 
         def arrived(job: Job, reply: Reply) -> None:
-            watch.arrived(self.model, self._endpoint.mode, reply)
+            meter.arrived(self._caller, reply)
             if job.attempt == 0:
-                room.count(self._spoken(reply))
+                thinking.count(self._answer_in(job, reply))
 
         self._client = self._client or open_client(
             self._source, self._endpoint, self._params.oracle, stage=self._stage
         )
-        way = Live if self._endpoint.mode == "live" else Batches
-        with self._pace() as pace:
-            sender = Sender(self._client, self._endpoint, pace, unanswered=self._note_unanswered)
-            asking = way(sender, self._store, self._purse, entry=self._entry, arrived=arrived)
+        kind = Live if self._endpoint.mode == "live" else Batches
+        entry = self._store.entry(self._caller)
+        waiting = self._store.quick() if kind is Live else nullcontext()
+        with self._rate_limit() as limit, waiting:
+            sender = Sender(
+                self._client, self._dialect, limit, unanswered=partial(self._unanswered, entry)
+            )
+            asking = kind(
+                sender, self._store, self._budget, self._refusals, entry=entry, arrived=arrived
+            )
             try:
-                async with tended(sender, self._store, watch.show):
+                async with tended(sender, self._store, meter.show):
                     await asking.ask(missing)
             finally:
-                self._store.note_retries(self._entry, sender.retries)
+                self._store.note_retries(entry, sender.retries)
 
-    def _note_unanswered(self, body: Body) -> None:
-        """Count a request without a reply; ChatError if the budget does not cover another try."""
-        if not self._store.note_unanswered(self._entry, most_tokens(body), self._purse):
+    def _unanswered(self, entry: int, body: Body) -> None:
+        """Count a request without a reply; ChatError if the budget does not cover a retry."""
+        if not self._store.note_unanswered(entry, most_tokens(body), self._budget):
             raise ChatError(
-                f"{self._stage} {self._round}: a request brought no reply, may have cost something,"
-                f" and another try may exceed the budget"
-                f" ({self._purse.left_told(self._store.spent())}); raise `budget` in params.yaml"
+                f"{self._stage} {self._round}: a request brought no reply and may have a cost;"
+                f" a retry may exceed the budget"
+                f" ({self._budget.left_text(self._store.spent())}); raise `budget` in params.yaml"
             )
 
-    def _pace(self) -> Pace:
+    def _rate_limit(self) -> RateLimit:
         named = self._role if self._role in self._params.endpoints else "default"
         path = machine_home() / FILE
-        return Pace(path, f"{self._source.url} {named}", self._endpoint, owner=self._store.owner)
+        return RateLimit(path, f"{self._source.url} {named}", self._endpoint)
 
-    def _room(self) -> Room:
+    def _thinking_budget(self) -> ThinkingBudget:
         who = f"{self._stage} {self._round}: {self.model}"
-        return Room(who, self._role)
+        return ThinkingBudget(who, self._role)
 
-    def _check_room(self, jobs: list[Job], replies: dict[bytes, Reply]) -> None:
-        """The same error from the store as from the server: a rerun must not pass."""
-        room = self._room()
+    def _check_thinking(self, jobs: list[Job], replies: dict[bytes, Reply]) -> None:
+        """Raise the same error for stored replies as for new ones: a rerun must not pass."""
+        thinking = self._thinking_budget()
         for job in jobs:
             if job.attempt == 0:
-                room.count(self._spoken(replies[job.key]))
-        room.check()
+                thinking.count(self._answer_in(job, replies[job.key]))
 
     def _kept(self, missing: list[Job], total: int) -> str:
         kept = total - len(missing) + len(self._store.find([job.key for job in missing]))
         return f"{kept:,} of {total:,} replies are kept, run again to continue"
+
+
+@contextmanager
+def _signals_as_ctrl_c() -> Iterator[None]:
+    """Handle a scheduler's SIGTERM and a closed terminal's SIGHUP like Ctrl-C in the block.
+
+    A signal that somebody else handles or ignores, as `nohup` does, stays as it is.
+    """
+    ours = []
+    if threading.current_thread() is threading.main_thread():
+        numbers = (signal.SIGTERM, signal.SIGHUP)
+        ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)

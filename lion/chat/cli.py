@@ -1,4 +1,4 @@
-"""`lion store` and `lion ledger`: the replies that are kept, and what they cost."""
+"""`lion store` and `lion ledger`: the stored replies, and what they cost."""
 
 import json
 from collections.abc import Callable
@@ -9,20 +9,20 @@ import click
 
 from lion.chat import archive
 from lion.chat.archive import Choice
-from lion.chat.database import salvage
+from lion.chat.budget import Budget
 from lion.chat.ledger import ledger_of, table_of
-from lion.chat.money import Purse
+from lion.chat.salvage import check_alone, is_sound, salvage
 from lion.chat.store import Store
 from lion.params import load_params
 from lion.support.errors import InputError
 from lion.support.home import project_root, store_home
 
 _CHOICES = [
-    click.option("--stage", help="Only replies that this stage asked for."),
-    click.option("--role", help="Only this role's."),
-    click.option("--round", "round", help="Only this round's."),
-    click.option("--model", help="Only this model's."),
-    click.option("--older-than", type=float, metavar="DAYS", help="Only older ones."),
+    click.option("--stage", help="Only replies to this stage."),
+    click.option("--role", help="Only replies to this role."),
+    click.option("--round", "round", help="Only replies of this round."),
+    click.option("--model", help="Only replies of this model."),
+    click.option("--older-than", type=float, metavar="DAYS", help="Only replies older than this."),
 ]
 
 
@@ -32,21 +32,27 @@ def _choosing(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _open() -> Store:
+def _path() -> Path:
     path = store_home() / "replies.sqlite"
     if not path.exists():
-        raise InputError(f"{path}: no replies are stored here; LION_HOME names another folder")
-    return Store(path)
+        raise InputError(
+            f"{path}: no replies are stored here; set LION_HOME if they are in another folder"
+        )
+    return path
+
+
+def _open() -> Store:
+    return Store(_path())
 
 
 @click.group()
 def store() -> None:
-    """The replies that were paid for: they answer the same request for ever."""
+    """Manage stored replies; Lion never pays twice for the same request."""
 
 
 @store.command()
 def stats() -> None:
-    """How many replies are stored, whose, and how they ended."""
+    """Count the stored replies by how they ended."""
     with _open() as opened:
         size = sum(path.stat().st_size for path in opened.path.parent.glob("replies.sqlite*"))
         click.echo(
@@ -60,7 +66,7 @@ def stats() -> None:
 @click.argument("file", type=click.File("w", encoding="utf-8", atomic=True))
 @_choosing
 def export_(file: TextIO, **named: Any) -> None:
-    """Write replies to FILE as JSON Lines, - for standard output."""
+    """Write replies to FILE as JSON Lines; - is the standard output."""
     with _open() as opened:
         lines = archive.export_lines(opened, Choice(**named))
         count = sum(1 for line in lines if file.write(line + "\n"))
@@ -70,7 +76,7 @@ def export_(file: TextIO, **named: Any) -> None:
 @store.command("import")
 @click.argument("file", type=click.File("rb"))
 def import_(file: BinaryIO) -> None:
-    """Add the replies in FILE, so that what they answer is not asked again."""
+    """Add the replies in FILE, so that their requests are not sent again."""
     with Store(store_home() / "replies.sqlite") as opened:
         new, known = archive.import_lines(opened, file, name=file.name)
         click.echo(f"{new:,} replies added to {opened.path}, {known:,} were there")
@@ -78,13 +84,13 @@ def import_(file: BinaryIO) -> None:
 
 @store.command()
 @_choosing
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def prune(*, yes: bool, **named: Any) -> None:
-    """Delete replies; asking for them again costs again. Name at least one choice."""
+    """Delete replies; requesting them again costs again. Needs an option that selects them."""
     choice = Choice(**named)
     if choice == Choice():
         raise click.UsageError(
-            "name what to delete: --stage, --role, --round, --model, --older-than"
+            "select what to delete with --stage, --role, --round, --model, --older-than"
         )
     with _open() as opened:
         count = archive.count(opened, choice)
@@ -98,19 +104,22 @@ def prune(*, yes: bool, **named: Any) -> None:
 @store.command()
 @click.argument("batch")
 def forget(batch: str) -> None:
-    """Give up BATCH, which its server lost, so that its requests are asked anew and paid again."""
+    """Give up BATCH, which its server lost; its requests are sent, and paid, again."""
     with _open() as opened:
         if not (count := opened.forget(batch)):
             raise InputError(f"{opened.path}: no request waits for a batch {batch}")
-        click.echo(f"{count:,} requests can be asked anew")
+        click.echo(f"{count:,} requests can be sent again")
 
 
 @store.command("salvage")
 def salvage_() -> None:
-    """Replace a damaged store by what can be read of it; let nothing else run meanwhile."""
-    with _open() as opened:
-        path = opened.path
-    salvage(path)
+    """Replace a damaged store by its readable rows; no other process may use it."""
+    path = _path()
+    check_alone(path)
+    if is_sound(path):
+        click.echo(f"{path} is sound: nothing to do")
+    else:
+        salvage(path)
 
 
 @click.command()
@@ -120,23 +129,23 @@ def salvage_() -> None:
     "file",
     type=click.Path(path_type=Path),
     default=lambda: project_root() / "params.yaml",
-    help="Where prices and budget stand, unless in the project's params.yaml.",
+    help="File with prices and budget; by default the project's params.yaml.",
 )
 def ledger(*, as_json: bool, file: Path) -> None:
-    """What was spent on replies, and what the store saved."""
+    """Show what replies cost, and what the store saved."""
     params = load_params(file)
-    purse = Purse(params.prices, params.budget)
+    budget = Budget(params.prices, params.budget)
     with _open() as opened:
         entries = opened.entries()
-    told = ledger_of(entries, purse)
+    summary = ledger_of(entries, budget)
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(summary, indent=2))
         return
-    click.echo(table_of(told))
+    click.echo(table_of(summary))
     if params.prices:
-        click.echo(f"Money in {purse.currency} at prices of {params.prices.date}.")
-    if purse.is_bounded:
+        click.echo(f"Money in {budget.currency} at prices of {params.prices.date}.")
+    if budget.is_bounded:
         spent = [entry.spent() for entry in entries]
-        click.echo(f"Budget: {purse.left_told(spent)}.")
-        if unpriced := purse.unpriced(spent):
-            click.echo(f"{unpriced} has no price in prices.models: what it cost is not counted.")
+        click.echo(f"Budget: {budget.left_text(spent)}.")
+        if unpriced := budget.unpriced(spent):
+            click.echo(f"{unpriced} has no price in prices.models; its cost is not counted.")

@@ -1,4 +1,4 @@
-"""Opening the openai client of an endpoint: a server, or the oracle in this process."""
+"""The openai client of an endpoint: a server, or the oracle in this process."""
 
 import os
 import re
@@ -18,47 +18,65 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 def open_client(
     source: Source, endpoint: Endpoint, oracle: Oracle, *, stage: str
 ) -> openai.AsyncOpenAI:
-    """A client of `source`; ChatError if it needs a key that is not in the environment."""
+    """Open a client of `source`; ChatError if the environment lacks the key that it needs."""
     if source.in_process:
         return _open_oracle(oracle)
     return _open_server(source.url, endpoint, stage=stage)
 
 
 def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpenAI:
-    """A client of the server at `url`; ChatError if its key is not in the environment.
+    """Open a client of the server at `url`; ChatError if the environment lacks its key.
 
-    An Azure deployment's URL ends in ?api-version=...; it gets that and the key in its own way.
+    The URL of an Azure deployment ends in ?api-version=...; its client sends this query with every
+    request, and the key in an api-key header.
     """
-    key = os.environ.get(endpoint.api_key_env, "").strip()
+    key = _key(url, endpoint, stage=stage)
     parts = urlsplit(url)
-    if not key and parts.hostname not in _LOOPBACK:
-        raise ChatError(
-            f"{stage}: no API key for {url}: set the environment variable {endpoint.api_key_env}"
-        )
-    if not re.fullmatch(r"[\x21-\x7e]*", key):  # the header would be refused, and the key told
-        raise ChatError(
-            f"{stage}: the key in the environment variable {endpoint.api_key_env} holds a blank or"
-            " a character outside ASCII, which no API key does"
-        )
     limits = httpx2.Limits(
         max_connections=endpoint.concurrency, max_keepalive_connections=endpoint.concurrency
     )
     azure: dict[str, Any] = {}
     if parts.query:
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        azure = {"default_query": query, "default_headers": {"api-key": key}}
+        azure = {"default_query": query, "default_headers": {"api-key": key} if key else {}}
     return openai.AsyncOpenAI(
         api_key=key or "none",
         base_url=parts._replace(query="").geturl(),
         max_retries=0,
-        timeout=None,  # ours covers the whole exchange, not a single read
-        http_client=openai.DefaultAsyncHttpxClient(limits=limits, timeout=None),
+        timeout=None,  # the sender's timeout covers the whole exchange
+        http_client=openai.DefaultAsyncHttpxClient(
+            limits=limits, timeout=None, follow_redirects=False
+        ),
         **azure,
     )
 
 
+def _key(url: str, endpoint: Endpoint, *, stage: str) -> str:
+    """Return the key for the server at `url`, empty if it gets none.
+
+    An endpoint that names no key gets OPENAI_API_KEY, but never over plain http to another
+    machine: there, `api_key_env` must name the key.
+    """
+    parts = urlsplit(url)
+    is_local = parts.hostname in _LOOPBACK
+    name = endpoint.api_key_env
+    if name is None and (is_local or parts.scheme == "https"):
+        name = "OPENAI_API_KEY"
+    if not name:
+        return ""
+    key = os.environ.get(name, "").strip()
+    if not key and not is_local:
+        raise ChatError(f"{stage}: no API key for {url}: set the environment variable {name}")
+    if not re.fullmatch(r"[\x21-\x7e]*", key):  # httpx would refuse the header and print the key
+        raise ChatError(
+            f"{stage}: the environment variable {name} contains a blank or a"
+            " character outside ASCII, so it is no API key; copy the key again"
+        )
+    return key
+
+
 def _open_oracle(oracle: Oracle) -> openai.AsyncOpenAI:
-    """A client of the oracle, called in this process without a network."""
+    """Open a client of the oracle, which runs in this process without a network."""
     from lion.oracle.app import create_app
 
     app: Any = create_app(position_bias=oracle.position_bias, unreadable=oracle.unreadable)

@@ -1,66 +1,49 @@
-"""The store's file: its tables, and rescuing what can be read of a damaged one."""
+"""SQLite files: how the store is opened, and their errors as one line that says what to do."""
 
-import fcntl
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import click
-
+from lion.chat.schema import VERSION, columns_of, upgrade, version_of
 from lion.support.errors import ChatError
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS ledger (      -- who asked which model; running sums, never pruned
-    id INTEGER PRIMARY KEY,
-    stage TEXT NOT NULL, role TEXT NOT NULL, round TEXT NOT NULL,
-    endpoint TEXT NOT NULL, model TEXT NOT NULL, mode TEXT NOT NULL,
-    requests INTEGER NOT NULL DEFAULT 0,
-    prompt_tokens INTEGER NOT NULL DEFAULT 0,
-    completion_tokens INTEGER NOT NULL DEFAULT 0,
-    retries INTEGER NOT NULL DEFAULT 0,
-    saved_requests INTEGER NOT NULL DEFAULT 0,
-    saved_prompt_tokens INTEGER NOT NULL DEFAULT 0,
-    saved_completion_tokens INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (stage, role, round, endpoint, model, mode)
-);
-CREATE TABLE IF NOT EXISTS replies (
-    key BLOB PRIMARY KEY,                -- hash of the whole request
-    entry INTEGER NOT NULL,              -- of the ledger
-    text TEXT NOT NULL, finish_reason TEXT NOT NULL, model TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
-    reasoning_tokens INTEGER NOT NULL,
-    received REAL NOT NULL,              -- seconds since 1970
-    seconds REAL NOT NULL                -- from request to reply
-);
-CREATE TABLE IF NOT EXISTS claims (      -- requests in flight
-    key BLOB PRIMARY KEY,
-    entry INTEGER NOT NULL,
-    owner TEXT NOT NULL,                 -- a presence, or batch:ID
-    until REAL,                          -- monotonic seconds; null for a batch, which just lasts
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL  -- at most
-);
-"""
-_PAGE = 4096  # bytes; SQLite's default
-_GAP = 20_000  # rows in sequence that cannot be read, after which no more are tried
+PATIENCE = 90.0  # seconds to wait for another process's lock
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+
+
+class BusyError(ChatError):
+    """Another process holds the write lock."""
+
+
+class DamageError(ChatError):
+    """The file itself is broken."""
 
 
 class Database:
-    """An open store's file; ChatError where it fails."""
+    """An open store file. `frozen` says why it cannot be written, if so."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, damaged: str) -> None:
         self.path = path
+        self._damaged = damaged
         with self._faults():
-            self._db = open_database(path)
+            self._db, self.frozen = open_database(path)
 
     def close(self) -> None:
         self._db.close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, alone among all processes; ChatError where the file fails."""
+        """Run one exclusive transaction; ChatError where the file fails."""
+        if self.frozen:
+            raise ChatError(
+                f"{self.path}: replies could not be kept here ({self.frozen}), so none is"
+                " requested; allow writing, or move the folder and set LION_HOME to its new place"
+            )
         with self.reading() as db:
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -72,114 +55,120 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The database; ChatError where the file fails."""
+        """Give the database; ChatError where the file fails."""
         with self._faults():
             yield self._db
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Wait so long for locks of other processes."""
+        self._db.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        try:
+        with faults(self.path, damaged=self._damaged):
             yield
-        except sqlite3.Error as error:
-            hint = "; `lion store salvage` rescues what can be read" if is_damage(error) else ""
-            raise ChatError(f"{self.path}: {error}{hint}") from error
-        except OSError as error:
-            raise ChatError(
-                f"{error.filename}: {error.strerror}; set LION_HOME to a folder that has room and"
-                " can be written"
-            ) from error
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open the store at `path`, new if there is none, rescued if it is damaged."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def open_database(path: Path) -> tuple[sqlite3.Connection, str]:
+    """Open the store, a new one if there is none; also say why it is read-only, or nothing."""
     try:
-        return _open(path)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise
-    with _alone(path.parent):
-        try:
-            return _open(path)  # somebody else may have rescued it meanwhile
-        except sqlite3.DatabaseError:
-            salvage(path)
-        return _open(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            return _open_frozen(path), "read-only"
+        return open_writable(path), ""
+    except sqlite3.Error as error:
+        if _code_of(error) in _NO_ROOM | _READ_ONLY and path.exists():
+            return _open_frozen(path), str(error)
+        raise
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite says that the file itself is broken."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+def open_writable(path: Path) -> sqlite3.Connection:
+    """Open the store for reading and writing, and bring it to this version."""
+    db = connect(path)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_autocheckpoint = 10000")  # `Store.renew` syncs more often
-        db.executescript(SCHEMA)
+        if version_of(db, path) < VERSION:
+            upgrade(db)
         db.execute("SELECT max(rowid) FROM replies").fetchone()
-    except sqlite3.Error:
+        return db
+    except BaseException:
         db.close()
         raise
+
+
+def connect(target: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+    """Connect to a file; a text with a broken byte is read with a mark in its place."""
+    db = sqlite3.connect(target, timeout=PATIENCE, isolation_level=None, uri=uri)
+    db.text_factory = lambda data: data.decode("utf-8", "replace")
     return db
 
 
-def salvage(path: Path) -> None:
-    """Replace a damaged store by what can be read of it; says so and keeps the damaged file."""
-    os.truncate(path, path.stat().st_size // _PAGE * _PAGE)  # half a page would read as zeros
-    rows = {table: list(_readable(path, table)) for table in ("ledger", "replies", "claims")}
-    fresh = path.with_name(path.name + ".fresh")
-    fresh.unlink(missing_ok=True)
-    with closing(sqlite3.connect(fresh)) as db:
-        db.executescript(SCHEMA)
-        for table, found in rows.items():
-            for row in found:
-                marks = ", ".join("?" * len(row))
-                db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
-        db.commit()
-    kept = _kept(path)
-    fresh.replace(path)
-    click.echo(
-        f"{path} was damaged: {len(rows['replies']):,} replies could be read and go on serving,"
-        f" the others are asked for again; the damaged file is kept as {kept}",
-        err=True,
-    )
+def _open_frozen(path: Path) -> sqlite3.Connection:
+    """Open a store that cannot be written: by its log, without one, or as a copy."""
+    log = path.with_name(path.name + "-wal")
+    has_log = log.exists() and log.stat().st_size > 0
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    for target in (uri, *([] if has_log else [uri + "&immutable=1"])):
+        db = connect(target, uri=True)
+        try:
+            return _readable(db, path)
+        except sqlite3.OperationalError:
+            db.close()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        for file in (path, log):
+            copy.with_name(file.name).write_bytes(file.read_bytes())
+        db = connect(":memory:")
+        disk = connect(copy)
+        disk.backup(db)
+        disk.close()
+        return _readable(db, path)
 
 
-def _kept(path: Path) -> Path:
-    """Another name for the damaged file, whose log must not meet the new one."""
-    number = 1
-    while (kept := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    kept.hardlink_to(path)
-    for end in ("-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
-    return kept
-
-
-def _readable(path: Path, table: str) -> Iterator[tuple[Any, ...]]:
-    """The rows of a damaged file that can be read, tried one by one."""
-    with closing(sqlite3.connect(path)) as db:
-        # Without this SQLite refuses a whole file that is shorter than its header says.
-        db.execute("PRAGMA writable_schema = ON")
-        row, missed = 0, 0
-        while missed < _GAP:
-            row += 1
-            missed += 1
-            try:
-                found = db.execute(f"SELECT * FROM {table} WHERE rowid = ?", (row,)).fetchone()
-            except sqlite3.Error:
-                continue
-            if found is not None:
-                missed = 0
-                yield found
+def _readable(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """Check the version; an older store gets what it lacks in a temporary view of its tables."""
+    if version_of(db, path) < VERSION and "checksum" not in columns_of(db, "replies"):
+        db.execute(
+            "CREATE TEMP VIEW replies AS SELECT *, 0 AS cached_tokens, NULL AS checksum"
+            " FROM main.replies"
+        )
+        db.execute(
+            "CREATE TEMP VIEW ledger AS SELECT *, 0 AS cached_tokens, 0 AS saved_cached_tokens"
+            " FROM main.ledger"
+        )
+    db.execute("SELECT max(received) FROM replies").fetchone()
+    return db
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Keep other processes from rescuing the same file at the same time."""
-    with (home / "salvage.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def faults(path: Path, *, damaged: str) -> Iterator[None]:
+    """Turn errors of the file at `path` into a ChatError that says what to do."""
+    try:
         yield
+    except sqlite3.Error as error:
+        code = _code_of(error)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise BusyError(f"{path}: another process holds its lock; end it and retry") from error
+        if code in _DAMAGE:
+            raise DamageError(f"{path}: {error}; {damaged}") from error
+        raise ChatError(f"{path}: {error}{_advice(code, path)}") from error
+    except OSError as error:
+        name = error.filename or path
+        raise ChatError(
+            f"{name}: {error.strerror}; free space and allow writing there, or move the folder and"
+            " set LION_HOME to its new place"
+        ) from error
+
+
+def _advice(code: int, path: Path) -> str:
+    if code in _NO_ROOM:
+        return f"; free space on the disk of {path.parent} and run again"
+    if code in _READ_ONLY:
+        return f"; allow writing to {path.parent} and run again"
+    return ""
+
+
+def _code_of(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -1,4 +1,4 @@
-"""What a server's headers say about when to ask again and how fast."""
+"""Rate-limit headers: when to retry, and how fast to send."""
 
 import email.utils
 import re
@@ -11,7 +11,7 @@ _WHAT = ("requests", "tokens")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait: Retry-After in any of its forms, else the reset of what is used up."""
+    """Return the seconds to wait: Retry-After in any form, else the reset of an exhausted limit."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is not None:
@@ -28,9 +28,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def request_gap(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server takes to allow one more request, if it has none left.
+    """Return the seconds in which an exhausted server regains one request, else None.
 
-    `reset` is the time in which all of `limit` come back.
+    `reset` is the time in which the whole `limit` is regained.
     """
     if headers.get("x-ratelimit-remaining-requests") != "0":
         return None
@@ -44,7 +44,7 @@ def _number(value: str) -> float | None:
 
 
 def _until(date: str, now: str | None) -> float | None:
-    """Seconds until an HTTP date, at least 0; `now` is the server's clock, else ours is asked."""
+    """Return the seconds until an HTTP date, at least 0; `now` is the server's clock."""
     then = _stamp(date)
     if then is None:
         return None
@@ -52,15 +52,15 @@ def _until(date: str, now: str | None) -> float | None:
 
 
 def _stamp(date: str) -> float | None:
-    """An HTTP date as seconds since 1970."""
+    """Convert an HTTP date to seconds since 1970."""
     try:
         return email.utils.parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, IndexError):  # such as a year of ten digits
         return None
 
 
 def _duration(value: str | None) -> float | None:
-    """Seconds in `6m0s`, `20ms` or plain `1.5`."""
+    """Read the seconds in `6m0s`, `20ms` or plain `1.5`."""
     if value is None:
         return None
     parts = _PART.findall(value)

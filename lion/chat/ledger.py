@@ -1,10 +1,11 @@
-"""What was spent and saved, as rows for a person or a program."""
+"""What was spent and saved: as rows, as a table, and beside the progress bar."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from lion.chat.money import Purse
-from lion.chat.types import Entry
+from lion.chat.budget import Budget, Usage
+from lion.chat.types import Caller, Entry, Reply
+from lion.support.progress import Progress
 
 Row = dict[str, Any]
 _NAMES = ("stage", "role", "round", "model", "mode")
@@ -19,16 +20,16 @@ _SUMS = (
 )
 
 
-def ledger_of(entries: Sequence[Entry], purse: Purse) -> Row:
-    """Entries, their total, and what is left of the budget; money is null without a price."""
-    rows = [_row(entry, purse) for entry in entries]
+def ledger_of(entries: Sequence[Entry], budget: Budget) -> Row:
+    """Return entries, their total and the rest of the budget; money without a price is null."""
+    rows = [_row(entry, budget) for entry in entries]
     spent = [entry.spent() for entry in entries]
-    left: dict[str, float | None] = {**purse.left(spent)}
-    if purse.unpriced(spent):
+    left: dict[str, float | None] = {**budget.left(spent)}
+    if budget.unpriced(spent):
         left["money"] = None
     total = {name: _sum([row[name] for row in rows]) for name in _SUMS}
     return {
-        "currency": purse.currency or None,
+        "currency": budget.currency or None,
         "entries": rows,
         "total": total,
         "left": left,
@@ -36,13 +37,13 @@ def ledger_of(entries: Sequence[Entry], purse: Purse) -> Row:
 
 
 def _sum(values: Sequence[float | None]) -> float | None:
-    """A sum; unknown if a part is, since money without a price is not nothing."""
+    """Return the sum; None if a part is None, since money without a price is not 0."""
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
 
 
 def table_of(ledger: Row) -> str:
-    """`ledger` as text; a dash stands for money without a price."""
+    """Format `ledger` as a table; a dash stands for money without a price."""
     heads = [name.replace("_", " ") for name in (*_NAMES, *_SUMS)]
     total = {"stage": "total", **ledger["total"]}
     cells = [heads] + [
@@ -60,16 +61,16 @@ def table_of(ledger: Row) -> str:
     return "\n".join(lines)
 
 
-def _row(entry: Entry, purse: Purse) -> Row:
+def _row(entry: Entry, budget: Budget) -> Row:
     return {
         **{name: getattr(entry, name) for name in _NAMES},
         "requests": entry.requests,
         "prompt_tokens": entry.prompt_tokens,
         "completion_tokens": entry.completion_tokens,
-        "money": purse.cost(entry.spent()) if entry.requests else 0.0,
+        "money": budget.cost(entry.spent()) if entry.requests else 0.0,
         "retries": entry.retries,
         "saved_requests": entry.saved_requests,
-        "saved_money": purse.cost(entry.saved()) if entry.saved_requests else 0.0,
+        "saved_money": budget.cost(entry.saved()) if entry.saved_requests else 0.0,
     }
 
 
@@ -77,3 +78,37 @@ def _cell(value: object, name: str) -> str:
     if name.endswith("money"):
         return "-" if value is None else f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+class UsageMeter:
+    """Tokens, cost, retries and cache hits beside the progress bar."""
+
+    def __init__(
+        self, bar: Progress, budget: Budget, spent: Callable[[], list[Usage]], *, stored: float
+    ) -> None:
+        """`stored` is the share of replies that the store already had."""
+        self._bar, self._budget, self._spent, self._stored = bar, budget, spent, stored
+        self._here = Usage("", "", 0, 0, 0)
+
+    def arrived(self, caller: Caller, reply: Reply) -> None:
+        """Count one reply that was paid for."""
+        _, _, requests, prompt, completion, cached = self._here
+        self._here = caller.usage(
+            requests + 1,
+            prompt + reply.prompt_tokens,
+            completion + reply.completion_tokens,
+            cached + reply.cached_tokens,
+        )
+        self._bar.advance()
+
+    def show(self, status: list[str]) -> None:
+        """Show the figures so far, and the sender's status."""
+        tokens = self._here.prompt_tokens + self._here.completion_tokens
+        parts = [f"{tokens:,} tokens"]
+        if money := self._budget.cost(self._here):
+            parts.append(f"{money:,.2f} {self._budget.currency}")
+        if self._budget.is_bounded:
+            parts.append(self._budget.left_text(self._spent()))
+        if self._stored:
+            parts.append(f"{self._stored:.0%} from the store")
+        self._bar.note(", ".join(parts + status))

@@ -1,37 +1,67 @@
-"""Who answers a role: a server's URL, or the oracle in this process."""
+"""Who answers a role: a server, or the oracle in this process."""
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from importlib import resources
+from urllib.parse import parse_qsl, urlsplit
 
 from lion.params import Params, Role
+from lion.support.errors import ChatError
 
+IN_PROCESS = "oracle"  # in the place of a URL
 DEFAULT_URL = "https://api.openai.com/v1"
+_SECRET = re.compile(r"key|token|secret|sig|pass|pwd|auth|cred|code|bearer|jwt|sas")
+_LONG = 24  # characters of a value that may be a secret; an API version has fewer
 
 
 @dataclass(frozen=True)
 class Source:
-    """`identity` is the part of a reply's key that says who was asked."""
+    """A server's URL, and the part of a reply's key that identifies who was asked."""
 
     url: str
     identity: str
+    former: str = ""  # the identity in earlier versions' keys
     in_process: bool = False
 
 
 def source_of(params: Params, role: Role) -> Source:
-    """The oracle in this process if it is the model and no server is named; else a server."""
+    """Return the in-process oracle if it is the model and no server is named, else the server."""
     named = params.endpoint_of(role).base_url or os.environ.get("OPENAI_BASE_URL")
-    if params.model_of(role) == "oracle" and not named:
+    if params.is_in_process(role) and not named:
         oracle = params.oracle
         identity = f"oracle {oracle.position_bias} {oracle.unreadable} {_oracle_code()}"
-        return Source("oracle", identity, in_process=True)
+        return Source(IN_PROCESS, identity, in_process=True)
     url = (named or DEFAULT_URL).rstrip("/")
-    return Source(url, url)
+    _check_for_secrets(url)
+    return Source(url, params.endpoint_of(role).identity or _without_port(url), url)
+
+
+def _without_port(url: str) -> str:
+    """Return `url` without its port: the same server may listen on another one tomorrow."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=re.sub(r":\d*$", "", parts.netloc)).geturl()
+
+
+def _check_for_secrets(url: str) -> None:
+    """ChatError if `url` holds a password or a key: URLs are stored with the replies."""
+    parts = urlsplit(url)
+    secrets = [name for name, value in parse_qsl(parts.query) if _is_secret(name, value)]
+    if "@" in parts.netloc or parts.fragment or secrets:
+        where = f"its query field {secrets[0]!r}" if secrets else "a name, password or fragment"
+        raise ChatError(
+            f"the URL of {parts.hostname} contains {where}, and Lion stores URLs; remove it, set an"
+            " environment variable to the key, and name this variable in api_key_env"
+        )
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return bool(_SECRET.search(name.lower())) or len(value) >= _LONG
 
 
 def _oracle_code() -> str:
-    """Hash of the oracle's files: an oracle that was changed answers anew."""
+    """Hash the oracle's files, so that a changed oracle does not reuse old replies."""
     digest = hashlib.blake2b(digest_size=8)
     for file in sorted(resources.files("lion.oracle").iterdir(), key=lambda file: file.name):
         if file.is_file() and not file.name.startswith("make_"):

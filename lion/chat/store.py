@@ -1,263 +1,239 @@
-"""The response store: every reply that was paid for, under the hash of the whole request.
+"""The response store: every reply that was paid for, under the hash of its whole request.
 
-SQLite in WAL mode. A commit survives the death of the process at once; the lease's renewal syncs
-it to the disk every few seconds, which is what a power cut can take.
+SQLite in WAL mode. A commit survives the death of the process at once. Every few seconds `renew`
+syncs it to the disk; a power cut can take what came after that. A reply that cannot be written
+stays in memory and in a second place (`Spill`) until it can.
 """
 
+import shutil
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Self
 
-from lion.chat.database import Database
-from lion.chat.home import Presence, is_alive
-from lion.chat.money import Purse, Usage, merged
-from lion.chat.types import Asker, Entry, Reply
+import click
 
-LEASE = 60.0  # seconds that a claim holds without being renewed
-_CHUNK = 500  # keys a look-up; SQLite takes at most 999 parameters in old builds
+from lion.chat.budget import Budget, Usage
+from lion.chat.claims import BATCH, Claim, Claims
+from lion.chat.database import PATIENCE, BusyError, DamageError, open_database
+from lion.chat.presence import others_alive
+from lion.chat.salvage import rescue, salvage
+from lion.chat.spill import Arrival, Spill
+from lion.chat.types import Reply
+from lion.support.errors import ChatError
 
-BATCH = "batch:"  # and its id: the owner of a batch's claims
-UNANSWERED = "unanswered"  # mode of entries for what was sent and brought no reply
-_SPEND = (
-    "UPDATE ledger SET requests = requests + 1, prompt_tokens = prompt_tokens + ?,"
-    " completion_tokens = completion_tokens + ? WHERE id = ?"
-)
+__all__ = ["BATCH", "Store"]
 
-_FIELDS = [field.name for field in fields(Reply)]  # columns of `replies`, too
-Claim = Literal["mine", "kept", "later", "too dear"]
+_RESERVE = 4_000_000  # bytes of disk for replies in flight; below that nothing is requested
+_QUICK = 0.05  # seconds to wait for a lock while replies in flight must be read
+_PAUSE = 0.1  # seconds between two tries then
+_LAST = 2.0  # seconds for a lock at the end, where replies are in a second place
+_HINT = "`lion store salvage` rescues what can be read"
 
 
-class Store(Database):
+class Store(Claims):
     """One open response store; ChatError where the file fails."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        with self._faults():
-            self._presence = Presence(path.parent)
-        self.owner = self._presence.name
-        self.sweep()
+        try:
+            super().__init__(path, _HINT)
+        except DamageError:
+            rescue(path)
+            super().__init__(path, _HINT)
+        (identity,) = self._db.execute("PRAGMA application_id").fetchone()
+        self._spill = Spill(path.parent, identity)
+        self._pending: list[Callable[[], None]] = []
+        self._unkept: dict[bytes, Reply] = {}
+        self._unanswered: list[Usage] = []  # pending, too
+        self._lost = 0  # replies that are in memory alone
+        self._is_quick = False
+        self._retry_at = 0.0
+        self._has_taken_over = False
+        if not self.frozen:
+            with suppress(BusyError):
+                self._take_over()
+                self.sweep()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-        self._presence.__exit__()
-
-    def entry(self, asker: Asker) -> int:
-        """The ledger entry of `asker`, made when it is new."""
-        with self.writing():
-            return self.entry_in_transaction(asker)
-
-    def entry_in_transaction(self, asker: Asker) -> int:
-        """`entry`, for callers that write already."""
-        names = [field.name for field in fields(Asker)]
-        values = astuple(asker)
-        self._db.execute(
-            f"INSERT OR IGNORE INTO ledger ({', '.join(names)}) VALUES ({_marks(values)})", values
-        )
-        where = " AND ".join(f"{name} = ?" for name in names)
-        (found,) = self._db.execute(f"SELECT id FROM ledger WHERE {where}", values).fetchone()
-        return int(found)
+        """Write what is pending, or leave it in the second place and say so."""
+        try:
+            if self._pending:
+                self._finish()
+            if self.owner:
+                self.back_up_ledger()
+        finally:
+            self.close()
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
-        """The replies that are there."""
-        found = {}
-        with self.reading():
-            for start in range(0, len(keys), _CHUNK):
-                chunk = keys[start : start + _CHUNK]
-                marks = ", ".join("?" * len(chunk))
-                query = f"SELECT key, {', '.join(_FIELDS)} FROM replies WHERE key IN ({marks})"
-                found.update({row[0]: _reply(row[1:]) for row in self._db.execute(query, chunk)})
-        return found
-
-    def claim(self, key: bytes, entry: int, most: tuple[int, int], purse: Purse) -> Claim:
-        """Try to become the one who asks for `key`, at most `most` prompt and answer tokens."""
-        return self.claim_many([(key, most)], entry, purse)[0]
+        """Return the stored replies; one that fails its checksum is removed, which is said."""
+        try:
+            replies, damaged = self._stored(keys)
+            if len(replies) + len(damaged) < len(keys):
+                self._check_index()
+        except DamageError:
+            if others_alive(self.path.parent, self.owner):
+                raise
+            self._db.close()
+            salvage(self.path)
+            with self._faults():
+                self._db, self.frozen = open_database(self.path)
+            replies, damaged = self._stored(keys)
+        if damaged:
+            self._discard(damaged)
+        return replies | {key: self._unkept[key] for key in keys if key in self._unkept}
 
     def claim_many(
-        self, wanted: Sequence[tuple[bytes, tuple[int, int]]], entry: int, purse: Purse
+        self, wanted: Sequence[tuple[bytes, tuple[int, int]]], entry: int, budget: Budget
     ) -> list[Claim]:
-        """`claim` for several keys at once, up to the first that is too dear.
-
-        later: somebody else asks for it, or the budget suffices only if what is in flight costs
-        less than it may.
-        """
-        claims: list[Claim] = []
-        with self.writing():
-            spent = self._spent() if purse.is_bounded else []
-            flying = self._claimed() if purse.is_bounded else []
-            for key, most in wanted:
-                claims.append(claim := self._claim(key, entry, most, purse, spent, flying))
-                if claim == "too dear":
-                    break
-        return claims
-
-    def _claim(
-        self,
-        key: bytes,
-        entry: int,
-        most: tuple[int, int],
-        purse: Purse,
-        spent: list[Usage],
-        flying: list[Usage],
-    ) -> Claim:
-        """One claim, in a transaction; adds what it may cost to `flying`."""
-        if self._db.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone():
-            return "kept"
-        if not self._is_free(key):
-            return "later"
-        if purse.is_bounded:
-            wanted = self._wanted(entry, most)
-            if not purse.allows([*spent, wanted]):
-                return "too dear"
-            if not purse.allows([*spent, *flying, wanted]):
-                return "later"
-            flying[:] = merged([*flying, wanted])
-        self._db.execute(
-            "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)",
-            (key, entry, self.owner, time.monotonic() + LEASE, *most),
-        )
-        return "mine"
-
-    def sweep(self) -> None:
-        """End the claims of processes that are dead.
-
-        They hold no budget any more, but what they asked for may have to be paid for.
-        """
-        with self.writing():
-            owners = self._db.execute("SELECT DISTINCT owner FROM claims WHERE until IS NOT NULL")
-            for (owner,) in owners.fetchall():
-                if not is_alive(owner):
-                    self._bury("owner = ?", owner)
-
-    def _bury(self, where: str, value: object) -> None:
-        """End claims whose process will tell nothing more; a batch without a name costs nothing."""
-        rows = self._db.execute(
-            "SELECT c.entry, c.prompt_tokens, c.completion_tokens FROM claims c"
-            f" JOIN ledger l ON l.id = c.entry WHERE l.mode = 'live' AND c.{where}",
-            (value,),
-        )
-        for entry, *most in rows.fetchall():
-            self._add_unanswered(entry, most)
-        self._db.execute(f"DELETE FROM claims WHERE {where}", (value,))
-
-    def note_unanswered(self, entry: int, most: tuple[int, int], purse: Purse) -> bool:
-        """Count a request that was sent and brought no reply as spent, at its dearest.
-
-        Returns whether the budget still covers what is claimed, so that it may be sent again.
-        """
-        with self.writing():
-            self._add_unanswered(entry, most)
-            return not purse.is_bounded or purse.allows(self._spent() + self._claimed())
-
-    def _add_unanswered(self, entry: int, most: Sequence[int]) -> None:
-        names = ", ".join(field.name for field in fields(Asker))
-        row = self._db.execute(f"SELECT {names} FROM ledger WHERE id = ?", (entry,)).fetchone()
-        lost = self.entry_in_transaction(replace(Asker(*row), mode=UNANSWERED))
-        self._db.execute(_SPEND, (*most, lost))
-
-    def renew(self) -> None:
-        """Hold this process's claims for another lease, and sync to the disk."""
-        self.sweep()
-        with self.writing():
-            self._db.execute(
-                "UPDATE claims SET until = ? WHERE owner = ?",
-                (time.monotonic() + LEASE, self.owner),
+        """Try to claim requests; first of all, replies that arrived must be in the store."""
+        with self._faults():
+            free = shutil.disk_usage(self.path.parent).free
+        if free < _RESERVE:
+            raise ChatError(
+                f"{self.path}: only {free / 1e6:.1f} MB are free on its disk, too little for"
+                " replies in flight; free space and run again"
             )
-        with self.reading():
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        with suppress(BusyError):
+            self._take_over()
+            if self.flush():
+                return super().claim_many(wanted, entry, budget)
+        return ["later"] * len(wanted)
 
     def keep(self, key: bytes, entry: int, reply: Reply, seconds: float) -> None:
-        """Commit a reply and what it cost, and end its claim; the first of two replies stays."""
-        with self.writing():
-            row = (key, entry, *astuple(reply), time.time(), seconds)
-            new = self._db.execute(f"INSERT OR IGNORE INTO replies VALUES ({_marks(row)})", row)
-            if new.rowcount:
-                self._db.execute(_SPEND, (reply.prompt_tokens, reply.completion_tokens, entry))
-            self._db.execute("DELETE FROM claims WHERE key = ?", (key,))
+        """Commit a reply and its cost, and end its claim; the first of two replies stays.
+
+        A reply that cannot be written now is kept elsewhere, then ChatError says why, unless
+        another process merely holds the lock.
+        """
+        received = time.time()
+        self._unkept[key] = reply
+
+        def spilled() -> Arrival:
+            caller = self.caller_of(entry)
+            return Arrival(
+                caller=caller, key=key.hex(), reply=reply, received=received, seconds=seconds
+            )
+
+        self._write(lambda: self._insert(key, entry, reply, received, seconds), spilled)
+
+    def note_unanswered(self, entry: int, most: tuple[int, int], budget: Budget) -> bool:
+        """Count a request that brought no reply at its upper bound.
+
+        Return whether the budget still covers all claims, so that the request may be repeated.
+        """
+        with self.reading():
+            self._unanswered.append(self._wanted(entry, most))
+        self._write(
+            lambda: self._spend_unanswered(entry, most),
+            lambda: Arrival(caller=self.caller_of(entry), most=most),
+        )
+        if not budget.is_bounded:
+            return True
+        with self.reading():
+            return budget.allows([*self._spent(), *self._claimed(), *self._unanswered])
 
     def release(self, keys: Iterable[bytes]) -> None:
         """End own claims that brought no reply."""
-        with self.writing():
-            self._db.executemany(
-                "DELETE FROM claims WHERE key = ? AND owner = ?",
-                ((key, self.owner) for key in keys),
-            )
+        owned = list(keys)
+        with suppress(ChatError):  # it stays pending, and the original error counts
+            self._write(lambda: self._release(owned))
 
-    def forget(self, batch: str) -> int:
-        """End the claims of a batch that will bring nothing more. Returns how many."""
-        with self.writing():
-            return self._db.execute("DELETE FROM claims WHERE owner = ?", (BATCH + batch,)).rowcount
-
-    def note_saved(self, entry: int, replies: Sequence[Reply]) -> None:
-        """Count replies that the store answered instead of the server."""
-        prompt = sum(reply.prompt_tokens for reply in replies)
-        completion = sum(reply.completion_tokens for reply in replies)
-        with self.writing():
-            self._db.execute(
-                "UPDATE ledger SET saved_requests = saved_requests + ?,"
-                " saved_prompt_tokens = saved_prompt_tokens + ?,"
-                " saved_completion_tokens = saved_completion_tokens + ? WHERE id = ?",
-                (len(replies), prompt, completion, entry),
-            )
-
-    def note_retries(self, entry: int, count: int) -> None:
-        """Count requests that were sent again after a fault."""
-        with self.writing():
-            self._db.execute("UPDATE ledger SET retries = retries + ? WHERE id = ?", (count, entry))
-
-    def entries(self) -> list[Entry]:
-        """The ledger: one entry for each asker, in the order of their first request."""
-        names = ", ".join(field.name for field in fields(Entry))
-        with self.reading():
-            return [Entry(*row) for row in self._db.execute(f"SELECT {names} FROM ledger")]
-
-    def spent(self) -> list[Usage]:
-        """What was paid for."""
-        with self.reading():
-            return self._spent()
-
-    def _spent(self) -> list[Usage]:
-        rows = self._db.execute(
-            "SELECT model, mode, requests, prompt_tokens, completion_tokens FROM ledger"
-            " WHERE requests > 0"
-        )
-        return [Usage(*row) for row in rows]
-
-    def _claimed(self) -> list[Usage]:
-        rows = self._db.execute(
-            "SELECT l.model, l.mode, count(*), sum(c.prompt_tokens), sum(c.completion_tokens)"
-            " FROM claims c JOIN ledger l ON l.id = c.entry GROUP BY c.entry"
-        )
-        return [Usage(*row) for row in rows]
-
-    def _wanted(self, entry: int, most: tuple[int, int]) -> Usage:
-        query = "SELECT model, mode FROM ledger WHERE id = ?"
-        model, mode = self._db.execute(query, (entry,)).fetchone()
-        return Usage(model, mode, 1, *most)
-
-    def _is_free(self, key: bytes) -> bool:
-        """Whether nobody who lives, and whose lease runs, has claimed `key`."""
-        claim = self._db.execute("SELECT owner, until FROM claims WHERE key = ?", (key,)).fetchone()
-        if claim is None:
+    def flush(self) -> bool:
+        """Write what is pending; False if another process holds the lock, ChatError if it fails."""
+        if not self._pending:
             return True
-        owner, until = claim
-        if until is None:
+        if self._is_quick and time.monotonic() < self._retry_at:
             return False
-        left = until - time.monotonic()
-        # More than a lease is left only if the machine was started anew since.
-        if 0 < left <= LEASE and is_alive(owner):
+        try:
+            with self.writing():
+                for write in self._pending:
+                    write()
+        except BusyError:
+            self._retry_at = time.monotonic() + _PAUSE
             return False
-        self._bury("key = ?", key)
+        self._pending.clear()
+        self._unkept.clear()
+        self._unanswered.clear()
+        self._spill.clear()
+        self._lost = 0
         return True
 
+    @contextmanager
+    def quick(self) -> Iterator[None]:
+        """Hardly wait for locks while the block runs, so that replies in flight are read."""
+        self.wait_at_most(_QUICK)
+        self._is_quick = True
+        try:
+            yield
+        finally:
+            self._is_quick = False
+            self.wait_at_most(PATIENCE)
 
-def _reply(row: Sequence[Any]) -> Reply:
-    return Reply(**dict(zip(_FIELDS, row, strict=True)))
+    def _write(
+        self, write: Callable[[], None], spilled: Callable[[], Arrival] | None = None
+    ) -> None:
+        """Run `write` in a transaction, after all that is pending; spill it if this fails."""
+        self._pending.append(write)
+        fault: ChatError | None = None
+        try:
+            if self.flush():
+                return
+        except ChatError as error:
+            fault = error
+        if spilled is not None and self._spill.write(spilled()) is None:
+            self._lost += 1
+        if fault is not None:
+            raise fault
 
+    def _take_over(self) -> None:
+        """Add the replies that ended processes left in a second place."""
+        if self._has_taken_over:
+            return
+        with self._spill.left() as arrivals, self.writing() if arrivals else nullcontext():
+            for arrival in arrivals:
+                entry = self.entry_in_transaction(arrival.caller)
+                if arrival.reply is None:
+                    self._spend_unanswered(entry, arrival.most)
+                else:
+                    key = bytes.fromhex(arrival.key)
+                    self._insert(key, entry, arrival.reply, arrival.received, arrival.seconds)
+        self._has_taken_over = True
+        if arrivals:
+            click.echo(
+                f"{self.path}: added {len(arrivals):,} replies that could not be stored before",
+                err=True,
+            )
 
-def _marks(row: Sequence[object]) -> str:
-    return ", ".join("?" * len(row))
+    def _finish(self) -> None:
+        """Write what is pending at the end; wait longer for replies that are in memory alone."""
+        self.wait_at_most(_LAST)
+        until = time.monotonic() + PATIENCE
+        while True:
+            with suppress(ChatError):
+                if self.flush():
+                    return
+            if not self._lost or time.monotonic() > until:
+                break
+            time.sleep(1.0)
+        places = ", ".join(map(str, self._spill.close()))
+        if places:
+            click.echo(
+                f"{self.path}: replies that arrived are kept in {places}; the next run adds them",
+                err=True,
+            )
+        if self._lost:
+            click.echo(f"{self.path}: {self._lost:,} replies could not be kept anywhere", err=True)
+
+    def _discard(self, keys: Sequence[bytes]) -> None:
+        if not self.frozen:
+            with self.writing() as db:
+                db.executemany("DELETE FROM replies WHERE key = ?", ((key,) for key in keys))
+        click.echo(
+            f"{self.path}: {len(keys):,} stored replies are damaged (wrong checksum); they count as"
+            " missing and are requested again",
+            err=True,
+        )

@@ -1,19 +1,25 @@
-"""What is asked and what comes back."""
+"""Requests, replies, and the ledger's entries."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from lion.chat.money import Usage
+from lion.chat.budget import FREE, Usage
+from lion.chat.source import IN_PROCESS
 from lion.prompts import Message
+
+# What ended a request that the provider refused: its content policy, or the prompt's length.
+REFUSED = ("content_filter", "context_length")
+UNCLEAR = "unclear thoughts"  # ends a reply whose thoughts cannot be separated from the answer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """One question to a role's model.
 
-    `id` names the row in messages to the user and is no part of what is asked. `seed` goes to the
-    server; `attempt` counts from 0 when the same question is asked again on purpose. `schema` is
-    a JSON schema for the reply; it is sent only where the endpoint says `structured: true`.
+    `id` names the row in messages to the user and is not sent. `attempt` counts from 0 and grows
+    when a role repeats a question on purpose. `schema` is a JSON schema of the reply; it is sent
+    only if the endpoint has `structured: true`.
     """
 
     id: str
@@ -27,10 +33,11 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What the model said, as the server reports it. `text` may be empty (cut, refused).
+    """The model's reply as the server reports it. `text` may be empty (cut or refused).
 
-    `completion_tokens` counts everything paid for; `reasoning_tokens` is the part of it that was
-    thinking, which is no part of `text`.
+    `completion_tokens` counts all generated tokens; `reasoning_tokens` is the part of them that
+    the model spent on thinking, which is not part of `text`. `cached_tokens` is the part of
+    `prompt_tokens` that the server read from its cache, often at a lower price.
     """
 
     text: str
@@ -39,11 +46,18 @@ class Reply:
     prompt_tokens: int
     completion_tokens: int
     reasoning_tokens: int = 0
+    cached_tokens: int = 0
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the provider refused the prompt itself; asking again brings the same."""
+        unpaid = not self.prompt_tokens and not self.completion_tokens
+        return self.finish_reason in REFUSED and unpaid
 
 
 @dataclass(frozen=True)
-class Asker:
-    """On whose behalf something is asked."""
+class Caller:
+    """The stage, role, round and endpoint that requests are made for."""
 
     stage: str
     role: str
@@ -52,10 +66,15 @@ class Asker:
     model: str
     mode: str
 
+    def usage(self, requests: int, prompt: int, completion: int, cached: int = 0) -> Usage:
+        """Return the usage of this caller; the oracle in this process costs nothing."""
+        mode = FREE if self.endpoint == IN_PROCESS else self.mode
+        return Usage(self.model, mode, requests, prompt, completion, cached)
+
 
 @dataclass(frozen=True)
-class Entry(Asker):
-    """What an asker spent, and what the store saved it."""
+class Entry(Caller):
+    """What a caller spent, and what the store saved it."""
 
     requests: int
     prompt_tokens: int
@@ -64,17 +83,19 @@ class Entry(Asker):
     saved_requests: int
     saved_prompt_tokens: int
     saved_completion_tokens: int
+    cached_tokens: int
+    saved_cached_tokens: int
 
     def spent(self) -> Usage:
-        return Usage(
-            self.model, self.mode, self.requests, self.prompt_tokens, self.completion_tokens
-        )
+        tokens = (self.prompt_tokens, self.completion_tokens, self.cached_tokens)
+        return self.usage(self.requests, *tokens)
 
     def saved(self) -> Usage:
-        return Usage(
-            self.model,
-            self.mode,
-            self.saved_requests,
-            self.saved_prompt_tokens,
-            self.saved_completion_tokens,
-        )
+        tokens = (self.saved_prompt_tokens, self.saved_completion_tokens, self.saved_cached_tokens)
+        return self.usage(self.saved_requests, *tokens)
+
+
+def checksum(key: bytes, text: object, *others: object) -> bytes:
+    """Hash a key and the fields of its reply, in their order; a damaged one may have any type."""
+    parts = "\x1f".join(map(str, (*others, text)))
+    return hashlib.blake2b(key + parts.encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -1,37 +1,53 @@
 """Discrimination, first half: the referee compares two answers in both orders."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
 from lion.chat import Asks, Reply, Request, ask_again
 from lion.discriminate.scores import ORDERS, Order, score
-from lion.discriminate.verdicts import parse_scores as parse_scores
+from lion.discriminate.verdicts import Scores, parse_scores
 from lion.params import Referee
 from lion.pools.instructions import stable_seed, task_text
 from lion.pools.tables import REVIEW, from_rows
-from lion.prompts import Message, render
+from lion.prompts import render, score_mark
 from lion.support.errors import EmptyError
 
-# What a server that offers structured output is asked for; parse_scores reads it like plain text.
+Protocol = Literal["referee.txt", "judge.txt"]  # evidence first; scores first
+
+# The reply's schema for servers with structured output. It is the same for every request, because
+# providers compile each new schema; the prompt tells the mark.
 VERDICT_SCHEMA = {
     "type": "object",
     "properties": {
         "evidence": {"type": "string"},
+        "mark": {"type": "string"},
         "assistant_1": {"type": "integer"},
         "assistant_2": {"type": "integer"},
     },
-    "required": ["evidence", "assistant_1", "assistant_2"],
+    "required": ["evidence", "mark", "assistant_1", "assistant_2"],
     "additionalProperties": False,
 }
 
-# Task, first answer, second answer -> what is asked.
-Prompt = Callable[[str, str, str], tuple[Message, ...]]
 
+@dataclass(frozen=True)
+class _Comparison:
+    """One pair in one order: the texts that the referee is shown, and the request."""
 
-def evidence_first(task: str, first: str, second: str) -> tuple[Message, ...]:
-    """The referee's prompt: it explains itself, then gives two scores."""
-    return render("referee.txt", task=task, answer_1=first, answer_2=second)
+    id: str
+    order: Order
+    texts: tuple[str, str, str]  # task, first answer, second answer
+    request: Request
+
+    def read(self, reply: Reply) -> Scores | None:
+        """Return the scores of the first and the second answer, if `reply` gives them."""
+        return parse_scores(
+            reply.text,
+            cut=reply.finish_reason == "length",
+            mark=score_mark(*self.texts),
+            texts=self.texts,
+        )
 
 
 def review(
@@ -40,29 +56,35 @@ def review(
     settings: Referee,
     *,
     label: str,
-    prompt: Prompt = evidence_first,
+    protocol: Protocol = "referee.txt",
     orders: tuple[Order, ...] = ORDERS,
     samples: int = 1,
 ) -> pl.DataFrame:
-    """Every reply of the referee (REVIEW): each pair in all `orders`, unreadable ones asked again.
+    """Return every reply of the referee (REVIEW): each pair in all `orders`.
 
-    `pairs` has id, instruction, input, answer (the teacher's) and response (the student's); with
-    several `samples` as many rows share id, order and attempt. EmptyError if no pair was judged.
+    `pairs` has id, instruction, input, answer (the teacher's) and response (the student's). An
+    unreadable reply is retried `settings.retries` times, and all attempts are kept. With several
+    `samples` as many rows share id, order and attempt. EmptyError if no pair was judged.
     """
     if pairs.is_empty():
-        raise EmptyError(f"{label}: no pair of whole answers to compare")
-    asked = [
-        (row["id"], order, _request(row, order, sample, settings, prompt))
+        raise EmptyError(f"{label}: no pair of complete answers to compare")
+    comparisons = [
+        _comparison(row, order, sample, settings, protocol)
         for order in orders
         for sample in range(samples)
         for row in pairs.iter_rows(named=True)
     ]
-    requests = [request for _, _, request in asked]
-    attempts = ask_again(chat, requests, label=label, retries=settings.retries, usable=_is_readable)
+    attempts = ask_again(
+        chat,
+        [comparison.request for comparison in comparisons],
+        label=label,
+        retries=settings.retries,
+        usable=lambda row, reply: comparisons[row].read(reply) is not None,
+    )
     reviews = from_rows(
         [
-            _row(id, order, attempt, reply)
-            for (id, order, _), replies in zip(asked, attempts, strict=True)
+            _row(comparison, attempt, reply)
+            for comparison, replies in zip(comparisons, attempts, strict=True)
             for attempt, reply in enumerate(replies)
         ],
         REVIEW,
@@ -71,42 +93,36 @@ def review(
         raise EmptyError(
             f"{label}: the referee {reviews['model'][0]} judged none of {pairs.height} answers: "
             f"{reviews['student'].is_null().sum()} of {reviews.height} replies had no two "
-            f"readable scores, such as {reviews['reply'][-1][:160]!r}; every reply is kept in the "
-            "store; ask another model as referee"
+            f"readable scores, such as {reviews['reply'][-1][:160]!r}. The store keeps every "
+            "reply. Use another model as referee."
         )
     return reviews
 
 
-def _request(
-    row: dict[str, str], order: Order, sample: int, settings: Referee, prompt: Prompt
-) -> Request:
+def _comparison(
+    row: dict[str, str], order: Order, sample: int, settings: Referee, protocol: Protocol
+) -> _Comparison:
     sides = (row["answer"], row["response"])
     first, second = sides if order == "teacher_first" else sides[::-1]
-    again = [sample] if sample else []
-    return Request(
+    task = task_text(row["instruction"], row["input"])
+    further = [sample] if sample else []
+    request = Request(
         id=row["id"],
-        messages=prompt(task_text(row["instruction"], row["input"]), first, second),
+        messages=render(protocol, task=task, answer_1=first, answer_2=second),
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
-        seed=stable_seed("referee", row["id"], order, *again),
-        schema=VERDICT_SCHEMA if prompt is evidence_first else None,
+        seed=stable_seed("referee", row["id"], order, *further),
+        schema=VERDICT_SCHEMA if protocol == "referee.txt" else None,
     )
+    return _Comparison(row["id"], order, (task, first, second), request)
 
 
-def _read(reply: Reply) -> tuple[float, float] | None:
-    return parse_scores(reply.text, cut=reply.finish_reason == "length")
-
-
-def _is_readable(reply: Reply) -> bool:
-    return _read(reply) is not None
-
-
-def _row(id: str, order: Order, attempt: int, reply: Reply) -> dict[str, object]:
-    scores = _read(reply) or (None, None)
-    teacher, student = scores if order == "teacher_first" else scores[::-1]
+def _row(comparison: _Comparison, attempt: int, reply: Reply) -> dict[str, object]:
+    scores = comparison.read(reply) or (None, None)
+    teacher, student = scores if comparison.order == "teacher_first" else scores[::-1]
     return {
-        "id": id,
-        "order": order,
+        "id": comparison.id,
+        "order": comparison.order,
         "attempt": attempt,
         "reply": reply.text,
         "teacher": teacher,

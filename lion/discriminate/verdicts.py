@@ -1,99 +1,182 @@
-"""Reading the two scores in a referee's reply: for certain, or not at all.
+"""Read the two scores in a referee's reply: for certain, or not at all.
 
-A reply is evidence and scores. Evidence may quote an answer, and an answer may hold numbers or
-even lines that look like scores. So scores count only where a referee puts them: two numbers on
-the first line (Vicuna's protocol), labelled lines at the end (ours) or before a last remark, or a
-JSON object. A reply that contradicts itself, or could be read in two ways, is not read.
+A reply is evidence and scores. Evidence may quote an answer, and whoever wrote the answer may have
+put score lines, fences or closing marks in it. Two kinds of scores count:
+
+- Marked scores carry the mark of this very request. No text under review contains it, so they
+  cannot be a quotation, wherever they stand.
+- Plain scores stand where a referee puts them: on the first line (Vicuna's protocol), in labelled
+  lines at the end or before a last remark, or in one JSON object. They count only if nothing
+  disagrees with them, every quotation is clear, and no text under review offers the same numbers.
+
+A reply that leaves any doubt is unread: asking again costs less than a wrong verdict.
 """
 
-import json
+import html
 import re
-from dataclasses import dataclass
-from typing import Any
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from lion.discriminate.score_json import (
+    has_mark,
+    json_behind,
+    json_fields,
+    json_scores,
+    value_of,
+)
+from lion.discriminate.score_lines import (
+    ByAssistant,
+    Line,
+    lone_score,
+    read_line,
+    read_unquoted,
+    two_scores,
+    without_markdown,
+)
+from lion.prompts.marks import has_marks, split_thoughts, without_end_marks
 
 Scores = tuple[float, float]
 
-_SCORE = r"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?)(?: ?/ ?10(?:\.0)?| out of 10)?(?: points)?"
-_WORD = r"(?:(?:final|overall) )?(?:score|rating)"
-_LABEL = rf"(?:the )?(?:{_WORD} (?:of|for) )?assistant[ _-]?([12])(?:['’]s)?(?: {_WORD})?"
-_COLON = r"(?: ?[:：=|] ?| [-–—] )"
-# What may follow on the same line holds no digit: 7-8, 8/5, 8.5.1 and 8 (was 7) are no scores.
-_REMARK = r"(?: ?[(\[,;]\D*| [-–—] \D*|\.(?: \D*)?)?"
-
-_LABELLED = re.compile(_LABEL + _COLON + "(.*)", re.IGNORECASE)
-_BOTH_LABELLED = re.compile(
-    rf"{_LABEL}{_COLON}{_SCORE}(?: ?[,;|.] ?| [-–—] | )(?:and )?{_LABEL}{_COLON}{_SCORE}\.?",
-    re.IGNORECASE,
-)
-_SCORED = re.compile(_SCORE + _REMARK, re.IGNORECASE)
-_UNCLEAR = re.compile(r"[-+~<>≤≥]?[0-9]|<|n/?a\b|none\b", re.IGNORECASE)
-_ALONE = re.compile(_SCORE)
-_TWO = re.compile(rf"{_SCORE}(?:, | ?[;|&] ?| and | ){_SCORE}")
-_IN_BRACKETS = re.compile(r"\((.*)\)|\[(.*)\]")
-_HEADING = re.compile(rf"{_WORD}s? ?[:：] ?", re.IGNORECASE)
+END = 50_000  # characters read at either end of a reply; plain scores need a reply read in full
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
-
-_KEYS = ("assistant_1", "assistant_2")
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A line without markdown, and what it says of the assistants 1 and 2."""
-
-    text: str
-    scores: dict[int, float]
-    labelled: bool = False  # speaks as "Assistant 1: ..."
-    unclear: bool = False  # ... and gives something like a score that cannot be read
+_MARKUP = re.compile(r"<[^<>\n]{0,200}>|[*_`~\\]")  # may part the digits of a number
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
-@dataclass(frozen=True)
-class _Pair:
+class _Plain(NamedTuple):
+    """Scores, and the lines that give them."""
+
+    scores: ByAssistant
+    lines: tuple[str, ...] = ()
+
+
+class _Pair(NamedTuple):
     """Both scores, on one line or on two adjacent ones."""
 
     first: int
     last: int
-    scores: dict[int, float]
+    scores: ByAssistant
 
 
-def parse_scores(text: str, *, cut: bool = False) -> Scores | None:
-    """The scores (1..10) of assistants 1 and 2, or None where the reply leaves any doubt.
+def parse_scores(
+    text: str, *, cut: bool = False, mark: str = "", texts: Iterable[str] = ()
+) -> Scores | None:
+    """Return the scores (1..10) of assistants 1 and 2, or None where the reply leaves any doubt.
 
-    The end of a reply that was `cut` by the token limit is not believed: its 1 may be half a 10.
+    `mark` is the score mark of the request and `texts` what the referee was shown; without them
+    only the plain form can be read. The end of a reply that was `cut` by the token limit is not
+    believed: its 1 may be half a 10.
     """
-    text = text.strip()
-    if text.startswith("<think>"):
-        text = text.partition("</think>")[2].strip()
-    whole = re.fullmatch(r"```\w*\n(.*)\n```", text, re.DOTALL)
-    text = whole[1].strip() if whole else text
-    if text.startswith("{"):
-        return _from_json(text)
-    lines = _lines(text)
-    if first := _two(lines[0].text if lines else ""):
-        agreeing = all(not line.unclear and _agree(line.scores, first) for line in lines)
-        return _ordered(first) if agreeing and (len(lines) > 1 or not cut) else None
-    if cut:
+    shown = tuple(texts)
+    text = without_end_marks(text.strip().replace("\r\n", "\n"), quotes=True)
+    parts = split_thoughts(text, quotes=any(map(has_marks, shown)))
+    body, separable = parts.answer, parts.clear
+    if cut and not separable:
         return None
+    if mark:
+        marked = _marked_scores(body, mark.lower(), cut=cut)
+        if marked is None or len(marked) == 2:
+            return _ordered(marked or {})
+    if not separable or (cut and parts.thoughts) or len(body) > 2 * END:
+        return None
+    plain = _plain_scores(body, mark, shown, cut=cut)
+    return None if _offered(plain.lines, shown) else _ordered(plain.scores)
+
+
+def _marked_scores(body: str, mark: str, *, cut: bool) -> ByAssistant | None:
+    """Return the scores behind `mark`; None if they contradict each other or are unclear."""
+    evidence, last = json_behind(body)
+    if last and (fields := json_fields(last)):
+        if mark in str(value_of(fields, "mark")).lower():
+            return json_scores(fields)
+        if not evidence:
+            return {}
+    lines = _both_ends(body)
+    scores: ByAssistant = {}
+    for raw in lines[:-1] if cut else lines:
+        if mark not in raw.lower():
+            continue
+        parts = re.split(rf"\W{{0,20}}{mark}\W{{0,20}}", without_markdown(raw), flags=re.IGNORECASE)
+        for part in parts[1:]:
+            line = read_line(part)
+            if line.unclear and any(char.isdigit() for char in part):
+                return None
+            given = line.scores or two_scores(part)
+            if not _agree(given, scores):
+                return None
+            scores |= given
+    return scores
+
+
+def _both_ends(body: str) -> list[str]:
+    """Return the whole lines within END characters of the beginning and of the end."""
+    if len(body) <= 2 * END:
+        return body.split("\n")
+    return body[:END].split("\n")[:-1] + body[-END:].split("\n")[1:]
+
+
+def _plain_scores(body: str, mark: str, shown: Iterable[str], *, cut: bool) -> _Plain:
+    """Return the scores that stand where a referee puts them, or none."""
+    whole = re.fullmatch(r"```\w*\n([^`~]*)\n```", body)
+    body = whole[1].strip() if whole else body
+    evidence, last = json_behind(body)
+    if last:
+        # A text with such a key, plain or escaped, may be what the reply repeats.
+        by_text = any(re.search(r"assistant_|\\u", text) for text in shown)
+        doubtful = by_text or bool(mark and has_mark(last))
+        doubtful |= bool(evidence) and not _is_silent(evidence)
+        return _Plain({} if doubtful else json_scores(json_fields(last)))
+    if mark:
+        body = re.sub(rf"[\[(]?{mark}[\])]? ?", "", body, flags=re.IGNORECASE)
+    unquoted = read_unquoted(body)
+    if not unquoted or not unquoted.lines:
+        return _Plain({})
+    lines, before_fence = unquoted
+    if first := two_scores(lines[0].text) or (not lines[0].labelled and lines[0].scores):
+        clear = len(lines) > 1 or not cut
+        return _Plain(first if clear and _undisputed(lines, first) else {}, (lines[0].text,))
+    if cut:
+        return _Plain({})
     if pairs := _pairs(lines):
-        return _from_pairs(lines, pairs)
-    return _ordered(_unlabelled_at_end(lines))
+        return _last_pair(lines, pairs, before_fence)
+    return _unlabelled_at_end(lines, before_fence)
 
 
-def _from_pairs(lines: list[_Line], pairs: list[_Pair]) -> Scores | None:
-    """The last pair, if it ends the reply or only a remark follows that casts no doubt on it."""
+def _last_pair(lines: list[Line], pairs: list[_Pair], before_fence: int) -> _Plain:
+    """Return the last pair if all others agree, and at most a harmless remark follows it."""
     pair = pairs[-1]
     after = lines[pair.last + 1 :]
+    doubtful = not _undisputed(lines, pair.scores) or before_fence > pair.first
+    announced = pair.first and _ON_SCORES.search(lines[pair.first - 1].text)
+    doubtful |= lines[pair.last].doubtful and not announced
     if after:
-        doubtful = any(line.labelled for line in after) or _may_be_answers(lines, pair)
-        doubtful |= not all(_agree(line.scores, pair.scores) for line in lines)
-    else:  # earlier pairs are quotes, unless they stand where scores are expected, too
-        before = lines[pair.first - 1].scores if pair.first else {}
-        opening = pairs[0].scores if pairs[0].first == 0 else {}
-        doubtful = not (_agree(before, pair.scores) and _agree(opening, pair.scores))
-    return None if doubtful else _ordered(pair.scores)
+        doubtful |= any(line.labelled for line in after) or _may_be_answers(lines, pair)
+    source = tuple(line.text for line in lines[pair.first : pair.last + 1])
+    return _Plain({} if doubtful else pair.scores, source)
 
 
-def _may_be_answers(lines: list[_Line], pair: _Pair) -> bool:
+def _is_silent(evidence: str) -> bool:
+    """Whether the evidence before a JSON object gives no scores of its own, in any form."""
+    unquoted = read_unquoted(evidence)
+    if unquoted is None or "{" in evidence or "assistant_" in evidence:
+        return False
+    spoken = (two_scores(line.text) or line.labelled or line.mentions for line in unquoted.lines)
+    return not any(spoken)
+
+
+def _undisputed(lines: list[Line], scores: ByAssistant) -> bool:
+    """Whether no line outside of a quotation gives other scores, even within a sentence."""
+    return all(
+        _agree(line.scores or two_scores(line.text), scores)
+        and all(scores.get(assistant) == score for assistant, score in line.mentions)
+        and not (line.unclear and any(char.isdigit() for char in line.text.partition(":")[2]))
+        for line in lines
+    )
+
+
+def _may_be_answers(lines: list[Line], pair: _Pair) -> bool:
     """Whether "Assistant 1: 8" could mean that it answered 8: the remark goes on about numbers.
 
     Not where the pair is announced as scores.
@@ -104,19 +187,26 @@ def _may_be_answers(lines: list[_Line], pair: _Pair) -> bool:
     return about_numbers and not _ON_SCORES.search(announced)
 
 
-def _unlabelled_at_end(lines: list[_Line]) -> dict[int, float]:
-    """Two last lines with a number each, where nothing else but scores can be meant."""
-    if len(lines) < 2 or any(line.labelled for line in lines):
-        return {}
-    scores = [_ALONE.fullmatch(line.text) for line in lines[-2:]]
+def _unlabelled_at_end(lines: list[Line], before_fence: int) -> _Plain:
+    """Return two last lines with a number each, where nothing else but scores can be meant."""
+    nothing = _Plain({})
+    last = [line.text for line in lines[-2:]]
+    scores = [lone_score(text) for text in last]
+    if len(lines) < 2 or any(line.labelled or line.mentions for line in lines):
+        return nothing
     before = lines[-3].text if len(lines) > 2 else "scores"
-    scaled = all("10" in line.text.partition("/")[2] for line in lines[-2:])
-    if not (all(scores) and (scaled or _ON_SCORES.search(before))) or _ALONE.fullmatch(before):
-        return {}
-    return {place: float(found[1]) for place, found in enumerate(scores, start=1) if found}
+    scaled = all("10" in text.partition("/")[2] for text in last)
+    announced = scaled or _ON_SCORES.search(before)
+    if None in scores or not announced or lone_score(before) or before_fence > len(lines) - 2:
+        return nothing
+    if any(two_scores(line.text) for line in lines):
+        return nothing
+    return _Plain(
+        {place: score for place, score in enumerate(scores, start=1) if score}, tuple(last)
+    )
 
 
-def _pairs(lines: list[_Line]) -> list[_Pair]:
+def _pairs(lines: list[Line]) -> list[_Pair]:
     pairs: list[_Pair] = []
     for at, line in enumerate(lines):
         if len(line.scores) == 2:
@@ -128,70 +218,36 @@ def _pairs(lines: list[_Line]) -> list[_Pair]:
     return pairs
 
 
-def _lines(text: str) -> list[_Line]:
-    """The lines that say something; quotes (fenced, or marked with >) are left out."""
-    lines = []
-    fenced = False
-    for raw in text.splitlines():
-        if raw.strip().startswith("```"):
-            fenced = not fenced
-        elif not fenced and not raw.strip().startswith(">") and (plain := _plain(raw)):
-            lines.append(_line(plain))
-    return lines
+def _offered(lines: Iterable[str], shown: Iterable[str]) -> bool:
+    """Whether one text under review has the numbers of all `lines`, so that they may be quoted.
+
+    Numbers alone are compared: quotation marks, markup and look-alike characters change nothing.
+    The lines may stand apart in the text: a quotation can lose what stood between them.
+    """
+    wanted = [_numbers(line) for line in lines]
+    given = ((_numbers(text), _numbers(_MARKUP.sub("", html.unescape(text)))) for text in shown)
+    return bool(wanted) and any(
+        all(any(numbers in text for text in texts) for numbers in wanted) for texts in given
+    )
 
 
-def _plain(line: str) -> str:
-    """`line` without bullets, table bars, emphasis and runs of spaces."""
-    line = " ".join(line.strip("| \t").split())
-    line = re.sub(r"^(?:#+|[-+*•]) ", "", line)
-    for mark in ("**", "__", "*", "`"):
-        mark = re.escape(mark)
-        line = re.sub(rf"(?<!\w){mark}(.+?){mark}", r"\1", line)
-    return line.strip()
+def _numbers(text: str) -> str:
+    """Return the numbers in `text`, in digits of any script, with a space on either side of each.
+
+    Invisible characters and combining marks do not part the digits of a number.
+    """
+    plain = unicodedata.normalize("NFKC", text)
+    plain = "".join(
+        f"{unicodedata.decimal(char)}" if char.isdecimal() else char
+        for char in plain
+        if unicodedata.category(char) not in {"Cf", "Mn", "Me"}
+    )
+    return " " + "".join(f"{float(number):g} " for number in _NUMBER.findall(plain))
 
 
-def _line(text: str) -> _Line:
-    heading = _HEADING.match(text)
-    body = text[heading.end() :] if heading else text
-    if both := _BOTH_LABELLED.fullmatch(body):
-        one, score, other, score_of_other = both.groups()
-        scores = {int(one): float(score), int(other): float(score_of_other)}
-        return _Line(text, scores if len(scores) == 2 else {}, labelled=True)
-    if found := _LABELLED.fullmatch(body):
-        assistant, rest = found.groups()
-        if score := _SCORED.fullmatch(rest):
-            return _Line(text, {int(assistant): float(score[1])}, labelled=True)
-        return _Line(text, {}, labelled=True, unclear=bool(_UNCLEAR.match(rest)))
-    return _Line(text, _two(body) if heading else {})
-
-
-def _two(text: str) -> dict[int, float]:
-    """Two scores side by side, such as `9 8.5`, `8/10, 7/10` or `(8, 7)`."""
-    if inner := _IN_BRACKETS.fullmatch(text):
-        text = re.sub(", ?", ", ", inner[1] or inner[2] or "")
-    found = _TWO.fullmatch(text)
-    return {1: float(found[1]), 2: float(found[2])} if found else {}
-
-
-def _from_json(text: str) -> Scores | None:
-    """The values of `assistant_1` and `assistant_2` in a JSON object, each there once."""
-    try:
-        found: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)
-    except (ValueError, RecursionError):
-        return None
-    one, two = ([value for name, value in found if name == key] for key in _KEYS)
-    if len(one) != 1 or len(two) != 1:
-        return None
-    return _ordered({n: float(v) for n, v in ((1, one[0]), (2, two[0])) if _is_score(v)})
-
-
-def _is_score(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 10
-
-
-def _agree(some: dict[int, float], others: dict[int, float]) -> bool:
+def _agree(some: ByAssistant, others: ByAssistant) -> bool:
     return all(others.get(assistant, score) == score for assistant, score in some.items())
 
 
-def _ordered(scores: dict[int, float]) -> Scores | None:
+def _ordered(scores: ByAssistant) -> Scores | None:
     return (scores[1], scores[2]) if len(scores) == 2 else None

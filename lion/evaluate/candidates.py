@@ -1,18 +1,17 @@
-"""Candidates: whoever answers the questions, so that every baseline has its row."""
+"""Candidates: students, checkpoints, API models and recorded answers to the questions."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from lion.chat import connect
-from lion.evaluate.layouts import LAYOUTS, TEMPLATE
 from lion.evaluate.recorded import read_answers
+from lion.evaluate.templates import RENDERED, TEMPLATES
 from lion.imitate.teacher import teach
-from lion.params import Candidate, Params
-from lion.pools.instructions import task_text
-from lion.pools.tables import ANSWER, from_rows
+from lion.params import Candidate, Compute, Endpoint, Params
 from lion.support.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ TEACHER = "teacher"
 
 
 def answers_of(name: str, questions: pl.DataFrame, params: Params) -> pl.DataFrame:
-    """The answers (ANSWER) of candidate `name`, or of the teacher, to `questions` (KEYED).
+    """Return the answers (ANSWER) of candidate `name`, or of the teacher, to `questions` (KEYED).
 
     Recorded answers may lack some questions; InputError if they answer none.
     """
@@ -37,14 +36,18 @@ def answers_of(name: str, questions: pl.DataFrame, params: Params) -> pl.DataFra
 
 
 def _as_teacher(params: Params, candidate: Candidate) -> Params:
-    """`params` in which the candidate is asked in the teacher's place."""
+    """Return `params` with the candidate in the place of the teacher."""
     endpoint = params.endpoint_of("teacher")
     own = {"base_url": candidate.base_url, "api_key_env": candidate.api_key_env}
+    own["identity"] = candidate.base_url  # two servers on one machine are two candidates
     changes = {key: value for key, value in own.items() if value}
     return params.model_copy(
         update={
             "teacher": params.teacher.model_copy(update={"model": candidate.api}),
-            "endpoints": {**params.endpoints, "teacher": endpoint.model_copy(update=changes)},
+            "endpoints": {
+                **params.endpoints,
+                "teacher": Endpoint.model_validate(changes).over(endpoint),
+            },
         }
     )
 
@@ -57,50 +60,72 @@ def _asked(name: str, questions: pl.DataFrame, params: Params) -> pl.DataFrame:
 def _generated(
     name: str, candidate: Candidate, questions: pl.DataFrame, params: Params
 ) -> pl.DataFrame:
-    from lion.student.answering import answer_tasks
+    """Answer as the stages do: with the run's engine, precision and device."""
+    from lion.student.respond import answer_with
 
-    loaded, prompts = _loaded(candidate, questions)
-    answers = answer_tasks(
-        loaded,
-        prompts,
-        settings=params.student,
-        compute=params.compute,
-        seed=params.seed,
-        label=f"evaluate {name}: answers",
-    )
-    rows = [
-        {"id": id, "model": name, **vars(answer)}
-        for id, answer in zip(questions["id"], answers, strict=True)
-    ]
-    return from_rows(rows, ANSWER)
-
-
-def _loaded(candidate: Candidate, questions: pl.DataFrame) -> "tuple[Loaded, list[str]]":
-    """The model, and each question as it wants it laid out."""
-    texts = list(questions.select("instruction", "input").iter_rows())
+    label = f"evaluate {name}: answers"
+    ask = partial(connect, role="student", stage="evaluate", round=name)
     if candidate.student:
-        if not Path(candidate.student).is_dir():
-            raise InputError(f"evaluate.candidates: {candidate.student}: no such student folder")
-        return load_any(candidate.student, None), [task_text(*text) for text in texts]
-    loaded = load_any(candidate.checkpoint or "", candidate.revision)
-    if candidate.layout is None or candidate.layout == "chat":
-        if not loaded.tokenizer.chat_template:
-            raise InputError(
-                f"evaluate.candidates: {candidate.checkpoint}: its tokenizer has no chat template; "
-                "give another layout: raw, alpaca, vicuna or wizardlm"
-            )
-        return loaded, [task_text(*text) for text in texts]
-    loaded.tokenizer.chat_template = TEMPLATE
-    return loaded, [LAYOUTS[candidate.layout](*text) for text in texts]
+        folder = Path(candidate.student)
+        if not folder.is_dir():
+            raise InputError(f"evaluate.candidates: {folder}: no such student folder")
+        answers = answer_with(params, folder, questions, connect=ask, label=label)
+    else:
+        answers = _by_checkpoint(candidate, questions, params, label)
+    return answers.with_columns(model=pl.lit(name))
 
 
-def load_any(source: str, revision: str | None) -> "Loaded":
-    """The model in a student's folder, in any folder, or on the Hugging Face hub."""
-    from lion.student.models import POINTER, load_student, write_base
+def _by_checkpoint(
+    candidate: Candidate, questions: pl.DataFrame, params: Params, label: str
+) -> pl.DataFrame:
+    from lion.student.answering import answer_pool
+    from lion.student.template import has_own_template
 
+    loaded = load_any(candidate.checkpoint or "", candidate.revision, params)
+    if candidate.template and candidate.template != "chat":
+        loaded.tokenizer.chat_template = RENDERED
+        render = TEMPLATES[candidate.template]
+        texts = [render(*row) for row in questions.select("instruction", "input").iter_rows()]
+        questions = questions.with_columns(instruction=pl.Series(texts), input=pl.lit(""))
+    elif not has_own_template(loaded.tokenizer):
+        raise InputError(
+            f"evaluate.candidates: {candidate.checkpoint}: its tokenizer has no chat template; "
+            "set template to raw, alpaca, vicuna or wizardlm"
+        )
+    return answer_pool(
+        loaded,
+        questions,
+        settings=params.student,
+        seed=params.seed,
+        label=label,
+        compute=params.compute,
+    )
+
+
+def load_any(source: str, revision: str | None, params: Params) -> "Loaded":
+    """Load a student's folder, any model folder or a Hugging Face name as the stages would.
+
+    InputError for an engine that computes elsewhere.
+    """
+    from lion.student.models import POINTER, load_options, load_student, write_base
+
+    if params.student.engine != "transformers":
+        raise InputError(
+            f"{source}: student.engine: {params.student.engine} cannot answer for a checkpoint; "
+            "set engine: transformers, or serve the model and name it as an api candidate"
+        )
+    options = load_options(params.student, params.compute, trained=False)
     if (Path(source) / POINTER).exists():
-        return load_student(Path(source))
+        return load_student(Path(source), options=options)
     with tempfile.TemporaryDirectory() as scratch:
         pointer = Path(scratch) / "base"
         write_base(pointer, base=source, revision=revision)
-        return load_student(pointer)
+        return load_student(pointer, options=options)
+
+
+def move(loaded: "Loaded", compute: Compute) -> None:
+    """Move the model to the device that `compute` names; 4-bit weights are there already."""
+    from lion.student.models import device
+
+    if not getattr(loaded.model, "is_quantized", False):
+        loaded.model.to(device(compute.device))  # type: ignore[arg-type]

@@ -79,12 +79,12 @@ def read_hub_items(suite: Suite) -> dict[str, list[Item]]:
             task: [_hub_item(row) for row in load_dataset(f"hails/agieval-{task}", split="test")]
             for task in AGIEVAL
         }
-    found = {}
+    items = {}
     for task in BBH:
         rows = list(load_dataset("SaylorTwift/bbh", task, split="test"))
         words = sorted({row["target"] for row in rows})
-        found[task] = [_bbh_item(row, words) for row in rows]
-    return found
+        items[task] = [_bbh_item(row, words) for row in rows]
+    return items
 
 
 def _hub_item(row: dict[str, Any]) -> Item:
@@ -142,12 +142,12 @@ def _agieval_item(row: dict[str, Any], place: str) -> Item:
 
 def _options(options: list[str]) -> dict[str, str]:
     """Text by letter: the option's own '(B)', else its place; the order in the file may differ."""
-    found: dict[str, str] = {}
+    by_letter: dict[str, str] = {}
     for place, option in enumerate(options):
         label = _LABEL.match(option)
         letter = label[1] if label else LETTERS[place]
-        found[letter] = option[label.end() :] if label else option
-    return found
+        by_letter[letter] = option[label.end() :] if label else option
+    return by_letter
 
 
 def _bbh(path: Path) -> list[Item]:

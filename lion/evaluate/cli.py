@@ -1,4 +1,4 @@
-"""`lion evaluate`: candidates against a reference, asked now or recorded."""
+"""`lion evaluate`: candidates against a reference, from live requests or recorded reviews."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,9 @@ import polars as pl
 from lion.chat import connect
 from lion.evaluate.candidates import answers_of
 from lion.evaluate.comparison import Comparison, compare, from_recorded
+from lion.evaluate.output import as_json, as_text
 from lion.evaluate.questions import read_keyed_questions
 from lion.evaluate.recorded import RecordedReview, read_answers, read_reviews
-from lion.evaluate.told import as_json, told
 from lion.params import Params, load_params
 from lion.pools.tables import REVIEW, write_table
 from lion.support.errors import InputError
@@ -24,20 +24,20 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--questions", type=_FILE, help="Questions; default: evaluate.questions.")
-@click.option("--reviews", type=_FILE, help="Sum up recorded replies of a judge; nobody is asked.")
+@click.option("--reviews", type=_FILE, help="Recorded replies of a judge; sends no request.")
 @click.option(
     "--candidate",
     "place",
     type=click.Choice(["1", "2"]),
     default="2",
     show_default=True,
-    help="With --reviews: which assistant the candidate was; the other is the reference.",
+    help="With --reviews: the assistant that was the candidate; the other is the reference.",
 )
 @click.option(
     "--answers",
     nargs=2,
     type=_FILE,
-    help="With --reviews: recorded answers of assistants 1 and 2, for their lengths.",
+    help="With --reviews: recorded answers of assistants 1 and 2, used for their lengths.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for all replies."
@@ -59,13 +59,13 @@ def evaluate(
         if not questions:
             raise click.UsageError("--reviews needs --questions: the file that its ids refer to")
         asked = read_keyed_questions(questions)
-        found = _recorded(asked, reviews, 1 if place == "1" else 2, answers)
+        comparisons = _recorded(asked, reviews, 1 if place == "1" else 2, answers)
     else:
         params = load_params(params_path)
         asked = read_keyed_questions(questions or Path(params.evaluate.questions))
-        found = _asked(asked, names, params)
-    for comparison in found:
-        click.echo(json.dumps(as_json(comparison)) if as_json_ else told(comparison) + "\n")
+        comparisons = _asked(asked, names, params)
+    for comparison in comparisons:
+        click.echo(json.dumps(as_json(comparison)) if as_json_ else as_text(comparison) + "\n")
         if out:
             _save(comparison, out / comparison.name.replace("/", "-"))
 
@@ -76,10 +76,10 @@ def _recorded(
     place: Literal[1, 2],
     answers: tuple[Path, Path] | None,
 ) -> list[Comparison]:
-    """Twice, if a person has read the scores: by the person, and by our parser."""
+    """Compare once by the parser and, if a person read the scores, once by the person."""
     recorded = read_reviews(path, questions)
     lengths = _lengths(questions, answers, place) if answers else None
-    found = [
+    comparisons = [
         from_recorded(
             f"{path.stem} ({by})", questions, recorded, place=place, by=by, lengths=lengths
         )
@@ -89,7 +89,7 @@ def _recorded(
     for review in recorded:
         if note := _note(review):
             click.echo(f"question {review.key}: {note}", err=True)
-    return found
+    return comparisons
 
 
 def _note(review: RecordedReview) -> str | None:
@@ -103,7 +103,7 @@ def _note(review: RecordedReview) -> str | None:
 def _lengths(
     questions: pl.DataFrame, answers: tuple[Path, Path], place: Literal[1, 2]
 ) -> pl.DataFrame:
-    """Columns id, student, teacher: characters."""
+    """Return the lengths in characters: columns id, student, teacher."""
     sides = [
         read_answers(path, questions).select("id", length=pl.col("answer").str.len_chars())
         for path in answers
@@ -124,7 +124,7 @@ def _asked(questions: pl.DataFrame, names: tuple[str, ...], params: Params) -> l
             f"no candidate {unknown[0]!r} in evaluate.candidates; known: {', '.join(known) or '-'}"
         )
     if not chosen:
-        raise InputError("evaluate.candidates names nobody; add one, or give --reviews FILE")
+        raise InputError("evaluate.candidates is empty; add a candidate, or give --reviews FILE")
     reference = answers_of(params.evaluate.reference, questions, params)
     answered = {name: answers_of(name, questions, params) for name in chosen}
     with connect(params, "judge", stage="evaluate", round="candidates") as chat:

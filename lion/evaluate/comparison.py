@@ -54,11 +54,14 @@ def pairs_of(
     questions: pl.DataFrame, answers: pl.DataFrame, reference: pl.DataFrame
 ) -> pl.DataFrame:
     """The questions that both sides answered, as `review` wants them."""
-    said = pl.col("answer").str.strip_chars() != ""
+    is_answered = pl.col("answer").str.strip_chars() != ""
     return questions.join(
-        reference.filter(said).select("id", "answer"), on="id", how="inner", maintain_order="left"
+        reference.filter(is_answered).select("id", "answer"),
+        on="id",
+        how="inner",
+        maintain_order="left",
     ).join(
-        answers.filter(said).select("id", response="answer"),
+        answers.filter(is_answered).select("id", response="answer"),
         on="id",
         how="inner",
         maintain_order="left",
@@ -84,10 +87,10 @@ def from_recorded(
         scores = review.person if by == "person" else review.parsed
         first, second = scores or (None, None)
         sides = (first, second) if place == 2 else (second, first)
-        said = {"id": review.id, "order": order, "attempt": 0, "reply": review.reply}
+        review_row = {"id": review.id, "order": order, "attempt": 0, "reply": review.reply}
         counts = {"prompt_tokens": 0, "completion_tokens": 0}
         rows.append(
-            {**said, **counts, "model": "recorded", "teacher": sides[0], "student": sides[1]}
+            {**review_row, **counts, "model": "recorded", "teacher": sides[0], "student": sides[1]}
         )
     table = from_rows(rows, REVIEW)
     summary = summarise(questions, table, orders=(order,), lengths=lengths)

@@ -10,7 +10,6 @@ from lion.chat import Asks
 from lion.discriminate.referee import review
 from lion.discriminate.scores import ORDERS, Order
 from lion.params import Judge
-from lion.prompts import Message, render
 
 
 def orders_of(judge: Judge) -> tuple[Order, ...]:
@@ -22,8 +21,4 @@ def judge_answers(pairs: pl.DataFrame, chat: Asks, judge: Judge, *, label: str) 
     """Every reply of the judge (REVIEW) on `pairs`, which have the columns that `review` wants."""
     if judge.setting == 2:
         return review(pairs, chat, judge, label=label, samples=judge.samples)
-    return review(pairs, chat, judge, label=label, prompt=_scores_first, orders=orders_of(judge))
-
-
-def _scores_first(task: str, first: str, second: str) -> tuple[Message, ...]:
-    return render("judge.txt", task=task, answer_1=first, answer_2=second)
+    return review(pairs, chat, judge, label=label, protocol="judge.txt", orders=orders_of(judge))

@@ -1,6 +1,6 @@
 """What an evaluation says of a candidate: relative quality, wins, flips, lengths, each with n.
 
-The reference stands where the teacher stands in the tables; the candidate is called the student.
+The reference takes the teacher's place in the tables, the candidate the student's.
 """
 
 from collections.abc import Sequence
@@ -114,8 +114,8 @@ def summarise(
 
 def wins_of(rows: pl.DataFrame) -> Array:
     """1 where the student wins, 0 where the teacher does, 0.5 where they tie."""
-    found: Array = (1 - np.sign(rows["gap"].to_numpy())) / 2
-    return found
+    wins: Array = (1 - np.sign(rows["gap"].to_numpy())) / 2
+    return wins
 
 
 def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
@@ -132,15 +132,15 @@ def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
 
 def flip_rate(leads: pl.DataFrame) -> float | None:
     """Percent of pairs whose winner is another one when the answers change places."""
-    one, other = (pl.col(order).sign() for order in ORDERS)
-    return _percent(leads.select((one * other < 0).mean()).item())
+    first, second = (pl.col(order).sign() for order in ORDERS)
+    return _percent(leads.select((first * second < 0).mean()).item())
 
 
 def position_bias(leads: pl.DataFrame) -> float | None:
     """Points that an answer gains by being shown first."""
     gained = (pl.col("student_first") - pl.col("teacher_first")).mean() / 2
-    found = leads.select(gained).item()
-    return None if found is None else round(float(found), 3)
+    bias = leads.select(gained).item()
+    return None if bias is None else round(float(bias), 3)
 
 
 def _quality(category: str, rows: pl.DataFrame) -> Quality:

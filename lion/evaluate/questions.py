@@ -1,4 +1,4 @@
-"""Files of evaluation questions: the format is told by the keys of the first row.
+"""Files of evaluation questions: the keys of the first row show the format.
 
 Vicuna's 80 (FastChat), the 252 user-oriented instructions (Self-Instruct), WizardLM's test set,
 and plain JSONL or JSON of {instruction, input, category}.
@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from lion.pools.instructions import instruction_id
-from lion.pools.seeds import read_objects, text_at
+from lion.pools.rows import read_objects, text_at
 from lion.pools.tables import QUESTION, from_rows
 from lion.support.errors import InputError
 
@@ -41,7 +41,7 @@ def _input(row: dict[str, Any], place: str) -> str:
 def _instance(row: dict[str, Any], place: str) -> str:
     """The input of the one instance that the 252 have each."""
     instances = row["instances"]
-    if not isinstance(instances, list) or [type(one) for one in instances] != [dict]:
+    if not isinstance(instances, list) or [type(instance) for instance in instances] != [dict]:
         raise InputError(f"{place}: 'instances' must be a list of one object with 'input'")
     return text_at(instances[0], "input", f"{place}, its instance")
 
@@ -70,7 +70,7 @@ def read_keyed_questions(path: Path) -> pl.DataFrame:
     if not objects:
         raise InputError(f"{path}: no rows; {_known()}")
     form = _format_of(*objects[0])
-    rows = [_row(place, found, form) for place, found in objects]
+    rows = [_row(place, raw, form) for place, raw in objects]
     for column in ("id", "key"):
         _check_distinct(rows, [place for place, _ in objects], column)
     return from_rows(rows, KEYED)
@@ -78,16 +78,16 @@ def read_keyed_questions(path: Path) -> pl.DataFrame:
 
 def own_id(row: dict[str, Any]) -> str | None:
     """What the row is called in its file."""
-    found = next((row[key] for key in KEYS if row.get(key) is not None), None)
-    return str(found) if isinstance(found, str | int) else None
+    own = next((row[key] for key in KEYS if row.get(key) is not None), None)
+    return str(own) if isinstance(own, str | int) else None
 
 
-def _format_of(place: str, found: object) -> _Format:
-    if isinstance(found, dict):
+def _format_of(place: str, raw: object) -> _Format:
+    if isinstance(raw, dict):
         for form in _FORMATS:
-            if all(mark in found for mark in form.marks):
+            if all(mark in raw for mark in form.marks):
                 return form
-    keys = ", ".join(map(repr, list(found)[:6])) if isinstance(found, dict) else f"{found!r:.40}"
+    keys = ", ".join(map(repr, list(raw)[:6])) if isinstance(raw, dict) else f"{raw!r:.40}"
     raise InputError(f"{place}: no format of questions known here (found {keys}); {_known()}")
 
 
@@ -96,21 +96,21 @@ def _known() -> str:
     return f"known formats and their keys: {forms}"
 
 
-def _row(place: str, found: object, form: _Format) -> dict[str, str | None]:
-    missing = [mark for mark in form.marks if not isinstance(found, dict) or mark not in found]
-    if missing or not isinstance(found, dict):
-        told = ", ".join(map(repr, missing))
-        raise InputError(f"{place}: lacks {told}; the file began in {form.name} format")
-    instruction = text_at(found, form.text, place, required=True)
+def _row(place: str, raw: object, form: _Format) -> dict[str, str | None]:
+    missing = [mark for mark in form.marks if not isinstance(raw, dict) or mark not in raw]
+    if missing or not isinstance(raw, dict):
+        keys = ", ".join(map(repr, missing))
+        raise InputError(f"{place}: lacks {keys}; the file began in {form.name} format")
+    instruction = text_at(raw, form.text, place, required=True)
     if not instruction:
         raise InputError(f"{place}: '{form.text}' is empty; fill it in or remove the row")
-    input = form.input(found, place)
+    input = form.input(raw, place)
     return {
-        "category": text_at(found, form.category, place) or "all",
+        "category": text_at(raw, form.category, place) or "all",
         "id": instruction_id(instruction, input),
         "input": input,
         "instruction": instruction,
-        "key": own_id(found),
+        "key": own_id(raw),
     }
 
 

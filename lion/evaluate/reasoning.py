@@ -40,25 +40,25 @@ def reason(
     suite: Suite,
     items: dict[str, list[Item]],
     *,
-    lay_out: Callable[[str], str],
+    render: Callable[[str], str],
     batch: int,
 ) -> list[TaskResult]:
     """The student's accuracy on each task of `suite`.
 
-    `lay_out` turns a question into the prompt that the student was trained with.
+    `render` turns a question into the prompt that the student was trained with.
     """
     rows = [
         {
             "task": task,
-            "prompt": lay_out(item.question + ASKED),
+            "prompt": render(item.question + ASKED),
             "choices": list(item.choices),
             "right": item.choices.index(item.right),
         }
-        for task, found in items.items()
-        for item in found
+        for task, task_items in items.items()
+        for item in task_items
     ]
     samples = _run(loaded, [_task(suite, kind, rows) for kind in KINDS], batch)
-    return [_result(suite, task, found, samples) for task, found in items.items()]
+    return [_result(suite, task, task_items, samples) for task, task_items in items.items()]
 
 
 def mean_result(results: Sequence[TaskResult]) -> TaskResult:
@@ -120,13 +120,13 @@ def _run(loaded: "Loaded", tasks: Sequence[Any], batch: int) -> dict[str, list[d
     from lm_eval.tasks import TaskManager
 
     model = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch)
-    found = simple_evaluate(
+    task_items = simple_evaluate(
         model=model,
         tasks=list(tasks),
         task_manager=TaskManager(include_defaults=False),  # reading its 13,000 own ones takes long
         bootstrap_iters=0,
     )
-    samples: dict[str, list[dict[str, Any]]] = found["samples"]
+    samples: dict[str, list[dict[str, Any]]] = task_items["samples"]
     return samples
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lion.evaluate.choices import Item, Suite, read_hub_items, read_items
-from lion.evaluate.layouts import LAYOUTS
 from lion.evaluate.reasoning import TaskResult, mean_result, reason
+from lion.evaluate.templates import TEMPLATES
+from lion.params import load_params
 from lion.support.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,26 +23,35 @@ if TYPE_CHECKING:
 @click.argument("student")
 @click.option("--revision", help="Commit of a Hugging Face name.")
 @click.option(
-    "--layout",
-    type=click.Choice(["own", *LAYOUTS]),
+    "--template",
+    type=click.Choice(["own", *TEMPLATES]),
     default="own",
     show_default=True,
-    help="How a question is laid out; own: as our students are trained.",
+    help="Prompt template; own: the template of Lion's students.",
 )
 @click.option("--agieval", help="Folder of AGIEval's JSONL files, or 'hub'.")
 @click.option("--bbh", help="Folder of BIG-Bench Hard's JSON files, or 'hub'.")
 @click.option("--limit", type=click.IntRange(min=1), help="Items a task, for a quick look.")
 @click.option("--batch", default=8, show_default=True, help="Rows at a time; changes no result.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one line a task.")
+@click.option(
+    "--params",
+    "params_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="params.yaml",
+    show_default=True,
+    help="Precision, 4 bits and device of the student.",
+)
 def reasoning(
     student: str,
     revision: str | None,
-    layout: str,
+    template: str,
     agieval: str | None,
     bbh: str | None,
     limit: int | None,
     batch: int,
     as_json: bool,
+    params_path: Path,
 ) -> None:
     """Accuracy of STUDENT (a student's folder, a checkpoint, or a Hugging Face name).
 
@@ -56,24 +66,27 @@ def reasoning(
         raise InputError("lm-eval is not installed; `pip install 'lion[reasoning]'` brings it")
     items = {suite: _items(suite, source, limit) for suite, source in suites}
 
-    from lion.evaluate.candidates import load_any
+    params = load_params(params_path)
 
-    loaded = load_any(student, revision)
-    lay_out = _lay_out(layout, loaded.tokenizer)
+    from lion.evaluate.candidates import load_any, move
+
+    loaded = load_any(student, revision, params)
+    move(loaded, params.compute)
+    render = _renderer(template, loaded.tokenizer)
     for suite, tasks in items.items():
-        results = reason(loaded, suite, tasks, lay_out=lay_out, batch=batch)
+        results = reason(loaded, suite, tasks, render=render, batch=batch)
         for result in [*results, mean_result(results)]:
-            click.echo(json.dumps(asdict(result)) if as_json else _told(result))
+            click.echo(json.dumps(asdict(result)) if as_json else _as_text(result))
 
 
 def _items(suite: Suite, source: str, limit: int | None) -> dict[str, list[Item]]:
-    found = read_hub_items(suite) if source == "hub" else read_items(suite, Path(source))
-    return {task: rows[:limit] for task, rows in found.items()}
+    every_item = read_hub_items(suite) if source == "hub" else read_items(suite, Path(source))
+    return {task: rows[:limit] for task, rows in every_item.items()}
 
 
-def _lay_out(layout: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[str], str]:
-    """lm-eval puts a start mark before the text itself, where the model has one."""
-    from lion.student.layout import encode_prompt
+def _renderer(template: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[str], str]:
+    """Return the prompt of a question without start token: lm-eval adds that itself."""
+    from lion.student.template import encode_prompt
 
     def own(question: str) -> str:
         tokens = encode_prompt(tokenizer, question)
@@ -82,12 +95,12 @@ def _lay_out(layout: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[str
         return str(tokenizer.decode(tokens))
 
     def published(question: str) -> str:
-        return LAYOUTS[layout](question, "")  # type: ignore[index]
+        return TEMPLATES[template](question, "")  # type: ignore[index]
 
-    return own if layout == "own" else published
+    return own if template == "own" else published
 
 
-def _told(result: TaskResult) -> str:
+def _as_text(result: TaskResult) -> str:
     return (
         f"{result.suite} {result.task:<42}{result.items:>6} items  chance {result.chance:5.1f}  "
         f"likelihood {result.likelihood:5.1f}  letter {result.letter:5.1f}  "

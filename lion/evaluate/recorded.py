@@ -9,7 +9,7 @@ import polars as pl
 
 from lion.discriminate.verdicts import parse_scores
 from lion.evaluate.questions import KEYS, own_id
-from lion.pools.seeds import read_objects
+from lion.pools.rows import read_objects
 from lion.pools.tables import ANSWER, from_rows
 from lion.support.errors import InputError
 
@@ -35,16 +35,16 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
     rows: dict[str, dict[str, Any]] = {}
     by_text = dict(questions.select("instruction", "id").iter_rows())
     by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
-    for place, found in read_objects(path):
-        text = _text(place, found, _TEXTS)
-        key = own_id(found)
-        id = by_key.get(key) if key is not None else by_text.get(found.get("instruction"))
-        if key is None and "instruction" not in found:
+    for place, row in read_objects(path):
+        text = _text(place, row, _TEXTS)
+        key = own_id(row)
+        id = by_key.get(key) if key is not None else by_text.get(row.get("instruction"))
+        if key is None and "instruction" not in row:
             raise InputError(f"{place}: no id ({', '.join(KEYS)}) and no 'instruction'; add one")
         if id in rows:
             raise InputError(f"{place}: a second answer to question {key or id}; remove one")
         if id is not None and text.strip():
-            rows[id] = _answer(id, text, str(found.get("model_id") or path.stem))
+            rows[id] = _answer(id, text, str(row.get("model_id") or path.stem))
     if not rows:
         raise InputError(
             f"{path}: answers none of the {questions.height} questions; {_why(by_key)}"
@@ -56,39 +56,39 @@ def read_reviews(path: Path, questions: pl.DataFrame) -> list[RecordedReview]:
     """Recorded replies of a judge, {question_id, text, score (what a person read; optional)}."""
     by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
     reviews: dict[str, RecordedReview] = {}
-    for place, found in read_objects(path):
-        text = _text(place, found, ("text", "reply"))
-        key = own_id(found)
+    for place, row in read_objects(path):
+        text = _text(place, row, ("text", "reply"))
+        key = own_id(row)
         if key is None or key not in by_key:
             raise InputError(f"{place}: reviews question {key}, unknown here; {_why(by_key)}")
         if key in reviews:
             raise InputError(f"{place}: a second review of question {key}; remove one")
-        person = _scores(place, found.get("score"))
+        person = _scores(place, row.get("score"))
         reviews[key] = RecordedReview(by_key[key], key, text, parse_scores(text), person)
     if not reviews:
         raise InputError(f"{path}: no reviews; expected JSONL of {{question_id, text}}")
     return list(reviews.values())
 
 
-def _text(place: str, found: object, names: Iterable[str]) -> str:
-    if isinstance(found, dict):
+def _text(place: str, row: object, names: Iterable[str]) -> str:
+    if isinstance(row, dict):
         for name in names:
-            if isinstance(found.get(name), str):
-                return str(found[name])
-    raise InputError(f"{place}: no text under {' or '.join(map(repr, names))}; found {found!r:.60}")
+            if isinstance(row.get(name), str):
+                return str(row[name])
+    raise InputError(f"{place}: no text under {' or '.join(map(repr, names))}; found {row!r:.60}")
 
 
-def _scores(place: str, found: Any) -> tuple[float, float] | None:
-    if found is None:
+def _scores(place: str, row: Any) -> tuple[float, float] | None:
+    if row is None:
         return None
-    numbers = isinstance(found, list) and all(isinstance(score, int | float) for score in found)
-    if numbers and len(found) == 2:
-        return float(found[0]), float(found[1])
-    raise InputError(f"{place}: 'score' must be two numbers, found {found!r:.40}")
+    numbers = isinstance(row, list) and all(isinstance(score, int | float) for score in row)
+    if numbers and len(row) == 2:
+        return float(row[0]), float(row[1])
+    raise InputError(f"{place}: 'score' must be two numbers, found {row!r:.40}")
 
 
 def _answer(id: str, text: str, model: str) -> dict[str, Any]:
-    counts = {"prompt_tokens": 0, "completion_tokens": 0}  # nobody recorded them
+    counts = {"prompt_tokens": 0, "completion_tokens": 0}  # not recorded
     return {"id": id, "answer": text, "finish_reason": "stop", "model": model, **counts}
 
 

@@ -1,6 +1,6 @@
 """Intervals by the bootstrap, and the win rate that length does not explain.
 
-Everything works on weights of items, (B, n): how often each of n items stands in each of B draws.
+Everything works on weights of items, (B, n): how often each of n items is in each of B draws.
 The seeded draws are the same in every run.
 """
 
@@ -69,13 +69,15 @@ def length_controlled(weights: Array, wins: Array, longer: Array) -> Interval:
     spread = float(longer.std()) or 1.0
     columns = np.stack([np.ones_like(longer), np.tanh(longer / spread)])  # (2, n)
     squares = (columns[:, None] * columns[None]).reshape(4, -1)
-    found = np.zeros((len(weights), 2))
+    coefficients = np.zeros((len(weights), 2))
     for _ in range(STEPS):  # Newton's
-        chance = 1 / (1 + np.exp(-found @ columns))  # (1 + B, n)
-        slope = (weights * (wins - chance)) @ columns.T - RIDGE * found
+        chance = 1 / (1 + np.exp(-coefficients @ columns))  # (1 + B, n)
+        slope = (weights * (wins - chance)) @ columns.T - RIDGE * coefficients
         curve = ((weights * chance * (1 - chance)) @ squares.T).reshape(-1, 2, 2)
         step: Any = np.linalg.solve(curve + RIDGE * np.eye(2), slope[:, :, None])[:, :, 0]
-        found = found + np.clip(step, -2, 2)  # never so far that the next step overshoots
+        coefficients = coefficients + np.clip(
+            step, -2, 2
+        )  # never so far that the next step overshoots
         if np.abs(step).max() < 1e-6:
             break
-    return interval(1 / (1 + np.exp(-found[:, 0])))
+    return interval(1 / (1 + np.exp(-coefficients[:, 0])))

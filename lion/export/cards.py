@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from lion.export.hub import POOLS, Provenance
+from lion.export.hub import PAIRS, POOLS, Provenance
 from lion.support.text import brief, table
 
 _DATASET = """\
@@ -20,6 +20,14 @@ Instructions with a teacher's answers, made by adversarial distillation (arXiv 2
 | `output`, `finish_reason` | the teacher's answer; `stop`: it is whole |
 | `origin`, `parent` | seed, hard or easy; the id of the instruction that inspired it |
 | `round` | whose train pool it joined |
+| `model` | who wrote the answer |
+| `messages` | task and answer as a conversation |
+| `examined`, `student_answer` | the last round that examined the row; the student's answer then |
+| `teacher_score`, `student_score`, `gap` | the referee's mean scores, 1 to 10; their difference |
+| `verdict` | hard, easy or unjudged |
+
+`preferences` has {pairs} pairs in the form that TRL's DPO trainer reads: `chosen` is the teacher's
+answer and `rejected` the student's, where the teacher's score is higher.
 
 {provenance}
 
@@ -50,7 +58,7 @@ def dataset_card(about: Provenance) -> str:
         "tags": ["lion", "distillation", "synthetic"],
         "configs": [
             {"config_name": name, "data_files": file, "default": name == "cache_pool"}
-            for name, file in POOLS.items()
+            for name, file in (POOLS | (PAIRS if about.pairs else {})).items()
         ],
     }
     return _card(head, _DATASET, about)
@@ -72,6 +80,7 @@ def _card(head: dict[str, Any], body: str, about: Provenance) -> str:
     filled = body.format(
         round=about.round,
         quality=quality,
+        pairs=about.pairs,
         provenance=_provenance(about),
         licence=_LICENCE.format(license=about.license),
     )

@@ -53,6 +53,7 @@ def export(round_: str, out: Path | None, license_: str, dataset: bool, student:
         if dataset:
             hub.write_dataset(here.tables, about, target / "dataset", cards.dataset_card(about))
             click.echo(f"{target / 'dataset'}: {sum(row['rows'] for row in about.rows):,} rows")
-    if student:
-        hub.write_student(places.student, about, target / "student", cards.model_card(about))
-        click.echo(f"{target / 'student'}: student of {round_}")
+        if student:
+            card = cards.model_card(about)
+            hub.write_student(places.student, here.tables, about, target / "student", card)
+            click.echo(f"{target / 'student'}: student of {round_}")

@@ -9,14 +9,18 @@ from typing import Any
 import polars as pl
 
 from lion.evaluate.quality import relative_quality
+from lion.export.rows import exported_rows, preferences
 from lion.params import Params
-from lion.pools.cache import with_answers
+from lion.pools.cache import usable, with_answers
+from lion.pools.instructions import task_texts
 from lion.runs.run import Tables
 from lion.support.errors import InputError
 from lion.support.files import replacing_folder
 
 Row = dict[str, Any]
+COMPARED = 8  # answers on which the written student must agree with the trained one
 POOLS = {"train_pool": "train_pool.jsonl", "cache_pool": "cache_pool.jsonl"}
+PAIRS = {"preferences": "preferences.jsonl"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Provenance:
     replay: float
     rows: list[Row]  # of the cache pool: round, origin, rows
     quality: float | None  # percent
+    pairs: int = 0  # preference pairs: the teacher scored higher than the student
 
 
 def provenance(
@@ -41,31 +46,31 @@ def provenance(
 ) -> Provenance:
     """Gather what the cards tell, of the rounds up to `round`."""
     seeds = root / params.seeds
-    if not seeds.is_file():
-        raise InputError(f"seeds: {params.seeds}: no such file; restore it, since its hash is told")
+    if not seeds.exists():
+        raise InputError(
+            f"seeds: {params.seeds}: no such file; restore it: the card names its hash"
+        )
     pool = tables.pool.filter(pl.col("round").is_in(_until(tables, round)))
     scores = tables.evaluated.filter(round=round)
-    with seeds.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Provenance(
         round=round,
         commit=commit,
         license=license,
         seeds=params.seeds,
-        seeds_sha256=digest,
+        seeds_sha256=_sha256(seeds),
         models={role: params.model_of(role) for role in ("teacher", "referee", "generator")},
         base=params.student.base,
         tau=params.tau,
         replay=params.replay,
         rows=pool.group_by("round", "origin", maintain_order=True).agg(rows=pl.len()).to_dicts(),
         quality=relative_quality(scores) if scores.drop_nulls("gap").height else None,
+        pairs=preferences(exported_rows(tables, _until(tables, round))).height,
     )
 
 
 def write_dataset(tables: Tables, about: Provenance, out: Path, card: str) -> None:
     """Write train pool and cache pool with the teacher's answers, whole or not at all."""
-    pool = tables.pool.filter(pl.col("round").is_in(_until(tables, about.round)))
-    rows = with_answers(pool, tables.answers).rename({"answer": "output"})
+    rows = exported_rows(tables, _until(tables, about.round))
     train = rows.filter(round=about.round)
     if not train.height:
         raise InputError(
@@ -74,22 +79,39 @@ def write_dataset(tables: Tables, about: Provenance, out: Path, card: str) -> No
     with replacing_folder(out) as folder:
         train.write_ndjson(folder / POOLS["train_pool"])
         rows.write_ndjson(folder / POOLS["cache_pool"])
+        if about.pairs:
+            preferences(rows).write_ndjson(folder / PAIRS["preferences"])
         _write(folder, about, card)
 
 
-def write_student(student: Path, about: Provenance, out: Path, card: str) -> None:
-    """Write the student as a whole model, an adapter merged into its base."""
-    from lion.student.models import merge
+def write_student(student: Path, tables: Tables, about: Provenance, out: Path, card: str) -> None:
+    """Write the student as a whole model, an adapter merged into its base.
+
+    InputError if the written model does not give the teacher's answers the student's probabilities.
+    """
+    from lion.student.merge import merge
 
     if not student.is_dir():
-        raise InputError(f"{student}: no such student; `dvc repro` or `dvc pull` brings it")
-    merge(student, out)
+        raise InputError(f"{student}: no such student; run `dvc repro` or `dvc pull`")
+    pool = tables.pool.filter(pl.col("round").is_in(_until(tables, about.round)))
+    rows = usable(with_answers(pool, tables.answers)).tail(COMPARED)
+    lessons = list(zip(task_texts(rows), rows["answer"], strict=True))
+    merge(student, out, lessons=lessons)
     _write(out, about, card)
 
 
+def _sha256(path: Path) -> str:
+    """Hash a file, or the files of a folder in the order of their names."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 def _write(folder: Path, about: Provenance, card: str) -> None:
-    told = json.dumps(asdict(about), indent=2, sort_keys=True, ensure_ascii=False)
-    (folder / "provenance.json").write_text(told + "\n", encoding="utf-8")
+    facts = json.dumps(asdict(about), indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / "provenance.json").write_text(facts + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 

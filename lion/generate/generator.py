@@ -1,9 +1,7 @@
-"""Generation: new instructions in the manner of hard ones, and rarer ones near easy ones."""
+"""Generation: new instructions like the hard ones, and rarer ones in the domains of easy ones."""
 
 import itertools
 import random
-import re
-import string
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +10,16 @@ from typing import Any
 import polars as pl
 
 from lion.chat import Asks, Reply, Request
+from lion.generate.rules import fault
 from lion.generate.sampling import Origin
 from lion.params import Generate, Generator
+from lion.params.pools import Rules
 from lion.pools.contamination import Questions
 from lion.pools.instructions import instruction_id, stable_seed, task_text, task_texts
 from lion.pools.novelty import NoveltyFilter
 from lion.pools.tables import ACCEPTED, DRAW, INSTRUCTION, from_rows
-from lion.prompts import render
+from lion.pools.tokens import length_in_words
+from lion.prompts import render, unwrap
 from lion.support.errors import EmptyError
 
 CONTAMINATED = "repeats a question of the evaluation"
@@ -27,7 +28,7 @@ NOT_NEEDED = "one more than wanted"
 
 @dataclass(frozen=True)
 class Draw:
-    """A parent drawn, and which time in this round it was drawn."""
+    """A drawn parent; `turn` counts how often this round has drawn it."""
 
     origin: Origin
     parent: str
@@ -36,12 +37,12 @@ class Draw:
 
 
 def quotas(settings: Generate, *, hard: int, easy: int) -> dict[Origin, int]:
-    """How many new instructions each side gives; a side without rows leaves its part to the other.
+    """Return how many rows to accept from each side; an empty side leaves its part to the other.
 
     No hard rows is the paper's equilibrium: the referee cannot tell student from teacher.
     """
     if not hard and not easy:
-        raise EmptyError("generate: no judged instruction to draw from; see the referee's replies")
+        raise EmptyError("generate: no judged instruction to draw from; check the reviews")
     wanted = round(settings.count * settings.hard_share)
     if not hard:
         wanted = 0
@@ -61,11 +62,11 @@ def generate(
     round: str,
     seed: int,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The new train pool (INSTRUCTION) and every draw that was made (DRAW).
+    """Return the new train pool (INSTRUCTION) and every draw (DRAW).
 
-    `sides` holds the hard and the easy instructions (sampling.sides_of), `cache` every instruction
-    so far; `avoid` knows the evaluation questions.
-    EmptyError when a side's quota is not full after max_draws draws for each wanted row.
+    `sides` has the hard and the easy instructions (sampling.sides_of), `cache` every instruction
+    so far, `avoid` the evaluation questions. EmptyError if a side is short of its quota after
+    max_draws draws per wanted row.
     """
     wanted = quotas(settings, hard=sides["hard"].height, easy=sides["easy"].height)
     texts = task_texts(cache)
@@ -87,56 +88,31 @@ def generate(
             [_request(draw, asking, stable_seed("generator", seed, round)) for draw in draws],
             label=f"generate {round}, wave {wave}",
         )
-        rows += _judge(draws, replies, known, avoid, start=len(rows))
+        rows += _judge(draws, replies, known, avoid, rules=settings.rules, start=len(rows))
         _keep_quotas(rows, wanted)
     _check_full(rows, wanted, settings, round)
     draws_table = from_rows(rows, DRAW)
     return _train_pool(draws_table, round), draws_table
 
 
-def fault(reply: Reply) -> str | None:
-    """Why a reply is no instruction (the paper's rules), or None."""
-    text = reply.text.strip()
-    if reply.finish_reason == "length":
-        return "cut by the limit"
-    if reply.finish_reason != "stop" or not text:
-        return "refused or empty"
-    if "instruction" in text.lower():
-        return "speaks of instructions"
-    if len(re.findall(r"\w+", text)) <= 3:
-        return "three words or fewer"
-    if text[0] in string.punctuation or not text[0].isascii():
-        return "starts with punctuation or non-ASCII"
-    return None
-
-
 class _Urn:
-    """Draws parents of one side, with replacement: a group by its mean weight, then a row by its.
-
-    The even choice of the paper is one group whose rows all weigh the same.
-    """
+    """Draws parents of one side with replacement: first a group, then one of its rows."""
 
     def __init__(self, origin: Origin, frame: pl.DataFrame, rng: random.Random) -> None:
         self.origin = origin
-        groups = frame.group_by("group", maintain_order=True).agg(
-            "id", "instruction", "input", "weight", pl.col("weight").mean().alias("mean")
-        )
-        self.groups: list[tuple[list[tuple[str, str]], list[float]]] = [
-            (
-                [(id, task_text(*text)) for id, *text in zip(*columns, strict=True)],
-                list(itertools.accumulate(weights)),
-            )
-            for _, *columns, weights, _ in groups.iter_rows()
+        groups = frame.group_by("group", maintain_order=True).agg("id", "instruction", "input")
+        self.groups: list[list[tuple[str, str]]] = [
+            [(id, task_text(*text)) for id, *text in zip(*columns, strict=True)]
+            for _, *columns in groups.iter_rows()
         ]
-        self.weights = list(itertools.accumulate(groups["mean"]))
         self.rng = rng
         self.turns: Counter[str] = Counter()
 
     def take(self, count: int) -> list[Draw]:
         draws = []
         for _ in range(count):
-            [(parents, weights)] = self.rng.choices(self.groups, cum_weights=self.weights)
-            [(parent, text)] = self.rng.choices(parents, cum_weights=weights)
+            [parents] = self.rng.choices(self.groups)
+            [(parent, text)] = self.rng.choices(parents)
             self.turns[parent] += 1
             draws.append(Draw(self.origin, parent, text, self.turns[parent]))
         return draws
@@ -147,7 +123,6 @@ def _request(draw: Draw, asking: Generator, seed: int) -> Request:
 
     With another seed in each round, a parent drawn again gets a new draft, not its stored one.
     """
-    words = len(draw.text.split())
     return Request(
         id=draw.parent,
         messages=(
@@ -156,7 +131,7 @@ def _request(draw: Draw, asking: Generator, seed: int) -> Request:
             else render("generator_easy.txt", task=draw.text)
         ),
         temperature=asking.temperature,
-        max_tokens=max(asking.min_tokens, asking.tokens_per_word * words),
+        max_tokens=max(asking.min_tokens, asking.tokens_per_word * length_in_words(draw.text)),
         seed=stable_seed(seed, draw.parent, draw.turn),
     )
 
@@ -167,11 +142,12 @@ def _judge(
     known: NoveltyFilter,
     avoid: Questions,
     *,
+    rules: Rules,
     start: int,
 ) -> list[dict[str, Any]]:
-    """A row (DRAW) for each draw; accepted ones join `known` at once."""
+    """Return a row (DRAW) for each draw; accepted ones join `known` at once."""
     rows = [
-        _unmatched(draw, reply, avoid) | {"draw": number}
+        _unmatched(draw, reply, avoid, rules) | {"draw": number}
         for number, (draw, reply) in enumerate(zip(draws, replies, strict=True), start=start)
     ]
     fresh = [row for row in rows if row["verdict"] == ACCEPTED]
@@ -184,10 +160,10 @@ def _judge(
     return rows
 
 
-def _unmatched(draw: Draw, reply: Reply, avoid: Questions) -> dict[str, Any]:
-    """A row that knows of no near instruction yet: accepted, if nothing else is against it."""
-    text = reply.text.strip()
-    verdict, nearest = fault(reply), None
+def _unmatched(draw: Draw, reply: Reply, avoid: Questions, rules: Rules) -> dict[str, Any]:
+    """Return a draw's row before the novelty check."""
+    text = unwrap(reply.text)
+    verdict, nearest = fault(reply, rules), None
     if verdict is None and (overlap := avoid.overlap(text)):
         verdict, nearest = CONTAMINATED, overlap.question
     return {
@@ -201,10 +177,9 @@ def _unmatched(draw: Draw, reply: Reply, avoid: Questions) -> dict[str, Any]:
 
 
 def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int, wave: int) -> int:
-    """How many to draw next: as many as are missing, while max_draws for each wanted one allow.
+    """Return how many to draw next: the missing ones, within max_draws per wanted row.
 
-    After max_draws waves each is twice as large as that asks for, then four times: few hard ones
-    must not be waited for one by one.
+    After max_draws waves, each wave doubles, so that a few missing rows do not take a wave each.
     """
     drawn = len([row for row in rows if row["origin"] == origin])
     missing = wanted - _accepted(rows, origin)
@@ -212,7 +187,7 @@ def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int, w
 
 
 def _keep_quotas(rows: list[dict[str, Any]], wanted: dict[Origin, int]) -> None:
-    """What a large wave brought beyond its side's quota is not accepted."""
+    """Reject what a large wave brought beyond its side's quota."""
     for origin, count in wanted.items():
         accepted = [r for r in rows if r["origin"] == origin and r["verdict"] == ACCEPTED]
         for row in accepted[count:]:
@@ -230,11 +205,11 @@ def _check_full(
     if not any(lacking.values()):
         return
     why = Counter(row["verdict"] for row in rows if row["verdict"] != ACCEPTED)
-    told = ", ".join(f"{count} {reason}" for reason, count in why.most_common())
+    rejects = ", ".join(f"{count} {reason}" for reason, count in why.most_common())
     done = sum(row["verdict"] == ACCEPTED for row in rows)
     raise EmptyError(
         f"generate {round}: {done} of {settings.count} new instructions after {len(rows)} draws "
-        f"(still wanted: {lacking['hard']} hard, {lacking['easy']} easy; rejected: {told}); lower "
+        f"(missing: {lacking['hard']} hard, {lacking['easy']} easy; rejected: {rejects}); lower "
         "generate.count, raise generate.novelty or generate.max_draws, or use more varied seeds"
     )
 

@@ -1,7 +1,7 @@
-"""Replay: rows of earlier rounds are learnt again beside the new ones.
+"""Replay: train on rows of earlier rounds again, beside the new ones.
 
-The paper's train pool is *replaced* in every round, and what a student no longer sees it forgets.
-The rows are in the cache pool with the answers that were paid for, so this costs steps alone.
+The paper *replaces* the train pool in every round, and the student forgets what it no longer sees.
+The cache pool has these rows with their paid answers, so replay costs only training steps.
 """
 
 import random
@@ -12,9 +12,9 @@ from lion.pools.cache import usable
 
 
 def replayed(cache: pl.DataFrame, count: float, *, seed: int, round: str) -> pl.DataFrame:
-    """`count` rows (rounded) of `cache` (ANSWERED), the pool before this round, in its order.
+    """Draw `count` (rounded) distinct rows of `cache` (ANSWERED), the pool before this round.
 
-    Drawn at random, no row twice; a pool that has fewer whole answers gives all of them.
+    They keep the pool's order. A pool with fewer complete answers gives all of them.
     """
     old = usable(cache)
     rng = random.Random(f"{seed} {round} replay")

@@ -11,12 +11,30 @@ from lion.prompts import render
 from lion.support.errors import EmptyError
 
 
-def teach(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> pl.DataFrame:
+def teach(
+    pool: pl.DataFrame,
+    chat: Asks,
+    settings: Teacher,
+    *,
+    label: str,
+    kept: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """One answer (ANSWER) for each row of `pool`; EmptyError if not one of them is whole.
 
-    A cut, empty or refused answer is asked again `settings.retries` times; the last one stands,
-    marked by its finish_reason.
+    A row with an answer in `kept` (ANSWER) is not asked. A cut, empty or refused answer is asked
+    again `settings.retries` times; the last one stands, marked by its finish_reason.
     """
+    kept = pl.DataFrame(schema=ANSWER) if kept is None else kept
+    asked = pool.join(kept, on="id", how="anti", maintain_order="left")
+    known = kept.join(pool, on="id", how="semi")
+    new = _ask(asked, chat, settings, label=label) if asked.height else known.clear()
+    answers = pool.select("id").join(
+        pl.concat([known, new]).select(*ANSWER), on="id", how="inner", maintain_order="left"
+    )
+    return _with_a_whole_one(answers.select(*ANSWER), settings, label=label)
+
+
+def _ask(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> pl.DataFrame:
     requests = [
         Request(
             id=row["id"],
@@ -27,14 +45,23 @@ def teach(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> p
         )
         for row in pool.iter_rows(named=True)
     ]
-    attempts = ask_again(chat, requests, label=label, retries=settings.retries, usable=is_whole)
+    attempts = ask_again(
+        chat,
+        requests,
+        label=label,
+        retries=settings.retries,
+        usable=lambda _, reply: is_whole(reply),
+    )
     pairs = zip(pool["id"], attempts, strict=True)
-    answers = from_rows([_row(id, replies[-1]) for id, replies in pairs], ANSWER)
+    return from_rows([_row(id, replies[-1]) for id, replies in pairs], ANSWER)
+
+
+def _with_a_whole_one(answers: pl.DataFrame, settings: Teacher, *, label: str) -> pl.DataFrame:
     if not usable(answers).height:
         raise EmptyError(
-            f"{label}: none of {pool.height} answers is whole; the last ended with finish_reason "
-            f"{answers['finish_reason'][-1]!r} after {settings.max_tokens} tokens at most: "
-            f"{answers['answer'][-1][:80]!r}; raise teacher.max_tokens or ask another model"
+            f"{label}: none of {answers.height} answers is whole; the last ended with "
+            f"finish_reason {answers['finish_reason'][-1]!r} after {settings.max_tokens} tokens at "
+            f"most: {answers['answer'][-1][:80]!r}; raise teacher.max_tokens or ask another model"
         )
     return answers
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from lion.oracle.roles import examine, invent, prompt_of, teach
+from lion.prompts import score_mark
 
 MODEL = "oracle"
 MAX_BODY = 4_000_000  # bytes of a request
@@ -124,6 +125,7 @@ def _reply(ask: _Ask, position_bias: float, unreadable: float) -> str:
             fields,
             position_bias=position_bias,
             unreadable=unreadable,
+            mark=score_mark(*fields.values()),
             scores_first=name == "judge.txt",
         )
     if name == "teacher.txt":
@@ -142,7 +144,7 @@ def _completion(ask: _Ask, text: str) -> dict[str, Any]:
     limit = ask.max_completion_tokens or ask.max_tokens or len(tokens)
     cut = len(tokens) > limit
     asked = sum(len(_TOKEN.findall(message.content)) for message in ask.messages)
-    said = min(limit, len(tokens))
+    written = min(limit, len(tokens))
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": "".join(tokens[:limit]) if cut else text},
@@ -157,8 +159,8 @@ def _completion(ask: _Ask, text: str) -> dict[str, Any]:
         "choices": [choice],
         "usage": {
             "prompt_tokens": asked,
-            "completion_tokens": said,
-            "total_tokens": asked + said,
+            "completion_tokens": written,
+            "total_tokens": asked + written,
         },
     }
 

@@ -14,7 +14,7 @@ from lion.oracle.words import NUMBERS, THEMES
 Items = tuple[str, ...]
 MIN_ITEMS, MAX_ITEMS = 3, 20
 DRAWN_ITEMS = (4, 7)  # how long the lists are that the oracle itself writes
-INPUT_SHARE = 0.2  # of the tasks it writes: the list stands in Alpaca's `input`
+INPUT_SHARE = 0.2  # of the tasks it writes: the list is in Alpaca's `input`
 _ITEM = re.compile(r"[^\W\d_]+|\d{1,9}")
 
 
@@ -88,7 +88,7 @@ _BY_WORDING = {wording.lower(): family for family in FAMILIES for wording in fam
 
 
 def read(text: str) -> Task | None:
-    """The task that `text` sets (`WORDING: LIST`, or the list below); None if not one of ours."""
+    """The task that `text` sets (`WORDING: LIST`, or the list below); None if no family matches."""
     head, mark, rest = re.sub(r"[:.?]?\s*\n\s*\n", ": ", text.strip(), count=1).partition(": ")
     family = _BY_WORDING.get(" ".join(head.lower().split()))
     items = tuple(rest.split())

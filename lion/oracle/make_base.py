@@ -39,7 +39,7 @@ library_name: transformers
 ---
 # The offline student's base model
 
-A Llama of {parameters:,} parameters that stands where LLaMA stands in the paper: pretrained, and
+A Llama of {parameters:,} parameters in the place of the paper's LLaMA: pretrained, and
 taught nothing. It plays the student in the default pipeline, so that the whole loop runs within
 minutes and without a network. It is of no use for anything else.
 
@@ -174,8 +174,8 @@ def save(pretrained: Pretrained, tokenizer: PreTrainedTokenizerFast, out: Path, 
         tokenizer.save_pretrained(folder)
         # Stored in half precision, to be trained in full.
         settings = folder / "config.json"
-        told = json.loads(settings.read_text(encoding="utf-8"))
-        text = json.dumps(told | {"dtype": "float32"}, indent=2, sort_keys=True)
+        config = json.loads(settings.read_text(encoding="utf-8"))
+        text = json.dumps(config | {"dtype": "float32"}, indent=2, sort_keys=True)
         settings.write_text(text + "\n", encoding="utf-8")
         (folder / "README.md").write_text(card, encoding="utf-8")
 

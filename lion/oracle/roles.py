@@ -11,7 +11,7 @@ from lion.pools.instructions import task_text
 from lion.prompts import PromptName, render
 
 UNKNOWN = "I don't know how to do that."
-_MARKED = re.compile(r"<(task|answer-1|answer-2) ([0-9a-f]{8})>\n(.*?)\n</\1 \2>", re.DOTALL)
+_MARKED = re.compile(r"<(task|answer-1|answer-2) ([0-9a-f]{32})>\n(.*?)\n</\1 \2>", re.DOTALL)
 NOISE = 0.4  # points up or down in every score of the referee
 BAD_DRAWS = 0.04  # share of the generator's replies that should be rejected
 
@@ -44,11 +44,13 @@ def examine(
     *,
     position_bias: float,
     unreadable: float,
+    mark: str,
     scores_first: bool = False,
 ) -> str:
     """Evidence, then a score each (1..10) by the truth; no scores for a task it cannot solve.
 
-    With `scores_first` two numbers stand on the first line, as the judge's prompt asks for.
+    Score lines carry the request's `mark`. With `scores_first` two numbers stand on the first line,
+    as the judge's prompt asks for.
     """
     task = read(fields["task"])
     if task is None:
@@ -57,20 +59,20 @@ def examine(
     truth = task.answer()
     evidence = [
         f"The answer should be '{truth}'.",
-        *(f"Assistant {place} {_remark(truth, said)}." for place, said in enumerate(answers, 1)),
+        *(f"Assistant {place} {_remark(truth, reply)}." for place, reply in enumerate(answers, 1)),
     ]
     if rng.random() < unreadable:
         return " ".join(
             [*evidence, "Both made an effort, and I would rather not put it in numbers."]
         )
     scores = []
-    for place, said in enumerate(answers, 1):
+    for place, reply in enumerate(answers, 1):
         bias = position_bias if place == 1 else 0.0
-        score = _merit(truth, said) + bias + rng.uniform(-NOISE, NOISE)
+        score = _merit(truth, reply) + bias + rng.uniform(-NOISE, NOISE)
         scores.append(f"{min(10.0, max(1.0, score)):.1f}")
     if scores_first:
-        return "\n".join([" ".join(scores), "", *evidence])
-    lines = [f"Assistant {place}: {score}" for place, score in enumerate(scores, 1)]
+        return "\n".join([f"[{mark}] {' '.join(scores)}", "", *evidence])
+    lines = [f"[{mark}] Assistant {place}: {score}" for place, score in enumerate(scores, 1)]
     return "\n".join([" ".join(evidence), "", *lines])
 
 
@@ -87,18 +89,18 @@ def invent(rng: random.Random, given: str, *, rarer: bool) -> str:
     return task_text(*write(rng, new))
 
 
-def _merit(truth: str, said: str) -> float:
+def _merit(truth: str, reply: str) -> float:
     """9 for the right words in the right order, 1 for none of them, between for a part."""
-    right, words = truth.split(), said.split()
+    right, words = truth.split(), reply.split()
     if right == words:
         return 9.0
     return 1.0 + 6.0 * Indel.normalized_similarity(right, words)
 
 
-def _remark(truth: str, said: str) -> str:
-    if truth.split() == said.split():
+def _remark(truth: str, reply: str) -> str:
+    if truth.split() == reply.split():
         return "gives exactly that"
-    share = len(set(truth.split()) & set(said.split())) / len(set(truth.split()))
+    share = len(set(truth.split()) & set(reply.split())) / len(set(truth.split()))
     return f"is wrong, with {share:.0%} of its words"
 
 

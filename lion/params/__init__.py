@@ -6,16 +6,23 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from lion.params.asking import Budget, Endpoint, Price, Prices
+from lion.params.asking import BudgetLimits, Endpoint, Price, Prices
 from lion.params.examination import Candidate, Evaluate, Report
-from lion.params.pools import Decontaminate, Generate, Sampling
+from lion.params.pools import (
+    Decontaminate,
+    Generate,
+    Sampling,
+    SeedsAnswers,
+    SeedsColumns,
+    SeedsTooLong,
+)
 from lion.params.record import Record
 from lion.params.roles import Generator, Judge, Oracle, Referee, Role, Teacher
 from lion.params.student import Compute, Imitate, Lora, Student
 from lion.support.errors import ParamsError
 
 __all__ = [
-    "Budget",
+    "BudgetLimits",
     "Candidate",
     "Compute",
     "Decontaminate",
@@ -34,6 +41,7 @@ __all__ = [
     "Report",
     "Role",
     "Sampling",
+    "SeedsColumns",
     "Student",
     "Teacher",
     "load_params",
@@ -45,6 +53,9 @@ class Params(Record):
 
     seed: Annotated[int, Field(ge=0)]
     seeds: str
+    seeds_columns: SeedsColumns = SeedsColumns()
+    seeds_too_long: SeedsTooLong = "leave_out"
+    seeds_answers: SeedsAnswers = "ask"
     tau: Annotated[float, Field(ge=-9, le=9)]
     rounds: dict[str, str]
     replay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -64,7 +75,7 @@ class Params(Record):
     compute: Compute
     endpoints: dict[Literal["default"] | Role, Endpoint]
     prices: Prices | None = None
-    budget: Budget = Budget()
+    budget: BudgetLimits = BudgetLimits()
 
     @field_validator("rounds")
     @classmethod
@@ -73,8 +84,8 @@ class Params(Record):
             if name != f"r{number}":
                 raise ValueError(f"{name}: not a round's name; expected r{number}")
             if before != f"r{number - 1}":
-                told = f"expected {name}: r{number - 1}"
-                raise ValueError(f"{name}: {before} follows no round; {told}")
+                expected = f"expected {name}: r{number - 1}"
+                raise ValueError(f"{name}: {before} follows no round; {expected}")
         return rounds
 
     @model_validator(mode="after")
@@ -89,17 +100,17 @@ class Params(Record):
             raise ValueError("student.four_bit: 4-bit weights cannot be trained; set imitate.lora")
         if self.student.four_bit and self.compute.sharding == "zero3":
             raise ValueError("student.four_bit does not go with compute.sharding: zero3; use none")
-        if self.compute.engine == "server" and self.student.model is None:
-            raise ValueError("compute.engine: server needs student.model, the name it serves")
+        if self.student.engine == "server" and self.student.model is None:
+            raise ValueError("student.engine: server needs student.model, the name it serves")
         return self
 
     @model_validator(mode="after")
     def _prices_cover_the_budget(self) -> "Params":
         if self.budget.money is None:
             return self
-        known = {"oracle", *(self.prices.models if self.prices else ())}
+        known = self.prices.models if self.prices else {}
         for role in get_args(Role):
-            if self.model_of(role) not in known:
+            if self.model_of(role) not in known and not self.is_in_process(role):
                 raise ValueError(f"budget: money is bounded, prices lack {self.model_of(role)}")
         return self
 
@@ -108,9 +119,30 @@ class Params(Record):
         own: str | None = getattr(self, role).model
         return own or self.model
 
+    def judges_itself(self) -> str:
+        """Return a line if the referee or the judge is the teacher's own model, else nothing."""
+        teacher = self.model_of("teacher")
+        roles: tuple[Role, ...] = ("referee", "judge")
+        own = [role for role in roles if self.model_of(role) == teacher != "oracle"]
+        if not own:
+            return ""
+        names = " and ".join(own)
+        return (
+            f"the teacher's model, {teacher}, is also the {names}: a model prefers its own answers;"
+            f" set {own[0]}.model in params.yaml to another model for an independent verdict"
+        )
+
     def endpoint_of(self, role: Role) -> Endpoint:
-        """Where `role` is asked."""
-        return self.endpoints.get(role) or self.endpoints["default"]
+        """Return the endpoint of `role`: its own fields over those of `default`."""
+        own, default = self.endpoints.get(role), self.endpoints["default"]
+        return own.over(default) if own else default
+
+    def is_in_process(self, role: Role) -> bool:
+        """Return whether the oracle answers `role` without a server, unless OPENAI_BASE_URL is set.
+
+        An oracle behind a URL is a model like any other, so that a budget can be rehearsed.
+        """
+        return self.model_of(role) == "oracle" and self.endpoint_of(role).base_url is None
 
     @property
     def round_names(self) -> list[str]:
@@ -129,11 +161,11 @@ def load_params(path: Path) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError(f"{path}: {_told(error)}") from None
+        raise ParamsError(f"{path}: {_faults_of(error)}") from None
 
 
-def _told(error: ValidationError) -> str:
-    """The first few faults in one line: key, what is wrong, what stands there."""
+def _faults_of(error: ValidationError) -> str:
+    """The first few faults in one line: key, what is wrong, its value."""
     faults = []
     for fault in error.errors()[:3]:
         key = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "the file"

@@ -1,26 +1,29 @@
-"""Where and how fast the roles are asked, what that costs and may cost."""
+"""How Lion reaches the models, what they cost, and the budget."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from lion.params.record import Address, Positive, Record
 
-_OWN = {
+_RESERVED = {
     *("model", "messages", "temperature", "seed", "max_tokens", "max_completion_tokens"),
     *("n", "best_of", "stream"),
 }
 
 
 class Endpoint(Record):
-    """Where, how fast and in which dialect a role is asked; docs/chat.md tells every key.
+    """The server of a role: its address, its limits and its dialect; see docs/chat.md.
 
-    `timeout`, `patience` and `poll` are seconds: for a reply, without any reply before giving up,
-    between two looks at a batch. `thinking_tokens` is room beside a role's max_tokens.
+    `api_key_env` is None where no name is given, and "" where no key may be sent.
+    `timeout`, `patience` and `poll` are seconds: for one reply, without any reply before the stage
+    ends, and between two looks at a batch. `thinking_tokens` are added to a role's max_tokens.
+    `identity` names the server in the store's keys, by default its URL without the port.
     """
 
     base_url: Address | None = None
-    api_key_env: str = "OPENAI_API_KEY"
+    identity: Annotated[str, Field(min_length=1)] | None = None
+    api_key_env: str | None = None
     mode: Literal["live", "batch"] = "live"
     concurrency: Positive = 32
     requests_per_minute: Positive | None = None
@@ -32,29 +35,55 @@ class Endpoint(Record):
     structured: bool = False
     thinking_tokens: Annotated[int, Field(ge=0)] = 0
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    omit: list[Literal["temperature", "seed"]] = Field(default_factory=list)
+    omit: list[Literal["temperature", "seed", "stream_options"]] = Field(default_factory=list)
+    system: Literal["role", "fold"] = "role"
+    stream: bool = False
     extra: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("extra")
     @classmethod
-    def _adds_only(cls, extra: dict[str, Any]) -> dict[str, Any]:
-        """What lion sets itself, and what would cost more than it counts, is no extra."""
-        if taken := sorted(_OWN & extra.keys()):
-            raise ValueError(f"{', '.join(taken)} cannot be set here")
+    def _has_no_reserved_key(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        """Refuse the fields that Lion sets itself, or that would cost more than it counts."""
+        if reserved := sorted(_RESERVED & extra.keys()):
+            raise ValueError(f"{', '.join(reserved)} cannot be set here")
         return extra
+
+    def over(self, base: "Endpoint") -> "Endpoint":
+        """Lay this endpoint over `base`, field by field.
+
+        A key and an identity belong to a server: an endpoint with another server does not inherit
+        them.
+        """
+        own = self.model_dump(exclude_unset=True)
+        if own.get("base_url", base.base_url) != base.base_url:
+            own.setdefault("api_key_env", "")
+            own.setdefault("identity", None)
+        return base.model_copy(update=own)
+
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # of money
 
 
 class Price(Record):
-    """Price of a model, for a million tokens; a batch costs half."""
+    """The price of a model for a million tokens; a batch costs half."""
 
-    input: Annotated[float, Field(ge=0)]
-    output: Annotated[float, Field(ge=0)]
+    input: Amount
+    output: Amount
+    cached: Amount | None = None  # prompt tokens from the server's cache; like input by default
+
+    @field_validator("cached")
+    @classmethod
+    def _is_no_surcharge(cls, cached: float | None, info: ValidationInfo) -> float | None:
+        """Refuse a higher price than `input`, by which the budget bounds a request."""
+        if cached is not None and cached > info.data.get("input", cached):
+            raise ValueError("cached prompt tokens cannot cost more than input")
+        return cached
 
 
 class Prices(Record):
-    """What models cost: a currency, the day the prices were read, a price each.
+    """The prices of models, their currency, and the day they were read.
 
-    The day stands in quotes, since DVC cannot read a params.yaml with YAML dates.
+    The day is quoted, since DVC cannot read a params.yaml with YAML dates.
     """
 
     currency: str
@@ -62,9 +91,9 @@ class Prices(Record):
     models: dict[str, Price]
 
 
-class Budget(Record):
-    """What may be spent on replies, all stages together; the request beyond it is not sent."""
+class BudgetLimits(Record):
+    """Bounds on the spending of all stages together; no request may exceed them."""
 
-    money: Annotated[float, Field(ge=0)] | None = None
+    money: Amount | None = None
     tokens: Annotated[int, Field(ge=0)] | None = None
     requests: Annotated[int, Field(ge=0)] | None = None

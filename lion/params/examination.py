@@ -1,4 +1,4 @@
-"""Who is examined on what, and what the page shows of it."""
+"""Parameters of the evaluation and of the report."""
 
 from typing import Annotated, Literal
 
@@ -8,13 +8,13 @@ from lion.params.record import Address, Record
 
 
 class Candidate(Record):
-    """Whom `lion evaluate` examines: one of `student`, `checkpoint`, `api` and `answers`."""
+    """A model for `lion evaluate`: exactly one of `student`, `checkpoint`, `api`, `answers`."""
 
     student: str | None = None  # folder of a student
-    checkpoint: str | None = None  # folder or Hugging Face name, with its `layout`
+    checkpoint: str | None = None  # folder or Hugging Face name, with its `template`
     revision: str | None = None
-    layout: Literal["raw", "alpaca", "vicuna", "wizardlm", "chat"] | None = None
-    api: str | None = None  # a model, asked like the teacher, at `base_url` if given
+    template: Literal["raw", "alpaca", "vicuna", "wizardlm", "chat"] | None = None
+    api: str | None = None  # a model that answers like the teacher, at `base_url` if given
     base_url: Address | None = None
     api_key_env: str | None = None
     answers: str | None = None  # file of recorded answers
@@ -24,9 +24,9 @@ class Candidate(Record):
         kinds = (self.student, self.checkpoint, self.api, self.answers)
         if sum(kind is not None for kind in kinds) != 1:
             raise ValueError("give exactly one of student, checkpoint, api, answers")
-        if (self.checkpoint is None) != (self.layout is None):
+        if (self.checkpoint is None) != (self.template is None):
             raise ValueError(
-                "checkpoint and layout (raw, alpaca, vicuna, wizardlm, chat) go together"
+                "checkpoint and template (raw, alpaca, vicuna, wizardlm, chat) go together"
             )
         if self.revision and not self.checkpoint:
             raise ValueError("revision is for a checkpoint")
@@ -36,7 +36,7 @@ class Candidate(Record):
 
 
 class Evaluate(Record):
-    """What the students are examined on; whom `lion evaluate` compares with whom."""
+    """The evaluation questions, and the candidates and reference of `lion evaluate`."""
 
     questions: str
     reference: str = "teacher"  # or the name of a candidate
@@ -50,8 +50,10 @@ class Evaluate(Record):
 
 
 class Report(Record):
-    """How many instructions the page carries (of each kind, and MB in all), and the rounds.csv
-    of another run to draw beside this one's quality."""
+    """The page: instructions of each kind, their size limit in MB, and the rounds.csv of another
+    run whose quality it draws beside this one's.
+
+    For no control, name a table without rows; only old revisions have None."""
 
     each: Annotated[int, Field(ge=0)] = 60
     megabytes: Annotated[float, Field(ge=0, le=100)] = 4.0

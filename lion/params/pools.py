@@ -1,42 +1,78 @@
-"""What new instructions are made from, and what they must not repeat."""
+"""Parameters of seeds, generation and decontamination."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lion.params.record import FileName, Positive, Record, Share
 
+Rules = Literal["any", "paper"]
+SeedsAnswers = Literal["keep", "ask"]
+SeedsTooLong = Literal["leave_out", "refuse"]
+
+
+class SeedsColumns(Record):
+    """Keys of the seed file that hold each text, and keys whose texts are not wanted."""
+
+    instruction: str | None = None
+    input: str | None = None
+    output: str | None = None
+    messages: str | None = None
+    ignore: list[str] = Field(default_factory=list)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Lion's name of each mapped key of the file."""
+        pairs = self.model_dump(exclude={"ignore"}, exclude_none=True)
+        return {key: name for name, key in pairs.items()}
+
+    @model_validator(mode="after")
+    def _gives_a_key_one_meaning(self) -> "SeedsColumns":
+        named = [*self.model_dump(exclude={"ignore"}, exclude_none=True).values(), *self.ignore]
+        if repeated := next((key for key in named if named.count(key) > 1), None):
+            raise ValueError(f"'{repeated}' has two meanings; give each key one")
+        return self
+
 
 class Generate(Record):
-    """How many new instructions a round brings, from where, and how new they must be."""
+    """How many new instructions a round adds, from which side, and how new they must be."""
 
     count: Positive
     hard_share: Share
     novelty: Annotated[float, Field(gt=0, le=1)]
     max_draws: Positive
+    rules: Rules = "any"
 
 
 class Sampling(Record):
-    """How generation draws its parents; lion/generate/sampling.py tells what each choice means."""
+    """How generation draws its parents; lion/generate/sampling.py explains the choices."""
 
     by: Literal["referee", "chance"]
     over: Literal["rows", "clusters"]
     clusters: Positive
-    weight: Literal["none", "gap", "learnable", "frontier"]
     teacher_floor: Annotated[float, Field(ge=1, le=10)] | None
 
     @model_validator(mode="after")
     def _has_one_meaning(self) -> "Sampling":
-        if self.by == "chance" and (self.weight != "none" or self.teacher_floor is not None):
-            raise ValueError(
-                "by: chance asks no referee; it needs weight: none, teacher_floor: null"
-            )
+        if self.by == "chance" and self.teacher_floor is not None:
+            raise ValueError("by: chance ignores the referee's scores; set teacher_floor: null")
         return self
 
 
 class Decontaminate(Record):
-    """What new instructions must not repeat: word n-grams (0: off) of the evaluation's questions,
-    and of the question files named here besides."""
+    """What new instructions must not repeat: word n-grams (0: off) of the evaluation questions
+    and of further question files, each under a name."""
 
     words: Annotated[int, Field(ge=0)]
     files: dict[FileName, str]
+
+    @field_validator("files")
+    @classmethod
+    def _have_files_of_their_own(cls, files: dict[str, str]) -> dict[str, str]:
+        """Refuse names that are one file to some file systems; `evaluate` is the seed stage's."""
+        taken = {"evaluate"}
+        for name in files:
+            if name.lower() in taken:
+                raise ValueError(f"{name}: this name is taken; choose another")
+            taken.add(name.lower())
+        return files

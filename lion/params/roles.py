@@ -1,4 +1,4 @@
-"""Who is asked, and how: teacher, referee, judge, generator, oracle."""
+"""Parameters of the roles: teacher, referee, judge, generator, oracle."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ Role = Literal["teacher", "referee", "generator", "judge", "student"]
 
 
 class Teacher(Record):
-    """How the teacher answers. Temperatures are 0..2, limits in tokens, for every role."""
+    """The teacher. For every role, temperatures are 0..2 and limits are in tokens."""
 
     model: str | None = None
     temperature: Temperature
@@ -19,7 +19,7 @@ class Teacher(Record):
 
 
 class Referee(Record):
-    """How answers are scored; `retries` is how often an unreadable reply is asked again."""
+    """The referee; `retries` is how often it retries an unreadable reply."""
 
     model: str | None = None
     temperature: Temperature
@@ -30,8 +30,8 @@ class Referee(Record):
 class Judge(Referee):
     """The referee of the evaluation, in one of the paper's settings (lion/evaluate/judging.py).
 
-    1: scores first, one run, the teacher shown first. 2: evidence first, `samples` runs, both
-    orders, mean.
+    1: scores first, one run, teacher shown first. 2: evidence first, mean of `samples` runs in
+    both orders.
     """
 
     setting: Literal[1, 2]
@@ -45,7 +45,7 @@ class Judge(Referee):
 
 
 class Generator(Record):
-    """How new instructions are written."""
+    """The generator of new instructions."""
 
     model: str | None = None
     temperature: Temperature
@@ -54,7 +54,7 @@ class Generator(Record):
 
 
 class Oracle(Record):
-    """How human the offline referee is."""
+    """How closely the offline referee resembles a real one."""
 
     position_bias: Annotated[float, Field(ge=0, le=3)]
     unreadable: Share

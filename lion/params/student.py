@@ -1,4 +1,4 @@
-"""The model that learns: what it is, how it is trained, and how it runs here."""
+"""Parameters of the student, of its training, and of this machine."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,11 +8,12 @@ from lion.params.record import Positive, Record, Share, Temperature
 
 
 class Student(Record):
-    """The model that learns, and how it answers (temperature 0 is greedy); docs/students.md.
+    """The student and how it answers (temperature 0 is greedy); see docs/students.md.
 
-    `precision` is that of the arithmetic: auto is bfloat16 where an accelerator has it, else
-    float32. `four_bit` keeps the frozen base in 4 bits (needs imitate.lora). `model` is the
-    student's name at an OpenAI-compatible server, {student} being its folder's name (r0, r1, ...).
+    `precision` sets the arithmetic: auto is bfloat16 where an accelerator supports it, else
+    float32. `four_bit` loads the frozen base in 4 bits (needs imitate.lora). `engine` samples the
+    answers; each engine draws its own. `model` is the student's name on an OpenAI-compatible
+    server; {student} stands for its folder (r0, r1, ...).
     """
 
     base: str
@@ -21,11 +22,12 @@ class Student(Record):
     max_tokens: Positive
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     four_bit: bool = False
+    engine: Literal["transformers", "vllm", "server"] = "transformers"
     model: str | None = None
 
 
 class Lora(Record):
-    """Low-rank adapters; `targets` are the ends of layer names, or all linear layers."""
+    """Low-rank adapters; `targets` are suffixes of layer names, or all linear layers."""
 
     rank: Positive
     alpha: Positive
@@ -34,10 +36,10 @@ class Lora(Record):
 
 
 class Imitate(Record):
-    """Training of one round; `batch` is rows a step, `warmup` a share of all steps.
+    """Training of one round; `batch` is rows per step, `warmup` a share of all steps.
 
-    A row longer than `max_length` is an error, or is cut at its end if `truncate`. Without `lora`
-    all weights are trained.
+    A row longer than `max_length` is an error, or is cut at its end if `truncate`. Without `lora`,
+    training updates all weights.
     """
 
     epochs: Positive
@@ -61,7 +63,6 @@ class Compute(Record):
     device: Literal["auto", "cpu"] = "auto"
     attention: str | None = None
     answer_batch: Positive = 64
-    engine: Literal["transformers", "vllm", "server"] = "transformers"
     vllm: dict[str, Any] = Field(default_factory=dict)
     launcher: Literal["torchrun", "accelerate"] | None = None
     launcher_args: list[str] = Field(default_factory=list)
@@ -71,6 +72,12 @@ class Compute(Record):
     checkpoint_steps: Positive | None = None
     activation_checkpointing: bool = False
     memory_check: bool = True
+
+    @model_validator(mode="after")
+    def _runs_no_code_of_a_model(self) -> "Compute":
+        if self.vllm.get("trust_remote_code"):
+            raise ValueError("vllm: trust_remote_code: Lion runs no code that comes with a model")
+        return self
 
     @model_validator(mode="after")
     def _is_launched(self) -> "Compute":

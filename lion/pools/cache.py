@@ -1,7 +1,6 @@
-"""The pools that instructions live in.
+"""The cache pool: a folder with one shard per round, each the answered train pool of that round.
 
-The train pool is what a round learns from; the cache pool is a folder with one shard a round,
-each shard the answered train pool of that round.
+The train pool is what a round learns from; the cache pool holds every instruction so far.
 """
 
 import shutil
@@ -15,10 +14,11 @@ from lion.support.files import replacing_folder
 
 
 def read_cache(folder: Path) -> pl.DataFrame:
-    """The whole cache pool, oldest round first; empty before round 0."""
+    """Return the whole cache pool, oldest round first; empty before round 0."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such cache pool; `dvc repro` or `dvc pull` brings it")
-    shards = sorted(folder.glob("r*.jsonl"), key=lambda path: int(path.stem[1:]))
+        raise InputError(f"{folder}: cache pool not found; run `dvc repro` or `dvc pull`")
+    named = [path for path in folder.glob("r*.jsonl") if path.stem[1:].isdecimal()]
+    shards = sorted(named, key=lambda path: int(path.stem[1:]))
     frames = [read_table(shard, ANSWERED) for shard in shards]
     return pl.concat([pl.DataFrame(schema=ANSWERED), *frames])
 
@@ -30,7 +30,7 @@ def start_cache(out: Path) -> None:
 
 
 def grow_cache(before: Path, shard: pl.DataFrame, name: str, out: Path) -> None:
-    """Write the cache pool `out`: the shards of `before` as they are, and `shard` as `name`."""
+    """Write the cache pool `out`: the shards of `before`, unchanged, and `shard` as `name`."""
     with replacing_folder(out) as folder:
         for path in sorted(before.glob("r*.jsonl")):
             shutil.copyfile(path, folder / path.name)
@@ -38,7 +38,7 @@ def grow_cache(before: Path, shard: pl.DataFrame, name: str, out: Path) -> None:
 
 
 def with_answers(pool: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
-    """Each instruction of `pool` with its answer; InputError names one that has none."""
+    """Add its answer to each instruction of `pool`; InputError names an instruction without one."""
     missing = pool.join(answers, on="id", how="anti")
     if missing.height:
         raise InputError(f"{missing.height} instructions have no answer, first {missing['id'][0]}")
@@ -47,11 +47,11 @@ def with_answers(pool: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
 
 
 def usable(frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose answer is whole: neither cut by the limit, nor refused, nor empty."""
+    """Return the rows with a complete answer: not cut by the limit, not refused, not empty."""
     return frame.filter(finish_reason="stop").filter(pl.col("answer").str.strip_chars() != "")
 
 
 def with_responses(pool: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
-    """The instructions that the student answered, its answer as `response`."""
-    told = responses.select("id", response="answer")
-    return pool.join(told, on="id", how="inner", maintain_order="left")
+    """Return the instructions that the student answered, with its answer as `response`."""
+    columns = responses.select("id", response="answer")
+    return pool.join(columns, on="id", how="inner", maintain_order="left")

@@ -1,65 +1,71 @@
-"""Decontamination: instructions that repeat a piece of an evaluation question.
+"""Decontamination: find instructions that repeat part of an evaluation question.
 
-A piece is a run of `words` words, as the novelty filter reads them (lower case, letters and digits
-alone). A question of fewer words counts whole: it is repeated by a text of just these words.
+A text repeats a question if both contain the same run of tokens (lion.pools.tokens), `words` words
+long: a Chinese or Japanese character counts as half a word, a Thai one as a quarter. A shorter
+question counts as a whole: only a text of exactly its tokens repeats it.
 """
 
-from collections.abc import Sequence
+import itertools
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from lion.pools.instructions import task_texts
-from lion.pools.novelty import tokens
 from lion.pools.tables import QUESTION, read_table
+from lion.pools.tokens import WORD, tokens, weight_of
 
 
 class Overlap(NamedTuple):
-    """A question that a text repeats, by id, and the words in common."""
+    """The id of a question that a text repeats, and the tokens in common."""
 
     question: str
     words: str
 
 
 class Questions:
-    """Knows evaluation questions, and finds the one that a text repeats."""
+    """An index of evaluation questions that finds the one a text repeats."""
 
     def __init__(self, texts: Sequence[str], ids: Sequence[str], *, words: int) -> None:
-        """`words` is the length of a piece; with 0 nothing overlaps."""
-        self._size = words
-        self._pieces: dict[tuple[str, ...], str] = {}
+        """Index `texts`; `words` is the length of an n-gram, and 0 turns the check off."""
+        self._size = words * WORD
+        self._ngrams: dict[tuple[str, ...], str] = {}
         self._short: dict[tuple[str, ...], str] = {}
         for text, id in zip(texts, ids, strict=True):
-            said = tuple(tokens(text))
-            if words and 0 < len(said) < words:
-                self._short.setdefault(said, id)
-            for piece in self._pieces_of(said):
-                self._pieces.setdefault(piece, id)
+            sequence = tuple(tokens(text))
+            if 0 < sum(map(weight_of, sequence)) < self._size:
+                self._short.setdefault(sequence, id)
+            for ngram in self._ngrams_of(sequence):
+                self._ngrams.setdefault(ngram, id)
 
     def overlap(self, text: str) -> Overlap | None:
-        """The first piece of `text` that stands in a question, or None."""
-        said = tuple(tokens(text))
-        if said in self._short:
-            return Overlap(self._short[said], " ".join(said))
-        for piece in self._pieces_of(said):
-            if piece in self._pieces:
-                return Overlap(self._pieces[piece], " ".join(piece))
+        """Return the first n-gram of `text` that occurs in a question, or None."""
+        sequence = tuple(tokens(text))
+        if sequence in self._short:
+            return Overlap(self._short[sequence], " ".join(sequence))
+        for ngram in self._ngrams_of(sequence):
+            if ngram in self._ngrams:
+                return Overlap(self._ngrams[ngram], " ".join(ngram))
         return None
 
-    def _pieces_of(self, said: tuple[str, ...]) -> list[tuple[str, ...]]:
-        if not self._size:
-            return []
-        return [said[at : at + self._size] for at in range(len(said) - self._size + 1)]
+    def _ngrams_of(self, sequence: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        """Yield the shortest n-gram from each token on that is long enough."""
+        totals = [0, *itertools.accumulate(map(weight_of, sequence))]
+        for start in range(len(sequence)) if self._size else ():
+            end = bisect_left(totals, totals[start] + self._size)
+            if end < len(totals):
+                yield sequence[start:end]
 
 
 def read_avoided(paths: Sequence[Path], *, words: int) -> Questions:
-    """Every question of the tables (QUESTION) at `paths`."""
+    """Index every question of the tables (QUESTION) at `paths`."""
     frames = [read_table(path, QUESTION) for path in paths]
     return known_questions(pl.concat([pl.DataFrame(schema=QUESTION), *frames]), words=words)
 
 
 def known_questions(questions: pl.DataFrame, *, words: int) -> Questions:
-    """The questions of one table (QUESTION), instruction and input together."""
+    """Index the questions of one table (QUESTION), instruction and input together."""
     texts = task_texts(questions)
     return Questions(texts, questions["id"].to_list(), words=words)

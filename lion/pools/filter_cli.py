@@ -1,4 +1,4 @@
-"""`lion filter`: keep what is new among instructions."""
+"""`lion filter`: keep the new instructions among candidates."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import click
 
 from lion.pools.instructions import task_text
 from lion.pools.novelty import Match, NoveltyFilter
-from lion.pools.seeds import Row, read_rows
+from lion.pools.rows import Row, read_rows
 from lion.support.errors import InputError
 
 _SHOWN = 5
@@ -20,14 +20,13 @@ _SHOWN = 5
     "--threshold",
     default=0.7,
     show_default=True,
-    help="ROUGE-L F-measure (above 0, at most 1) from which on a candidate is too similar.",
+    help="Reject a candidate whose ROUGE-L F-measure is this (0 to 1) or more.",
 )
 def filter(pool: Path, candidates: Path, threshold: float) -> None:
-    """Print the rows of CANDIDATES that are new to POOL and to each other, as JSONL.
+    """Print the CANDIDATES that differ from POOL and from each other, as JSONL.
 
-    Both are JSONL, or a JSON list, with the keys instruction and (optional) input; POOL may be a
-    folder of such files, too. All keys of a row are printed as they were. A summary goes to the
-    standard error output.
+    Both are JSONL or a JSON list with the keys instruction and (optional) input; POOL may also be
+    a folder of JSONL files. Rows keep all their keys. A summary goes to stderr.
     """
     known: list[Row] = []
     for path in _files(pool):
@@ -38,7 +37,7 @@ def filter(pool: Path, candidates: Path, threshold: float) -> None:
     for row, match in zip(rows, matches, strict=True):
         if match is None:
             line = json.dumps(row.keys, ensure_ascii=False)
-            # Half a surrogate pair in some other key becomes the escape that it was read from.
+            # Write half a surrogate pair in another key as the escape that it was read from.
             click.echo(line.encode("utf-8", "backslashreplace"))
     rejected = [(row, match) for row, match in zip(rows, matches, strict=True) if match]
     click.echo(_summary(len(known), len(rows), rejected, threshold), err=True)
@@ -49,7 +48,7 @@ def _files(pool: Path) -> list[Path]:
         return [pool]
     files = sorted(pool.glob("*.jsonl"))
     if not files:
-        raise InputError(f"{pool}: no .jsonl file in this folder; name a pool")
+        raise InputError(f"{pool}: no .jsonl file in this folder; give a pool")
     return files
 
 
@@ -59,7 +58,7 @@ def _texts(rows: list[Row]) -> list[str]:
 
 def _summary(known: int, tried: int, rejected: list[tuple[Row, Match]], threshold: float) -> str:
     lines = [
-        f"{tried - len(rejected):,} of {tried:,} candidates are new to {known:,} known ones; "
+        f"{tried - len(rejected):,} of {tried:,} candidates differ from {known:,} known ones; "
         f"{len(rejected):,} have a ROUGE-L of {threshold} or more"
     ]
     lines += [

@@ -1,4 +1,4 @@
-"""What an instruction is: its id, and the text that every prompt shows."""
+"""An instruction's id, and its text as every prompt shows it."""
 
 import hashlib
 import json
@@ -7,22 +7,22 @@ import polars as pl
 
 
 def instruction_id(instruction: str, input: str) -> str:
-    """The id of an instruction is its content: 16 hex digits."""
+    """Return the hash of an instruction's content, as 16 hex digits."""
     text = json.dumps([instruction, input], ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def task_text(instruction: str, input: str) -> str:
-    """An instruction with its input, as every prompt shows it."""
+    """Join an instruction and its input, as every prompt shows them."""
     return f"{instruction}\n\n{input}" if input else instruction
 
 
 def task_texts(pool: pl.DataFrame) -> list[str]:
-    """The texts of a pool with columns instruction and input, in its order."""
+    """Return the task texts of a pool with columns instruction and input, in its order."""
     return [task_text(*row) for row in pool.select("instruction", "input").iter_rows()]
 
 
 def stable_seed(*parts: object) -> int:
-    """A 31-bit seed that depends on `parts` alone, equal on every machine."""
+    """Return a 31-bit seed that depends only on `parts`, equal on every machine."""
     text = json.dumps([str(part) for part in parts])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -1,12 +1,12 @@
-"""The novelty filter: ROUGE-L F-measure against every known text, decided exactly and fast.
+"""The novelty filter: ROUGE-L F-measure against every known text, exact and fast.
 
-Decisions are those of rouge-score's rougeL without stemming. The normalised Indel similarity of
-two token sequences is the same measure up to rounding. RapidFuzz computes it fastest on bytes, so
-tokens become bytes first: where two share one, the similarity can only rise, so no pair is lost.
-The few pairs found are then compared token by token, with rouge-score's own arithmetic.
+It decides as rouge-score's rougeL without stemming does with the tokens of lion.pools.tokens. The
+normalised Indel similarity of two token sequences is the same measure up to rounding. RapidFuzz
+computes it fastest on bytes, so a first pass maps tokens to bytes: tokens that share a byte can
+only raise the similarity, so the pass loses no pair. A second pass compares the few candidate pairs
+token by token, with rouge-score's own arithmetic.
 """
 
-import re
 import sys
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -18,18 +18,17 @@ import numpy.typing as npt
 from rapidfuzz import process
 from rapidfuzz.distance import Indel, LCSseq
 
+from lion.pools.tokens import tokens
 from lion.support.errors import InputError
 
-# Pairs compared at a time: bounds the memory, however large the pool is.
+# Pairs compared at a time; bounds the memory for any pool size.
 _PAIRS = 4_000_000
-# Pairs below which a second thread costs more than it does.
+# Below this many pairs a second thread costs more than it saves.
 _FEW = 50_000
-# Texts of one `accept` call that are compared with each other at a time.
+# Texts of an `accept` call compared with each other at a time.
 _BLOCK = 1024
-# Share of the threshold by which RapidFuzz looks lower, so that its rounding loses no pair.
+# Relative margin below the threshold, so that rounding in RapidFuzz loses no pair.
 _SLACK = 1e-6
-
-_TOKEN = re.compile("[a-z0-9]+")
 
 
 class Match(NamedTuple):
@@ -40,14 +39,14 @@ class Match(NamedTuple):
 
 
 class _Text(NamedTuple):
-    """A text with one character a token, and with one byte a token, which others may share."""
+    """A text as one character per token, and as one byte per token, which tokens may share."""
 
     exact: str
     rough: bytes
 
 
 class _Known(NamedTuple):
-    """The known texts of one length, and their positions among all known texts."""
+    """The known texts of one length in tokens, and their positions among all known texts."""
 
     texts: list[_Text]
     positions: list[int]
@@ -61,25 +60,20 @@ class _Pairs(NamedTuple):
     similarities: npt.NDArray[np.float64]
 
     def best(self) -> "_Pairs":
-        """The most similar pair of each query; of equal ones, that with the first choice."""
+        """Return the most similar pair of each query; among equals, the first choice."""
         order = np.lexsort((self.choices, -self.similarities, self.queries))
         _, first = np.unique(self.queries[order], return_index=True)
         return self.at(order[first])
 
     def at(self, rows: npt.NDArray[Any]) -> "_Pairs":
-        """The pairs in the given rows."""
+        """Return the pairs in the given rows."""
         return _Pairs(self.queries[rows], self.choices[rows], self.similarities[rows])
 
 
-def tokens(text: str) -> list[str]:
-    """The tokens of `text` as rouge-score sees them: lower case, runs of a-z and 0-9, no stems."""
-    return _TOKEN.findall(text.lower())
-
-
 class NoveltyFilter:
-    """Knows texts, and says of a new one whether it is too similar to any of them.
+    """A set of known texts that finds the one a new text is too similar to.
 
-    A text without a token (one in Chinese, say) is similar to nothing, as rouge-score has it.
+    A text without a token (punctuation only) is similar to nothing, as in rouge-score.
     """
 
     def __init__(self, texts: Sequence[str], ids: Sequence[str], *, threshold: float) -> None:
@@ -94,20 +88,20 @@ class NoveltyFilter:
             self.add(text, id)
 
     def add(self, text: str, id: str) -> None:
-        """Make `text` known."""
+        """Add `text` to the known texts."""
         self._learn(self._encode(text), id)
 
     def nearest(self, texts: Sequence[str]) -> list[Match | None]:
-        """For each text the most similar known one at or above the threshold, else None.
+        """Return each text's most similar known text at or above the threshold, else None.
 
-        Of several equally similar ones it is the one known longest.
+        Among equally similar texts the first known wins.
         """
         return self._nearest([self._encode(text) for text in texts])
 
     def accept(self, texts: Sequence[str], ids: Sequence[str]) -> list[Match | None]:
-        """Learn the new ones among `texts`, in order: None for each that is known from now on.
+        """Add the new texts in order; return None for each added one, its match for the others.
 
-        A text is compared with all known texts and with those accepted before it in this call.
+        Each text is compared with all known texts and with those accepted before it in this call.
         """
         if len(texts) != len(ids):
             raise ValueError(f"{len(texts)} texts, but {len(ids)} ids")
@@ -133,16 +127,16 @@ class NoveltyFilter:
     def _rivals(
         self, queries: list[_Text], fresh: list[int]
     ) -> defaultdict[int, list[tuple[float, int]]]:
-        """For each place the similar ones before it among `fresh`, as (similarity, place)."""
+        """Return each place's similar earlier places among `fresh`, as (similarity, place)."""
         pairs = _similar(queries, [queries[place] for place in fresh], self._threshold)
         rivals: defaultdict[int, list[tuple[float, int]]] = defaultdict(list)
-        for one, other, similarity in zip(*pairs, strict=True):
-            if fresh[other] < one:
-                rivals[one].append((float(similarity), fresh[other]))
+        for query, choice, similarity in zip(*pairs, strict=True):
+            if fresh[choice] < query:
+                rivals[query].append((float(similarity), fresh[choice]))
         return rivals
 
     def _nearest(self, queries: list[_Text]) -> list[Match | None]:
-        """The same for encoded texts, one length of known texts at a time.
+        """Do the same for encoded texts, one length of known texts at a time.
 
         F = 2 LCS / (m + n) and LCS <= min(m, n), so texts of too different a length cannot match.
         """
@@ -150,26 +144,26 @@ class NoveltyFilter:
         lengths = [len(queries[place].exact) for place in order]
         lowest = self._threshold * (1 - _SLACK)
         ratio = lowest / (2 - lowest)
-        best = [(0.0, 0)] * len(queries)  # minus the similarity, position: the least is the best
+        best = [(0.0, 0)] * len(queries)  # (-similarity, position): the minimum is the best
         for length, known in self._known.items():
             low, high = bisect_left(lengths, length * ratio), bisect_right(lengths, length / ratio)
-            for place, found in self._search(queries, order[low:high], known):
-                best[place] = min(best[place], found)
+            for place, candidate in self._search(queries, order[low:high], known):
+                best[place] = min(best[place], candidate)
         return [Match(self._ids[at], -opposite) if opposite else None for opposite, at in best]
 
     def _search(
         self, queries: list[_Text], places: list[int], known: _Known
     ) -> Iterator[tuple[int, tuple[float, int]]]:
-        """The best of `known` for those of `places` that have any: (place, what `best` holds)."""
+        """Yield (place, (-similarity, position)) of the best known text of each matching place."""
         texts = [queries[place] for place in places]
         step = max(1, _PAIRS // max(1, len(texts)))
         for start in range(0, len(known.texts) if texts else 0, step):
             pairs = _similar(texts, known.texts[start : start + step], self._threshold).best()
-            for one, other, similarity in zip(*pairs, strict=True):
-                yield places[one], (-float(similarity), known.positions[start + other])
+            for query, choice, similarity in zip(*pairs, strict=True):
+                yield places[query], (-float(similarity), known.positions[start + choice])
 
     def _learn(self, text: _Text, id: str) -> None:
-        # A repeat never is the nearest: the first of its kind is as near and known longer.
+        # A duplicate is never the nearest: the first of its kind is as similar and was known first.
         if text.exact and text.exact not in self._distinct:
             self._distinct.add(text.exact)
             known = self._known[len(text.exact)]
@@ -181,14 +175,14 @@ class NoveltyFilter:
         known = self._alphabet
         numbers = [known.setdefault(token, len(known)) for token in tokens(text)]
         if len(known) > sys.maxunicode:
-            raise InputError(f"more than {sys.maxunicode:,} different words; filter in parts")
+            raise InputError(f"more than {sys.maxunicode:,} different tokens; filter in parts")
         return _Text("".join(map(chr, numbers)), bytes(number % 256 for number in numbers))
 
 
 def _similar(queries: list[_Text], choices: list[_Text], threshold: float) -> _Pairs:
-    """Every pair whose F-measure, in rouge-score's own arithmetic, is at least `threshold`.
+    """Return every pair whose F-measure, in rouge-score's arithmetic, is at least `threshold`.
 
-    The choices have a token each: rouge-score sees nothing in common between two empty texts.
+    Every choice has at least one token: rouge-score finds two empty texts dissimilar.
     """
     workers = 1 if len(queries) * len(choices) < _FEW else -1
     rough = process.cdist(

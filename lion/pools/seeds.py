@@ -1,145 +1,143 @@
-"""Instructions that people bring: read whole and checked, or refused in one line.
+"""The user's seed instructions, read from any of the known forms and checked."""
 
-Alpaca's JSON list of {instruction, input, output}, or JSONL; a missing input is an empty one,
-unknown keys are ignored. Whatever is wrong is an InputError that names file, row and key.
-"""
-
-import codecs
-import json
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from lion.params.pools import SeedsAnswers, SeedsColumns, SeedsTooLong
 from lion.pools.instructions import instruction_id
-from lion.pools.tables import from_rows
+from lion.pools.rows import FORMS, TooLongError, text_at
+from lion.pools.seed_files import Item, read_items
+from lion.pools.seed_forms import Draft, drafts_of
+from lion.pools.tables import ANSWER, from_rows
+from lion.prompts.marks import has_marks, split_thoughts
 from lion.support.errors import InputError
-
-MAX_CHARACTERS = 20_000
-
-# NUL ends strings in other programs; half a surrogate pair cannot be written as UTF-8.
-_UNUSABLE = re.compile("[\0\ud800-\udfff]")
-_FORMS = 'expected a JSON list, or one JSON object a line, such as {"instruction": "..."}'
 
 
 @dataclass(frozen=True)
-class Row:
-    """One object of a file: its texts without outer spaces, and all of its keys."""
+class Seed:
+    """One seed: its texts, stripped, and its own answer; `answer` is empty without one."""
 
-    place: str  # "FILE, line 3" of JSONL, "FILE, item 3" of a list
+    place: str  # "FILE, line 3"
     instruction: str
     input: str
-    keys: dict[str, Any]
+    answer: str
+    model: str | None  # that wrote the answer, if the row names it
 
     @property
     def id(self) -> str:
-        """The id of its instruction and input."""
+        """Return the id of its instruction and input."""
         return instruction_id(self.instruction, self.input)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seeds:
-    """Distinct seeds (columns instruction, input) in the file's order, and the repeats dropped."""
+    """Distinct seeds in file order, the number of duplicates, and what became of other rows."""
 
-    frame: pl.DataFrame
-    duplicates: int
+    seeds: dict[str, Seed] = field(default_factory=dict)  # by id
+    duplicates: int = 0
+    too_long: list[str] = field(default_factory=list)  # why each row was left out
+    forms: dict[str, int] = field(default_factory=dict)  # rows by the name of their form
+    unused: set[str] = field(default_factory=set)  # keys that no form read
 
+    @property
+    def frame(self) -> pl.DataFrame:
+        """Return the columns instruction and input."""
+        rows = [{"instruction": s.instruction, "input": s.input} for s in self.seeds.values()]
+        return from_rows(rows, {"instruction": pl.String, "input": pl.String})
 
-def read_seeds(path: Path) -> Seeds:
-    """The seed instructions in `path`; of equal ones the first is kept."""
-    rows = _some_rows(path)
-    distinct: dict[str, Row] = {}
-    for row in rows:
-        distinct.setdefault(row.id, row)
-    texts = [{"instruction": row.instruction, "input": row.input} for row in distinct.values()]
-    frame = from_rows(texts, {"instruction": pl.String, "input": pl.String})
-    return Seeds(frame, len(rows) - len(distinct))
+    @property
+    def left_out(self) -> str:
+        """Return how many seeds were too long and which was the first; empty without any."""
+        count = len(self.too_long)
+        return f"{count} too long and left out, first {self.too_long[0]}" if count else ""
 
+    def kept(self, answers: SeedsAnswers, source: str) -> pl.DataFrame:
+        """Return the seeds' own answers (ANSWER) with `answers` keep, none with ask.
 
-def read_rows(path: Path) -> list[Row]:
-    """Every row of `path` in order, repeats included; an empty file has none."""
-    return [_row(place, found) for place, found in read_objects(path)]
+        The model is the one that the row names, and the file's name `source`. No request was made,
+        so the numbers of tokens are null. Thoughts are cut off; the teacher must answer a seed
+        whose answer cannot be told apart from them.
+        """
+        rows = []
+        for seed in self.seeds.values() if answers == "keep" else ():
+            quotes = has_marks(seed.instruction + seed.input)
+            parts = split_thoughts(seed.answer, quotes=quotes)
+            if parts.clear and (answer := parts.answer.strip()):
+                model = f"{seed.model} in {source}" if seed.model else source
+                known = {"id": seed.id, "answer": answer, "model": model, "finish_reason": "stop"}
+                rows.append(dict.fromkeys(ANSWER) | known)
+        return from_rows(rows, ANSWER)
 
-
-def read_objects(path: Path) -> list[tuple[str, Any]]:
-    """Every JSON value of `path`, a JSON list or JSONL, with its place for messages."""
-    text = _content(path)
-    if text.lstrip().startswith("["):
-        items: list[object] = _parse(text, path, line=1)
-        return [(f"{path}, item {n}", item) for n, item in enumerate(items, start=1)]
-    # Only "\n" ends a line: a JSON string may hold the other line ends that splitlines() knows.
-    lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    return [(f"{path}, line {n}", _parse(line, path, line=n)) for n, line in lines]
-
-
-def _content(path: Path) -> str:
-    try:
-        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give a file of instructions") from None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = f"byte 0x{data[error.start]:02x}"
-        raise InputError(f"{path}, line {line}: {byte} is not UTF-8; save it as UTF-8") from None
-
-
-def _parse(text: str, path: Path, *, line: int) -> Any:
-    """The JSON value `text`, which starts at `line` of `path`."""
-    try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        at, why = line + error.lineno - 1, error.msg
-    except (ValueError, RecursionError) as error:
-        at, why = line, str(error)
-    raise InputError(f"{path}, line {at}: not JSON ({why}); {_FORMS}")
+    def add(self, seed: Seed) -> None:
+        """Add a seed; of equal ones keep the first, with the first answer that any of them has."""
+        known = self.seeds.setdefault(seed.id, seed)
+        self.duplicates += known is not seed
+        if seed.answer and not known.answer:
+            self.seeds[seed.id] = Seed(
+                known.place, known.instruction, known.input, seed.answer, seed.model
+            )
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for key in found if sum(key == other for other, _ in pairs) > 1)
-        raise ValueError(f"key '{twice}' stands twice in one object")
-    return found
+def read_seeds(
+    path: Path,
+    *,
+    columns: SeedsColumns | None = None,
+    too_long: SeedsTooLong = "refuse",
+    answers: SeedsAnswers = "ask",
+) -> Seeds:
+    """Read the seeds in `path`; InputError names the place and key of the first fault.
+
+    With `answers` ask, a row's own answer is kept only if it is text; with keep it must be.
+    """
+    columns = columns or SeedsColumns()
+    items = read_items(path)
+    _check_mapped(path, items, columns)
+    seeds = Seeds()
+    for place, item in items:
+        form, drafts, unused = drafts_of(place, item, columns)
+        seeds.unused |= unused
+        seeds.forms[form.name] = seeds.forms.get(form.name, 0) + 1
+        for draft in drafts:
+            try:
+                seeds.add(_seed(draft, answers))
+            except TooLongError as error:
+                if too_long == "refuse":
+                    raise
+                seeds.too_long.append(error.message)
+    if not seeds.seeds:
+        raise InputError(f"{path}: no rows; {seeds.left_out or FORMS}")
+    return seeds
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _row(place: str, found: object) -> Row:
-    if not isinstance(found, dict):
-        raise InputError(f"{place}: expected an object with 'instruction', found {found!r:.40}")
-    if "instruction" not in found:
-        keys = ", ".join(map(repr, list(found)[:5])) or "none"
-        raise InputError(f"{place}: no key 'instruction' (its keys: {keys}); rename or add it")
-    instruction = text_at(found, "instruction", place, required=True)
+def _seed(draft: Draft, answers: SeedsAnswers) -> Seed:
+    key, place = draft.instruction[0], draft.place
+    instruction = _text(draft.instruction, place, required=True)
     if not instruction:
-        raise InputError(f"{place}: 'instruction' is empty; fill it in or remove the row")
-    return Row(place, instruction, text_at(found, "input", place), found)
+        raise InputError(f"{place}: '{key}' is empty; fill it in or remove the row")
+    input = _text(draft.input, place)
+    try:
+        answer = _text(draft.output, place, limit=None)
+    except InputError:
+        if answers == "keep":
+            raise
+        answer = ""  # the teacher writes another one
+    return Seed(place, instruction, input, answer, draft.model)
 
 
-def text_at(row: dict[str, Any], key: str, place: str, *, required: bool = False) -> str:
-    """The text at `key` without outer spaces; absent or null is empty, unless it is required."""
-    value = row.get(key)
-    if value is None and not required:
-        return ""
-    if not isinstance(value, str):
-        raise InputError(f"{place}: '{key}' must be a text, found {value!r:.40}")
-    if len(value) > MAX_CHARACTERS:
-        size = f"{len(value):,} characters; at most {MAX_CHARACTERS:,} are allowed"
-        raise InputError(f"{place}: '{key}' has {size}; shorten it or remove the row")
-    if unusable := _UNUSABLE.search(value):
-        code = f"U+{ord(unusable[0]):04X} at character {unusable.start() + 1}"
-        raise InputError(f"{place}: '{key}' holds {code}, which is no text; remove it")
-    return value.strip()
+def _text(field: tuple[str, Any], place: str, **options: Any) -> str:
+    key, value = field
+    return text_at({key: value}, key, place, **options)
 
 
-def _some_rows(path: Path) -> list[Row]:
-    rows = read_rows(path)
-    if not rows:
-        raise InputError(f"{path}: no rows; {_FORMS}")
-    return rows
+def _check_mapped(path: Path, items: list[Item], columns: SeedsColumns) -> None:
+    """Refuse a mapped key that no row has: it is misspelt, and its texts would be missing."""
+    keys = {key for _, item in items if isinstance(item, dict) for key in item}
+    for key, name in columns.names.items():
+        if keys and key not in keys:
+            shown = ", ".join(f"{other!r:.40}" for other in sorted(keys, key=str)[:5])
+            raise InputError(
+                f"{path}: no row has the key '{key}' of seeds_columns.{name} (found: {shown})"
+            )

@@ -1,7 +1,7 @@
-"""The schema of every table; checked reads, atomic writes.
+"""Table schemas, checked reads and atomic writes.
 
-Pools, answers and replies are JSONL with sorted keys (stable bytes, readable diffs); score tables
-are Parquet.
+Pools, answers and replies are JSONL with sorted keys, for stable bytes and readable diffs. Score
+tables are Parquet.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ INSTRUCTION: Schema = {
     "instruction": pl.String,
     "origin": pl.String,  # seed | hard | easy
     "parent": pl.String,  # id of the instruction that inspired it; null for a seed
-    "round": pl.String,  # whose train pool it joined
+    "round": pl.String,  # the round whose train pool it joined
 }
 QUESTION: Schema = {
     "category": pl.String,
@@ -41,7 +41,7 @@ ANSWERED: Schema = dict(
     sorted({**INSTRUCTION, "answer": pl.String, "finish_reason": pl.String}.items())
 )
 REVIEW: Schema = {
-    "attempt": pl.Int64,  # 0, then 1.. where the reply before was unreadable
+    "attempt": pl.Int64,  # 0, then 1.. after an unreadable reply
     "completion_tokens": pl.Int64,
     "id": pl.String,
     "model": pl.String,
@@ -58,65 +58,74 @@ SCORE: Schema = {
     "gap": pl.Float64,  # teacher - student
 }
 VERDICT: Schema = {**SCORE, "verdict": pl.String}  # hard | easy | unjudged
-ACCEPTED = "accepted"  # a draw that joined the train pool
+ACCEPTED = "accepted"  # verdict of a draw that joined the train pool
 DRAW: Schema = {
     "draw": pl.Int64,  # 0.. in the order drawn
     "instruction": pl.String,  # the reply
-    "nearest": pl.String,  # id of the known instruction or question that it repeats, if any
+    "nearest": pl.String,  # id of the instruction or question that it repeats, if any
     "origin": pl.String,  # hard | easy
     "parent": pl.String,
     "similarity": pl.Float64,  # ROUGE-L F-measure to `nearest`
-    "verdict": pl.String,  # accepted, or the reason why not
+    "verdict": pl.String,  # accepted, or the reason for the rejection
 }
 LOSS: Schema = {
     "step": pl.Int64,
     "loss": pl.Float64,  # mean over the answers' tokens of the step, in nats
     "learning_rate": pl.Float64,
     "grad_norm": pl.Float64,
-    "tokens": pl.Int64,  # of the step's rows, without padding
+    "tokens": pl.Int64,  # in the step's rows, without padding
 }
-_NEEDED = {"id", "instruction", "origin", "round"}  # never null, where a schema has them
-_FORMS = {"origin": r"^(seed|hard|easy)$", "round": r"^r\d{1,9}$"}  # of what one may have edited
+_REQUIRED = {"id", "instruction", "origin", "round"}  # never null in a schema that has them
+_PATTERNS = {"origin": r"^(seed|hard|easy)$", "round": r"^r\d{1,9}$"}  # people edit pools
+
+
+_RESTORE = "restore the file with `dvc checkout` or `dvc repro`"
 
 
 def read_table(path: Path, schema: Schema) -> pl.DataFrame:
-    """Read a table that a stage wrote; InputError if its columns or types are others."""
-    try:
-        if path.suffix == ".parquet":
-            frame = pl.read_parquet(path)
-        elif path.stat().st_size == 0:
-            frame = pl.DataFrame(schema=schema)
-        else:
-            frame = pl.read_ndjson(path, schema=schema)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such table; `dvc repro` or `dvc pull` brings it") from None
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path}: not a table: {str(error).splitlines()[0]}") from None
+    """Read a table that a stage wrote; InputError if columns, types or values are unexpected."""
+    frame = _frame(path, schema)
     if dict(frame.schema) != schema:
         raise InputError(f"{path}: expected columns {', '.join(schema)}, found {frame.columns}")
-    for name in _NEEDED & set(schema):
+    for name in _REQUIRED & set(schema):
         if frame[name].null_count():
             row = frame[name].is_null().arg_true()[0] + 1
-            raise InputError(
-                f"{path}: row {row} has no {name}; `dvc checkout` or `dvc repro` mends it"
-            )
-    for name in _FORMS.keys() & set(schema):
-        if (odd := frame.filter(~pl.col(name).str.contains(_FORMS[name]))).height:
-            raise InputError(
-                f"{path}: {odd[name][0]!r} is no {name}; `dvc checkout` or `dvc repro` mends it"
-            )
+            raise InputError(f"{path}, row {row}: missing {name}; {_RESTORE}")
+    for name in _PATTERNS.keys() & set(schema):
+        if (odd := frame.filter(~pl.col(name).str.contains(_PATTERNS[name]))).height:
+            raise InputError(f"{path}: {odd[name][0]!r} is not a valid {name}; {_RESTORE}")
     return frame
 
 
+def _frame(path: Path, schema: Schema) -> pl.DataFrame:
+    """Read `path` by its suffix; InputError if it is missing or damaged."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: a folder, expected a table; {_RESTORE}")
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        if path.stat().st_size == 0:
+            return pl.DataFrame(schema=schema)
+        return pl.read_ndjson(path, schema=schema)
+    except FileNotFoundError:
+        raise InputError(f"{path}: table not found; run `dvc repro` or `dvc pull`") from None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path}: not a table: {reason}; {_RESTORE}") from None
+
+
 def read_pool(path: Path) -> pl.DataFrame:
-    """Instructions or questions: what a model can be asked."""
-    with path.open(encoding="utf-8") as file:
-        schema = QUESTION if '"category":' in file.readline() else INSTRUCTION
+    """Read a table of instructions or of questions."""
+    try:
+        with path.open("rb") as file:
+            schema = QUESTION if b'"category":' in file.readline() else INSTRUCTION
+    except OSError:
+        schema = INSTRUCTION  # read_table says what is wrong
     return read_table(path, schema)
 
 
 def write_table(path: Path, frame: pl.DataFrame, schema: Schema) -> None:
-    """Write `frame`, columns in the schema's order, whole or not at all."""
+    """Write `frame` atomically, columns in the schema's order."""
     frame = frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
     with replacing(path) as temporary:
         if path.suffix == ".parquet":
@@ -126,5 +135,5 @@ def write_table(path: Path, frame: pl.DataFrame, schema: Schema) -> None:
 
 
 def from_rows(rows: list[dict[str, Any]], schema: Schema) -> pl.DataFrame:
-    """A frame from rows as dictionaries; every row must have every column."""
+    """Build a frame from dictionaries; every row must have every column."""
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,10 +1,14 @@
-"""The prompts, one text file each: a system part, a line `---`, a user part.
+"""Prompt templates, one text file each: a system part, a line `---`, a user part.
 
-Texts from seeds and models are untrusted, so they stand between marks that carry a fence: a hash
-of those very texts, which no text can contain in order to break out of its marks.
+Texts from seeds and models are untrusted. Each stands between marks that carry a fence, a hash of
+those very texts: no text can contain it and break out of its marks. Scores are asked for with a
+score mark, which no text contains either: a score that carries it comes from the referee.
 """
 
 import hashlib
+import itertools
+import re
+import unicodedata
 from functools import cache
 from importlib import resources
 from string import Template
@@ -15,16 +19,62 @@ PromptName = Literal[
 ]
 Message = dict[str, str]
 
+_OPENING = re.compile(r"<task\b[^<>\n]{0,80}>")
+_TITLE = re.compile(
+    r"(?:\*\*)?(?:(?:new|your|my) )?task(?: \d+)?:(?:\*\*)?\s*(?=\S)", re.IGNORECASE
+)
+_CLOSING = re.compile(r"</task\b[^<>\n]{0,80}>")
+
 
 def render(name: PromptName, **fields: str) -> tuple[Message, ...]:
-    """The chat messages of prompt `name`; `$fence` is filled in, every other field is required."""
+    """Return the chat messages of prompt `name`; every field of the template is required.
+
+    `$fence` and `$mark` are derived from the fields.
+    """
     system, user = _template(name)
-    fence = hashlib.sha256("\0".join(fields.values()).encode()).hexdigest()[:8]
-    values = {**fields, "fence": fence}
+    texts = tuple(fields.values())
+    values = {**fields, "fence": fence(*texts), "mark": score_mark(*texts)}
     return (
         {"role": "system", "content": system.substitute(values)},
         {"role": "user", "content": user.substitute(values)},
     )
+
+
+def fence(*texts: str) -> str:
+    """Return 32 hex digits, too many to search for texts that contain their own fence."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]
+
+
+def score_mark(*texts: str) -> str:
+    """Return a few hex digits that none of `texts` contains, in whatever case or spelling.
+
+    A small model copies six digits without fault. Texts that contain many candidates get a
+    longer mark.
+    """
+    shown = [_letters_and_digits(text) for text in texts]
+    key = fence(*texts)
+    for attempt in itertools.count():
+        digest = hashlib.sha256(f"{key} {attempt}".encode()).hexdigest()
+        mark = digest[: 6 + attempt // 8]
+        if not (mark.isdecimal() or mark.isalpha() or any(mark in text for text in shown)):
+            return mark
+    raise AssertionError("unreachable")
+
+
+def unwrap(text: str) -> str:
+    """Return `text` without the generator prompt's own marks around it, and without a title."""
+    text = text.strip()
+    if opening := _OPENING.match(text):
+        text = text[opening.end() :].strip()
+    closings = list(_CLOSING.finditer(text))
+    if closings and closings[-1].end() == len(text):
+        text = text[: closings[-1].start()].strip()
+    title = _TITLE.match(text)
+    return text[title.end() :] if title else text
+
+
+def _letters_and_digits(text: str) -> str:
+    return re.sub(r"[^0-9a-z]+", "", unicodedata.normalize("NFKC", text).casefold())
 
 
 @cache

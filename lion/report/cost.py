@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from lion.chat.money import Purse, Usage
+from lion.chat.budget import Budget, Usage, mode_of
 from lion.params import Params, Role
 from lion.runs.run import Tables
 
@@ -33,7 +33,7 @@ class RoleCost:
 def role_costs(tables: Tables, params: Params) -> list[RoleCost]:
     """Return the cost of every role that was asked, round by round."""
     asked: list[tuple[Role, pl.DataFrame]] = [
-        ("teacher", tables.answers),
+        ("teacher", tables.answers.drop_nulls("prompt_tokens")),  # null: a seed's own
         ("referee", tables.reviews),
         ("judge", tables.judged),
     ]
@@ -48,16 +48,15 @@ def role_costs(tables: Tables, params: Params) -> list[RoleCost]:
 
 def _cost(params: Params, name: str, role: Role, replies: pl.DataFrame) -> RoleCost:
     prompt, completion = (int(replies[f"{side}_tokens"].sum()) for side in ("prompt", "completion"))
-    mode = params.endpoint_of(role).mode
-    usage = Usage(params.model_of(role), mode, replies.height, prompt, completion)
-    money = Purse(params.prices, params.budget).cost(usage)
+    usage = Usage(params.model_of(role), mode_of(params, role), replies.height, prompt, completion)
+    money = Budget(params.prices, params.budget).cost(usage)
     return RoleCost(name, role, replies.height, prompt + completion, money)
 
 
 def _free(params: Params, role: Role) -> float | None:
     """Return 0 if the model is known to be free, else None."""
-    usage = Usage(params.model_of(role), "live", 0, 1_000_000, 1_000_000)
-    return 0.0 if Purse(params.prices, params.budget).cost(usage) == 0 else None
+    usage = Usage(params.model_of(role), mode_of(params, role), 0, 1_000_000, 1_000_000)
+    return 0.0 if Budget(params.prices, params.budget).cost(usage) == 0 else None
 
 
 def total_money(costs: list[RoleCost]) -> tuple[float, list[Role]]:

@@ -21,6 +21,7 @@ from lion.report.sample import offer
 from lion.runs.figures import control_of, read_control, round_rows
 from lion.runs.run import places_of, read_run
 from lion.support.errors import EmptyError
+from lion.support.home import project_root
 from lion.support.text import brief
 
 HOST = "127.0.0.1"
@@ -68,7 +69,7 @@ def site_of(roots: list[tuple[str, Path]]) -> Site:
         runs.append((label, params, tables))
     controls = [control_of(round_rows(tables), label) for label, _, tables in runs]
     if len(runs) == 1:
-        controls = [read_control(runs[0][1].report.control)]
+        controls = [read_control(runs[0][1].report.control, project_root())]
     shown = [
         contents(tables, params, label=label, control=control)
         for (label, params, tables), control in zip(runs, reversed(controls), strict=True)

@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 
 from lion.pools.tables import ACCEPTED
+from lion.pools.tokens import word_count
 from lion.runs.run import Tables
 from lion.support.text import brief, visible
 
@@ -14,18 +15,25 @@ _ORIGINS = ("seed", "hard", "easy")
 _CATEGORIES = 12  # rows of a heat map, the rest folded into the last
 _REASONS = 6  # in the chart of drafts, the rest folded into the last
 _TEXT = 300  # columns of an instruction in a table
+_BEFORE = "¿¡\"'«„“‘「『（("  # may stand before the first word
+# About a word of a script without spaces.
+_UNSPACED_WORD = (
+    r"^([\p{Han}\p{Hiragana}\p{Katakana}]{1,2}|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{1,4})"
+)
 
 
 def topic() -> pl.Expr:
     """Return a category without a model: the words before a colon, else the first word.
 
     Only a colon within the first five words counts; the result is lower case. 'Name the last: pear
-    fig' and 'name the last: oak' are both 'name the last'.
+    fig' and 'name the last: oak' are both 'name the last'. In scripts without spaces the first
+    characters stand for the first word.
     """
-    text = pl.col("instruction").str.strip_chars().str.to_lowercase()
-    before_colon = text.str.extract(r"^((?:[^\s:]+\s+){0,4}[^\s:]+):")
+    text = pl.col("instruction").str.strip_chars().str.to_lowercase().str.strip_chars_start(_BEFORE)
+    before_colon = text.str.extract(r"^((?:[^\s:：]+\s+){0,4}[^\s:：]+)[:：]")
+    word = text.str.extract(_UNSPACED_WORD)
     first = text.str.extract(r"^(\S+?)[.,;!?:]*(?:\s|$)")
-    label = pl.coalesce(before_colon, first, pl.lit("other"))
+    label = pl.coalesce(before_colon, word, first, pl.lit("other"))
     return label.map_elements(lambda words: brief(words, LABEL), pl.String).alias("category")
 
 
@@ -70,8 +78,8 @@ def pool_by_origin(tables: Tables) -> pl.DataFrame:
 
 def lengths(pool: pl.DataFrame) -> pl.DataFrame:
     """Words per instruction (with its input) by round: quantiles .05, .25, .5, .75 and .95."""
-    words = pl.concat_str("instruction", pl.lit(" "), "input").str.split(" ")
-    count = words.list.eval(pl.element().filter(pl.element() != "")).list.len()
+    text = pl.concat_str("instruction", pl.lit(" "), "input")
+    count = text.map_elements(word_count, pl.Int64)
     shares = {"low": 0.05, "lower": 0.25, "middle": 0.5, "upper": 0.75, "high": 0.95}
     return (
         pool.with_columns(words=count)

@@ -4,6 +4,7 @@ A figure that a round does not have (r0 examines no student; a run may be unfini
 never 0.
 """
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -48,7 +49,7 @@ def _round_row(tables: Tables, name: str) -> Row:
         "draws": drawn.height or None,
         "acceptance": _share(drawn["verdict"] == ACCEPTED),
         "loss": _mean(losses["loss"].tail(10)),
-        "finding": balance and balance.told(),
+        "finding": balance and balance.finding(),
     }
 
 
@@ -76,12 +77,15 @@ def control_of(rows: list[Row], label: str) -> pl.DataFrame | None:
     )
 
 
-def read_control(path: str | None) -> pl.DataFrame | None:
-    """Read the same from a run's table rounds.csv, if one is named; InputError if it is invalid."""
+def read_control(path: str | None, root: Path = Path()) -> pl.DataFrame | None:
+    """Read the same from a run's table rounds.csv in the project at `root`, if one is named.
+
+    None for a table without rows. InputError if it is invalid.
+    """
     if path is None:
         return None
     try:
-        rows = pl.read_csv(path, columns=["round", "quality"]).to_dicts()
+        rows = pl.read_csv(root / path, columns=["round", "quality"]).to_dicts()
         return control_of(rows, "control")
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise InputError(

@@ -1,5 +1,6 @@
-"""LoRA: a small adapter is trained on a frozen base, and goes on from round to round."""
+"""LoRA: a small adapter on a frozen base, trained further in every round."""
 
+from collections import Counter
 from typing import Any
 
 from lion.params import Lora
@@ -8,10 +9,10 @@ from lion.support.errors import InputError, ParamsError
 
 
 def prepare_adapter(loaded: Loaded, lora: Lora | None, *, recompute: bool) -> None:
-    """Hang a new adapter on the base, or check that the one of the round before is `lora`."""
+    """Add a new adapter to the base, or check that the previous round's adapter matches `lora`."""
     if not is_adapter(loaded.model):
         if lora is not None:
-            _hang(loaded, lora, recompute=recompute)
+            _add_adapter(loaded, lora, recompute=recompute)
         return
     if lora is None:
         raise InputError(
@@ -24,11 +25,35 @@ def prepare_adapter(loaded: Loaded, lora: Lora | None, *, recompute: bool) -> No
             f"{loaded.folder}: its adapter has rank {before.r} and alpha {before.lora_alpha}, "
             f"imitate.lora says {lora.rank} and {lora.alpha}; an adapter keeps its shape"
         )
+    refuse_tied_targets(loaded)
     if recompute:
         loaded.model.enable_input_require_grads()  # type: ignore[no-untyped-call]
 
 
-def _hang(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
+def refuse_tied_targets(loaded: Loaded) -> None:
+    """ParamsError if the adapter changes a weight that two layers share.
+
+    The merged weight would change both layers, so the exported model would not be the trained one.
+    """
+    users = Counter(
+        weight.data_ptr()
+        for _, module in loaded.model.named_modules(remove_duplicate=False)
+        for name, weight in module.named_parameters(recurse=False, remove_duplicate=False)
+        if name == "weight"
+    )
+    tied = sorted(
+        name.rpartition(".")[2]
+        for name, module in loaded.model.named_modules()
+        if hasattr(module, "lora_A") and users[module.get_base_layer().weight.data_ptr()] > 1
+    )
+    if tied:
+        raise ParamsError(
+            f"imitate.lora.targets: {', '.join(tied)} shares its weight with another layer (tied "
+            "embeddings), so the adapter could not be merged; leave lm_head and the embeddings out"
+        )
+
+
+def _add_adapter(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     if loaded.base is None:
@@ -48,7 +73,7 @@ def _hang(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
         task_type="CAUSAL_LM",
     )
     try:
-        with quiet_peft():
+        with quiet_peft(Warning):  # refuse_tied_targets says what it warns of
             loaded.model = get_peft_model(loaded.model, config)  # type: ignore[assignment]
     except ValueError as error:
         names = {name.rpartition(".")[2] for name, _ in loaded.model.named_modules()} - {""}
@@ -56,5 +81,6 @@ def _hang(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
             f"imitate.lora.targets: {lora.targets} match no layer of {loaded.base['base']} "
             f"({str(error)[:60]}...); its layers are called {', '.join(sorted(names))[:300]}"
         ) from None
+    refuse_tied_targets(loaded)
     if recompute:
         loaded.model.enable_input_require_grads()  # type: ignore[no-untyped-call]

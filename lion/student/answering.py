@@ -1,4 +1,4 @@
-"""The student answers: many prompts of like length at a time, each from a seed of its own."""
+"""Answer with the student: many prompts of similar length at a time, each with its own seed."""
 
 import json
 import os
@@ -15,17 +15,16 @@ from lion.pools.instructions import stable_seed, task_texts
 from lion.pools.tables import ANSWER, from_rows
 from lion.student import launch
 from lion.student.decoding import Work, decode
-from lion.student.layout import encode_prompt, pad_id
-from lion.student.models import Loaded, device, fingerprint
-from lion.student.unfinished import Unfinished
-from lion.student.unfinished import fingerprint as key_of
+from lion.student.models import Loaded, device, model_digest
+from lion.student.resumable import Resumable, work_key
+from lion.student.template import encode_prompt, pad_id
 from lion.support.errors import ParamsError
 from lion.support.progress import Progress
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the student said; `finish_reason` is stop (it ended itself) or length (cut)."""
+    """An answer of the student; `finish_reason` is stop (it ended itself) or length (cut)."""
 
     answer: str
     finish_reason: str
@@ -41,12 +40,12 @@ def answer_pool(
     compute: Compute,
     seed: int,
     label: str,
-    unfinished: Unfinished | None = None,
+    resumable: Resumable | None = None,
 ) -> pl.DataFrame:
-    """The student's answers (ANSWER) to a pool with id, instruction and input.
+    """Return the student's answers (ANSWER) to a pool with id, instruction and input.
 
-    All processes of a launcher call it alike: each answers its share and gets all answers. With
-    `unfinished` every answer is kept, so that a killed run loses at most a batch a process.
+    Every process of a launcher calls it: each answers its share and gets all answers. With
+    `resumable` every answer is kept, so that a killed run loses at most one batch per process.
     """
     answers = answer_tasks(
         loaded,
@@ -55,13 +54,13 @@ def answer_pool(
         compute=compute,
         seed=seed,
         label=label,
-        unfinished=unfinished,
+        resumable=resumable,
     )
     return answer_table(pool["id"], answers)
 
 
 def answer_table(ids: Sequence[str] | pl.Series, answers: Sequence[Answer]) -> pl.DataFrame:
-    """Answers as ANSWER rows."""
+    """Return answers as ANSWER rows."""
     pairs = zip(ids, answers, strict=True)
     rows = [{"id": id, "model": "student", **asdict(answer)} for id, answer in pairs]
     return from_rows(rows, ANSWER)
@@ -75,9 +74,9 @@ def answer_tasks(
     compute: Compute,
     seed: int,
     label: str,
-    unfinished: Unfinished | None = None,
+    resumable: Resumable | None = None,
 ) -> list[Answer]:
-    """One answer a task, in order. Temperature 0 is greedy; `compute` changes speed alone."""
+    """Return one answer per task, in order; temperature 0 is greedy."""
     cpu = device(compute.device).type == "cpu"
     launch.join(cpu=cpu)
     launch.check_share(len(tasks), what=label)
@@ -87,13 +86,13 @@ def answer_tasks(
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
     )
-    folder = unfinished.claim(_key(loaded, work)) if unfinished else None
+    folder = resumable.claim(_key(loaded, work)) if resumable else None
     done: dict[int, Answer] = launch.share(_read(folder) if launch.is_main() else {})
     if not getattr(loaded.model, "is_quantized", False):
         loaded.model.to(device("cpu" if cpu else "auto"))  # type: ignore[arg-type]
     loaded.model.eval()  # type: ignore[no-untyped-call]
     made = list(done.items()) if launch.is_main() else []
-    # Longest prompts first, so that memory runs out at once or never.
+    # Longest prompts first: if memory runs out, it does so at once.
     order = sorted(range(len(tasks)), key=lambda row: -len(work.prompts[row]))
     left = [row for row in order[launch.rank() :: launch.world()] if row not in done]
     bar = Progress(len(left), label, unit="answers") if launch.is_main() else None
@@ -108,25 +107,25 @@ def answer_tasks(
 
 
 def _key(loaded: Loaded, work: Work) -> str:
-    """What the answers depend on."""
+    """Return a key of everything that the answers depend on."""
     if not launch.is_main():
         return ""
-    weights = fingerprint(str(loaded.folder)) if loaded.folder else None
-    return key_of("answers", weights, loaded.base, str(loaded.model.dtype), asdict(work))
+    weights = model_digest(str(loaded.folder)) if loaded.folder else None
+    return work_key("answers", weights, loaded.base, str(loaded.model.dtype), asdict(work))
 
 
 def _read(folder: Path | None) -> dict[int, Answer]:
-    """The answers that a killed run left behind, by row; a line cut by the kill is dropped."""
+    """Read the answers of a killed run, by row; a line cut by the kill is dropped."""
     done: dict[int, Answer] = {}
     for path in sorted(folder.glob("*.jsonl")) if folder else []:
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
-                done.update((row, Answer(**told)) for row, told in json.loads(line))
+                done.update((row, Answer(**fields)) for row, fields in json.loads(line))
     return done
 
 
 def _keep(folder: Path | None, answers: list[tuple[int, Answer]]) -> None:
-    """Add some answers, as one line, to this process's file."""
+    """Append answers, as one line, to this process's file."""
     if folder is None:
         return
     line = json.dumps([[row, asdict(answer)] for row, answer in answers])
@@ -137,12 +136,12 @@ def _keep(folder: Path | None, answers: list[tuple[int, Answer]]) -> None:
 def _generate(
     loaded: Loaded, work: Work, order: list[int], batch: int
 ) -> Iterator[list[tuple[int, Answer]]]:
-    """The answers to rows `order`, as they are whole."""
+    """Yield the answers to rows `order` as they end."""
     pad = pad_id(loaded.tokenizer)
     try:
         for ended in decode(loaded.model, work, order, batch=batch, pad=pad, ends=loaded.ends):
             if ended:
-                yield [(row, _answer(loaded, work.prompts[row], said)) for row, said in ended]
+                yield [(row, _answer(loaded, work.prompts[row], tokens)) for row, tokens in ended]
     except torch.OutOfMemoryError:
         raise ParamsError(
             f"out of memory with {batch} answers at a time; lower compute.answer_batch"

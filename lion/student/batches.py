@@ -1,28 +1,27 @@
-"""Which rows make a training step, and how they share forward passes with little padding.
+"""Choose the rows of each training step and split them into micro-batches.
 
-The rows of a step are drawn at random: length plays no part in it. Within a step they are sorted
-by length and parted into micro-batches of about as many tokens each, so that little is padded.
+The rows of a step are drawn at random, regardless of length. Within a step they are sorted by
+length and split into micro-batches, so that little is padded.
 """
 
-import math
 import random
 from collections.abc import Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise
 from typing import Any, TypeAlias
 
 import torch
 
 from lion.pools.instructions import stable_seed
-from lion.student.layout import Example
+from lion.student.template import Example
 
-IGNORED = -100  # a label that the loss leaves out
+IGNORED = -100  # a label that the loss ignores
 Micro: TypeAlias = list[Example]  # rows of one forward pass
 
 
 def draw_steps(
     examples: Sequence[Example], *, epochs: int, batch: int, seed: int
 ) -> list[list[Example]]:
-    """The rows of each step, epoch after epoch in new orders; the last step may be short."""
+    """Return the rows of each step; every epoch has a new order and the last step may be short."""
     order: list[int] = []
     for epoch in range(epochs):
         rows = list(range(len(examples)))
@@ -34,39 +33,14 @@ def draw_steps(
     ]
 
 
-def part(step: Sequence[Example], parts: int, *, budget: int) -> list[Micro]:
-    """`parts` micro-batches with the fewest padded tokens in all, none above `budget` tokens.
+def split_step(step: Sequence[Example], parts: int) -> list[Micro]:
+    """Split the rows of a step, sorted by length, into `parts` micro-batches of even size.
 
-    Rows are sorted by length, so that a micro-batch is a slice; the cheapest cuts are found by
-    dynamic programming. `budget` must hold an even parting: rows a part times the longest row.
+    Sorting keeps padding low. Sizes differ by one row at most, and longer rows get smaller batches.
     """
     rows = sorted(step, key=len)
-    # best[n]: padded tokens of the first n rows in the parts so far; cuts[k][n]: where part k of
-    # these begins.
-    best = [0.0] + [math.inf] * len(rows)
-    cuts: list[list[int]] = []
-    for _ in range(parts):
-        best, cut = _one_more(rows, best, budget)
-        cuts.append(cut)
-    micros, end = [], len(rows)
-    for cut in reversed(cuts):
-        micros.append(rows[cut[end] : end])
-        end = cut[end]
-    return micros[::-1]
-
-
-def _one_more(
-    rows: Sequence[Example], best: list[float], budget: int
-) -> tuple[list[float], list[int]]:
-    """The fewest padded tokens with one more part, and where that part begins."""
-    now, cut = list(best), list(range(len(best)))  # an empty part costs nothing
-    for end in range(1, len(best)):
-        width = len(rows[end - 1])
-        for start in range(end - 1, max(end - budget // width, 0) - 1, -1):
-            cost = best[start] + (end - start) * width
-            if cost < now[end]:
-                now[end], cut[end] = cost, start
-    return now, cut
+    cuts = [-(-number * len(rows) // parts) for number in range(parts + 1)]
+    return [rows[begin:end] for begin, end in pairwise(cuts)]
 
 
 class Collator:

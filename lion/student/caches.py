@@ -1,4 +1,4 @@
-"""Keys and values of a batch under way: a token is written in place, rows leave and others join."""
+"""The key-value cache of a batch: tokens are written in place, rows leave and others join."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,11 +7,11 @@ import torch
 from transformers import Cache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-ROOM = 64  # columns that are allocated at a time
+SPARE = 64  # columns that are allocated at a time
 
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values with room after them; transformers' own copies all of them every token."""
+    """Keys and values with spare columns; transformers' own layer copies everything per token."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, *, width: int) -> None:
         """`keys` and `values` (B, heads, columns, size) are filled up to column `width`."""
@@ -23,11 +23,11 @@ class GrowingLayer(DynamicLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """All keys and values, with the new ones at the end."""
+        """Return all keys and values, with the new ones at the end."""
         begin = self._width
         end = begin + key_states.shape[2]
         if end > self._buffers[0].shape[2]:
-            more = end - begin + ROOM
+            more = end - begin + SPARE
             self._buffers = [torch.nn.functional.pad(b, (0, 0, 0, more)) for b in self._buffers]
         for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
             buffer[:, :, begin:end] = states
@@ -40,13 +40,13 @@ class GrowingLayer(DynamicLayer):
 
 
 def can_join(cache: Cache) -> bool:
-    """Whether rows of this cache can be told apart: not where a layer keeps a state of its own."""
+    """Whether rows can be regrouped: not if a layer keeps another kind of state."""
     known = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer)
     return all(type(layer) in known for layer in cache.layers)
 
 
 def join(caches: Sequence[Cache], kept: Sequence[torch.Tensor], *, width: int) -> Cache:
-    """The first cache, now with the `kept` rows of each, all ending in column `width`.
+    """Return the first cache, now with the `kept` rows of each, all ending in column `width`.
 
     Its columns hold the last `width` tokens at most; shorter rows have zeros before them.
     """
@@ -56,11 +56,11 @@ def join(caches: Sequence[Cache], kept: Sequence[torch.Tensor], *, width: int) -
         if not layer.is_initialized:  # it uses the keys of another layer
             continue
         if isinstance(layer, DynamicSlidingWindowLayer):
-            columns, room = min(width, layer.sliding_window - 1), 0
+            columns, spare = min(width, layer.sliding_window - 1), 0
         else:
-            columns, room = width, ROOM
+            columns, spare = width, SPARE
         keys, values = (
-            _below([getattr(one, name) for one in layers], kept, columns, room)
+            _below([getattr(each, name) for each in layers], kept, columns, spare)
             for name in ("keys", "values")
         )
         if isinstance(layer, DynamicSlidingWindowLayer):
@@ -71,11 +71,11 @@ def join(caches: Sequence[Cache], kept: Sequence[torch.Tensor], *, width: int) -
 
 
 def _below(
-    parts: Sequence[torch.Tensor], kept: Sequence[torch.Tensor], columns: int, room: int
+    parts: Sequence[torch.Tensor], kept: Sequence[torch.Tensor], columns: int, spare: int
 ) -> torch.Tensor:
-    """The `kept` rows of all parts (B, heads, T, size), right-aligned in `columns` columns."""
+    """Return the `kept` rows of all parts (B, heads, T, size), right-aligned in `columns`."""
     _, heads, _, size = parts[0].shape
-    made = parts[0].new_zeros(sum(map(len, kept)), heads, columns + room, size)
+    made = parts[0].new_zeros(sum(map(len, kept)), heads, columns + spare, size)
     begin = 0
     for part, rows in zip(parts, kept, strict=True):
         own = part[:, :, -columns:]

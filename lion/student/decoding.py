@@ -1,7 +1,7 @@
-"""Token by token, many prompts at a time; a row that has ended gives its place to the next prompt.
+"""Decode many prompts at a time; a row that has ended gives its place to the next prompt.
 
-transformers' own `generate` computes every row until the last one of its batch ends, which for
-answers of Alpaca's lengths is most of the work.
+transformers' own `generate` computes every row until the last row of its batch ends. For answers of
+Alpaca's lengths that is most of the work.
 """
 
 from collections import deque
@@ -14,12 +14,12 @@ from transformers import Cache, PreTrainedModel
 
 from lion.student.caches import can_join, join
 
-LEAVE = 4  # one in so many rows must have ended before others take their place
+LEAVE = 4  # new rows join once one in LEAVE rows has ended
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be answered, and how: a prompt's tokens and a seed for each row."""
+    """Prompts to answer: tokens and a seed for each row, and the sampling settings."""
 
     prompts: list[list[int]]
     seeds: list[int]
@@ -27,7 +27,7 @@ class Work:
     max_tokens: int
 
     def draws(self, row: int) -> Iterator[float]:
-        """The numbers in [0, 1) that choose the row's tokens: from its seed alone, one a step."""
+        """Return the numbers in [0, 1) that choose the row's tokens, from its seed alone."""
         if self.temperature == 0:
             return iter(())
         generator = torch.Generator().manual_seed(self.seeds[row])
@@ -36,12 +36,12 @@ class Work:
 
 @dataclass
 class _Batch:
-    """B rows under way, right-aligned. The last token of each is not in the cache yet."""
+    """B rows in progress, right-aligned. The last token of each is not in the cache yet."""
 
     rows: list[int]
-    said: list[list[int]]
+    tokens: list[list[int]]
     draws: list[Iterator[float]]
-    going: list[int]  # the places, of B, whose row has not ended
+    going: list[int]  # positions in the batch whose row has not ended
     cache: Cache
     width: int  # columns of the cache
 
@@ -56,10 +56,9 @@ def decode(
     pad: int,
     ends: Sequence[int],
 ) -> Iterator[list[tuple[int, list[int]]]]:
-    """What follows the prompts of rows `order`, at most `batch` at a time: rows as they end.
+    """Answer the prompts of rows `order`, at most `batch` at a time; yield rows as they end.
 
-    A row is told by its number and tokens: up to an end mark, which is the last, or
-    work.max_tokens.
+    Each is a row number and its tokens, up to and including an end token, or work.max_tokens.
     """
     waiting = deque(order)
     live: _Batch | None = None
@@ -78,7 +77,7 @@ def decode(
 
 
 def pick(logits: torch.Tensor, numbers: Sequence[float], temperature: float) -> torch.Tensor:
-    """Tokens (B,) for logits (B, V): the likeliest, or those that `numbers` in [0, 1) choose."""
+    """Return tokens (B,) for logits (B, V): the likeliest, or drawn by `numbers` in [0, 1)."""
     if temperature == 0:
         return logits.argmax(dim=-1)
     mass = torch.softmax(logits.float() / temperature, dim=-1).cumsum(dim=-1)
@@ -89,7 +88,7 @@ def pick(logits: torch.Tensor, numbers: Sequence[float], temperature: float) -> 
 def _begin(
     model: PreTrainedModel, work: Work, rows: list[int], pad: int
 ) -> tuple[torch.Tensor, _Batch]:
-    """Logits (B, V) after the prompts of `rows`, and these as a batch."""
+    """Return the logits (B, V) after the prompts of `rows`, and the rows as a batch."""
     prompts = [work.prompts[row] for row in rows]
     width = max(map(len, prompts))
     ids = [[pad] * (width - len(prompt)) + prompt for prompt in prompts]
@@ -99,26 +98,26 @@ def _begin(
 
 
 def _step(model: PreTrainedModel, live: _Batch, work: Work) -> torch.Tensor:
-    """Logits (B, V) after the last tokens."""
+    """Return the logits (B, V) after the last tokens."""
     live.width += 1
-    last = [[said[-1]] for said in live.said]
+    last = [[tokens[-1]] for tokens in live.tokens]
     lengths = [length + 1 for length in _lengths(live, work)]
     logits, _ = _forward(model, last, lengths, live.cache, live.width)
     return logits
 
 
 def _lengths(live: _Batch, work: Work) -> list[int]:
-    """Tokens of each row in the cache."""
-    pairs = zip(live.rows, live.said, strict=True)
-    return [len(work.prompts[row]) + len(said) - 1 for row, said in pairs]
+    """Return the number of tokens of each row in the cache."""
+    pairs = zip(live.rows, live.tokens, strict=True)
+    return [len(work.prompts[row]) + len(tokens) - 1 for row, tokens in pairs]
 
 
 def _forward(
     model: PreTrainedModel, ids: list[list[int]], lengths: list[int], cache: Any, width: int
 ) -> tuple[torch.Tensor, Cache]:
-    """Logits (B, V) after tokens `ids` (B, T), the last of rows `lengths` long in `width` columns.
+    """Return the logits (B, V) after tokens `ids` (B, T), the last of rows of `lengths` tokens.
 
-    Rows are right-aligned: what counts as seen and as near is the same wherever a row begins.
+    Rows are right-aligned in `width` columns, so positions do not depend on where a row begins.
     """
     columns = torch.arange(width) - width + torch.tensor(lengths)[:, None]  # (B, width) positions
     tokens = torch.tensor(ids)
@@ -136,29 +135,29 @@ def _forward(
 def _note(
     batch: _Batch, logits: torch.Tensor, work: Work, ends: Sequence[int]
 ) -> list[tuple[int, list[int]]]:
-    """Choose each row's next token; the rows that end with it."""
+    """Choose each row's next token; return the rows that end with it."""
     numbers = [next(draws, 0.0) for draws in batch.draws]
     chosen = pick(logits, numbers, work.temperature).tolist()
     ended: list[int] = []
     going: list[int] = []
     for place in batch.going:
-        said = batch.said[place]
-        said.append(chosen[place])
-        over = said[-1] in ends or len(said) == work.max_tokens
+        tokens = batch.tokens[place]
+        tokens.append(chosen[place])
+        over = tokens[-1] in ends or len(tokens) == work.max_tokens
         (ended if over else going).append(place)
     batch.going = going
-    return [(batch.rows[place], batch.said[place]) for place in ended]
+    return [(batch.rows[place], batch.tokens[place]) for place in ended]
 
 
 def _grouped(parts: Sequence[_Batch], work: Work) -> _Batch | None:
-    """What still goes on in all `parts`, as one batch; None if nothing does."""
+    """Return the unfinished rows of all `parts` as one batch; None if there are none."""
     [first, *_] = parts
     places = [(part, place) for part in parts for place in part.going]
     if not places:
         return None
     whole = _Batch(
         rows=[part.rows[place] for part, place in places],
-        said=[part.said[place] for part, place in places],
+        tokens=[part.tokens[place] for part, place in places],
         draws=[part.draws[place] for part, place in places],
         going=[*range(len(places))],
         cache=first.cache,

@@ -1,4 +1,4 @@
-"""Starting a stage in several processes, by torchrun or accelerate; nothing of ours in between."""
+"""Start a stage in several processes with torchrun or accelerate."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ from typing import Any
 from lion.params import Compute
 from lion.support.errors import LionError, ParamsError
 
-PATIENCE = timedelta(hours=24)  # that a process waits for the slowest other one
-YIELD = 8.0  # seconds that the others leave to the main process to say what is wrong
+PATIENCE = timedelta(hours=24)  # how long a process waits for the slowest one
+YIELD = 8.0  # seconds that the other processes wait for the main one to report an error
 
 
 def relaunch(stage: str, compute: Compute) -> None:
@@ -24,7 +24,7 @@ def relaunch(stage: str, compute: Compute) -> None:
         return
     os.environ["LION_LAUNCHED"] = "1"  # accelerate sets no WORLD_SIZE for a single process
     if compute.sharding == "fsdp":
-        # Read while the model is loaded, which is before TrainingArguments says so again.
+        # Read when the model is loaded, which is before TrainingArguments sets it.
         os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}
     arguments = ["-m", stage, *sys.argv[1:]]
     if compute.launcher == "accelerate":
@@ -35,7 +35,7 @@ def relaunch(stage: str, compute: Compute) -> None:
 
 
 def _torchrun(arguments: list[str]) -> None:
-    """What the command torchrun does, without its traceback when a process fails."""
+    """Do what the command torchrun does, without its traceback when a process fails."""
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
@@ -43,35 +43,35 @@ def _torchrun(arguments: list[str]) -> None:
         run.run(run.parse_args(arguments))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        if failure.exitcode == 1:  # it has told the user why
+        if failure.exitcode == 1:  # it has printed the reason
             raise SystemExit(1) from None
         raise LionError(f"process {rank} ended with code {failure.exitcode}") from None
     raise SystemExit(0)
 
 
 def world() -> int:
-    """How many processes run this stage together."""
+    """Return how many processes run this stage together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
-    """The number of this process, from 0 over all machines."""
+    """Return the number of this process, from 0 over all machines."""
     return int(os.environ.get("RANK", "0"))
 
 
 def local_rank() -> int:
-    """The number of this process on its machine, and of its device."""
+    """Return the number of this process on its machine, which is also its device's."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def is_main() -> bool:
-    """Whether this process writes results and speaks to the user."""
+    """Whether this process writes results and messages."""
     return rank() == 0
 
 
 @contextmanager
-def one_voice() -> Iterator[None]:
-    """Let the main process alone tell an error that all have; another's own comes after it."""
+def report_once() -> Iterator[None]:
+    """Report an error that all processes have only once: the others wait for the main process."""
     try:
         yield
     except LionError:
@@ -81,7 +81,7 @@ def one_voice() -> Iterator[None]:
 
 
 def join(*, cpu: bool) -> None:
-    """Meet the other processes, if there are any."""
+    """Join the other processes, if there are any."""
     if world() == 1:
         return
     from accelerate import PartialState  # type: ignore[import-untyped]
@@ -90,7 +90,7 @@ def join(*, cpu: bool) -> None:
 
 
 def share(value: Any) -> Any:
-    """The main process's `value`, in every process."""
+    """Return the main process's `value` in every process."""
     if world() == 1:
         return value
     from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
@@ -99,7 +99,7 @@ def share(value: Any) -> Any:
 
 
 def gather(value: list[Any]) -> list[Any]:
-    """The lists of all processes as one, in every process."""
+    """Return the lists of all processes as one list, in every process."""
     if world() == 1:
         return value
     from accelerate.utils import gather_object
@@ -109,7 +109,7 @@ def gather(value: list[Any]) -> list[Any]:
 
 
 def check_share(rows: int, *, what: str) -> None:
-    """ParamsError where some process would have nothing to do."""
+    """Raise ParamsError if a process would have nothing to do."""
     if rows < world() > 1:
-        told = f"{what}: {world()} processes for {rows} rows"
-        raise ParamsError(f"{told}; lower compute.processes to {max(rows, 1)} or less")
+        message = f"{what}: {world()} processes for {rows} rows"
+        raise ParamsError(f"{message}; lower compute.processes to {max(rows, 1)} or less")

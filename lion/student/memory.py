@@ -1,4 +1,4 @@
-"""How much memory training needs, how much there is, and what to change where it is too little."""
+"""Estimate the memory that training needs, compare it with what is free, and advise."""
 
 import os
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from transformers import PreTrainedModel
 from lion.params import Compute
 from lion.support.errors import ParamsError
 
-ADAM = 2  # moments a trained weight
+ADAM = 2  # moments per trained weight
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that one process needs for training, an estimate."""
+    """An estimate of the bytes that one process needs for training."""
 
     weights: float
     gradients: float
@@ -27,7 +27,7 @@ class Need:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """Return the sum."""
         return self.weights + self.gradients + self.optimizer + self.activations
 
     def __str__(self) -> str:
@@ -43,10 +43,11 @@ def estimate(
     bytes_a_number: int = 4,
     recompute: bool = False,
 ) -> Need:
-    """What training on `tokens` padded tokens a forward pass needs in each of `shards` processes.
+    """Return what training needs in each of `shards` processes.
 
-    Sharded are weights, gradients and optimizer state; one layer and the embeddings are whole at
-    a time. Trained float32 weights have a copy as narrow as the arithmetic.
+    `tokens` are the padded tokens of one forward pass. Weights, gradients and optimizer state are
+    sharded; one layer at a time and the embeddings are whole. Trained float32 weights have a copy
+    in the number type of the arithmetic.
     """
     every = list(model.parameters())
     weights = sum(weight.numel() * weight.element_size() for weight in every)
@@ -68,12 +69,12 @@ def estimate(
 def _activations(
     model: PreTrainedModel, tokens: int, bytes_a_number: int, *, recompute: bool
 ) -> float:
-    """What the forward pass keeps for the backward one, for a decoder with a gated MLP.
+    """Return what the forward pass keeps for the backward pass, for a decoder with a gated MLP.
 
     A layer keeps, for each token, about 8 numbers of the model's width (the inputs of norms and
     projections, queries, attention's output, residuals), keys and values twice (before and after
-    rotation), and 4 of the MLP's width. At the end stand the logits: as computed, as float32, and
-    their gradient. Attention that keeps its scores (eager) needs more than this.
+    rotation), and 4 of the MLP's width. The logits come on top: as computed, as float32, and their
+    gradient. Attention that keeps its scores (eager) needs more than this.
     """
     config = model.config.get_text_config()
     width, mlp = int(config.hidden_size), int(getattr(config, "intermediate_size", 0) or 0)
@@ -87,19 +88,19 @@ def _activations(
 
 
 def free_memory(device: torch.device) -> float:
-    """Bytes that this process may still take on `device`; the CPU's are shared by its processes."""
+    """Return the bytes that this process can allocate on `device`; processes share the CPU's."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     return float(psutil.virtual_memory().available) / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def check_memory(need: Need, device: torch.device, *, held: float, advice: str) -> None:
-    """ParamsError if `need` is more than there is free; `held` bytes of it are taken already."""
+    """Raise ParamsError if `need` exceeds what is free; `held` bytes of it are in use already."""
     free = free_memory(device) + held
     if need.total > free:
         raise ParamsError(
             f"imitate: training needs about {need} a process, and {device} has {free / GIB:.2f} "
-            f"GiB free; {advice}, or try all the same with compute.memory_check: false"
+            f"GiB free; {advice}, or skip this check with compute.memory_check: false"
         )
 
 
@@ -123,5 +124,5 @@ def explained(advice: str) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        told = str(error).split(". ")[0]
-        raise ParamsError(f"imitate: out of memory: {told}; {advice}") from None
+        reason = str(error).split(". ")[0]
+        raise ParamsError(f"imitate: out of memory: {reason}; {advice}") from None

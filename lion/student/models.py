@@ -24,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 
 from lion.params import Compute, Student
 from lion.student import launch
+from lion.student.template import settle_template
 from lion.support.errors import InputError, ParamsError
 from lion.support.files import replacing_folder
 
@@ -35,8 +36,8 @@ ADAPTER = "adapter_config.json"
 class Loaded:
     """A model ready to train or to answer, with its tokenizer.
 
-    `base` says what an adapter hangs on; `gather`, called by all processes, makes the weights of
-    a model whole that is spread over them.
+    `base` names the base model of an adapter. All processes call `gather` to collect the weights
+    of a sharded model.
     """
 
     model: PreTrainedModel
@@ -47,13 +48,13 @@ class Loaded:
 
     @property
     def ends(self) -> list[int]:
-        """The tokens that end an answer."""
-        told = self.model.generation_config.eos_token_id
-        return list(told) if isinstance(told, list) else []
+        """Return the tokens that end an answer."""
+        ends = self.model.generation_config.eos_token_id
+        return list(ends) if isinstance(ends, list) else []
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class LoadOptions:
     """How weights are held: their type, 4 bits for a frozen base, the attention to compute with."""
 
     dtype: torch.dtype = torch.float32
@@ -62,25 +63,32 @@ class Form:
 
 
 def write_base(out: Path, *, base: str, revision: str | None) -> None:
-    """Make student folder `out` stand for the base model, by name and content: no copy."""
-    pointer = {"base": base, "revision": revision, "sha256": fingerprint(base)}
-    if pointer["sha256"] is None and revision is None:
-        raise InputError(
-            f"student.base: {base}: no such folder; for a name on the hub, pin it by "
-            "student.revision, a commit"
-        )
-    if Path(base, ADAPTER).exists():
-        raise InputError(f"student.base: {base}: is an adapter; merge it first (lion export)")
+    """Write student folder `out` as a pointer to the base model: its name and digest, no copy."""
+    check_place(base, revision)
+    pointer = {"base": base, "revision": revision, "sha256": model_digest(base)}
     with replacing_folder(out) as folder:
         _write_pointer(folder, pointer)
 
 
-def fingerprint(base: str) -> str | None:
-    """A hash over a model folder's files; None for a name on the Hugging Face hub."""
+def check_place(base: str, revision: str | None) -> None:
+    """Refuse a base that is neither a model's folder nor a pinned name on the hub."""
     folder = Path(base)
     if not folder.is_dir():
         if base.startswith((".", "/", "data/")) or base.count("/") > 1:
             raise InputError(f"student.base: {base}: no such folder")
+        if revision is None:
+            raise InputError(
+                f"student.base: {base}: no such folder; for a name on the hub, pin it by "
+                "student.revision, a commit"
+            )
+    if (folder / ADAPTER).exists():
+        raise InputError(f"student.base: {base}: is an adapter; merge it first (lion export)")
+
+
+def model_digest(base: str) -> str | None:
+    """Return a hash over a model folder's files; None for a name on the Hugging Face hub."""
+    folder = Path(base)
+    if not folder.is_dir():
         return None
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*")):
@@ -92,37 +100,41 @@ def fingerprint(base: str) -> str | None:
 
 
 def source_of(student: Path) -> tuple[str, str | None]:
-    """Where a student's whole weights are: its folder, or its base's name and revision."""
-    told = _pointer(student)
-    return (told["base"], told["revision"]) if told else (str(student), None)
+    """Return where a student's full weights are: its folder, or its base's name and revision."""
+    pointer = _pointer(student)
+    return (pointer["base"], pointer["revision"]) if pointer else (str(student), None)
 
 
-def load_student(folder: Path, *, form: Form = Form()) -> Loaded:
-    """The model in student folder `folder`, following a pointer to the base model."""
+def load_student(folder: Path, *, options: LoadOptions = LoadOptions()) -> Loaded:
+    """Load the model in student folder `folder`, or the base model that it points to."""
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    told = _pointer(folder)
-    source, revision = (told["base"], told["revision"]) if told else (str(folder), None)
-    model, tokenizer = _load(source, revision, form), load_tokenizer(source, revision)
+    pointer = _pointer(folder)
+    source, revision = source_of(folder)
+    model, tokenizer = _load(source, revision, options), load_tokenizer(source, revision)
     ends = {tokenizer.eos_token_id, *_ends(model)} - {None}
-    # The base's own sampling settings would bend the student's answers.
+    # Sampling settings of the base would change the student's answers.
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=sorted(ends) or None
     )
     if (folder / ADAPTER).exists():
         model = _with_adapter(model, folder, source)
-    return Loaded(model, tokenizer, folder, told)
+    return Loaded(model, tokenizer, folder, pointer)
 
 
 def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder or hub name."""
+    """Load the tokenizer of a model folder or hub name."""
     try:
-        return AutoTokenizer.from_pretrained(source, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(f"student {source}: no tokenizer: {_line(error)}") from None
+        raise InputError(f"student {source}: no tokenizer: {one_line(error)}") from None
+    settle_template(tokenizer)
+    return tokenizer
 
 
 def save_student(loaded: Loaded, out: Path) -> None:
-    """Write the student to folder `out`, whole or not at all; only the adapter, if it has one.
+    """Write the student to folder `out` atomically; only the adapter, if it has one.
 
     All processes that trained it must call this; the main one writes.
     """
@@ -130,22 +142,12 @@ def save_student(loaded: Loaded, out: Path) -> None:
     if not launch.is_main():
         return
     with replacing_folder(out) as folder:
-        loaded.model.save_pretrained(folder, state_dict=weights)
+        with quiet_peft(UserWarning):  # it saves embedding layers that the adapter targets
+            loaded.model.save_pretrained(folder, state_dict=weights)
         loaded.tokenizer.save_pretrained(folder)
         if is_adapter(loaded.model) and loaded.base:
             (folder / "README.md").unlink(missing_ok=True)  # peft's, a form to fill in
             _write_pointer(folder, loaded.base)
-
-
-def merge(folder: Path, out: Path) -> None:
-    """Write student `folder` as a whole model that any tool loads, in its base's number type."""
-    loaded = load_student(folder)
-    told = loaded.base or {"base": str(folder), "revision": None}
-    stored = AutoConfig.from_pretrained(told["base"], revision=told["revision"]).dtype
-    if is_adapter(loaded.model):
-        loaded.model = loaded.model.merge_and_unload()  # type: ignore[operator]
-    loaded.model.to(stored or torch.float32)  # type: ignore[arg-type]
-    save_student(loaded, out)
 
 
 def is_adapter(model: PreTrainedModel) -> bool:
@@ -153,19 +155,19 @@ def is_adapter(model: PreTrainedModel) -> bool:
     return hasattr(model, "peft_config")
 
 
-def quiet_peft() -> "warnings.catch_warnings[None]":
-    """Leave out what peft is told by transformers about names that have changed."""
-    return warnings.catch_warnings(action="ignore", category=FutureWarning)
+def quiet_peft(category: type[Warning] = FutureWarning) -> "warnings.catch_warnings[None]":
+    """Silence peft's warnings of `category`; the default is about renamed calls only."""
+    return warnings.catch_warnings(action="ignore", category=category)
 
 
-def form_for(settings: Student, compute: Compute, *, trained: bool) -> Form:
-    """Weights to be trained are float32, whatever the arithmetic; others as precise as it is."""
+def load_options(settings: Student, compute: Compute, *, trained: bool) -> LoadOptions:
+    """Return how to load weights: float32 for training, else the precision of the arithmetic."""
     dtype = torch.float32 if trained else precision(settings, compute)
-    return Form(dtype=dtype, four_bit=settings.four_bit, attention=compute.attention)
+    return LoadOptions(dtype=dtype, four_bit=settings.four_bit, attention=compute.attention)
 
 
 def precision(settings: Student, compute: Compute) -> torch.dtype:
-    """The number type of the arithmetic on this machine."""
+    """Return the number type of the arithmetic on this machine."""
     if settings.precision == "auto":
         able = device(compute.device).type == "cuda" and torch.cuda.is_bf16_supported(
             including_emulation=False
@@ -175,59 +177,65 @@ def precision(settings: Student, compute: Compute) -> torch.dtype:
 
 
 def device(choice: str = "auto") -> torch.device:
-    """This process's accelerator if there is one and `choice` is not cpu, else the CPU."""
+    """Return this process's accelerator if there is one and `choice` is not cpu, else the CPU."""
     if choice == "cpu":
         return torch.device("cpu")
-    found = torch.accelerator.current_accelerator(check_available=True)
-    return torch.device(found.type, launch.local_rank()) if found else torch.device("cpu")
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is None:
+        return torch.device("cpu")
+    return torch.device(accelerator.type, launch.local_rank())
 
 
-def _write_pointer(folder: Path, told: dict[str, Any]) -> None:
-    text = json.dumps(told, indent=2, sort_keys=True)
+def _write_pointer(folder: Path, pointer: dict[str, Any]) -> None:
+    text = json.dumps(pointer, indent=2, sort_keys=True)
     (folder / POINTER).write_text(text + "\n", encoding="utf-8")
 
 
 def _pointer(folder: Path) -> dict[str, Any] | None:
-    """What base.json of `folder` says, if it has one; InputError if the base has changed."""
+    """Return the contents of base.json in `folder`, if any; InputError if the base has changed."""
     if not (folder / POINTER).exists():
         return None
-    told: dict[str, Any] = json.loads((folder / POINTER).read_text(encoding="utf-8"))
-    if told["sha256"] != fingerprint(told["base"]):
+    pointer: dict[str, Any] = json.loads((folder / POINTER).read_text(encoding="utf-8"))
+    if pointer["sha256"] != model_digest(pointer["base"]):
         raise InputError(
-            f"{told['base']}: changed since the seed stage saw it; run `dvc repro -f seed`"
+            f"{pointer['base']}: changed since the seed stage read it; run `dvc repro -f seed`"
         )
-    return told
+    return pointer
 
 
-def _load(source: str, revision: str | None, form: Form) -> PreTrainedModel:
+def _load(source: str, revision: str | None, options: LoadOptions) -> PreTrainedModel:
     try:
-        config = AutoConfig.from_pretrained(source, revision=revision)
-        _check_causal(config)
+        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+        check_causal(config)
         return AutoModelForCausalLM.from_pretrained(
             source,
             revision=revision,
             config=config,
             use_safetensors=True,
-            dtype=form.dtype,
-            attn_implementation=form.attention,
-            quantization_config=_four_bit() if form.four_bit else None,
-            device_map={"": device()} if form.four_bit else None,
+            trust_remote_code=False,
+            dtype=options.dtype,
+            attn_implementation=options.attention,
+            quantization_config=_four_bit() if options.four_bit else None,
+            device_map={"": device()} if options.four_bit else None,
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(f"student {source}: not a causal language model: {_line(error)}") from None
+        raise InputError(
+            f"student {source}: not a causal language model: {one_line(error)}"
+        ) from None
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return the message of `error` as one short line."""
     return " ".join(str(error).split())[:300]
 
 
 def _ends(model: PreTrainedModel) -> set[int | None]:
-    told = model.generation_config.eos_token_id if model.generation_config else None
-    return set(told) if isinstance(told, list) else {told}
+    ends = model.generation_config.eos_token_id if model.generation_config else None
+    return set(ends) if isinstance(ends, list) else {ends}
 
 
-def _check_causal(config: PreTrainedConfig) -> None:
-    """ValueError for masked and encoder-decoder models, which may load all the same."""
+def check_causal(config: PreTrainedConfig) -> None:
+    """Raise ValueError for masked and encoder-decoder models, which may load without an error."""
     kinds = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
     named = config.architectures or []
     if config.is_encoder_decoder or (named and not kinds.intersection(named)):
@@ -252,10 +260,12 @@ def _four_bit() -> BitsAndBytesConfig:
 def _with_adapter(model: PreTrainedModel, folder: Path, base: str) -> PreTrainedModel:
     from peft import PeftModel
 
-    hangs_on = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
-    if hangs_on != base:
+    trained_on = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))[
+        "base_model_name_or_path"
+    ]
+    if trained_on != base:
         raise InputError(
-            f"{folder / ADAPTER}: an adapter of {hangs_on}, but {POINTER} names the base {base}"
+            f"{folder / ADAPTER}: an adapter of {trained_on}, but {POINTER} names the base {base}"
         )
     try:
         with quiet_peft():

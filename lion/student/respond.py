@@ -1,27 +1,28 @@
-"""The student answers a pool: computed by transformers or vLLM here, or by any server."""
+"""The student answers a pool, with transformers or vLLM on this machine or with any server."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import click
 import polars as pl
 
 from lion.chat.types import Request
 from lion.params import Params
 from lion.pools.instructions import stable_seed, task_texts
 from lion.student.answering import Answer, answer_pool, answer_table
-from lion.student.layout import encode_prompt
 from lion.student.models import (
     ADAPTER,
-    fingerprint,
-    form_for,
+    load_options,
     load_student,
     load_tokenizer,
+    model_digest,
     precision,
     source_of,
 )
-from lion.student.unfinished import Unfinished
+from lion.student.resumable import Resumable
+from lion.student.template import break_marks, encode_prompt
 from lion.support.errors import LionError, ParamsError
 
 Connect = Callable[[Params], AbstractContextManager[Any]]  # lion.chat.connect for the student
@@ -34,39 +35,53 @@ def answer_with(
     *,
     connect: Connect,
     label: str,
-    unfinished: Unfinished | None = None,
+    resumable: Resumable | None = None,
+    chat_template: str | None = None,
 ) -> pl.DataFrame:
-    """The answers (ANSWER) of student folder `student` to `pool`, by compute.engine.
+    """Return the answers (ANSWER) of student folder `student` to `pool`, by student.engine.
 
-    `connect` reaches the server of engine `server`; nobody is asked otherwise.
+    `connect` opens the server of engine `server`; the other engines need no server. `chat_template`
+    replaces the model's own.
     """
-    if params.compute.engine == "vllm":
-        return _by_vllm(params, student, pool)
-    if params.compute.engine == "server":
+    if params.student.engine == "vllm":
+        return _by_vllm(params, student, pool, chat_template)
+    if params.student.engine == "server":
+        if chat_template:
+            raise ParamsError(
+                f"{label}: engine: server uses the server's own chat template; set student.engine "
+                "to transformers or vllm to use another one"
+            )
         return _by_server(params, student, pool, connect, label)
+    loaded = load_student(
+        student, options=load_options(params.student, params.compute, trained=False)
+    )
+    loaded.tokenizer.chat_template = chat_template or loaded.tokenizer.chat_template
     return answer_pool(
-        load_student(student, form=form_for(params.student, params.compute, trained=False)),
+        loaded,
         pool,
         settings=params.student,
         seed=params.seed,
         label=label,
         compute=params.compute,
-        unfinished=unfinished,
+        resumable=resumable,
     )
 
 
-def _by_vllm(params: Params, student: Path, pool: pl.DataFrame) -> pl.DataFrame:
-    """All rows at once: vLLM batches by itself. Its sampling is seeded by the row too."""
+def _by_vllm(
+    params: Params, student: Path, pool: pl.DataFrame, chat_template: str | None
+) -> pl.DataFrame:
+    """Answer all rows at once: vLLM batches by itself and takes a seed for each row."""
     try:
         from vllm import LLM, SamplingParams  # type: ignore[import-not-found]
         from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]
     except ImportError:
         raise ParamsError(
-            "compute.engine: vllm is not installed here; pip install 'lion[vllm]' on a machine "
-            "with a GPU, or set engine: transformers"
+            "student.engine: vllm is not installed; run pip install 'lion[vllm]' on a machine "
+            "with a GPU, or set student.engine: transformers"
         ) from None
     source, revision = source_of(student)
     tokenizer = load_tokenizer(source, revision)
+    tokenizer.chat_template = chat_template or tokenizer.chat_template
     adapter = (student / ADAPTER).exists()
     lora = params.imitate.lora
     model = LLM(
@@ -75,7 +90,7 @@ def _by_vllm(params: Params, student: Path, pool: pl.DataFrame) -> pl.DataFrame:
         dtype=str(precision(params.student, params.compute)).removeprefix("torch."),
         enable_lora=adapter,
         **({"max_lora_rank": lora.rank} if adapter and lora else {}),
-        **params.compute.vllm,
+        **{"trust_remote_code": False, **params.compute.vllm},
     )
     tasks = task_texts(pool)
     prompts = [{"prompt_token_ids": encode_prompt(tokenizer, task)} for task in tasks]
@@ -88,50 +103,66 @@ def _by_vllm(params: Params, student: Path, pool: pl.DataFrame) -> pl.DataFrame:
         for task in tasks
     ]
     request = LoRARequest("student", 1, str(student.resolve())) if adapter else None
-    outs = model.generate(prompts, settings, lora_request=request)
-    return answer_table(pool["id"], [_said(out) for out in outs])
+    outputs = model.generate(prompts, settings, lora_request=request)
+    return answer_table(pool["id"], [_vllm_answer(output) for output in outputs])
 
 
-def _said(out: Any) -> Answer:
-    """A vLLM output as an Answer; its token ids end with the end mark, as ours do."""
-    said = out.outputs[0]
+def _vllm_answer(output: Any) -> Answer:
+    """Return a vLLM output as an Answer; its token ids end with EOS, as ours do."""
+    completion = output.outputs[0]
     return Answer(
-        said.text.strip(),
-        "stop" if said.finish_reason == "stop" else "length",
-        len(out.prompt_token_ids),
-        len(said.token_ids),
+        completion.text.strip(),
+        "stop" if completion.finish_reason == "stop" else "length",
+        len(output.prompt_token_ids),
+        len(completion.token_ids),
     )
 
 
 def _by_server(
     params: Params, student: Path, pool: pl.DataFrame, connect: Connect, label: str
 ) -> pl.DataFrame:
-    """Ask the server that serves this student; its name there is student.model.
+    """Ask the server that serves this student under the name student.model.
 
-    Replies are kept under a seed that holds the weights' fingerprint: the next run's student of
-    the same name is asked anew.
+    The request's seed holds the weights' digest, so that the response store never answers for
+    another round's student of the same name.
     """
     name = str(params.student.model).replace("{student}", student.name)
     named = params.student.model_copy(update={"model": name})
-    weights = fingerprint(str(student))
+    weights = model_digest(str(student))
+    tasks = task_texts(pool)
     requests = [
         Request(
             id=id,
-            messages=({"role": "user", "content": task},),
+            messages=({"role": "user", "content": text},),
             temperature=params.student.temperature,
             max_tokens=params.student.max_tokens,
             seed=stable_seed(params.seed, weights, task),
         )
-        for id, task in zip(pool["id"], task_texts(pool), strict=True)
+        for id, task, text in zip(pool["id"], tasks, _for_server(student, tasks), strict=True)
     ]
     with connect(params.model_copy(update={"student": named})) as chat:
         replies = chat.ask(requests, label=label)
     if not any(reply.text.strip() for reply in replies):
-        raise LionError(f"{label}: the server gave {len(replies)} empty answers")
-    return answer_table(
-        pool["id"],
-        [
-            Answer(r.text.strip(), r.finish_reason, r.prompt_tokens, r.completion_tokens)
-            for r in replies
-        ],
-    )
+        raise LionError(
+            f"{label}: the server returned {len(replies)} empty answers; check student.model and "
+            "the server's chat template"
+        )
+    answers = [
+        Answer(
+            reply.text.strip(), reply.finish_reason, reply.prompt_tokens, reply.completion_tokens
+        )
+        for reply in replies
+    ]
+    return answer_table(pool["id"], answers)
+
+
+def _for_server(student: Path, tasks: list[str]) -> list[str]:
+    """Return the tasks with broken control marks: a server reads every mark as a token."""
+    tokenizer = load_tokenizer(*source_of(student))
+    texts = [break_marks(tokenizer, task) for task in tasks]
+    if changed := sum(text != task for text, task in zip(texts, tasks, strict=True)):
+        click.echo(
+            f"{changed} of {len(tasks)} tasks hold control marks of the student's tokenizer; the "
+            "server gets them with a zero-width space inside"
+        )
+    return texts

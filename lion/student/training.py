@@ -1,4 +1,4 @@
-"""Imitation, second half: the student learns the teacher's answers (loss on their tokens alone)."""
+"""Train the student on the teacher's answers; the loss covers only the answers' tokens."""
 
 import tempfile
 from collections.abc import Sequence
@@ -18,13 +18,12 @@ from lion.params import Compute, Imitate
 from lion.pools.tables import LOSS, from_rows
 from lion.student import launch
 from lion.student.adapters import prepare_adapter
-from lion.student.batches import Collator, Micro, draw_steps, part
-from lion.student.layout import Example, encode_example, pad_id
+from lion.student.batches import Collator, Micro, draw_steps, split_step
 from lion.student.memory import advice, check_memory, estimate, explained
-from lion.student.models import Loaded, device, fingerprint, is_adapter
-from lion.student.unfinished import Unfinished
-from lion.student.unfinished import fingerprint as key_of
-from lion.student.watch import Watch, last_checkpoint
+from lion.student.models import Loaded, device, is_adapter, model_digest
+from lion.student.monitor import TrainingMonitor, last_checkpoint
+from lion.student.resumable import Resumable, work_key
+from lion.student.template import Example, encode_example, pad_id
 from lion.support.errors import EmptyError, InputError, ParamsError
 
 FSDP = {"version": 2, "cpu_ram_efficient_loading": True, "state_dict_type": "SHARDED_STATE_DICT"}
@@ -47,13 +46,13 @@ def train(
     seed: int,
     label: str,
     arithmetic: torch.dtype = torch.float32,
-    unfinished: Unfinished | None = None,
+    resumable: Resumable | None = None,
 ) -> pl.DataFrame:
-    """Train `loaded` in place; the loss table (LOSS, and `seconds` a step), one row a step.
+    """Train `loaded` in place; return the loss table (LOSS and `seconds`), one row per step.
 
-    A lesson is a task and the teacher's answer. All processes of a launcher call it alike. With
-    `unfinished` and compute.checkpoint_steps it goes on from the last checkpoint of a killed run
-    of the same data, weights and settings.
+    A lesson is a task and the teacher's answer. Every process of a launcher calls it. With
+    `resumable` and compute.checkpoint_steps, training resumes from the last checkpoint of a killed
+    run with the same data, weights and settings.
     """
     examples = _encode(loaded, lessons, settings)
     plan = make_plan(examples, settings, compute, seed=seed)
@@ -64,30 +63,30 @@ def train(
         _check_memory(loaded, plan, compute, arithmetic, hint)
     launch.join(cpu=device(compute.device).type == "cpu")
     kept = None
-    if unfinished and compute.checkpoint_steps:
-        kept = unfinished.claim(_key(loaded, examples, settings, compute, seed=seed))
+    if resumable and compute.checkpoint_steps:
+        kept = resumable.claim(_key(loaded, examples, settings, compute, seed=seed))
     with tempfile.TemporaryDirectory() as scratch, explained(hint):
         folder, saves = kept or Path(scratch), kept is not None
-        told = _arguments(settings, compute, plan, seed=seed, folder=folder, saves=saves)
-        told["bf16"] = arithmetic == torch.bfloat16
-        return _run(loaded, plan, told, label)
+        arguments = _arguments(settings, compute, plan, seed=seed, folder=folder, saves=saves)
+        arguments["bf16"] = arithmetic == torch.bfloat16
+        return _run(loaded, plan, arguments, label)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole training run as micro-batches, in the order in which the processes take them."""
+    """A training run as micro-batches, in the order in which the processes take them."""
 
     micros: list[Micro]
     tokens: list[int]  # of each step, without padding
-    accumulation: int  # micro-batches a step and process
+    accumulation: int  # micro-batches per step and process
     rows: int  # of a micro-batch, mean
-    budget: int  # padded tokens of a micro-batch, most
+    padded: int  # tokens of the largest micro-batch, padding included
 
 
 def make_plan(
     examples: Sequence[Example], settings: Imitate, compute: Compute, *, seed: int
 ) -> Plan:
-    """Part every step over processes and forward passes. ParamsError if one had no row."""
+    """Split each step over processes and forward passes. ParamsError if a process gets no row."""
     if settings.batch < launch.world():
         raise ParamsError(
             f"imitate.batch: {settings.batch} rows a step for {launch.world()} processes; lower "
@@ -100,10 +99,10 @@ def make_plan(
     rows = min(compute.micro_batch or share, share)
     accumulation = -(-share // rows)
     parts = accumulation * launch.world()
-    budget = -(-settings.batch // parts) * max(map(len, examples))
     steps = draw_steps(examples, epochs=settings.epochs, batch=settings.batch, seed=seed)
-    micros = [micro for step in steps for micro in part(step, parts, budget=budget)]
-    return Plan(micros, [sum(map(len, step)) for step in steps], accumulation, rows, budget)
+    micros = [micro for step in steps for micro in split_step(step, parts)]
+    padded = max(len(micro) * len(micro[-1]) for micro in micros if micro)
+    return Plan(micros, [sum(map(len, step)) for step in steps], accumulation, rows, padded)
 
 
 def _encode(loaded: Loaded, lessons: Sequence[tuple[str, str]], settings: Imitate) -> list[Example]:
@@ -134,11 +133,11 @@ def _encode(loaded: Loaded, lessons: Sequence[tuple[str, str]], settings: Imitat
 def _check_memory(
     loaded: Loaded, plan: Plan, compute: Compute, arithmetic: torch.dtype, hint: str
 ) -> None:
-    """Refuse to begin what cannot end well."""
+    """Raise ParamsError if training needs more memory than is free."""
     sharded = compute.sharding != "none"
     need = estimate(
         loaded.model,
-        tokens=plan.budget,
+        tokens=plan.padded,
         shards=launch.world() if sharded else 1,
         bytes_a_number=arithmetic.itemsize,
         recompute=compute.activation_checkpointing,
@@ -151,20 +150,20 @@ def _check_memory(
 def _key(
     loaded: Loaded, examples: Sequence[Example], settings: Imitate, compute: Compute, *, seed: int
 ) -> str:
-    """What the trained weights depend on; sharding decides how a checkpoint is written."""
+    """Return a key of all that the weights depend on; sharding decides a checkpoint's format."""
     if not launch.is_main():
         return ""
     rows = [[row.prompt, row.answer] for row in examples]
     versions = [torch.__version__, transformers.__version__]
-    weights = fingerprint(str(loaded.folder)) if loaded.folder else None
+    weights = model_digest(str(loaded.folder)) if loaded.folder else None
     base = loaded.base or {}
-    return key_of(rows, settings.model_dump(), seed, weights, base, versions, compute.sharding)
+    return work_key(rows, settings.model_dump(), seed, weights, base, versions, compute.sharding)
 
 
 def _arguments(
     settings: Imitate, compute: Compute, plan: Plan, *, seed: int, folder: Path, saves: bool
 ) -> dict[str, Any]:
-    """What transformers is told, but for the arithmetic."""
+    """Return the arguments of transformers' Trainer, except for the arithmetic."""
     sharding: dict[str, Any] = {}
     if compute.sharding == "fsdp":
         checkpointing = {"activation_checkpointing": compute.activation_checkpointing}
@@ -186,7 +185,7 @@ def _arguments(
         "logging_steps": 1,
         "save_strategy": "steps" if saves else "no",
         "save_steps": compute.checkpoint_steps or 500,
-        "save_total_limit": 2,  # the one before must last until the new one is whole
+        "save_total_limit": 2,  # the previous one must exist until the new one is complete
         "report_to": "none",
         "disable_tqdm": True,
         "remove_unused_columns": False,
@@ -198,30 +197,34 @@ def _arguments(
 
 
 def _run(loaded: Loaded, plan: Plan, arguments: dict[str, Any], label: str) -> pl.DataFrame:
-    watch = Watch(label, plan.tokens)
-    trainer = _trainer(loaded, plan, TrainingArguments(**arguments), watch)
+    monitor = TrainingMonitor(label, plan.tokens)
+    trainer = _trainer(loaded, plan, TrainingArguments(**arguments), monitor)
     begun = last_checkpoint(Path(arguments["output_dir"])) if launch.is_main() else None
     begun = launch.share(begun)
     trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         loaded.gather = lambda: trainer.accelerator.get_state_dict(trainer.model_wrapped)
     rows = [entry for entry in trainer.state.log_history if "loss" in entry]
-    return from_rows([_row(entry, plan, watch) for entry in rows], {**LOSS, "seconds": pl.Float64})
+    return from_rows(
+        [_row(entry, plan, monitor) for entry in rows], {**LOSS, "seconds": pl.Float64}
+    )
 
 
-def _trainer(loaded: Loaded, plan: Plan, told: TrainingArguments, watch: Watch) -> Trainer:
-    told._n_gpu = 1  # several GPUs in one process would mean the old, slow nn.DataParallel
-    sharded = bool(told.fsdp or told.deepspeed)
-    if told.use_cpu and sharded:
-        # accelerate leaves out sharding, silently, where it calls the processes MULTI_CPU.
+def _trainer(
+    loaded: Loaded, plan: Plan, arguments: TrainingArguments, monitor: TrainingMonitor
+) -> Trainer:
+    arguments._n_gpu = 1  # several GPUs in one process would mean the old, slow nn.DataParallel
+    sharded = bool(arguments.fsdp or arguments.deepspeed)
+    if arguments.use_cpu and sharded:
+        # accelerate silently skips sharding when it calls the processes MULTI_CPU.
         PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
     attention = str(loaded.model.config._attn_implementation)
     trainer = Trainer(
         model=loaded.model,
-        args=told,
+        args=arguments,
         train_dataset=plan.micros,
         data_collator=Collator(pad_id(loaded.tokenizer), flat="flash" in attention),
-        callbacks=[watch],
+        callbacks=[monitor],
     )
     trainer.remove_callback(PrinterCallback)
     if sharded and not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
@@ -229,7 +232,7 @@ def _trainer(loaded: Loaded, plan: Plan, told: TrainingArguments, watch: Watch) 
     return trainer
 
 
-def _row(entry: dict[str, float], plan: Plan, watch: Watch) -> dict[str, Any]:
+def _row(entry: dict[str, float], plan: Plan, monitor: TrainingMonitor) -> dict[str, Any]:
     step = int(entry["step"])
     return {
         "step": step,
@@ -237,5 +240,5 @@ def _row(entry: dict[str, float], plan: Plan, watch: Watch) -> dict[str, Any]:
         "grad_norm": round(float(entry["grad_norm"]), 6),
         "learning_rate": round(entry["learning_rate"], 9),
         "tokens": plan.tokens[step - 1],
-        "seconds": watch.seconds.get(step),
+        "seconds": monitor.seconds.get(step),
     }

@@ -1,19 +1,25 @@
-"""Errors that are meant for the user: one line, exit code 1, no traceback.
+"""Errors for the user: one line, exit code 1, no traceback.
 
 LionError
 ├── InputError    a file, row or key that the user gave is wrong
 ├── ParamsError   params.yaml holds an unknown, missing or contradictory value
-├── ChatError     a language model could not be asked, or answered unusably
-└── EmptyError    a stage would have written a result with nothing in it
+├── ChatError     a request to a language model failed, or its reply is unusable
+└── EmptyError    a stage has no rows to write
 
 Every message says what is wrong, where (file, row, key) and what to do.
 """
 
 import click
 
+from lion.support.text import visible
+
 
 class LionError(click.ClickException):
-    """What went wrong, in one line for the user; click prints it and exits with 1."""
+    """A one-line message for the user; click prints it and exits with 1."""
+
+    def format_message(self) -> str:
+        """Return the message as one line of visible characters, whatever a server sent."""
+        return " ".join(visible(self.message).splitlines())
 
 
 class InputError(LionError):
@@ -25,8 +31,8 @@ class ParamsError(LionError):
 
 
 class ChatError(LionError):
-    """A language model could not be asked, or answered unusably."""
+    """A request to a language model failed, or its reply is unusable."""
 
 
 class EmptyError(LionError):
-    """A stage would have written a result with nothing in it."""
+    """A stage has no rows to write."""

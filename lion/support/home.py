@@ -1,25 +1,37 @@
-"""Where work is kept that must outlive a stage: paid replies, training checkpoints, answers."""
+"""The folders of work that must outlive a stage: paid replies, checkpoints, rate limits."""
 
 import os
 from pathlib import Path
 
 
 def project_root() -> Path:
-    """The project's folder: the nearest one from here upwards that DVC works from, else here.
+    """Return the nearest folder from here upwards that contains .dvc, else this folder.
 
-    Found without importing DVC, which takes longer than most commands.
+    This does not import DVC, which takes longer than most commands.
     """
     upwards = (Path(), *Path.cwd().parents)
     return next((folder for folder in upwards if (folder / ".dvc").is_dir()), Path())
 
 
 def store_home() -> Path:
-    """Folder of what was paid for: LION_HOME, else .lion in DVC's main project.
+    """Return the folder of a project's paid work: LION_HOME, else .lion in DVC's main project.
 
-    DVC sets DVC_ROOT to the main project for every stage, in queue workers and --temp runs too,
-    so that they all share one store, and `dvc` never deletes it with a stage's outs.
+    DVC sets DVC_ROOT to the main project for each stage, also in queue workers and --temp runs, so
+    that all of them share one store. DVC never deletes it with the outputs of a stage.
     """
     own, main = os.environ.get("LION_HOME"), os.environ.get("DVC_ROOT")
     if own:
         return Path(own)
     return (Path(main) if main else project_root()) / ".lion"
+
+
+def machine_home() -> Path:
+    """Return the folder that a user's projects on this machine share: LION_HOME, else a cache."""
+    own = os.environ.get("LION_HOME")
+    return Path(own) if own else user_cache()
+
+
+def user_cache() -> Path:
+    """Return the user's cache folder for Lion."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return Path(cache or Path.home() / ".cache") / "lion"

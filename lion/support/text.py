@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
-from unicodedata import east_asian_width
+from unicodedata import category, east_asian_width
 
 Row = dict[str, Any]
 # Bidirectional controls, zero-width characters and control characters.
@@ -24,7 +24,7 @@ def visible(text: str) -> str:
 def brief(text: str, limit: int) -> str:
     """Return one visible line of at most `limit` columns; wide characters and emoji take two."""
     line = visible(" ".join(text[: 4 * limit].split()))
-    widths = accumulate(2 if east_asian_width(character) in "WF" else 1 for character in line)
+    widths = accumulate(map(_columns, line))
     fitting = sum(width <= limit for width in widths)
     return line if fitting == len(line) else line[: max(0, fitting - 1)].rstrip() + "…"
 
@@ -44,32 +44,45 @@ def table(
 ) -> str:
     """Format `rows` with a header; numbers are right-aligned, `missing` fills empty cells.
 
+    Cells and column names are made visible, since they may come from a server or a file.
+
     On a terminal, a line break in a column name makes a two-line header and keeps columns narrow.
     """
     cells = [[_cell(row.get(name), missing) for name in columns] for row in rows]
     numeric = [all(_is_number(row.get(name)) for row in rows) for name in columns]
     if markdown:
         rule = ["---:" if right else "---" for right in numeric]
-        lines = [[" ".join(name.split("\n")) for name in columns], rule, *cells]
+        lines = [[" ".join(visible(name).split("\n")) for name in columns], rule, *cells]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    heads = [name.split("\n") for name in columns]
+    heads = [visible(name).split("\n") for name in columns]
     high = max(map(len, heads))
     raised = zip(*([""] * (high - len(head)) + head for head in heads), strict=True)
     lines = [*map(list, raised), *cells]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+    widths = [max(width_of(line[place]) for line in lines) for place in range(len(columns))]
+    return "\n".join("  ".join(map(_padded, line, widths, numeric)).rstrip() for line in lines)
+
+
+def width_of(text: str) -> int:
+    """Return the columns that `text` takes on a terminal."""
+    return sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    """Wide characters and emoji take two columns, combining marks none."""
+    if category(character) in {"Mn", "Me"}:
+        return 0
+    return 2 if east_asian_width(character) in "WF" else 1
+
+
+def _padded(cell: str, width: int, right: bool) -> str:
+    blanks = " " * (width - width_of(cell))
+    return blanks + cell if right else cell + blanks
 
 
 def _cell(value: object, missing: str) -> str:
     if value is None:
         return missing
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))
 
 
 def _is_number(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""A digest of the code that a stage's result rests on; comments, docstrings and layout left out.
+"""A digest of the code behind a stage's result; comments, docstrings and formatting do not count.
 
 The digest covers every module of this project that the stage imports, directly or not, and the
 prompts and assets that those modules load.
@@ -18,8 +18,8 @@ NEUTRAL = {
     "lion/pools/tables.py": "the schema of tables; the stage that fills a column is what counts",
     "lion/student/launch.py": "starts the processes of a GPU run",
     "lion/student/memory.py": "checks that a batch fits into memory",
-    "lion/student/unfinished.py": "keeps checkpoints",
-    "lion/student/watch.py": "watches the loss and the time",
+    "lion/student/resumable.py": "keeps checkpoints",
+    "lion/student/monitor.py": "watches the loss and the time",
     "lion/support/errors.py": "messages for the user",
     "lion/support/files.py": "writes files atomically",
     "lion/support/home.py": "finds the project and its store",

@@ -12,7 +12,7 @@ import polars as pl
 
 from lion.pools.tables import INSTRUCTION
 from lion.runs.revision import Revision
-from lion.support.text import brief, columns_of, table
+from lion.support.text import brief, columns_of, table, visible
 
 Row = dict[str, Any]
 UNEXAMINED = "unexamined"
@@ -148,7 +148,8 @@ def _listed(diff: PoolDiff, limit: int) -> list[str]:
 
 def _line(mark: str, row: Row, prefix: str = "") -> str:
     text = brief(f"{row['instruction']} {row['input']}", _TEXT).replace("`", "'")
-    return f"{mark} {brief(row['id'], _TEXT)} {row['round']} {row['origin']:<4} {prefix}{text}"
+    line = f"{mark} {brief(row['id'], _TEXT)} {row['round']} {row['origin']:<4} {prefix}{text}"
+    return visible(line)
 
 
 def _more(frame: pl.DataFrame, limit: int, word: str) -> list[str]:

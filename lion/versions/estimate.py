@@ -11,8 +11,9 @@ from typing import Literal
 
 import polars as pl
 
-from lion.chat.money import Purse, Usage
-from lion.chat.store import UNANSWERED, Store
+from lion.chat.accounts import UNANSWERED
+from lion.chat.budget import Budget, Usage, mode_of
+from lion.chat.store import Store
 from lion.discriminate.scores import ORDERS
 from lion.evaluate.judging import orders_of
 from lion.evaluate.questions import read_questions
@@ -76,15 +77,23 @@ class Inputs:
 
     seeds: pl.DataFrame  # columns instruction, input
     questions: pl.DataFrame
+    kept: frozenset[str] = frozenset()  # ids of the seeds whose own answer is kept
 
 
 def read_inputs(plan: Plan, root: Path) -> Inputs | None:
-    """Read seeds and questions if the plan runs `seed`; InputError if a file is missing or bad."""
-    if not any(step.word == "seed" for step in plan.steps):
-        return None
+    """Read seeds and questions if the plan needs them; InputError if a file is missing or bad.
+
+    It needs them to run `seed`, or for answers that `teach` keeps.
+    """
     params = plan.params
-    seeds = read_seeds(root / params.seeds)
-    return Inputs(seeds.frame, read_questions(root / params.evaluate.questions))
+    is_kept = params.seeds_answers == "keep"
+    words = {(step.word, step.round if step.word == "teach" else "") for step in plan.steps}
+    if ("seed", "") not in words and not (is_kept and ("teach", "r0") in words):
+        return None
+    path = root / params.seeds
+    seeds = read_seeds(path, columns=params.seeds_columns, too_long=params.seeds_too_long)
+    kept = frozenset(seeds.kept(params.seeds_answers, path.name)["id"])
+    return Inputs(seeds.frame, read_questions(root / params.evaluate.questions), kept)
 
 
 def stage_costs(
@@ -92,8 +101,9 @@ def stage_costs(
 ) -> list[StageCost]:
     """Return the cost of every step that asks a model; `generator` is its usage so far."""
     expected = _Expected(plan, tables, generator, inputs)
+    kept = inputs.kept if inputs else frozenset()
     return [
-        _cost(plan.params, step, stored_requests(step, plan, tables), *expected.of(step))
+        _cost(plan.params, step, stored_requests(step, plan, tables, kept), *expected.of(step))
         for step in plan.steps
         if step.word in _ROLES
     ]
@@ -105,9 +115,9 @@ def generator_so_far(params: Params) -> Usage | None:
     if not path.exists():
         return None
     with Store(path) as store:
-        spent = [entry.spent() for entry in store.entries() if entry.role == "generator"]
+        entries = [entry for entry in store.entries() if entry.mode != UNANSWERED]
     model = params.model_of("generator")
-    used = [usage for usage in spent if usage.model == model and usage.mode != UNANSWERED]
+    used = [e.spent() for e in entries if (e.role, e.model) == ("generator", model)]
     sums = (sum(column) for column in zip(*(usage[2:] for usage in used), strict=True))
     return Usage(model, "live", *sums) if used else None
 
@@ -115,7 +125,7 @@ def generator_so_far(params: Params) -> Usage | None:
 def _cost(params: Params, step: Step, stored: int, needed: int, each: Tokens) -> StageCost:
     role, requests = _ROLES[step.word], max(0, needed - stored)
     prompt, completion = (round(requests * mean) for mean in (each.prompt, each.completion))
-    mode = params.endpoint_of(role).mode
+    mode = mode_of(params, role)
     usage = Usage(params.model_of(role), mode, requests, prompt, completion)
     return StageCost(
         stage=step.name,
@@ -126,7 +136,7 @@ def _cost(params: Params, step: Step, stored: int, needed: int, each: Tokens) ->
         prompt_tokens=prompt,
         completion_tokens=completion,
         basis=each.basis,
-        money=Purse(params.prices, params.budget).cost(usage),
+        money=Budget(params.prices, params.budget).cost(usage),
         hours=_hours(params, role, requests, prompt + completion),
     )
 
@@ -149,6 +159,7 @@ class _Expected:
     ) -> None:
         self._params, self._tables, self._generator = plan.params, tables, generator
         self._seeds = inputs.seeds if inputs else tables.pool.filter(round="r0")
+        self._kept = len(inputs.kept) if inputs else 0
         self._questions = inputs.questions if inputs else tables.questions
         self._redone = {step.round for step in plan.steps if step.word in {"seed", "generate"}}
 
@@ -161,6 +172,8 @@ class _Expected:
         """Rows that the step works on: instructions, pairs, wanted ones or questions."""
         if step.word == "evaluate" or step.round == "eval":
             return self._questions.height
+        if step.word == "teach" and step.round == "r0":
+            return self._seeds.height - self._kept
         if step.word == "generate":
             return self._params.generate.count
         if step.word == "referee":
@@ -197,7 +210,7 @@ class _Expected:
 
     def _tokens(self, role: Role) -> Tokens:
         past = {
-            "teacher": self._tables.answers,
+            "teacher": self._tables.answers.drop_nulls("prompt_tokens"),  # null: a seed's own
             "referee": self._tables.reviews,
             "judge": self._tables.judged,
         }

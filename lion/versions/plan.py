@@ -116,13 +116,14 @@ def _code_digests(root: Path, graph: nx.DiGraph) -> dict[str, str]:
 def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[str, ...]:
     """Return why DVC would run a stage.
 
-    A missing output is no cause if the cache has it: DVC then only checks it out.
+    A missing output is no cause if the cache has it, since DVC then checks it out, or if the
+    project has a default remote, since `--pull` then brings it.
     """
     if not isinstance(stage, PipelineStage) or stage.frozen:
         return ()
     if not any(file.hash_info for file in (*stage.deps, *stage.outs)):
         return ("never ran",)
-    made = {str(out) for before in graph.successors(stage) for out in before.outs}
+    made = {str(out): out.exists for before in graph.successors(stage) for out in before.outs}
     changes = [
         str(dep)
         for dep in stage.deps
@@ -133,20 +134,27 @@ def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[st
             changes.append("command")
             continue
         changes += _changed_deps(entry.get("changed deps", {}), made, digests)
-        if stage.addressing != _CODE:  # it runs in a second, and its digests are known
-            outs = entry.get("changed outs", {}).items()
-            changes += [f"{out} not in cache" for out, state in outs if state == "not in cache"]
+        # `code` runs in a second, and its digests are known.
+        if stage.addressing != _CODE and not stage.repo.config["core"].get("remote"):
+            states = entry.get("changed outs", {}).values()
+            changes += ["results not in cache"] * ("not in cache" in states)
     return tuple(changes)
 
 
-def _changed_deps(states: dict[str, Any], made: set[str], digests: dict[str, str]) -> list[str]:
-    """The changed dependencies of a stage; `made` are the outputs of the stages before it."""
+def _changed_deps(
+    states: dict[str, Any], made: dict[str, bool], digests: dict[str, str]
+) -> list[str]:
+    """Return the changed dependencies of a stage.
+
+    `made` are the outputs of the stages before it, and whether they are there: DVC checks out the
+    missing ones first.
+    """
     changes = []
     for name, state in states.items():
         if isinstance(state, dict):  # parameters
             changes += [str(key) for key in state]
-        elif name not in digests and (
-            state != "deleted" or not any(_holds(name, out) for out in made)
+        elif name not in digests and not any(
+            _holds(name, out) and not there for out, there in made.items()
         ):
             changes.append(str(name))
     return changes

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from lion.support.text import table
+from lion.support.text import table, visible
 from lion.versions.estimate import StageCost
 from lion.versions.plan import Plan
 
@@ -36,7 +36,7 @@ def as_text(plan: Plan, costs: list[StageCost]) -> str:
     by_stage = {cost.stage: cost for cost in costs}
     currency = plan.params.prices.currency if plan.params.prices else ""
     rows = [
-        {"stage": step.name, "because": _because(step.changed)}
+        {"stage": visible(step.name), "because": _because(step.changed)}
         | (_cells(by_stage[step.name]) if step.name in by_stage else {})
         for step in plan.steps
     ]
@@ -49,6 +49,8 @@ def as_text(plan: Plan, costs: list[StageCost]) -> str:
     body = table([{"because": ""} | row for row in rows], columns, missing="")
     notes = [f"{len(plan.steps)} stages would run, {plan.unchanged} are unchanged."]
     notes += _notes(costs, currency)
+    if own := visible(plan.params.judges_itself()):
+        notes.append(f"{own[0].upper()}{own[1:]}.")
     if total["stored"]:
         notes.append("Stored replies are reused: they are not requested, or paid for, again.")
     return "\n".join([body, "", *notes])
@@ -58,13 +60,13 @@ def _notes(costs: list[StageCost], currency: str) -> list[str]:
     notes = ["An upper bound in one respect: DVC skips a stage whose inputs come out unchanged."]
     limited_costs = [cost for cost in costs if cost.basis == "text and limits"]
     if limited_costs:
-        names = ", ".join(cost.stage for cost in limited_costs)
-        notes.append(f"No past round: tokens come from text lengths and limits for {names}.")
+        count = f"{len(limited_costs)} of {len(costs)} stages"
+        notes.append(f"No past replies: the tokens of {count} come from text lengths and limits.")
     if any(cost.role == "generator" for cost in limited_costs):
         notes.append("The share of accepted drafts is unknown: at least one draft per instruction.")
     models = sorted({cost.model for cost in costs if cost.money is None})
     if models:
-        notes.append(f"No price for {', '.join(models)}: set prices: in params.yaml.")
+        notes.append(f"No price for {visible(', '.join(models))}: set prices: in params.yaml.")
     elif currency:
         notes.append(f"Money is in {currency}.")
     if any(cost.hours is None for cost in costs):
@@ -74,7 +76,7 @@ def _notes(costs: list[StageCost], currency: str) -> list[str]:
 
 def _because(changed: tuple[str, ...]) -> str:
     more = f" and {len(changed) - _CHANGES} more" if len(changed) > _CHANGES else ""
-    return ", ".join(changed[:_CHANGES]) + more
+    return visible(", ".join(changed[:_CHANGES])) + more
 
 
 def _cells(cost: StageCost) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class _Listed(Exception):
 
 @dataclass
 class _Listing:
-    """Takes the first requests of a role, and asks nobody."""
+    """Takes the first requests of a role without sending them."""
 
     requests: list[Request] = field(default_factory=list)
 
@@ -32,13 +32,19 @@ class _Listing:
         raise _Listed
 
 
-def stored_requests(step: Step, plan: Plan, tables: Tables) -> int:
-    """Requests of `step` that need not be asked again; 0 where its input is yet to be made."""
+def stored_requests(
+    step: Step, plan: Plan, tables: Tables, kept: frozenset[str] = frozenset()
+) -> int:
+    """Requests of `step` that need not be asked again; 0 where its input is yet to be made.
+
+    Rows whose id is in `kept` are not asked at all.
+    """
     path = store_home() / "replies.sqlite"
     role: Role = "teacher" if step.word == "teach" else "referee"
     if step.word not in {"teach", "referee"} or _input_changes(step, plan) or not path.exists():
         return 0
-    requests = _requests(step, plan.params, tables)
+    listed = _requests(step, plan.params, tables)
+    requests = [request for request in listed if step.word != "teach" or request.id not in kept]
     with Store(path) as store:
         return len(store.find([_key(plan.params, role, request) for request in requests]))
 

@@ -22,7 +22,7 @@ def main(url: str, count: str, start: str, settings: str = "") -> None:
     raw["budget"] = {name.removeprefix("budget."): values.pop(name) for name in bounds}
     raw["prices"] = PRICES
     raw["model"] = "m"
-    raw["endpoints"] = {"default": {"base_url": url, "timeout": 5.0, **values}}
+    raw["endpoints"] = {"default": {"base_url": url, "identity": url, "timeout": 5.0, **values}}
     params = Params.model_validate(raw)
     try:
         with connect(params, "teacher", stage="teach", round="r0") as chat:

@@ -1,13 +1,19 @@
 """Parameters that point at a test's server, plain requests."""
 
 import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lion.chat import Request
+from lion.chat import Request, connect
 from lion.params import Params, load_params
 from tests.chat.server import Server
 
@@ -41,7 +47,9 @@ def params_at() -> ParamsOf:
     def made(url: str | None, *, model: str = "m", top: Any = None, **endpoint: Any) -> Params:
         raw = load_params(ROOT / "params.yaml").model_dump()
         raw["model"] = model
-        raw["endpoints"] = {"default": {"base_url": url, "timeout": 5.0, **endpoint}}
+        # Servers of a test differ in their ports alone.
+        settings = {"base_url": url, "identity": url, "timeout": 5.0, **endpoint}
+        raw["endpoints"] = {"default": settings}
         return Params.model_validate({**raw, **(top or {})})
 
     return made
@@ -62,3 +70,38 @@ def requests(count: int, *, start: int = 0, **fields: Any) -> list[Request]:
         )
         for row in range(start, start + count)
     ]
+
+
+def ask(params: Params, count: int) -> list[str]:
+    """Return the texts of `count` replies."""
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        return [reply.text for reply in chat.ask(requests(count), label="teach")]
+
+
+def started(server: Server, count: int, settings: str, **options: object) -> subprocess.Popen[str]:
+    """Start a process that asks for `count` replies."""
+    command = [sys.executable, "-m", "tests.chat.asking", server.url, str(count), "0", settings]
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
+    )
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def sql(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def in_container(command: str) -> list[str]:
+    """Return a command line with mounts of its own; skip where the system forbids them."""
+    line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
+    if not shutil.which("unshare") or subprocess.run([*line, "true"], check=False).returncode:
+        pytest.skip("no namespaces here")
+    return [*line, command]

@@ -3,7 +3,10 @@
 import asyncio
 import hashlib
 import json
+import socket
+import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -20,6 +23,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     cut: int | None = None
+    pieces: int = 1  # the body is sent in so many pieces, 20 ms apart
+    reset: bool = False  # a cut connection is reset, not closed
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,16 @@ class Asked:
 
 
 Answering = Callable[[Asked], Answer]
+
+
+@dataclass
+class Exchange:
+    """A request, its answer, and when both happened, in monotonic seconds."""
+
+    asked: Asked
+    arrived: float
+    answer: Answer | None = None
+    answered: float | None = None  # when the last byte was sent
 
 
 def completion(text: str, *, finish: str = "stop", **message: Any) -> Body:
@@ -72,11 +87,12 @@ def refusal(status: int, message: str, *, code: str = "", **headers: str) -> Ans
 
 
 class Server:
-    """Runs in a thread of this process; `asked` is every request it saw."""
+    """Runs in a thread of this process; `asked` is every request it saw, `exchanges` when."""
 
     def __init__(self, answering: Answering = echo) -> None:
         self.answering = answering
         self.asked: list[Asked] = []
+        self.exchanges: list[Exchange] = []
         self.flying = self.most_flying = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -108,16 +124,23 @@ class Server:
         try:
             while (asked := await _read(reader)) is not None:
                 self.asked.append(asked)
+                exchange = Exchange(asked, time.monotonic())
+                self.exchanges.append(exchange)
                 self.flying += 1
                 self.most_flying = max(self.most_flying, self.flying)
                 try:
-                    answer = self.answering(asked)
+                    answer = exchange.answer = self.answering(asked)
                     await asyncio.sleep(answer.delay)
                 finally:
                     self.flying -= 1
-                writer.write(_bytes_of(answer))
-                await writer.drain()
+                await _send(writer, answer)
+                exchange.answered = time.monotonic()
                 if answer.cut is not None:
+                    if answer.reset:
+                        linger = struct.pack("ii", 1, 0)
+                        writer.get_extra_info("socket").setsockopt(
+                            socket.SOL_SOCKET, socket.SO_LINGER, linger
+                        )
                     break
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client went away, or the test is over
@@ -138,6 +161,15 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
     content = await reader.readexactly(int(headers.get("content-length", "0")))
     path, _, query = path.partition("?")
     return Asked(method, path, headers, content, query)
+
+
+async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
+    content = _bytes_of(answer)
+    size = -(-len(content) // answer.pieces)
+    for start in range(0, len(content), size):
+        await asyncio.sleep(0.02 if start else 0)
+        writer.write(content[start : start + size])
+        await writer.drain()
 
 
 def _bytes_of(answer: Answer) -> bytes:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from lion.chat import Reply, connect
 from lion.chat.batch import Batches
 from lion.chat.cli import store
-from lion.chat.database import salvage
+from lion.chat.salvage import salvage
 from lion.params import Params
 from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer, echoed
@@ -96,13 +96,13 @@ def test_a_run_that_is_killed_leaves_a_batch_for_the_next(
 
     with monkeypatch.context() as patch:
         if moment == "before it is noted":
-            made = Batches._found_or_made
+            made = Batches._find_or_create
 
             async def made_and_die(self: Batches, *values: object) -> None:
                 await made(self, *values)  # type: ignore[arg-type]
                 raise Killed
 
-            patch.setattr(Batches, "_found_or_made", made_and_die)
+            patch.setattr(Batches, "_find_or_create", made_and_die)
         else:
             patch.setattr(Batches, "_over", die)
         with pytest.raises(Killed):
@@ -297,7 +297,7 @@ def test_a_batch_that_its_server_lost_is_told_and_can_be_forgotten(
             ask(params, 20)
     assert batches.requests == 20
     assert (
-        "20 requests can be asked anew" in CliRunner().invoke(store, ["forget", "batch-0"]).output
+        "20 requests can be sent again" in CliRunner().invoke(store, ["forget", "batch-0"]).output
     )
     assert "no request waits" in CliRunner().invoke(store, ["forget", "batch-0"]).output
     assert len(ask(params, 20)) == 20

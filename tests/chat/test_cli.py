@@ -126,7 +126,7 @@ def test_pruning_by_age(
 def test_pruning_needs_a_choice(server: Server, params_at: ParamsOf) -> None:
     result = run("prune", "--yes")
     assert result.exit_code == 2
-    assert "name what to delete" in result.stderr
+    assert "select what to delete" in result.stderr
 
 
 def test_stats_tell_how_replies_ended(server: Server, params_at: ParamsOf) -> None:

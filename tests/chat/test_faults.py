@@ -58,8 +58,8 @@ def test_no_row_is_lost_when_everything_goes_wrong(server: Server, params_at: Pa
         (0.03, Answer({"error": "no choices"})),
         (0.01, Answer(b"")),
         (0.01, Answer(b"\xff\xfe{}")),
-        (0.01, Answer({**whole, "usage": {"prompt_tokens": 1e99}})),
-        (0.01, Answer(completion("x", content=["parts"]))),
+        (0.01, Answer(completion("x", content=7))),
+        (0.01, Answer(b"[" * 200_000)),
     ]
     expected = ask(params_at(server.url), 300)
     faulty = Faulty(faults)
@@ -142,7 +142,7 @@ def test_a_key_that_no_header_can_carry_is_an_error_that_does_not_tell_it(
     server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    with pytest.raises(ChatError, match="environment variable OPENAI_API_KEY holds") as error:
+    with pytest.raises(ChatError, match="environment variable OPENAI_API_KEY contains") as error:
         ask(params_at(server.url), 1)
     assert "sk-pl" not in error.value.message
 
@@ -267,7 +267,7 @@ def test_half_a_character_in_a_row_is_an_error_that_names_it(
     (broken,) = requests(1, messages=({"role": "user", "content": "a \ud83d b"},))
     with (
         connect(params_at(server.url), "teacher", stage="teach", round="r0") as chat,
-        pytest.raises(ChatError, match="teach r0, row 0: its text is no valid Unicode"),
+        pytest.raises(ChatError, match="teach r0, row 0: its text is not valid Unicode"),
     ):
         chat.ask([broken], label="teach")
 
@@ -277,5 +277,5 @@ def test_a_home_that_cannot_be_made_is_an_error_in_one_line(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("LION_HOME", str(tmp_path / "file" / "home"))
-    with pytest.raises(ChatError, match="Not a directory; set LION_HOME"):
+    with pytest.raises(ChatError, match=r"Not a directory; .* set LION_HOME"):
         ask(params_at(server.url), 1)

@@ -1,5 +1,6 @@
 """Limits across processes, and slowing down without stalling."""
 
+import math
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ import pytest
 
 from lion.chat import connect
 from lion.chat.headers import request_gap, retry_after
-from lion.chat.pace import Pace, _growth
+from lion.chat.rate_limit import RateLimit, _growth
 from lion.params import Endpoint
 from tests.chat.conftest import ROOT, ParamsOf, requests
 from tests.chat.server import Answer, Asked, Server, echo, refusal
@@ -41,6 +42,9 @@ def replies_of(*processes: "subprocess.Popen[str]") -> int:
             90.0,
         ),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Fri, 01 Jan 99999999999 00:00:00 GMT"}, None),
+        ({"retry-after": "Fri, 01 Jan 2010 00:00:00 +99999999999"}, None),
+        ({"retry-after": "9" * 400}, math.inf),
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 360.0),
         ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "20ms"}, 0.02),
         ({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "20ms"}, None),
@@ -151,19 +155,23 @@ def test_the_pace_of_a_machine_that_was_started_anew_is_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "limits.sqlite"
-    with Pace(path, "e", Endpoint(), owner="before") as pace:
-        pace.refuse(3600)
-        assert pace.admit(1) > 3000
+    with RateLimit(path, "e", Endpoint()) as pace:
+        pace.back_off(3600)
+        assert pace.acquire(1) > 3000
     monkeypatch.setattr(time, "monotonic", lambda: 5.0)
-    with Pace(path, "e", Endpoint(), owner="after") as pace:
-        assert pace.admit(1) == 0.0
+    with RateLimit(path, "e", Endpoint()) as pace:
+        assert pace.acquire(1) == 0.0
 
 
 def test_a_dead_process_holds_no_place(tmp_path: Path) -> None:
     path = tmp_path / "limits.sqlite"
     endpoint = Endpoint(concurrency=1)
-    dead = Pace(path, "e", endpoint, owner=str(tmp_path / "gone"))
-    dead.__enter__()
-    assert dead.admit(1) == 0.0
-    with Pace(path, "e", endpoint, owner="this one") as pace:
-        assert pace.admit(1) == 0.0
+    code = (
+        "import os, sys; from pathlib import Path; from lion.chat.rate_limit import RateLimit;"
+        "from lion.params import Endpoint;"
+        "limit = RateLimit(Path(sys.argv[1]), 'e', Endpoint(concurrency=1)).__enter__();"
+        "os._exit(int(limit.acquire(1)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT).returncode == 0
+    with RateLimit(path, "e", endpoint) as pace:
+        assert pace.acquire(1) == 0.0

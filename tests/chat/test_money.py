@@ -13,15 +13,16 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from lion.chat import connect
+from lion.chat.accounts import UNANSWERED
+from lion.chat.budget import Budget, Usage
 from lion.chat.cli import ledger
-from lion.chat.money import Purse, Usage
-from lion.chat.store import UNANSWERED, Store
-from lion.chat.types import Asker
-from lion.params import Budget, Params, Price, Prices
+from lion.chat.store import Store
+from lion.chat.types import Caller
+from lion.params import BudgetLimits, Params, Price, Prices
 from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer
 from tests.chat.conftest import PRICES, ROOT, ParamsOf, requests
-from tests.chat.server import Answer, Server, completion, echo, refusal
+from tests.chat.server import Answer, Asked, Server, completion, echo, refusal
 
 # 10 prompt tokens and 2 answer tokens a reply: 0.03 USD at these prices.
 
@@ -33,10 +34,10 @@ def ask(params: Params, count: int, *, stage: str = "teach") -> None:
 
 def test_a_batch_costs_half_and_an_unknown_model_has_no_price() -> None:
     prices = Prices(currency="USD", date="2026-11-01", models={"m": Price(input=1.0, output=4.0)})
-    purse = Purse(prices, Budget())
-    assert purse.cost(Usage("m", "live", 1, 1_000_000, 500_000)) == 3.0
-    assert purse.cost(Usage("m", "batch", 1, 1_000_000, 500_000)) == 1.5
-    assert purse.cost(Usage("n", "live", 1, 1, 1)) is None
+    budget = Budget(prices, BudgetLimits())
+    assert budget.cost(Usage("m", "live", 1, 1_000_000, 500_000)) == 3.0
+    assert budget.cost(Usage("m", "batch", 1, 1_000_000, 500_000)) == 1.5
+    assert budget.cost(Usage("n", "live", 1, 1, 1)) is None
 
 
 @pytest.mark.parametrize(
@@ -165,20 +166,20 @@ def test_a_request_that_the_server_refused_costs_nothing(
 
 
 def test_what_a_killed_process_had_asked_for_counts_at_its_dearest(tmp_path: Path) -> None:
-    purse = Purse(None, Budget(requests=2))
+    budget = Budget(None, BudgetLimits(requests=2))
     code = (
         "import os, sys; from pathlib import Path; from lion.chat.store import Store;"
-        "from lion.chat.types import Asker; from lion.chat.money import Purse;"
-        "from lion.params import Budget; store = Store(Path(sys.argv[1]));"
-        "entry = store.entry(Asker('teach', 'teacher', 'r0', 'url', 'm', 'live'));"
-        "store.claim(b'key', entry, (90, 20), Purse(None, Budget())); os._exit(9)"
+        "from lion.chat.types import Caller; from lion.chat.budget import Budget;"
+        "from lion.params import BudgetLimits; store = Store(Path(sys.argv[1]));"
+        "entry = store.entry(Caller('teach', 'teacher', 'r0', 'url', 'm', 'live'));"
+        "store.claim(b'key', entry, (90, 20), Budget(None, BudgetLimits())); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "s.sqlite")], cwd=ROOT)
     with Store(tmp_path / "s.sqlite") as store:
-        entry = store.entry(Asker("teach", "teacher", "r0", "url", "m", "live"))
+        entry = store.entry(Caller("teach", "teacher", "r0", "url", "m", "live"))
         assert store.spent() == [Usage("m", UNANSWERED, 1, 90, 20)]
-        assert store.claim(b"key", entry, (1, 1), purse) == "mine"
-        assert store.claim(b"another", entry, (1, 1), purse) == "later"
+        assert store.claim(b"key", entry, (1, 1), budget) == "mine"
+        assert store.claim(b"another", entry, (1, 1), budget) == "later"
 
 
 def test_money_that_was_spent_without_a_price_is_told_not_taken_for_nothing(
@@ -188,7 +189,7 @@ def test_money_that_was_spent_without_a_price_is_told_not_taken_for_nothing(
     ask(params_at(server.url), 2, stage="other")
     params = params_at(server.url, top={"prices": PRICES, "budget": {"money": 100.0}})
     with pytest.raises(
-        ChatError, match="money is bounded and old has been paid for; add its price"
+        ChatError, match=r"the budget bounds money, but old .* has no price; add its price"
     ):
         ask(params, 5)
     file = tmp_path / "params.yaml"
@@ -196,7 +197,7 @@ def test_money_that_was_spent_without_a_price_is_told_not_taken_for_nothing(
     told = json.loads(CliRunner().invoke(ledger, ["--json", "--params", str(file)]).stdout)
     assert (told["total"]["money"], told["left"]["money"]) == (None, None)
     table = CliRunner().invoke(ledger, ["--params", str(file)]).stdout
-    assert "old has no price in prices.models: what it cost is not counted" in table
+    assert "old has no price in prices.models; its cost is not counted" in table
 
 
 def test_a_model_that_thinks_beside_its_completion_tokens_is_counted_whole(
@@ -229,10 +230,62 @@ def test_what_would_cost_more_than_is_counted_cannot_be_an_extra(
 
 def test_claims_for_a_large_batch_under_a_budget_take_seconds(tmp_path: Path) -> None:
     with Store(tmp_path / "s.sqlite") as store:
-        entry = store.entry(Asker("teach", "teacher", "r0", "url", "m", "batch"))
+        entry = store.entry(Caller("teach", "teacher", "r0", "url", "m", "batch"))
         keys = [number.to_bytes(16) for number in range(20_000)]
-        purse = Purse(None, Budget(requests=15_000))
+        budget = Budget(None, BudgetLimits(requests=15_000))
         begun = time.monotonic()
-        claims = store.claim_many([(key, (1, 1)) for key in keys], entry, purse)
+        claims = store.claim_many([(key, (1, 1)) for key in keys], entry, budget)
         assert time.monotonic() - begun < 10  # one by one it is minutes
     assert claims.count("mine") == 15_000
+
+
+def test_cached_prompt_tokens_have_a_price_of_their_own(
+    server: Server, params_at: ParamsOf, tmp_path: Path
+) -> None:
+    def answering(asked: Asked) -> Answer:
+        body = completion("one two")
+        body["usage"]["prompt_tokens_details"] = {"cached_tokens": 6}
+        return Answer(body)
+
+    server.answering = answering
+    models = {"m": {"input": 1000.0, "output": 10_000.0, "cached": 100.0}}
+    params = params_at(server.url, top={"prices": {**PRICES, "models": models}})
+    ask(params, 1)
+    ask(params, 1)
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(params.model_dump()))
+    total = json.loads(CliRunner().invoke(ledger, ["--json", "--params", str(file)]).stdout)[
+        "total"
+    ]
+    expected = (4 * 1000 + 6 * 100 + 2 * 10_000) / 1e6
+    assert total["money"] == total["saved_money"] == pytest.approx(expected)
+
+
+def test_a_price_of_cached_tokens_above_the_bound_of_a_request_is_refused() -> None:
+    with pytest.raises(ValidationError, match="cannot cost more than input"):
+        Price(input=1.0, output=1.0, cached=1.1)
+
+
+def test_a_budget_can_be_rehearsed_with_an_oracle_over_http(
+    server: Server, params_at: ParamsOf
+) -> None:
+    server.answering = lambda asked: Answer(completion("two words"))
+    models = {"oracle": PRICES["models"]["m"]}
+    bounds = {"prices": {**PRICES, "models": models}, "budget": {"money": 1.0}}
+    with pytest.raises(ChatError, match=r"budget has left .*of 40 replies are"):
+        ask(params_at(server.url, model="oracle", top=bounds), 40)
+    assert len(server.asked) == 24
+    with pytest.raises(ValidationError, match="money is bounded, prices lack oracle"):
+        params_at(server.url, model="oracle", top={"prices": PRICES, "budget": {"money": 1.0}})
+    ask(params_at(None, model="oracle", top=bounds), 40)  # in this process it is free
+    assert len(server.asked) == 24
+
+
+def test_an_oracle_that_the_environment_sends_to_a_server_needs_a_price(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    params = params_at(None, model="oracle", top={"prices": PRICES, "budget": {"money": 1.0}})
+    with pytest.raises(ChatError, match="oracle is used and has no price"):
+        ask(params, 1)
+    assert not server.asked

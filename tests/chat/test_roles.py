@@ -29,6 +29,35 @@ def test_each_role_asks_its_own_model_at_its_own_endpoint(
         assert [asked.body["model"] for asked in other.asked] == ["judge-model"]
 
 
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ({}, "is also the referee and judge"),
+        ({"judge": "other"}, "is also the referee:"),
+        ({"teacher": "large"}, ""),
+        ({"teacher": "oracle", "referee": "oracle", "judge": "oracle"}, ""),
+    ],
+)
+def test_a_model_that_judges_its_own_answers_is_named_once(
+    params_at: ParamsOf,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    models: dict[str, str],
+    expected: str,
+) -> None:
+    monkeypatch.setattr("lion.chat.notices._said", set())
+    raw = params_at("http://127.0.0.1:9/v1").model_dump()
+    for role, model in models.items():
+        raw[role]["model"] = model
+    params = Params.model_validate(raw)
+    for role in ("teacher", "referee", "judge", "referee"):
+        with connect(params, role, stage="any", round="r0"):
+            pass
+    err = capsys.readouterr().err
+    assert err.count("prefers its own answers") == bool(expected)
+    assert expected in err
+
+
 def test_the_oracle_is_asked_in_this_process_even_offline(
     params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +181,7 @@ def test_a_few_rows_cut_while_thinking_are_the_callers_to_ask_again(
     server.answering = answering
     with connect(params_at(server.url, concurrency=1), "teacher", stage="s", round="r0") as chat:
         attempts = ask_again(
-            chat, requests(9), label="s", retries=2, usable=lambda reply: bool(reply.text)
+            chat, requests(9), label="s", retries=2, usable=lambda _, reply: bool(reply.text)
         )
     assert [len(replies) for replies in attempts] == [2, 2] + [1] * 7
 
@@ -162,6 +191,8 @@ def test_asking_again_is_bounded_and_changes_attempt_and_seed(
 ) -> None:
     server.answering = lambda asked: Answer(completion(""))
     with connect(params_at(server.url), "teacher", stage="s", round="r0") as chat:
-        attempts = ask_again(chat, requests(2), label="s", retries=2, usable=lambda reply: False)
+        attempts = ask_again(
+            chat, requests(2), label="s", retries=2, usable=lambda row, reply: False
+        )
     assert [len(replies) for replies in attempts] == [3, 3]
     assert len({asked.body["seed"] for asked in server.asked}) == 6

@@ -27,8 +27,8 @@ PAIRS = pl.DataFrame(
 
 def honest(request: Request, *, bias: float = 0.0) -> Reply:
     """Scores 9 for a good answer and 3 for a bad one; the first gains `bias`."""
-    said = re.findall(r"<answer-\d \w+>\n(\w*)", user_text(request))
-    first, second = (9 if word == "good" else 3 for word in said)
+    answers = re.findall(r"<answer-\d \w+>\n(\w*)", user_text(request))
+    first, second = (9 if word == "good" else 3 for word in answers)
     return reply(f"Evidence.\nAssistant 1: {first + bias}\nAssistant 2: {second}")
 
 

@@ -11,14 +11,15 @@ from click.testing import CliRunner
 
 from lion.chat.types import Reply, Request
 from lion.cli import main
-from lion.evaluate.candidates import answers_of
+from lion.evaluate.candidates import answers_of, load_any
 from lion.evaluate.comparison import compare
-from lion.evaluate.layouts import LAYOUTS
 from lion.evaluate.questions import read_keyed_questions
+from lion.evaluate.templates import TEMPLATES
 from lion.oracle.families import FAMILIES
 from lion.params import Judge, Params, load_params
 from lion.pools.tables import ANSWER, from_rows
-from lion.support.errors import EmptyError, InputError
+from lion.student.respond import answer_with
+from lion.support.errors import EmptyError, InputError, LionError
 from tests.fakes import FakeChat, reply, user_text
 
 ROOT = Path(__file__).parents[2]
@@ -71,10 +72,10 @@ def test_recorded_and_api_candidates_are_compared_with_the_teacher(
     assert (project / "out" / "recorded" / "summary.json").exists()
 
 
-def test_a_checkpoint_is_asked_in_its_own_layout(project: Path, tiny_base: Path) -> None:
-    save(project, tiny={"checkpoint": str(tiny_base), "layout": "alpaca"})
-    [found] = evaluate()
-    assert found["total"]["judged"] + len(found["missing"]) == 3
+def test_a_checkpoint_is_asked_in_its_own_template(project: Path, tiny_base: Path) -> None:
+    save(project, tiny={"checkpoint": str(tiny_base), "template": "alpaca"})
+    [result] = evaluate()
+    assert result["total"]["judged"] + len(result["missing"]) == 3
 
 
 def test_a_student_folder_is_a_candidate(project: Path, tiny_base: Path) -> None:
@@ -84,13 +85,57 @@ def test_a_student_folder_is_a_candidate(project: Path, tiny_base: Path) -> None
     assert answers_of("tiny", asked, params).height == 3
 
 
+def set_params(folder: Path, part: str, **values: Any) -> Params:
+    raw = yaml.safe_load((folder / "params.yaml").read_text())
+    raw[part] |= values
+    (folder / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
+    return load_params(folder / "params.yaml")
+
+
+def test_a_student_answers_as_in_the_stages(project: Path, tiny_base: Path) -> None:
+    save(project, tiny={"student": str(tiny_base)})
+    params = set_params(project, "student", precision="bfloat16")
+    asked = read_keyed_questions(project / "questions.jsonl")
+    expected = answer_with(params, tiny_base, asked, connect=no_server, label="stage")
+    assert answers_of("tiny", asked, params)["answer"].equals(expected["answer"])
+
+
+def no_server(params: Params) -> Any:
+    raise AssertionError("no server is needed")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ({"student": "BASE"}, "student.engine: vllm is not installed"),
+        (
+            {"checkpoint": "BASE", "template": "raw"},
+            "vllm cannot answer for a check",
+        ),
+    ],
+)
+def test_a_local_candidate_is_asked_with_the_runs_engine(
+    project: Path, tiny_base: Path, kind: dict[str, str], message: str
+) -> None:
+    save(project, tiny={key: value.replace("BASE", str(tiny_base)) for key, value in kind.items()})
+    params = set_params(project, "student", engine="vllm")
+    asked = read_keyed_questions(project / "questions.jsonl")
+    with pytest.raises(LionError, match=message):
+        answers_of("tiny", asked, params)
+
+
+def test_a_checkpoint_is_loaded_in_the_runs_precision(project: Path, tiny_base: Path) -> None:
+    params = set_params(project, "student", precision="bfloat16")
+    assert str(load_any(str(tiny_base), None, params).model.dtype) == "torch.bfloat16"
+
+
 def test_a_candidate_can_be_the_reference(project: Path) -> None:
     raw = yaml.safe_load((project / "params.yaml").read_text())
     raw["evaluate"]["reference"] = "recorded"
     (project / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
-    [found] = evaluate()
-    assert found["candidate"] == "same"
-    assert found["total"]["quality"]["value"] > 100
+    [result] = evaluate()
+    assert result["candidate"] == "same"
+    assert result["total"]["quality"]["value"] > 100
 
 
 @pytest.mark.parametrize(
@@ -98,7 +143,7 @@ def test_a_candidate_can_be_the_reference(project: Path) -> None:
     [
         ({}, "give exactly one of student, checkpoint, api, answers"),
         ({"api": "x", "answers": "y"}, "give exactly one of"),
-        ({"checkpoint": "x"}, "checkpoint and layout .* go together"),
+        ({"checkpoint": "x"}, "checkpoint and template .* go together"),
         (
             {"answers": "x", "base_url": "http://127.0.0.1:1/v1"},
             "base_url and api_key_env are for an api model",
@@ -154,11 +199,11 @@ def compared(project: Path, chat: FakeChat, settings: Judge) -> Any:
 
 def test_setting_1_asks_once_scores_first_and_the_reference_first(project: Path) -> None:
     chat = FakeChat(lambda request: reply("8 4\nBecause."))
-    found = compared(project, chat, judge(setting=1))
+    result = compared(project, chat, judge(setting=1))
     assert len(chat.asked) == 3
-    assert "first line holds nothing but the two scores" in user_text(chat.asked[0])
+    assert "Begin your reply with one line" in user_text(chat.asked[0])
     assert user_text(chat.asked[0]).index("theirs") < user_text(chat.asked[0]).index("mine")
-    assert found.summary.total.quality.value == 50.0
+    assert result.summary.total.quality.value == 50.0
 
 
 def test_setting_2_asks_for_evidence_in_both_orders_as_often_as_told(project: Path) -> None:
@@ -166,11 +211,11 @@ def test_setting_2_asks_for_evidence_in_both_orders_as_often_as_told(project: Pa
         return reply("Evidence.\nAssistant 1: 8\nAssistant 2: 6")
 
     chat = FakeChat(bias)
-    found = compared(project, chat, judge(samples=2))
+    result = compared(project, chat, judge(samples=2))
     assert len(chat.asked) == 3 * 2 * 2
     assert len({request.seed for request in chat.asked}) == 12
-    assert found.summary.total.quality.value == 100.0
-    assert (found.summary.flip_rate, found.summary.position_bias) == (100.0, 2.0)
+    assert result.summary.total.quality.value == 100.0
+    assert (result.summary.flip_rate, result.summary.position_bias) == (100.0, 2.0)
 
 
 def test_a_judge_unreadable_throughout_is_an_error(project: Path) -> None:
@@ -185,9 +230,9 @@ def test_nothing_answered_by_both_is_an_error(project: Path) -> None:
         compare("me", asked, nobody, nobody, FakeChat(lambda request: reply("")), judge())
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_shows_instruction_and_input(layout: Any) -> None:
-    text = LAYOUTS[layout]("Add these.", "1 2")
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_template_shows_instruction_and_input(template: Any) -> None:
+    text = TEMPLATES[template]("Add these.", "1 2")
     assert text.index("Add these.") < text.index("1 2")
 
 

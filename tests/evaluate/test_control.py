@@ -10,7 +10,7 @@ import pytest
 from benchmarks.control import changed
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
 from benchmarks.control_table import last_rounds, mean, paired, read, round_table
-from benchmarks.control_variants import CONTRASTS, SEEDS_ONLY, START, VARIANTS, command
+from benchmarks.control_variants import CONTRASTS, RETIRED, SEEDS_ONLY, START, VARIANTS, command
 from lion.chat import Request, connect
 from lion.oracle.families import read as read_task
 from lion.params import load_params
@@ -53,7 +53,7 @@ def test_a_variant_is_one_dvc_experiment() -> None:
 
 
 def test_every_comparison_is_of_variants_that_there_are() -> None:
-    known = {*VARIANTS, START}
+    known = {*VARIANTS, *RETIRED, START}
     assert {name for pair in CONTRASTS.values() for name in pair} <= known
 
 
@@ -87,8 +87,8 @@ def test_the_mixes_differ_in_how_common_the_families_are() -> None:
 
 def test_the_even_questions_ask_every_family_as_often() -> None:
     counts = {
-        name: set(found["category"].value_counts()["count"])
-        for name, found in questions_of().items()
+        name: set(differences["category"].value_counts()["count"])
+        for name, differences in questions_of().items()
     }
     assert len(counts["even"]) == 1
     assert len(counts["zipf"]) > 1
@@ -103,10 +103,10 @@ def test_differences_are_taken_seed_by_seed(tmp_path: Path) -> None:
         for name, seed, round, figure in runs
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = paired(last_rounds(read(path)), "zipf", "a", "b", "quality_even")
-    assert found
-    assert (found.n, found.value) == (2, 2.5)
-    assert found.half == pytest.approx(12.71 * 0.5, abs=0.01)
+    differences = paired(last_rounds(read(path)), "zipf", "a", "b", "quality_even")
+    assert differences
+    assert (differences.n, differences.value) == (2, 2.5)
+    assert differences.half == pytest.approx(12.71 * 0.5, abs=0.01)
 
 
 def test_one_seed_has_no_interval() -> None:

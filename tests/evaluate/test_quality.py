@@ -62,16 +62,16 @@ def test_categories_have_figures_of_their_own() -> None:
 
 
 def test_the_flip_rate_counts_winners_that_change_with_the_places() -> None:
-    found = summarise(ASKED, TABLE)
-    assert found.flip_rate == pytest.approx(33.33, abs=0.01)
-    assert found.position_bias == pytest.approx(-1.0, abs=0.01)
+    summary = summarise(ASKED, TABLE)
+    assert summary.flip_rate == pytest.approx(33.33, abs=0.01)
+    assert summary.position_bias == pytest.approx(-1.0, abs=0.01)
 
 
 def test_one_order_alone_has_no_flip_rate() -> None:
-    one = reviews([[(8, 6)], [(5, 9)]], ("teacher_first",))
-    found = summarise(questions("a", "a"), one, orders=("teacher_first",))
-    assert (found.flip_rate, found.position_bias) == (None, None)
-    assert found.total.scores == (15, 13)
+    single = reviews([[(8, 6)], [(5, 9)]], ("teacher_first",))
+    summary = summarise(questions("a", "a"), single, orders=("teacher_first",))
+    assert (summary.flip_rate, summary.position_bias) == (None, None)
+    assert summary.total.scores == (15, 13)
 
 
 def test_several_samples_weigh_each_order_alike() -> None:
@@ -85,19 +85,19 @@ def test_a_longer_answer_is_told_from_a_better_one() -> None:
     lengths = asked.select(
         "id", student=pl.int_range(40) % 2 * -90 + 100, teacher=pl.lit(55, pl.Int64)
     )
-    found = summarise(asked, even, lengths=lengths)
-    assert found.win_rate.value == 50
-    assert found.length_controlled is not None
-    assert found.length_controlled.value == pytest.approx(50, abs=1)
-    assert found.length == (55, 55)
+    summary = summarise(asked, even, lengths=lengths)
+    assert summary.win_rate.value == 50
+    assert summary.length_controlled is not None
+    assert summary.length_controlled.value == pytest.approx(50, abs=1)
+    assert summary.length == (55, 55)
 
 
 def test_an_answer_that_is_not_there_has_no_length_but_counts() -> None:
     asked = questions("a", "a")
     lengths = asked.select("id", student=pl.Series([10, None]), teacher=pl.Series([20, 30]))
-    found = summarise(asked, reviews([[(8, 9)] * 2, [(9, 8)] * 2]), lengths=lengths)
-    assert (found.total.judged, found.length) == (2, (10, 20))
-    assert found.length_controlled is not None
+    summary = summarise(asked, reviews([[(8, 9)] * 2, [(9, 8)] * 2]), lengths=lengths)
+    assert (summary.total.judged, summary.length) == (2, (10, 20))
+    assert summary.length_controlled is not None
 
 
 def test_a_judge_that_is_unreadable_throughout_is_an_error() -> None:

@@ -48,8 +48,8 @@ def write(folder: Path, rows: list[Any]) -> Path:
 @pytest.mark.parametrize("name", GOOD)
 def test_each_format_is_recognised(tmp_path: Path, name: str) -> None:
     row, expected = GOOD[name]
-    found = read_keyed_questions(write(tmp_path, [row]))
-    assert found.select("category", "input", "instruction", "key").row(0) == expected
+    table = read_keyed_questions(write(tmp_path, [row]))
+    assert table.select("category", "input", "instruction", "key").row(0) == expected
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -62,6 +62,6 @@ def test_a_wrong_file_is_refused_with_the_place(tmp_path: Path, name: str) -> No
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data is not there ({DATA})")
 @pytest.mark.parametrize(("name", "count", "kinds"), [("vicuna80", 80, 9), ("user252", 252, 71)])
 def test_real_files_are_read_whole(name: str, count: int, kinds: int) -> None:
-    found = read_keyed_questions(DATA / name / "questions.jsonl")
-    assert (found.height, found["category"].n_unique()) == (count, kinds)
-    assert found["key"].null_count() == 0
+    table = read_keyed_questions(DATA / name / "questions.jsonl")
+    assert (table.height, table["category"].n_unique()) == (count, kinds)
+    assert table["key"].null_count() == 0

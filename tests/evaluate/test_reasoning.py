@@ -109,10 +109,10 @@ def test_a_missing_file_is_named(tmp_path: Path, suite: Any) -> None:
 def test_the_real_suites_have_the_papers_items_and_chance_levels(
     suite: Any, tasks: int, items: int, guessed: float, most: int
 ) -> None:
-    found = read_items(suite, DATA / suite)
-    every = [item for rows in found.values() for item in rows]
-    assert (len(found), len(every)) == (tasks, items)
-    assert round(sum(chance(rows) for rows in found.values()) / tasks, 1) == guessed
+    items_by_task = read_items(suite, DATA / suite)
+    every = [item for rows in items_by_task.values() for item in rows]
+    assert (len(items_by_task), len(every)) == (tasks, items)
+    assert round(sum(chance(rows) for rows in items_by_task.values()) / tasks, 1) == guessed
     assert max(len(item.choices) for item in every) == most
     assert all(item.right in item.choices for item in every)
 

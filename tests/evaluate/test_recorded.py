@@ -43,8 +43,8 @@ def write(folder: Path, *rows: Any) -> Path:
     ],
 )
 def test_answers_are_read_in_every_common_form(tmp_path: Path, row: dict[str, Any]) -> None:
-    found = read_answers(write(tmp_path, row), questions("7", "8"))
-    assert found.select("id", "answer").rows() == [("id0", "Yes.")]
+    answers = read_answers(write(tmp_path, row), questions("7", "8"))
+    assert answers.select("id", "answer").rows() == [("id0", "Yes.")]
 
 
 def test_an_empty_answer_is_a_missing_one(tmp_path: Path) -> None:
@@ -100,6 +100,27 @@ def evaluate(*args: str) -> tuple[int, list[dict[str, Any]], str]:
     done = CliRunner().invoke(main, ["evaluate", "--json", *args])
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return done.exit_code, lines, done.output
+
+
+def test_a_persons_scores_and_the_parsers_stand_side_by_side(tmp_path: Path) -> None:
+    asked = tmp_path / "questions.jsonl"
+    rows = [{"question_id": number, "text": f"Question {number}?"} for number in (1, 2, 3)]
+    asked.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    reviews = write(
+        tmp_path,
+        {"question_id": 1, "text": "8 4\nThe first is better.", "score": [8, 4]},
+        {"question_id": 2, "text": "10 4\nThe second is wrong.", "score": [10, 2]},
+        {"question_id": 3, "text": "0 9\nThe first is empty.", "score": [0, 9]},
+    )
+    code, (person, parser), output = evaluate(
+        *("--questions", str(asked), "--reviews", str(reviews), "--candidate", "1")
+    )
+    assert code == 0
+    assert person["total"]["scores"] == [18.0, 15.0]
+    assert (parser["total"]["judged"], parser["total"]["asked"]) == (2, 3)
+    assert parser["total"]["scores"] == [18.0, 8.0]
+    assert "question 3: unreadable, so unjudged by the parser: '0 9" in output
+    assert "question 2: read as (10.0, 4.0), by the person as (10.0, 2.0)" in output
 
 
 @real

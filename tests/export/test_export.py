@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 
 import datasets
+import polars as pl
 import pytest
 import yaml
 from transformers import AutoModelForCausalLM
 
 from lion.export import cards, hub
 from lion.params import Params, load_params
+from lion.pools.instructions import task_text
 from lion.runs.run import Tables, places_of, read_run
 from lion.support.errors import InputError
 from tests.report.synthetic import Size, make_run
@@ -62,6 +64,53 @@ def test_rows_have_the_teachers_answer(dataset: Path, tables: Tables) -> None:
     assert [row["output"] for row in rows] == [answers[row["id"]] for row in rows]
 
 
+def test_rows_have_conversation_model_and_last_examination(dataset: Path, tables: Tables) -> None:
+    rows = pl.read_ndjson(dataset / "cache_pool.jsonl", infer_schema_length=None)
+    exams = tables.scores.filter(round="r1")
+    responses = tables.responses.filter(round="r1").select("id", "answer")
+    known = rows.drop_nulls("examined").join(exams, on="id", suffix="_exam")
+    assert known.height == exams.height > 0
+    assert known["verdict"].to_list() == known["verdict_exam"].to_list()
+    assert known["teacher_score"].to_list() == known["teacher"].to_list()
+    assert known["student_score"].to_list() == known["student"].to_list()
+    examined = known.join(responses, on="id", how="left", maintain_order="left")
+    assert examined["student_answer"].to_list() == examined["answer"].to_list()
+    first = rows.row(0, named=True)
+    task = task_text(first["instruction"], first["input"])
+    assert first["messages"] == [
+        {"role": "user", "content": task},
+        {"role": "assistant", "content": first["output"]},
+    ]
+    models = dict(tables.answers.select("id", "model").iter_rows())
+    assert rows["model"].to_list() == [models[id] for id in rows["id"]]
+
+
+def test_preference_pairs_have_the_form_of_dpo(dataset: Path, tmp_path: Path) -> None:
+    pairs = pl.read_ndjson(dataset / "preferences.jsonl")
+    rows = pl.read_ndjson(dataset / "cache_pool.jsonl", infer_schema_length=None)
+    better = rows.filter(pl.col("gap") > 0, finish_reason="stop")
+    assert pairs["id"].to_list() == better["id"].to_list()
+    assert (pairs["score_chosen"] > pairs["score_rejected"]).all()
+    for pair, row in zip(pairs.to_dicts(), better.to_dicts(), strict=True):
+        assert [turn["role"] for turn in pair["prompt"]] == ["user"]
+        assert pair["chosen"] == [{"role": "assistant", "content": row["output"]}]
+        assert pair["rejected"] == [{"role": "assistant", "content": row["student_answer"]}]
+    cache = str(tmp_path / "cache")
+    loaded = datasets.load_dataset(str(dataset), "preferences", cache_dir=cache)["train"]
+    assert loaded.num_rows == pairs.height > 0
+    assert loaded[0]["chosen"] == pairs["chosen"].to_list()[0]
+
+
+def test_round_0_has_no_pairs(params: Params, tables: Tables, tmp_path: Path) -> None:
+    about = hub.provenance(params, tables, root=ROOT, round="r0", commit=None, license="other")
+    card = cards.dataset_card(about)
+    hub.write_dataset(tables, about, tmp_path / "first", card)
+    assert "config_name: preferences" not in card
+    assert not (tmp_path / "first" / "preferences.jsonl").exists()
+    rows = pl.read_ndjson(tmp_path / "first" / "cache_pool.jsonl")
+    assert rows["verdict"].is_null().all()
+
+
 def test_the_card_tells_where_the_rows_come_from(dataset: Path, params: Params) -> None:
     card = (dataset / "README.md").read_text()
     seeds = hashlib.sha256((ROOT / params.seeds).read_bytes()).hexdigest()
@@ -73,10 +122,10 @@ def test_the_card_tells_where_the_rows_come_from(dataset: Path, params: Params) 
 
 
 def test_the_student_loads_as_a_model(
-    tiny_base: Path, about: hub.Provenance, tmp_path: Path
+    tiny_base: Path, tables: Tables, about: hub.Provenance, tmp_path: Path
 ) -> None:
     out = tmp_path / "student"
-    hub.write_student(tiny_base, about, out, cards.model_card(about))
+    hub.write_student(tiny_base, tables, about, out, cards.model_card(about))
     assert AutoModelForCausalLM.from_pretrained(out).num_parameters() > 0
     assert yaml.safe_load((out / "README.md").read_text().split("---")[1])["library_name"]
 

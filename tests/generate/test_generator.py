@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from lion.chat.types import Reply, Request
-from lion.generate.generator import CONTAMINATED, fault, generate, quotas
+from lion.generate.generator import CONTAMINATED, generate, quotas
 from lion.generate.sampling import Origin
 from lion.params import Generate, Generator
 from lion.pools.contamination import Questions
@@ -20,12 +20,14 @@ ASKING = Generator(temperature=1.0, tokens_per_word=4, min_tokens=20)
 
 
 def settings(**more: Any) -> Generate:
-    return Generate(**{"count": 8, "hard_share": 0.5, "novelty": 0.7, "max_draws": 3, **more})
+    return Generate(
+        **{"count": 8, "hard_share": 0.5, "novelty": 0.7, "max_draws": 3, "rules": "paper", **more}
+    )
 
 
 def pool(*texts: str) -> pl.DataFrame:
     rows = from_rows([answered(text) for text in texts], ANSWERED)
-    return rows.with_columns(group=pl.lit(0), weight=pl.lit(1.0))
+    return rows.with_columns(group=pl.lit(0))
 
 
 SIDES: dict[Origin, pl.DataFrame] = {
@@ -58,25 +60,6 @@ def run(chat: FakeChat, sides: dict[Origin, pl.DataFrame] = SIDES, **more: Any) 
         round="r1",
         seed=1,
     )
-
-
-@pytest.mark.parametrize(
-    ("said", "why"),
-    [
-        (reply("Write an instruction for me please"), "speaks of instructions"),
-        (reply("Follow these INSTRUCTIONS one by one"), "speaks of instructions"),
-        (reply("Count to ten"), "three words or fewer"),
-        (reply("- name the rivers of France"), "starts with punctuation or non-ASCII"),
-        (reply("Über die Flüsse in Frankreich"), "starts with punctuation or non-ASCII"),
-        (reply("name all rivers of", finish_reason="length"), "cut by the limit"),
-        (reply("", finish_reason="content_filter"), "refused or empty"),
-        (reply("  \n "), "refused or empty"),
-        (reply("Name the rivers of France"), None),
-        (reply("3 rivers of France, which ones?"), None),
-    ],
-)
-def test_replies_are_cleaned_by_the_papers_rules(said: Reply, why: str | None) -> None:
-    assert fault(said) == why
 
 
 def test_the_quota_is_kept_exactly_among_accepted_rows() -> None:

@@ -18,11 +18,10 @@ TEXTS = [
     *(f"Translate into French: word{n}" for n in range(3)),
 ]
 CACHE = from_rows([answered(text) for text in TEXTS], ANSWERED)
-NONE = pl.DataFrame(schema=VERDICT)
 
 
 def settings(**more: Any) -> Sampling:
-    paper = {"by": "referee", "over": "rows", "clusters": 2, "weight": "none"}
+    paper = {"by": "referee", "over": "rows", "clusters": 2}
     return Sampling(**{**paper, "teacher_floor": None, **more})
 
 
@@ -46,7 +45,7 @@ def drawn(frame: pl.DataFrame, count: int = 6000) -> dict[str, float]:
 
 
 def test_the_papers_rule_parts_hard_from_easy_and_leaves_out_the_unjudged() -> None:
-    sides = sides_of(CACHE, NOW, NONE, settings(), seed=1)
+    sides = sides_of(CACHE, NOW, settings(), seed=1)
     assert sides["hard"]["instruction"].to_list() == [TEXTS[0], TEXTS[2], TEXTS[6]]
     assert sides["easy"].height == 5
     assert drawn(sides["hard"]) == pytest.approx(
@@ -55,7 +54,7 @@ def test_the_papers_rule_parts_hard_from_easy_and_leaves_out_the_unjudged() -> N
 
 
 def test_chance_draws_from_all_that_was_judged_on_both_sides() -> None:
-    sides = sides_of(CACHE, NOW, NONE, settings(by="chance"), seed=1)
+    sides = sides_of(CACHE, NOW, settings(by="chance"), seed=1)
     assert sides["hard"].equals(sides["easy"])
     assert sides["hard"].height == 8
 
@@ -72,48 +71,27 @@ def test_few_texts_are_one_cluster(texts: list[str], labels: list[int]) -> None:
 
 
 def test_each_cluster_is_as_likely_however_many_rows_it_has() -> None:
-    sides = sides_of(CACHE, NOW, NONE, settings(over="clusters"), seed=1)
+    sides = sides_of(CACHE, NOW, settings(over="clusters"), seed=1)
     shares = drawn(sides["hard"])
     assert shares[TEXTS[6]] == pytest.approx(0.5, abs=0.03)
     assert shares[TEXTS[0]] == pytest.approx(0.25, abs=0.03)
 
 
-def test_a_row_can_weigh_its_gap_on_the_hard_side() -> None:
-    sides = sides_of(CACHE, NOW, NONE, settings(weight="gap"), seed=1)
-    shares = drawn(sides["hard"])
-    assert shares[TEXTS[0]] == pytest.approx(0.5, abs=0.03)
-    assert shares[TEXTS[6]] == pytest.approx(0.3, abs=0.03)
-    assert set(sides["easy"]["weight"]) == {1.0}
-
-
-def test_learnable_rows_are_those_whose_like_have_gained_since_the_round_before() -> None:
-    before = verdicts(5, 0, 2, 0, 0, None, 7, 6, 5)  # counting stays as it was, French gains
-    sides = sides_of(CACHE, NOW, before, settings(weight="learnable"), seed=1)
-    shares = drawn(sides["hard"])
-    assert shares[TEXTS[6]] > 0.9
-    assert shares[TEXTS[0]] > 0  # never nothing
-
-
-def test_without_a_round_before_everything_is_as_learnable() -> None:
-    sides = sides_of(CACHE, NOW, NONE, settings(weight="learnable"), seed=1)
-    assert set(sides["hard"]["weight"]) == {1.0}
-
-
-def test_the_frontier_is_where_like_rows_are_hard_about_as_often_as_easy() -> None:
-    half = verdicts(5, 0, 2, 0, 3, 0, 3, 2, 4)  # counting is half hard, French always
-    shares = drawn(sides_of(CACHE, half, NONE, settings(weight="frontier"), seed=1)["hard"])
-    assert shares[TEXTS[0]] == pytest.approx(1 / 3.3, abs=0.03)
-    assert shares[TEXTS[6]] == pytest.approx(0.1 / 3.3, abs=0.03)  # never nothing
-
-
 def test_where_the_teacher_did_badly_itself_nothing_is_hard() -> None:
     poor = verdicts(5, 0, 2, 0, 0, None, 3, 0, 0, teacher=6.0)
-    sides = sides_of(CACHE, poor, NONE, settings(teacher_floor=7.0), seed=1)
+    sides = sides_of(CACHE, poor, settings(teacher_floor=7.0), seed=1)
     assert sides["hard"].height == 0
     assert sides["easy"].height == 5
 
 
-@pytest.mark.parametrize("wrong", [{"weight": "gap"}, {"teacher_floor": 7.0}])
-def test_chance_takes_no_knowledge_of_the_referee(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="by: chance asks no referee"):
-        settings(by="chance", **wrong)
+def test_chance_takes_no_teacher_floor() -> None:
+    with pytest.raises(ValueError, match="by: chance ignores the referee's scores"):
+        settings(by="chance", teacher_floor=7.0)
+
+
+def test_texts_without_spaces_cluster_by_their_characters() -> None:
+    poems = [f"写一首关于{topic}的诗。" for topic in ("秋天", "大海", "月亮", "故乡")]
+    plans = [f"为{who}制定旅行计划。" for who in ("一家三口", "老师", "朋友", "同学")]
+    labels = clusters([*poems, *plans], 2, seed=1)
+    assert labels[:4] == [labels[0]] * 4
+    assert labels[4:] == [1 - labels[0]] * 4

@@ -5,12 +5,13 @@ import pytest
 from lion.chat.types import Reply, Request
 from lion.imitate.teacher import teach
 from lion.params import Teacher
-from lion.pools.tables import INSTRUCTION, from_rows
+from lion.pools.tables import ANSWER, INSTRUCTION, from_rows
 from lion.support.errors import EmptyError
 from tests.fakes import FakeChat, reply, user_text
 from tests.pools.test_pools import instruction
 
 SETTINGS = Teacher(temperature=0.7, max_tokens=50, retries=2)
+KEPT = {"answer": "Hello", "finish_reason": "stop", "model": "log.jsonl"}
 POOL = from_rows([instruction("Add up:", input="1 2"), instruction("Say hi")], INSTRUCTION)
 
 
@@ -54,3 +55,21 @@ def test_no_whole_answer_at_all_is_an_error_with_one_raw_reply() -> None:
     chat = FakeChat(lambda request: reply("bla bla", finish_reason="length"))
     with pytest.raises(EmptyError, match=r"teach r0: none of 2 answers is whole.*'bla bla'"):
         teach(POOL, chat, SETTINGS, label="teach r0")
+
+
+def test_a_kept_answer_is_not_asked_for() -> None:
+    kept = from_rows([dict.fromkeys(ANSWER) | KEPT | {"id": POOL["id"][1]}], ANSWER)
+    chat = FakeChat(lambda request: reply(f"re: {user_text(request)}"))
+    answers = teach(POOL, chat, SETTINGS, label="teach r0", kept=kept)
+    assert answers["id"].to_list() == POOL["id"].to_list()
+    assert answers["answer"].to_list() == ["re: Add up:\n\n1 2", "Hello"]
+    assert answers["model"][1] == "log.jsonl"
+    assert len(chat.asked) == 1
+
+
+def test_nobody_is_asked_where_all_answers_are_kept() -> None:
+    rows = [dict.fromkeys(ANSWER) | KEPT | {"id": id} for id in reversed(POOL["id"].to_list())]
+    chat = FakeChat(lambda _: reply("never"))
+    answers = teach(POOL, chat, SETTINGS, label="teach r0", kept=from_rows(rows, ANSWER))
+    assert answers["id"].to_list() == POOL["id"].to_list()
+    assert not chat.asked

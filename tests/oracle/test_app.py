@@ -11,13 +11,13 @@ import pytest
 import uvicorn
 from click.testing import CliRunner
 
-from lion.discriminate.referee import parse_scores
+from lion.discriminate.verdicts import parse_scores
 from lion.oracle.app import MAX_BODY, create_app
 from lion.oracle.cli import oracle
 from lion.oracle.families import read
 from lion.oracle.roles import UNKNOWN
 from lion.oracle.words import THEMES
-from lion.prompts import Message, PromptName, render
+from lion.prompts import Message, PromptName, render, score_mark
 
 from_here = None
 TASK = "Reverse: otter wolf panda goat yak"
@@ -48,7 +48,8 @@ def said(name: PromptName, fields: dict[str, str], *, seed: int = 1, **app: floa
 
 def scores(first: str, second: str, *, seed: int = 1, **app: float) -> tuple[float, float] | None:
     fields = {"task": TASK, "answer_1": first, "answer_2": second}
-    return parse_scores(said("referee.txt", fields, seed=seed, **app))
+    reply = said("referee.txt", fields, seed=seed, **app)
+    return parse_scores(reply, mark=score_mark(*fields.values()), texts=fields.values())
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def test_the_shipped_base_repeats_a_list(tokenizer: PreTrainedTokenizerBase) -> 
     listed = "otter lemon nettle 42 harbor anvil"
     twice = f"{tokenizer.bos_token}{listed}<|sep|>{listed}<|sep|>{listed}"
     seen = tokenizer(twice, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    said = model(input_ids=seen).logits[0, -7:-1].argmax(-1)  # after the mark and each word
-    assert tokenizer.decode(said) == listed
+    predicted = model(input_ids=seen).logits[0, -7:-1].argmax(-1)  # after the mark and each word
+    assert tokenizer.decode(predicted) == listed
 
 
 def test_pretraining_texts_hold_lists_again_and_no_task() -> None:

@@ -1,5 +1,8 @@
-"""One miniature that is played once; each test works on a copy of it."""
+"""One miniature that is played once, even under pytest-xdist; each test works on a copy of it."""
 
+import fcntl
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +13,21 @@ from tests.pipeline.mini import Project, copy_project, make_project
 
 @pytest.fixture(scope="session")
 def played_once(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("mini") / "lion", tiny_base)
-    project.dvc("repro")
-    project.commit("Played")
-    return project
+    """The miniature that every worker of this test run shares."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # a worker's own folder lies in the run's
+    folder /= "mini"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "ready").exists():
+            shutil.rmtree(folder / "lion", ignore_errors=True)
+            project = make_project(folder / "lion", tiny_base)
+            project.dvc("repro")
+            project.commit("Played")
+            (folder / "ready").touch()
+    return Project(folder / "lion", folder / "lion-site")
 
 
 @pytest.fixture
@@ -24,5 +38,5 @@ def played(played_once: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture
 def fresh(tiny_base: Path, tmp_path: Path) -> Callable[[], Project]:
-    """Makes a miniature in which nothing has run."""
+    """Make a miniature in which nothing has run."""
     return lambda: make_project(tmp_path / "fresh", tiny_base)

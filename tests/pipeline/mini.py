@@ -1,4 +1,4 @@
-"""The real pipeline in a folder of its own, small enough to be played within a test."""
+"""The real pipeline in its own folder, small enough to run within a test."""
 
 import json
 import os
@@ -13,18 +13,18 @@ import yaml
 
 from tests.repository import ROOT, environment
 
-CODE = ("lion", "stages", "dvc.yaml", "params.yaml", ".gitignore", ".dvcignore")
+CODE = ("lion", "stages", "dvc.yaml", "params.yaml", ".gitattributes", ".gitignore", ".dvcignore")
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project folder under git and DVC; `site` is DVC's own scratch folder."""
+    """A project folder under git and DVC; `site` is the folder for DVC's site cache and config."""
 
     root: Path
     site: Path
 
     def run(self, *command: str, ok: bool = True, **env: str) -> str:
-        """What the command printed, both streams; with `ok` it must have succeeded."""
+        """Run a command and return both streams; it must succeed, or fail if not `ok`."""
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -48,7 +48,7 @@ class Project:
         self.git("commit", "--quiet", "--message", message)
 
     def set(self, **changes: Any) -> None:
-        """Change parameters; `section__key` for a nested one."""
+        """Change parameters; write `section__key` for a nested key."""
         path = self.root / "params.yaml"
         raw = yaml.safe_load(path.read_text())
         for name, value in changes.items():
@@ -60,22 +60,22 @@ class Project:
         path.write_text(yaml.safe_dump(raw, sort_keys=False))
 
     def metrics(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.root / "reports" / "metrics.json").read_text())
-        return found
+        metrics: dict[str, Any] = json.loads((self.root / "reports" / "metrics.json").read_text())
+        return metrics
 
     def _environment(self) -> dict[str, str]:
-        """The caller's, without the developer's own store."""
+        """Return the caller's environment without the developer's store."""
         kept = {name: value for name, value in os.environ.items() if name != "LION_HOME"}
         return kept | environment(self.site)
 
 
 def ran(output: str) -> list[str]:
-    """The stages that a dvc command ran, in order."""
+    """Return the stages that a dvc command ran, in order."""
     return re.findall(r"Running stage '([^']+)'", output)
 
 
 def make_project(root: Path, base: Path) -> Project:
-    """The code as it stands, with few seeds, few questions, one more round and student `base`."""
+    """Make a project of this code with few seeds and questions, two rounds and student `base`."""
     root.mkdir(parents=True)
     for name in CODE:
         source = ROOT / name
@@ -106,6 +106,6 @@ def make_project(root: Path, base: Path) -> Project:
 
 
 def copy_project(project: Project, root: Path) -> Project:
-    """The same project, played as far, in another folder."""
+    """Copy a project with its results to another folder."""
     shutil.copytree(project.root, root, symlinks=True)
     return Project(root, root.parent / f"{root.name}-site")

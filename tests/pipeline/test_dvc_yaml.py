@@ -1,4 +1,4 @@
-"""dvc.yaml tells the truth: commands name declared paths only, each stage its own code digest."""
+"""dvc.yaml is complete: commands use declared paths only; each stage depends on its digest."""
 
 import hashlib
 import re
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lion.runs.figures import read_control
 from lion.versions.code import digest_file, stage_names
 
 ROOT = Path(__file__).parent.parent.parent
@@ -46,6 +47,14 @@ def test_every_path_in_a_command_is_a_declared_dependency_or_output(name: str) -
 def test_the_report_reads_every_table_of_a_run() -> None:
     [run] = [group["run"] for group in DVC["vars"] if "run" in group]
     assert {f"${{run.{name}}}" for name in run} < set(STAGES["report"]["deps"])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_files_in_report_parameters_are_dependencies(path: Path) -> None:
+    """DVC cannot depend on null: without a control the parameter names a table without rows."""
+    assert "${report.control}" in STAGES["report"]["deps"]
+    control = yaml.safe_load(path.read_text())["report"]["control"]
+    assert read_control(str(ROOT / control)) is None
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

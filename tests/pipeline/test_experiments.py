@@ -11,7 +11,7 @@ import yaml
 
 from tests.pipeline.mini import Project, copy_project
 
-# README gives this one: only what a person compares, so that it fits a terminal.
+# The command in README: few columns, so that the table fits a terminal.
 SHOW = (
     "exp",
     "show",
@@ -26,7 +26,7 @@ SHOW = (
 
 @dataclass(frozen=True)
 class Tried:
-    """A project with the experiments `low` and `high`, run by two queue workers at once."""
+    """A project with the experiments `low` and `high`, run by two concurrent queue workers."""
 
     project: Project
     started: str
@@ -49,7 +49,7 @@ def tried(played_once: Project, tmp_path_factory: pytest.TempPathFactory) -> Tri
 
 
 def _finished(project: Project) -> str:
-    """The queue's status when nothing waits or runs any more."""
+    """Wait for the queue to finish and return its status."""
     for _ in range(120):
         status = project.dvc("queue", "status")
         if not re.search(r"\b(Queued|Running)\b", status):

@@ -1,8 +1,15 @@
-"""The loop through real DVC: what runs, what does not, and what comes out."""
+"""The loop under real DVC: which stages run, and their results."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
 
 from lion.pools.cache import read_cache
 from lion.pools.tables import DRAW, INSTRUCTION, VERDICT, read_table
 from tests.pipeline.mini import Project, ran
+from tests.stages.player import steps
 
 BEFORE = {"seed", "teach-questions", "teach-seed@r0", "imitate-seed@r0", "cache-seed@r0"}
 EXAMINE = ("respond", "referee", "discriminate", "generate")
@@ -10,21 +17,21 @@ LEARN = ("teach", "replay", "imitate", "cache", "evaluate")
 ROUND = (*EXAMINE, *LEARN)
 
 
-def test_the_loop_trains_once_more_than_it_generates(played: Project) -> None:
-    data = played.root / "data"
+def test_the_loop_trains_once_more_than_it_generates(played_once: Project) -> None:
+    data = played_once.root / "data"
     pools = {path.stem: read_table(path, INSTRUCTION) for path in data.glob("pools/train/*.jsonl")}
     assert {name: pool.height for name, pool in pools.items()} == {"r0": 40, "r1": 6}
     assert read_cache(data / "pools" / "cache" / "r1").height == 46
     assert len(list(data.glob("students/r*/model.safetensors"))) == 2
 
 
-def test_a_round_examines_the_whole_cache_pool(played: Project) -> None:
-    scores = read_table(played.root / "data" / "scores" / "r1.parquet", VERDICT)
+def test_a_round_examines_the_whole_cache_pool(played_once: Project) -> None:
+    scores = read_table(played_once.root / "data" / "scores" / "r1.parquet", VERDICT)
     assert scores.height == 40
 
 
-def test_every_new_instruction_leads_back_to_a_seed(played: Project) -> None:
-    pool = read_cache(played.root / "data" / "pools" / "cache" / "r1")
+def test_every_new_instruction_leads_back_to_a_seed(played_once: Project) -> None:
+    pool = read_cache(played_once.root / "data" / "pools" / "cache" / "r1")
     parents = dict(pool.select("id", "parent").iter_rows())
     origins = dict(pool.select("id", "origin").iter_rows())
     for id in pool["id"]:
@@ -33,8 +40,8 @@ def test_every_new_instruction_leads_back_to_a_seed(played: Project) -> None:
         assert origins[id] == "seed"
 
 
-def test_draws_keep_what_was_rejected(played: Project) -> None:
-    draws = read_table(played.root / "data" / "draws" / "r1.jsonl", DRAW)
+def test_draws_keep_what_was_rejected(played_once: Project) -> None:
+    draws = read_table(played_once.root / "data" / "draws" / "r1.jsonl", DRAW)
     assert draws.filter(verdict="accepted").height == 6
 
 
@@ -60,37 +67,53 @@ def test_a_second_repro_runs_nothing(played: Project) -> None:
     assert "up to date" in output
 
 
-def test_forced_repro_leaves_the_lock_file_as_it_was(played: Project) -> None:
-    before = (played.root / "dvc.lock").read_bytes()
-    assert {"seed", "imitate@r1", "report"} < set(ran(played.dvc("repro", "-f")))
-    assert (played.root / "dvc.lock").read_bytes() == before
+def test_stages_that_run_again_change_no_result_and_pay_nothing(
+    played: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid = _paid(played)
+    assert paid["teach", "r0"] == (40, 0)
+    monkeypatch.chdir(played.root)
+    monkeypatch.setenv("LION_HOME", str(played.root / ".lion"))
+    for step in steps(yaml.safe_load(Path("params.yaml").read_text())).values():
+        assert step.run().exit_code == 0, step.name
+    assert "up to date" in played.dvc("status")
+    again = {
+        key: (requests, saved + (requests or saved)) for key, (requests, saved) in paid.items()
+    }
+    assert _paid(played) == again  # each request was answered by the store
 
 
-def test_another_tau_reruns_discriminate_and_what_hangs_on_it(played: Project) -> None:
+def test_another_tau_reruns_discriminate_and_its_dependents(played: Project) -> None:
     stages = ran(played.dvc("exp", "run", "-S", "tau=1.5"))
-    assert stages[0] == "discriminate@r1"
+    assert stages[:2] == ["code", "discriminate@r1"]
     assert not {"respond@r1", "referee@r1", *BEFORE} & set(stages)
 
 
 def test_another_replay_trains_no_round_0_and_asks_nobody_again(played: Project) -> None:
     stages = set(ran(played.dvc("exp", "run", "-S", "replay=0")))
     assert {"replay@r1", "imitate@r1", "report"} <= stages
-    assert stages <= {"replay@r1", "imitate@r1", "evaluate@r1", "report"}
+    assert stages <= {"code", "replay@r1", "imitate@r1", "evaluate@r1", "report"}
 
 
-def test_one_more_round_runs_that_round_and_the_report(played: Project) -> None:
-    stages = ran(played.dvc("exp", "run", "-S", "+rounds.r2=r1"))
-    assert set(stages) == {f"{name}@r2" for name in ROUND} | {"report"}
-    assert list(played.metrics()["quality"]) == ["r0", "r1", "r2"]
-
-
-def test_a_full_run_is_paid_for_once(played: Project) -> None:
-    ledger = played.run("lion", "ledger", "--json")
-    played.dvc("repro", "-f", "teach-seed@r0")
-    assert '"requests": 40' in ledger
-    assert played.run("lion", "ledger", "--json").count('"requests": 40') == 1
+def test_another_control_reruns_the_report_alone(played: Project) -> None:
+    control = played.root / "control.csv"
+    control.write_text("round,quality\nr0,40.5\nr1,55.5\n")
+    played.set(report__control="control.csv")
+    assert ran(played.dvc("repro")) == ["code", "report"]
+    control.write_text("round,quality\nr0,40.5\nr1,66.5\n")
+    assert ran(played.dvc("repro")) == ["report"]
+    assert "66.5" in (played.root / "reports/figures/quality.svg").read_text()
 
 
 def test_plots_are_drawn_from_the_tables(played: Project) -> None:
     output = played.dvc("plots", "show", "--json")
     assert all(name in output for name in ("Relative quality", "Gap", "Training loss"))
+
+
+def _paid(project: Project) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return the requests that were paid and those that the store saved, by stage and round."""
+    entries = json.loads(project.run("lion", "ledger", "--json"))["entries"]
+    return {
+        (entry["stage"], entry["round"]): (entry["requests"], entry["saved_requests"])
+        for entry in entries
+    }

@@ -1,4 +1,4 @@
-"""An API key is used, and then found nowhere."""
+"""Requests carry the API key, and no file, commit or log does."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ Receive = Callable[[], Awaitable[Any]]
 
 @dataclass
 class Server:
-    """The oracle over HTTP; remembers the keys that it was shown."""
+    """The oracle over HTTP; records the keys of requests."""
 
     url: str = ""
     keys: set[str] = field(default_factory=set)
@@ -42,7 +42,7 @@ class Server:
 
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
-    """The URL at which `app` is served over HTTP."""
+    """Serve `app` over HTTP and yield its URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         running = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
@@ -54,7 +54,7 @@ def serving(app: Any) -> Iterator[str]:
 
 
 async def refusing(scope: Any, receive: Receive, send: Any) -> None:
-    """A server that refuses every key, and repeats it in its answer."""
+    """Refuse every key with 401 and repeat the key in the answer."""
     body = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
     head = [(b"content-type", b"application/json"), (b"x-key", KEY.encode())]
     await send({"type": "http.response.start", "status": 401, "headers": head})
@@ -62,7 +62,7 @@ async def refusing(scope: Any, receive: Receive, send: Any) -> None:
 
 
 def holding_the_key(*folders: Path) -> list[str]:
-    """Files with the key in them, as it is or in base64, as DVC's queue writes its messages."""
+    """Return files that hold the key, plain or in base64 (DVC's queue writes its messages so)."""
     shifted = (base64.b64encode(b"-" * shift + KEY.encode())[4:-4] for shift in range(3))
     forms = [KEY.encode(), *shifted]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
@@ -71,32 +71,27 @@ def holding_the_key(*folders: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    found = Server()
-    with serving(found.app()) as found.url:
-        yield found
+    server = Server()
+    with serving(server.app()) as server.url:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def paid(server: Server, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A whole run by a queue worker, every role asked over HTTP with the planted key."""
+    """An experiment of a queue worker that asks the server with the planted key."""
     project = make_project(tmp_path_factory.mktemp("secrets") / "lion", tiny_base)
     secret = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
-    project.dvc("exp", "run", "--queue", "--name", "paid", **secret)
+    project.dvc("exp", "run", "--queue", "--name", "paid", "teach-questions", **secret)
     project.dvc("queue", "start", **secret)
     for _ in range(120):
         if "Success" in project.dvc("queue", "status"):
             break
         time.sleep(2)
-    project.dvc("exp", "apply", "paid")
     return project
 
 
 def test_every_request_carried_the_key(paid: Project, server: Server) -> None:
     assert server.keys == {f"Bearer {KEY}"}
-
-
-def test_the_run_is_whole(paid: Project) -> None:
-    assert list(paid.metrics()["quality"]) == ["r0", "r1"]
 
 
 def test_no_file_holds_the_key(paid: Project) -> None:
@@ -122,9 +117,9 @@ def test_a_server_that_repeats_the_key_does_not_spread_it(tiny_base: Path, tmp_p
     project = make_project(tmp_path / "lion", tiny_base)
     with serving(refusing) as url:
         secret = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}
-        told = project.dvc("repro", "teach-questions", ok=False, **secret)
-    assert "401" in told
-    assert KEY not in told
+        output = project.dvc("repro", "teach-questions", ok=False, **secret)
+    assert "401" in output
+    assert KEY not in output
     assert not holding_the_key(project.root, project.site)
 
 

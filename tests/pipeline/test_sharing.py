@@ -46,7 +46,8 @@ def test_a_fresh_clone_pulls_everything_and_runs_nothing(clone: Project) -> None
 
 def test_one_more_round_in_an_unpulled_clone_runs_that_round_alone(clone: Project) -> None:
     stages = ran(clone.dvc("exp", "run", "--pull", "-S", "+rounds.r2=r1"))
-    assert set(stages) == {f"{name}@r2" for name in ROUND} | {"report"}
+    assert set(stages) == {f"{name}@r2" for name in ROUND} | {"code", "report"}
+    assert list(clone.metrics()["quality"]) == ["r0", "r1", "r2"]
 
 
 def test_a_clone_without_the_lock_file_restores_from_the_run_cache(clone: Project) -> None:
@@ -57,27 +58,27 @@ def test_a_clone_without_the_lock_file_restores_from_the_run_cache(clone: Projec
     assert (clone.root / "dvc.lock").read_bytes() == lock
 
 
-def test_an_empty_cache_is_no_hindrance_to_pool_diff_and_trace(clone: Project) -> None:
-    told = clone.run("lion", "pool", "diff", "HEAD~2", "HEAD", "--limit", "1")
-    assert "+ " in told
-    id = next(line.split()[1] for line in told.splitlines() if line.startswith("+ "))
+def test_pool_diff_and_trace_work_with_an_empty_cache(clone: Project) -> None:
+    output = clone.run("lion", "pool", "diff", "HEAD~2", "HEAD", "--limit", "1")
+    assert "+ " in output
+    id = next(line.split()[1] for line in output.splitlines() if line.startswith("+ "))
     assert "teacher" in clone.run("lion", "trace", id, "--rev", "HEAD")
     assert not (clone.root / "data" / "pools").exists()
 
 
 def test_estimate_in_an_unpulled_clone_counts_the_new_round_alone(clone: Project) -> None:
-    told = clone.run("lion", "estimate", "-S", "+rounds.r2=r1")
-    assert f"{len(ROUND) + 1} stages would run" in told
+    output = clone.run("lion", "estimate", "-S", "+rounds.r2=r1")
+    assert f"{len(ROUND) + 2} stages would run" in output
 
 
-def test_estimate_counts_what_hangs_on_a_changed_parameter(clone: Project) -> None:
-    told = json.loads(clone.run("lion", "estimate", "-S", "tau=8", "--json"))
-    because = {step["stage"]: step["changed"] for step in told["stages"]}
+def test_estimate_counts_the_dependents_of_a_changed_parameter(clone: Project) -> None:
+    estimate = json.loads(clone.run("lion", "estimate", "-S", "tau=8", "--json"))
+    because = {step["stage"]: step["changed"] for step in estimate["stages"]}
     assert because["discriminate@r1"] == ["tau"]
     learn = ("generate", "teach", "replay", "imitate", "cache", "evaluate")
-    hanging = {f"{name}@r1" for name in learn}
-    assert set(because) == {"discriminate@r1", "report"} | hanging
-    assert not any(because[name] for name in hanging)
+    dependent = {f"{name}@r1" for name in learn}
+    assert set(because) == {"code", "discriminate@r1", "report"} | dependent
+    assert not any(because[name] for name in dependent)
 
 
 def test_dvc_get_brings_a_pool_and_a_student_from_outside(origin: Project, tmp_path: Path) -> None:
@@ -117,15 +118,15 @@ def test_the_last_student_is_a_declared_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("remote", "told"),
+    ("remote", "message"),
     [
         (None, "no remote is set"),
-        ("/nowhere/at/all", "not to be had from the remote"),
+        ("/nowhere/at/all", "the remote other does not have it"),
         ("s3://nowhere/lion", "cannot be read: Could not connect"),
     ],
 )
 def test_a_remote_that_has_nothing_is_one_line(
-    clone: Project, remote: str | None, told: str
+    clone: Project, remote: str | None, message: str
 ) -> None:
     clone.dvc("remote", "remove", "folder")
     if remote:
@@ -133,7 +134,7 @@ def test_a_remote_that_has_nothing_is_one_line(
     if remote and remote.startswith("s3"):
         clone.dvc("remote", "modify", "other", "endpointurl", f"http://127.0.0.1:{_free_port()}")
     output = clone.run("lion", "rounds", ok=False, AWS_MAX_ATTEMPTS="1", **KEYS)
-    assert told in output
+    assert message in output
     assert (output.count("\n"), output[:7]) == (1, "Error: ")
 
 

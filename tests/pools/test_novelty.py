@@ -7,19 +7,28 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from rouge_score import tokenize
 from rouge_score.rouge_scorer import RougeScorer
 
-from lion.pools import novelty
 from lion.cli import main
-from lion.pools.novelty import Match, NoveltyFilter, tokens
+from lion.pools import novelty
+from lion.pools.novelty import Match, NoveltyFilter
+from lion.pools.tokens import tokens
 from lion.support.errors import InputError
 
 WORDS = (
     "the a of sum list write river poem 7 10 ten Tom's re-use café naïve 東京 ½ K İs ŒUVRE _ x_y"
 )
 NASTY = ["", " ", "...", "東京", "ſtraße", "K", "İ", "a\x00b", "a\u200bb", "１２", "x" * 500, "٣"]
-SCORER = RougeScorer(["rougeL"])
+
+
+class Tokenizer:
+    """Our tokens, for rouge_score."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return tokens(text)
+
+
+SCORER = RougeScorer(["rougeL"], tokenizer=Tokenizer())
 
 
 def rouge(one: str, other: str) -> float:
@@ -42,17 +51,6 @@ def slow_accept(known: list[str], texts: list[str], threshold: float) -> list[Ma
         if matches[-1] is None:
             pool.append((place, text))
     return matches
-
-
-@pytest.mark.parametrize("text", [*NASTY, *random_texts(random.Random(1), 50)])
-def test_tokens_are_rouge_scores(text: str) -> None:
-    assert tokens(text) == tokenize.tokenize(text, None)
-
-
-def test_tokens_of_every_character_are_rouge_scores() -> None:
-    for start in range(0, 0x110000, 0x1000):
-        text = " a".join(map(chr, range(start, start + 0x1000)))
-        assert tokens(text) == tokenize.tokenize(text, None)
 
 
 @pytest.mark.parametrize("threshold", [0.01, 0.5, 2 / 3, 0.7, 0.8, 1.0])
@@ -106,8 +104,8 @@ def test_more_distinct_words_than_two_bytes_can_number() -> None:
 
 
 def test_texts_without_a_token_are_always_new() -> None:
-    filter = NoveltyFilter(["東京"], ["a"], threshold=0.7)
-    assert filter.accept(["東京", "", "東京"], ["b", "c", "d"]) == [None, None, None]
+    filter = NoveltyFilter(["¿?"], ["a"], threshold=0.7)
+    assert filter.accept(["¿?", "", "。"], ["b", "c", "d"]) == [None, None, None]
 
 
 def test_of_equal_texts_the_one_known_longest_is_named() -> None:
@@ -155,7 +153,7 @@ def test_command_prints_the_new_rows_as_they_were(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert [json.loads(line) for line in result.stdout.splitlines()] == rows[1:]
     assert result.stderr == (
-        "3 of 4 candidates are new to 1 known ones; 1 have a ROUGE-L of 0.7 or more\n"
+        "3 of 4 candidates differ from 1 known ones; 1 have a ROUGE-L of 0.7 or more\n"
         f"  {tmp_path}/new.jsonl, line 1: 1.000 to {tmp_path}/pool.jsonl, line 1\n"
     )
 

@@ -61,7 +61,7 @@ def test_the_cache_pool_grows_by_a_shard_and_keeps_the_others(tmp_path: Path) ->
 
 
 def test_a_missing_cache_pool_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such cache pool"):
+    with pytest.raises(InputError, match="cache pool not found"):
         read_cache(tmp_path / "none")
 
 

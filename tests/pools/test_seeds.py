@@ -2,13 +2,15 @@
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lion.evaluate.questions import read_questions
 from lion.pools.instructions import instruction_id
-from lion.pools.seeds import MAX_CHARACTERS, read_rows, read_seeds
+from lion.pools.rows import MAX_CHARACTERS, read_rows
+from lion.pools.seeds import read_seeds
 from lion.pools.tables import QUESTION
 from lion.support.errors import InputError
 
@@ -40,23 +42,26 @@ BAD = {
     "row over two lines": (b'{"instruction":\n"x"}', "FILE, line 1: not JSON (Expecting value); "),
     "list cut short": (b"[\n" + ROW + b",\n", "FILE, line 3: not JSON (Expecting value); "),
     "too deep": (b"[" * 200_000, "FILE, line 1: not JSON (maximum recursion depth exceeded"),
-    "NaN": (b'{"instruction": "x", "n": NaN}', "FILE, line 1: not JSON (NaN is no JSON number); "),
+    "NaN": (
+        b'{"instruction": "x", "n": NaN}',
+        "FILE, line 1: not JSON (NaN is not a JSON ",
+    ),
     "key twice": (
         b'{"instruction": "x", "instruction": "y"}',
-        "FILE, line 1: not JSON (key 'instruction' stands twice in one object); ",
+        "FILE, line 1: not JSON (duplicate key 'instruction' in one object); ",
     ),
     "not an object": (ROW + b"\n[1]", "FILE, line 2: expected an object with 'instruction', found"),
     "list of texts": (b'["x"]', "FILE, item 1: expected an object with 'instruction', found 'x'"),
     "wrong key": (
         ROW + b'\n{"prompt": "x", "output": "y"}',
-        "FILE, line 2: no key 'instruction' (its keys: 'prompt', 'output'); rename or add it",
+        "FILE, line 2: missing key 'instruction' (found: 'prompt', 'output'); rename or add it",
     ),
-    "wrong key in a list": (b"[" + ROW + b", {}]", "FILE, item 2: no key 'instruction'"),
-    "a number": (b'{"instruction": 7}', "FILE, line 1: 'instruction' must be a text, found 7"),
-    "null": (b'{"instruction": null}', "FILE, line 1: 'instruction' must be a text, found None"),
+    "wrong key in a list": (b"[" + ROW + b", {}]", "FILE, item 2: missing key 'instruction'"),
+    "a number": (b'{"instruction": 7}', "FILE, line 1: 'instruction' must be a string, found 7"),
+    "null": (b'{"instruction": null}', "FILE, line 1: 'instruction' must be a string, found None"),
     "input a list": (
         b'{"instruction": "x", "input": ["y"]}',
-        "FILE, line 1: 'input' must be a text, found ['y']",
+        "FILE, line 1: 'input' must be a string, found ['y']",
     ),
     "empty instruction": (b'{"instruction": ""}', "FILE, line 1: 'instruction' is empty; "),
     "only spaces": (b'{"instruction": " \\n\\t"}', "FILE, line 1: 'instruction' is empty; "),
@@ -75,11 +80,11 @@ BAD = {
     "UTF-16": (b"\xff\xfe" + ROW.decode().encode("utf-16-le"), "FILE, line 1: byte 0xff is not"),
     "NUL": (
         b'{"instruction": "a\\u0000"}',
-        "FILE, line 1: 'instruction' holds U+0000 at character 2, which is no text; remove it",
+        "FILE, line 1: 'instruction' contains U+0000 at character 2, which is not text; remove it",
     ),
     "half a surrogate pair": (
         b'{"instruction": "x", "input": "\\ud83d"}',
-        "FILE, line 1: 'input' holds U+D83D at character 1, which is no text; remove it",
+        "FILE, line 1: 'input' contains U+D83D at character 1, which is not text; remove it",
     ),
 }
 
@@ -149,7 +154,7 @@ def test_questions_may_not_repeat(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "no rows"), (b'{"instruction": "x", "category": 7}', "'category' must be a text")],
+    [(b"", "no rows"), (b'{"instruction": "x", "category": 7}', "'category' must be a string")],
 )
 def test_refuses_questions_like_seeds(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -184,3 +189,23 @@ def _file(folder: Path, content: bytes) -> Path:
     path = folder / "seeds.jsonl"
     path.write_bytes(content)
     return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 10_000,
+        '{"a": ' * 10_000 + "1" + "}" * 10_000,
+        '[{"instruction": ' + "[" * 10_000 + "]" * 10_000 + "}]",
+        '{"instruction": "Say x", "more": ' + "[" * 10_000 + "]" * 10_000 + "}",
+    ],
+)
+@pytest.mark.parametrize("read", [read_seeds, read_questions])
+def test_deeply_nested_json_is_one_line(
+    tmp_path: Path, text: str, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "deep.jsonl"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"deep.jsonl, line 1: not JSON") as caught:
+        read(path)
+    assert len(caught.value.format_message()) < 300

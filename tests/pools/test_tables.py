@@ -1,5 +1,6 @@
 """Tables are checked when read, and appear whole or not at all."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -67,7 +68,7 @@ def test_a_row_of_no_known_origin_or_round_is_named(tmp_path: Path, name: str, v
     row = {"id": "1", "instruction": "Say x", "input": "", "parent": None}
     frame = from_rows([row | {"origin": "seed", "round": "r0"} | {name: value}], INSTRUCTION)
     write_table(tmp_path / "r0.jsonl", frame, INSTRUCTION)
-    with pytest.raises(InputError, match=f"r0.jsonl: '{value}' is no {name}"):
+    with pytest.raises(InputError, match=f"r0.jsonl: '{value}' is not a valid {name}"):
         read_table(tmp_path / "r0.jsonl", INSTRUCTION)
 
 
@@ -96,3 +97,57 @@ def test_a_failed_folder_leaves_the_old_one_and_no_other(tmp_path: Path) -> None
         raise RuntimeError
     assert (path / "a").read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+DEEP = 10_000
+DAMAGED = {
+    "empty.parquet": b"",
+    "text.parquet": b"no table at all",
+    "deep-list.jsonl": b"[" * DEEP + b"]" * DEEP,
+    "deep-object.jsonl": b'{"id": ' * DEEP + b"1" + b"}" * DEEP,
+    "deep-key.jsonl": b'{"id": "1", "more": ' + b"[" * DEEP + b"]" * DEEP + b"}",
+    "not-utf-8.jsonl": b"\xff\xfe\x00{",
+    "zeros.jsonl": b"\0" * 99,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+@pytest.mark.parametrize("read", [read_pool, lambda path: read_table(path, SCORE)])
+def test_a_damaged_table_is_one_line(
+    tmp_path: Path, name: str, read: Callable[[Path], pl.DataFrame]
+) -> None:
+    (tmp_path / name).write_bytes(DAMAGED[name])
+    assert f"{name}: not a table" in refusal(read, tmp_path / name)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
+def test_a_truncated_parquet_table_is_one_line(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "r1.parquet"
+    row = {"id": "1", "teacher": 9.0, "student": 2.0, "gap": 7.0}
+    write_table(path, from_rows([row] * 50, SCORE), SCORE)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    assert "r1.parquet: not a table" in refusal(lambda path: read_table(path, SCORE), path)
+
+
+@pytest.mark.parametrize("name", ["r1.jsonl", "r1.parquet"])
+@pytest.mark.parametrize("read", [read_pool, lambda path: read_table(path, SCORE)])
+def test_a_table_that_is_no_file_is_one_line(
+    tmp_path: Path, name: str, read: Callable[[Path], pl.DataFrame]
+) -> None:
+    path = tmp_path / name
+    assert "table not found; run `dvc repro`" in refusal(read, path)
+    path.symlink_to(path)
+    assert f"{name}: not a table" in refusal(read, path)
+    path.unlink()
+    path.mkdir()
+    assert f"{name}: a folder, expected a table" in refusal(read, path)
+
+
+def refusal(read: Callable[[Path], pl.DataFrame], path: Path) -> str:
+    """Return the one line in which `read` refuses `path`."""
+    with pytest.raises(InputError) as caught:
+        read(path)
+    message = caught.value.format_message()
+    assert len(message) < 400
+    assert "\n" not in message
+    return message

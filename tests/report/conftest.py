@@ -17,6 +17,7 @@ from lion.runs.run import places_of, read_run
 from tests.report.synthetic import make_run
 
 ROOT = Path(__file__).parents[2]
+CONTROL = load_params(ROOT / "params.yaml").report.control or ""
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]  # fit for containers
 
 
@@ -27,8 +28,9 @@ def chromium_path() -> str | None:
 
 
 def as_project(root: Path) -> Path:
-    """`root` with the pipeline's own dvc.yaml and params.yaml."""
-    for name in ("dvc.yaml", "params.yaml"):
+    """`root` with the pipeline's own dvc.yaml, params.yaml and the control that they name."""
+    (root / CONTROL).parent.mkdir(parents=True, exist_ok=True)
+    for name in ("dvc.yaml", "params.yaml", CONTROL):
         shutil.copyfile(ROOT / name, root / name)
     return root
 

@@ -129,6 +129,12 @@ def test_a_difference_with_something_unknown_is_unknown() -> None:
         ("One two three four five six: x", "one"),
         ("", "other"),
         ("日本 語", "日本"),
+        ("解释为什么天空是蓝色的。", "解释"),
+        ("翻译成英文：今天很冷。", "翻译成英文"),
+        ("¿Cuáles son las ventajas?", "cuáles"),
+        ("„Carpe diem“ erklären", "carpe"),
+        ("อธิบายว่าทำไม", "อธิบ"),
+        ("Объясни: почему", "объясни"),
     ],
 )
 def test_the_first_words_are_the_category(instruction: str, category: str) -> None:

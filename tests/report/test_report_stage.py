@@ -43,7 +43,12 @@ def report() -> Result:
 
 def _set(**changes: Any) -> None:
     params = yaml.safe_load(Path("params.yaml").read_text())
-    Path("params.yaml").write_text(yaml.safe_dump(params | changes))
+    Path("params.yaml").write_text(yaml.safe_dump(_laid_over(params, changes)))
+
+
+def _laid_over(params: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return `params` with the changed keys of their sections."""
+    return params | {name: params[name] | keys for name, keys in changes.items()}
 
 
 def test_it_writes_everything_and_prints_the_rounds(reported: tuple[Path, str]) -> None:

@@ -111,7 +111,7 @@ def test_dvc_plots_draw_without_a_network(project: Path, chromium: Browser) -> N
     """The project's own plots, of the workspace and against another revision."""
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
     (project / "dvc.yaml").write_text(yaml.safe_dump({"plots": plots}))
-    shutil.copytree(ROOT / "lion/report/assets", project / "lion/report/assets")
+    shutil.copytree(ROOT / "lion/report/assets", project / "lion/report/assets", dirs_exist_ok=True)
     (project / "reports/tables").mkdir(parents=True)
     for name, text in CSV.items():
         (project / "reports/tables" / name).write_text(text)

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser
 
 from lion.cli import main
 from lion.report.serve import HOST, Server, site_of
-from tests.report.conftest import as_project
+from tests.report.conftest import CONTROL, as_project
 from tests.report.looking import found, looking_at
 from tests.report.synthetic import Size, make_run
 
@@ -306,3 +306,14 @@ def test_a_subfolder_of_a_project_is_as_good_as_its_root(
     monkeypatch.chdir(root / "notes" / "deep")
     result = CliRunner().invoke(main, ["view"])
     assert "no pool yet" in result.output  # params.yaml was found
+
+
+def test_a_subfolder_of_a_project_reads_the_control(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = as_project(make_run(tmp_path))
+    (root / ".dvc").mkdir()
+    (root / CONTROL).write_text("round,quality\nr0,40.5\nr1,77.5\n")
+    (root / "notes").mkdir()
+    monkeypatch.chdir(root / "notes")
+    assert "dashed: control" in site_of([("this run", root)]).page

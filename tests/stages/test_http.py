@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from lion.oracle.app import create_app
+from tests.pipeline.test_secrets import KEY, holding_the_key
 from tests.stages.player import steps
 from tests.stages.test_stages import lay_out, settings
 
@@ -48,6 +49,7 @@ def test_every_role_over_http_gives_the_same_bytes(
 ) -> None:
     play(tmp_path / "inside", tiny_base, monkeypatch)
     monkeypatch.setenv("OPENAI_BASE_URL", address)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
     play(tmp_path / "http", tiny_base, monkeypatch)
     inside, http = (tmp_path / name / "data" for name in ("inside", "http"))
     files = sorted(path.relative_to(inside) for path in inside.rglob("*.jsonl"))
@@ -55,3 +57,4 @@ def test_every_role_over_http_gives_the_same_bytes(
     assert [
         name for name in files if (inside / name).read_bytes() != (http / name).read_bytes()
     ] == []
+    assert not holding_the_key(tmp_path)

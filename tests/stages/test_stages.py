@@ -30,6 +30,9 @@ def lay_out(folder: Path, params: dict[str, Any]) -> None:
         (folder / "data" / name).mkdir(parents=True)
         (folder / "data" / name / "oracle.jsonl").write_text("".join(lines[:rows]))
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    control = folder / params["report"]["control"]
+    control.parent.mkdir(parents=True)
+    control.write_text("round,quality\n")
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,24 @@ def test_teach_answers_every_row(folder: Path) -> None:
     answers = read_table(folder / "data/answers/r0.jsonl", ANSWER)
     assert answers["id"].to_list() == pool["id"].to_list()
     assert set(answers["model"]) == {"oracle"}
+
+
+def test_a_seeds_own_answer_is_kept_and_not_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"instruction": "Add.", "output": "5"}, {"instruction": "Repeat: owl", "output": ""}]
+    (folder / "own.json").write_text(json.dumps(rows))
+    monkeypatch.setenv("LION_HOME", str(folder / "fresh"))
+    known = {}
+    for choice in ("keep", "ask"):
+        change(folder, seeds="own.json", seeds_answers=choice)
+        for name in ("seed", "teach-seed@r0"):
+            assert step(folder, name).run().exit_code == 0
+        known[choice] = read_table(folder / "data/answers/r0.jsonl", ANSWER)
+    assert known["keep"]["model"].to_list() == ["own.json", "oracle"]
+    assert known["keep"]["answer"][0] == "5"
+    assert known["keep"]["prompt_tokens"].is_null().to_list() == [True, False]
+    assert known["ask"]["model"].to_list() == ["oracle", "oracle"]
 
 
 def test_the_referee_sees_every_answer_in_both_orders(folder: Path) -> None:

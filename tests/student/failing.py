@@ -2,13 +2,13 @@
 
 import click
 
-from lion.student.launch import one_voice, rank
+from lion.student.launch import rank, report_once
 from lion.support.errors import InputError
 
 
 @click.command()
 @click.option("--own", is_flag=True, help="Fail in process 1 alone.")
-@one_voice()
+@report_once()
 def main(own: bool) -> None:
     """Fail."""
     if not own or rank() == 1:

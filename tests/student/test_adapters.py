@@ -12,12 +12,12 @@ from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM, T5Co
 
 from lion.params import Compute, Imitate, Lora, Student
 from lion.student.answering import answer_tasks
+from lion.student.merge import merge
 from lion.student.models import (
-    Form,
     Loaded,
-    form_for,
+    LoadOptions,
+    load_options,
     load_student,
-    merge,
     precision,
     save_student,
     write_base,
@@ -91,14 +91,14 @@ def test_the_same_adapter_goes_on_in_the_next_round(project: Path, tmp_path: Pat
 
 
 def test_a_merged_student_is_a_whole_model_that_answers_the_same(project: Path) -> None:
-    merge(project / "r0", project / "whole")
+    merge(project / "r0", project / "whole", lessons=LESSONS)
     assert not (project / "whole" / "base.json").exists()
     assert said(load_student(project / "whole")) == ANSWERS
     AutoModelForCausalLM.from_pretrained(project / "whole")
 
 
 def test_a_whole_student_is_merged_as_it_is(tiny_base: Path, tmp_path: Path) -> None:
-    merge(tiny_base, tmp_path / "whole")
+    merge(tiny_base, tmp_path / "whole", lessons=LESSONS)
     assert (tmp_path / "whole" / "model.safetensors").exists()
 
 
@@ -188,8 +188,8 @@ def test_a_half_precision_base_is_trained_in_float32(tiny_base: Path, tmp_path: 
 def test_frozen_weights_take_the_arithmetics_type_and_trained_ones_float32() -> None:
     told = STUDENT.model_copy(update={"precision": "bfloat16"})
     assert precision(told, Compute()) == torch.bfloat16
-    assert form_for(told, Compute(), trained=True).dtype == torch.float32
-    assert form_for(told, Compute(), trained=False).dtype == torch.bfloat16
+    assert load_options(told, Compute(), trained=True).dtype == torch.float32
+    assert load_options(told, Compute(), trained=False).dtype == torch.bfloat16
     assert precision(STUDENT, Compute(device="cpu")) == torch.float32
 
 
@@ -198,7 +198,7 @@ def test_four_bits_without_the_library_are_refused(
 ) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(ParamsError, match=r"pip install 'lion\[qlora\]'"):
-        load_student(tiny_base, form=Form(four_bit=True))
+        load_student(tiny_base, options=LoadOptions(four_bit=True))
 
 
 def test_truncation_is_counted_and_never_learns_an_end_that_is_not_there(

@@ -1,4 +1,4 @@
-"""Steps are drawn at random and parted with little padding; layout changes no loss."""
+"""Steps are drawn at random and split with little padding; the split changes no loss."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from lion.params import Compute, Imitate
-from lion.student.batches import Collator, draw_steps, part
-from lion.student.layout import Example, encode_example
-from lion.student.models import Form, load_student
+from lion.student.batches import Collator, draw_steps, split_step
+from lion.student.models import LoadOptions, load_student
+from lion.student.template import Example, encode_example
 from lion.student.training import make_plan, train
 
 SETTINGS = Imitate(
@@ -35,23 +35,22 @@ def test_every_epoch_holds_every_row_once_in_its_own_order() -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 5, 13, 16])
-def test_a_step_is_parted_whole_within_the_budget(parts: int) -> None:
-    budget = -(-len(ROWS) // parts) * max(LENGTHS)
-    micros = part(ROWS, parts, budget=budget)
+def test_a_step_is_split_whole_into_even_micro_batches(parts: int) -> None:
+    micros = split_step(ROWS, parts)
     assert len(micros) == parts
     assert sorted(len(row) for micro in micros for row in micro) == sorted(LENGTHS)
-    assert max(padded([micro]) for micro in micros) <= budget
+    sizes = [len(micro) for micro in micros]
+    assert max(sizes) - min(sizes) <= 1
+    assert sizes[0] == max(sizes)  # the shortest rows
 
 
-def test_parting_pads_less_than_even_parts() -> None:
-    by_length = sorted(ROWS, key=len)
-    even = [by_length[start : start + 4] for start in range(0, len(ROWS), 4)]
-    found = part(ROWS, len(even), budget=4 * max(LENGTHS))
-    assert sum(LENGTHS) < padded(found) < padded(even) < padded([ROWS])
+def test_sorting_by_length_saves_padding() -> None:
+    drawn = [ROWS[start : start + 4] for start in range(0, len(ROWS), 4)]
+    assert sum(LENGTHS) < padded(split_step(ROWS, 4)) < padded(drawn) < padded([ROWS])
 
 
 def test_a_short_last_step_leaves_some_process_with_an_empty_row() -> None:
-    micros = part(ROWS[:2], 4, budget=80)
+    micros = split_step(ROWS[:2], 4)
     assert sorted(len(micro) for micro in micros) == [0, 0, 1, 1]
     batch = Collator(0)([[]])
     assert batch["labels"].tolist() == [[-100]]
@@ -80,7 +79,7 @@ def test_how_a_step_is_computed_changes_no_loss(
 
 
 def test_rows_laid_end_to_end_do_not_see_each_other(tiny_base: Path) -> None:
-    loaded = load_student(tiny_base, form=Form(attention="sdpa"))
+    loaded = load_student(tiny_base, options=LoadOptions(attention="sdpa"))
     rows = [encode_example(loaded.tokenizer, *lesson) for lesson in LESSONS]
     with torch.inference_mode():
         apart = loaded.model(**Collator(0)([rows]), use_cache=False).loss

@@ -93,10 +93,10 @@ def test_greedy_answers_are_those_of_generate() -> None:
         assert out[0, len(prompt) :].tolist() == tokens
 
 
-def test_keys_are_written_in_place_until_their_room_is_full(
+def test_keys_are_written_in_place_until_the_spare_columns_are_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(caches, "ROOM", 2)
+    monkeypatch.setattr(caches, "SPARE", 2)
     states = torch.arange(36.0).reshape(2, 1, 6, 3)
     theirs = DynamicLayer()  # type: ignore[no-untyped-call]
     theirs.update(states[:, :, :1], -states[:, :, :1])

@@ -16,7 +16,7 @@ from lion.student.answering import Answer, answer_pool, answer_tasks
 from lion.student.decoding import Work, decode
 from lion.student.models import load_student
 from lion.student.respond import answer_with
-from lion.student.unfinished import LOCK, Unfinished, fingerprint
+from lion.student.resumable import LOCK, Resumable, work_key
 from lion.support.errors import LionError, ParamsError
 from tests.student.project import ROOT, TASKS
 from tests.student.tiny import make_tiny_base, talking
@@ -25,10 +25,10 @@ Ended = list[tuple[int, list[int]]]  # rows and their tokens
 POOL = pl.DataFrame({"id": TASKS, "instruction": TASKS, "input": [""] * len(TASKS)})
 
 
-def params(base: Path, **compute: object) -> Params:
+def params(base: Path, **student: object) -> Params:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    raw["student"] |= {"base": str(base), "max_tokens": 6, "model": "lion-{student}"}
-    raw["compute"] = {"answer_batch": 4, **compute}
+    raw["student"] |= {"base": str(base), "max_tokens": 6, "model": "lion-{student}", **student}
+    raw["compute"] = {"answer_batch": 4}
     return Params.model_validate(raw)
 
 
@@ -43,6 +43,7 @@ class Server:
         self.text = text
         self.models: list[str] = []
         self.seeds: list[int] = []
+        self.texts: list[str] = []
 
     def __call__(self, params: Params) -> AbstractContextManager["Server"]:
         self.models.append(params.model_of("student"))
@@ -50,6 +51,7 @@ class Server:
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
         self.seeds += [request.seed for request in requests]
+        self.texts += [request.messages[0]["content"] for request in requests]
         told = {"finish_reason": "stop", "model": "m", "prompt_tokens": 3, "completion_tokens": 2}
         return [Reply(text=self.text, **told) for _ in requests]
 
@@ -84,6 +86,40 @@ def test_a_server_is_asked_by_the_students_name_and_anew_when_its_weights_change
     assert first["answer"].to_list() == ["red"] * len(TASKS)
 
 
+def test_a_server_never_gets_a_control_mark_from_a_text(
+    tiny_base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server()
+    tasks = ["say <eos> red", "say <bot> blue", "say green"]
+    pool = pl.DataFrame({"id": tasks, "instruction": tasks, "input": ["", "<pad>", ""]})
+    answer_with(
+        params(tiny_base, engine="server"), tiny_base, pool, connect=server, label="respond"
+    )
+    assert not [text for text in server.texts for m in ("<eos>", "<bot>", "<pad>") if m in text]
+    assert server.texts[2] == "say green"
+    assert "2 of 3 tasks hold control marks" in capsys.readouterr().out
+
+
+def test_another_chat_template_is_used_for_every_prompt(tiny_base: Path) -> None:
+    options = params(tiny_base, temperature=0.0)
+    longer = "<user> what comes next {{ messages[0]['content'] }} <bot>"
+    own, other = (
+        answer_with(
+            options, tiny_base, POOL, connect=nobody, label="evaluate", chat_template=template
+        )
+        for template in (None, longer)
+    )
+    assert (other["prompt_tokens"] - own["prompt_tokens"]).to_list() == [3] * len(TASKS)
+
+
+def test_a_server_cannot_use_another_chat_template(tiny_base: Path) -> None:
+    options = params(tiny_base, engine="server")
+    with pytest.raises(ParamsError, match="the server's own chat template"):
+        answer_with(
+            options, tiny_base, POOL, connect=nobody, label="evaluate", chat_template="{{ 1 }}"
+        )
+
+
 def test_a_server_that_says_nothing_is_an_error(tiny_base: Path) -> None:
     told = params(tiny_base, engine="server")
     with pytest.raises(LionError, match="empty answers"):
@@ -115,7 +151,7 @@ def test_a_kill_loses_at_most_a_batch(
                 raise KeyboardInterrupt
 
     def answers(batch: int, home: Path | None) -> list[Answer]:
-        with Unfinished(home) as unfinished:
+        with Resumable(home) as resumable:
             return answer_tasks(
                 loaded,
                 TASKS,
@@ -123,7 +159,7 @@ def test_a_kill_loses_at_most_a_batch(
                 compute=Compute(answer_batch=batch),
                 seed=1,
                 label="respond",
-                unfinished=unfinished,
+                resumable=resumable,
             )
 
     whole = answers(2, None)
@@ -139,17 +175,17 @@ def test_a_kill_loses_at_most_a_batch(
 
 
 def test_unfinished_work_is_found_again_and_shared_by_nobody(tmp_path: Path) -> None:
-    first = Unfinished(tmp_path)
-    folder = first.claim(fingerprint("a"))
+    first = Resumable(tmp_path)
+    folder = first.claim(work_key("a"))
     assert folder
-    assert first.claim(fingerprint("b")) != folder
-    with Unfinished(tmp_path) as second:
-        assert second.claim(fingerprint("a")) is None
+    assert first.claim(work_key("b")) != folder
+    with Resumable(tmp_path) as second:
+        assert second.claim(work_key("a")) is None
     first.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert (folder / LOCK).exists()
     assert not first.resumed
-    with Unfinished(tmp_path) as again:
-        assert again.claim(fingerprint("a")) == folder
+    with Resumable(tmp_path) as again:
+        assert again.claim(work_key("a")) == folder
     assert not folder.exists()
 
 
@@ -158,6 +194,8 @@ def test_unfinished_work_is_found_again_and_shared_by_nobody(tmp_path: Path) -> 
     [
         ({"processes": 2}, "need a launcher"),
         ({"sharding": "fsdp"}, "sharding: fsdp needs a launcher"),
+        ({"engine": "vllm"}, "engine"),
+        ({"vllm": {"trust_remote_code": True}}, "Lion runs no code that comes with a model"),
     ],
 )
 def test_contradictions_of_the_machine_settings_are_named(

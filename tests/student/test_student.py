@@ -11,8 +11,8 @@ from lion.params import Compute, Imitate
 from lion.student.answering import Answer, answer_tasks
 from lion.student.batches import IGNORED, Collator
 from lion.student.decoding import pick
-from lion.student.layout import encode_example, encode_prompt, pad_id
 from lion.student.models import Loaded, load_student, save_student, write_base
+from lion.student.template import encode_example, encode_prompt, pad_id
 from lion.student.training import train
 from lion.support.errors import EmptyError, InputError
 from tests.student.tiny import ANSWERS, LESSONS, TASKS, make_tiny_base, make_tokenizer, talking
@@ -129,7 +129,7 @@ def test_a_tokenizer_whose_pad_is_its_end_mark_still_learns_the_end() -> None:
     assert batch["labels"][0, -1] == tokenizer.eos_token_id != pad_id(tokenizer)
 
 
-def test_a_base_without_chat_template_gets_our_layout() -> None:
+def test_a_base_without_chat_template_gets_our_template() -> None:
     tokenizer = make_tokenizer(chat=False)
     text = tokenizer.decode(encode_prompt(tokenizer, "say red"))
     assert "Task say red" in text.replace("<unk> ", "")
@@ -170,5 +170,5 @@ def test_a_base_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> N
     folder = make_tiny_base(tmp_path / "model")
     write_base(tmp_path / "base", base=str(folder), revision=None)
     make_tiny_base(folder, seed=1)
-    with pytest.raises(InputError, match="changed since the seed stage saw it"):
+    with pytest.raises(InputError, match="changed since the seed stage read it"):
         load_student(tmp_path / "base")

@@ -89,7 +89,7 @@ def test_rows_that_lack_what_a_row_needs(lion: Lion, project: Path, args: tuple[
     pool = project / "data" / "pools" / "train" / "r2.jsonl"
     pool.unlink()  # it is a link into the cache
     pool.write_text('{"id": "0000"}\n')
-    assert "data/pools/train/r2.jsonl: row 1 has no" in refused(lion, *args)
+    assert "data/pools/train/r2.jsonl, row 1: missing" in refused(lion, *args)
 
 
 def test_an_estimate_while_dvc_is_at_work(lion: Lion, project: Path) -> None:

@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from lion.chat import connect
-from lion.chat.money import Usage
+from lion.chat.budget import Usage
 from lion.imitate.teacher import teach
 from lion.params import load_params
 from lion.runs.run import Tables, places_of, read_run
-from lion.versions.estimate import StageCost, stage_costs
+from lion.versions.estimate import StageCost, read_inputs, stage_costs
 from lion.versions.plan import Plan, Step
+from lion.versions.show_estimate import as_text
 from tests.report.synthetic import Size, make_run
 from tests.repository import ROOT
 from tests.versions.conftest import Lion
@@ -157,3 +158,34 @@ def test_overrides_leave_the_workspace_alone(lion: Lion) -> None:
     before = Path("params.yaml").read_bytes()
     lion("estimate", "-S", "tau=3")
     assert Path("params.yaml").read_bytes() == before
+
+
+def test_names_of_models_and_causes_do_not_control_the_terminal(tmp_path: Path) -> None:
+    params = _params(tmp_path, {"model": "evil\x1b[2J\u202emodel"})
+    step = Step("teach@r1", "teach", "r1", ("\x1b]0;title\x07", "\x9b31m"))
+    plan = Plan(params, [step], unchanged=0)
+    text = as_text(plan, stage_costs(plan, _tables(tmp_path, 2), Usage("m", "live", 1, 1, 1)))
+    assert "No price for evil⟦U+001B⟧[2J⟦U+202E⟧model" in text
+    assert "⟦U+009B⟧31m" in text
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
+
+
+@pytest.mark.parametrize("after", [(), ("seed",)])
+@pytest.mark.parametrize(("choice", "asked"), [("keep", 2), ("ask", 5)])
+def test_a_kept_answer_costs_no_request(
+    tmp_path: Path, after: tuple[str, ...], choice: str, asked: int
+) -> None:
+    rows = [{"instruction": f"Say {n}", "output": str(n) if n < 3 else ""} for n in range(5)]
+    (tmp_path / "own.json").write_text(json.dumps(rows))
+    (tmp_path / "data" / "eval").mkdir(parents=True)
+    (tmp_path / "data" / "eval" / "oracle.jsonl").write_text('{"instruction": "Say hi."}')
+    changes = {"seeds": "own.json", "seeds_answers": choice}
+    steps = [*map(_step, after), _step("teach@r0")]
+    plan = Plan(_params(tmp_path, changes), steps, unchanged=0)
+    inputs = read_inputs(plan, tmp_path)
+    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    tables = read_run(places_of(tmp_path), ["r0"])
+    if inputs is None:  # the pool of r0 is up to date, and nothing of it is kept
+        assert (after, choice) == ((), "ask")
+        return
+    assert stage_costs(plan, tables, None, inputs)[-1].requests == asked

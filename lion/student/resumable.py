@@ -1,4 +1,4 @@
-"""Work that outlives a kill: kept under a fingerprint, removed once its result is written."""
+"""Work that survives a kill: kept under a key, removed once its result is written."""
 
 import fcntl
 import hashlib
@@ -12,27 +12,27 @@ from typing import IO, Any, Self
 from lion.student.launch import is_main, share
 
 LOCK = "in-use"
-STALE = 14 * 24 * 3600  # seconds after which nobody comes back to an unfinished folder
+STALE = 14 * 24 * 3600  # seconds after which a folder is considered abandoned
 
 
-def fingerprint(*parts: Any) -> str:
-    """A hash over everything that a result depends on."""
+def work_key(*parts: Any) -> str:
+    """Return a hash over everything that a result depends on."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-class Unfinished:
-    """Folders of unfinished work under `home`, one a fingerprint; without a home nothing is kept.
+class Resumable:
+    """Folders of resumable work under `home`, one per key; without a home nothing is kept.
 
-    with Unfinished(home) as unfinished:
-        folder = unfinished.claim(fingerprint(...))
-        ...             # work that notes in `folder` how far it is, and writing its result
+    with Resumable(home) as resumable:
+        folder = resumable.claim(work_key(...))
+        ...             # work that records its progress in `folder`, then writes its result
     """
 
     def __init__(self, home: Path | None) -> None:
         self._home = home
         self._claimed: dict[Path, IO[str]] = {}
-        self.resumed = False  # whether a killed run had begun what was claimed
+        self.resumed = False  # whether a killed run had begun the claimed work
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +49,7 @@ class Unfinished:
             lock.close()
 
     def claim(self, key: str) -> Path | None:
-        """The folder of `key`, locked; None if nothing is kept or another run has it now."""
+        """Return the folder of `key`, locked; None without a home or if another run holds it."""
         if self._home is None:
             return None
         folder: Path | None = share(self._lock(self._home / key) if is_main() else None)
@@ -70,7 +70,7 @@ class Unfinished:
         return folder.resolve()
 
     def _sweep(self, home: Path) -> None:
-        """Remove what was begun long ago and not taken up again."""
+        """Remove abandoned folders."""
         for lock in home.glob(f"*/{LOCK}"):
             if time.time() - lock.stat().st_mtime > STALE:
                 shutil.rmtree(lock.parent, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What is seen of a training run: progress, speed, and which checkpoints are whole."""
+"""Monitor a training run: progress, speed, and complete checkpoints."""
 
 import shutil
 import time
@@ -12,11 +12,11 @@ from transformers import TrainerCallback
 from lion.student.launch import is_main, world
 from lion.support.progress import Progress
 
-WHOLE = "whole"  # marks a checkpoint that all processes have written to its end
+WHOLE = "whole"  # marks a checkpoint that all processes have finished writing
 
 
-class Watch(TrainerCallback):
-    """Shows progress, takes the time of every step, and marks whole checkpoints."""
+class TrainingMonitor(TrainerCallback):
+    """Show progress, time every step, and mark complete checkpoints."""
 
     def __init__(self, label: str, tokens: Sequence[int]) -> None:
         self._label = label
@@ -56,7 +56,7 @@ class Watch(TrainerCallback):
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint in `folder`; what a killed run left half written is removed."""
+    """Return the newest complete checkpoint in `folder`; remove incomplete ones of a killed run."""
     whole = []
     for path in folder.glob("checkpoint-*"):
         if (path / WHOLE).exists():

@@ -1,6 +1,6 @@
-"""How published checkpoints want an instruction laid out: the texts that they were trained with.
+"""Prompt templates of published checkpoints: the texts that they were trained with.
 
-These are file formats, so to speak: another wording would measure another model.
+Another wording would measure another model.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Literal
 
 from lion.pools.instructions import task_text
 
-Layout = Literal["raw", "alpaca", "vicuna", "wizardlm"]
+TemplateName = Literal["raw", "alpaca", "vicuna", "wizardlm"]
 
 _ALPACA = (
     "Below is an instruction that describes a task{paired}. "
@@ -37,12 +37,12 @@ def _wizardlm(instruction: str, input: str) -> str:
     return f"{task_text(instruction, input)}\n\n### Response:"
 
 
-LAYOUTS: dict[Layout, Callable[[str, str], str]] = {
+TEMPLATES: dict[TemplateName, Callable[[str, str], str]] = {
     "raw": task_text,
     "alpaca": _alpaca,
     "vicuna": _vicuna,
     "wizardlm": _wizardlm,
 }
 
-# As a chat template: the prompt is laid out already, and begins with the model's start mark.
-TEMPLATE = "{{ bos_token }}{{ messages[0]['content'] }}"
+# A chat template for a prompt that is rendered already; adds the model's start token.
+RENDERED = "{{ bos_token }}{{ messages[0]['content'] }}"

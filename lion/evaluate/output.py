@@ -1,4 +1,4 @@
-"""Evaluations as text for a terminal, and as JSON for a program."""
+"""Evaluations as text for a terminal and as JSON for a program."""
 
 import math
 from dataclasses import asdict
@@ -13,8 +13,8 @@ _WIDTHS = (34, 8, 17, 16, 23, 23)
 _SHOWN = 10  # missing questions named
 
 
-def told(comparison: Comparison) -> str:
-    """A candidate's figures: the whole, each category, and what they rest on."""
+def as_text(comparison: Comparison) -> str:
+    """Return a candidate's figures: the total, each category, and the counts behind them."""
     summary = comparison.summary
     lines = [
         _row(_HEAD),
@@ -51,10 +51,10 @@ def told(comparison: Comparison) -> str:
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """All figures, intervals as {value, low, high}; a figure that there is not is null."""
+    """Return all figures; intervals are {value, low, high}, and a missing figure is null."""
     summary = asdict(comparison.summary)
-    found = {"candidate": comparison.name, **summary, "missing": comparison.missing}
-    cleaned: dict[str, Any] = _plain(found)
+    figures = {"candidate": comparison.name, **summary, "missing": comparison.missing}
+    cleaned: dict[str, Any] = _plain(figures)
     return cleaned
 
 
@@ -73,7 +73,7 @@ def _row(cells: tuple[str, ...]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Without NaN, which JSON has not; intervals as objects."""
+    """Replace NaN, which JSON lacks, by null and intervals by objects."""
     if isinstance(value, Interval):
         return _plain(value._asdict())
     if isinstance(value, dict):

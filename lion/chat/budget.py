@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lion.params import Budget, Prices
+from lion.params import BudgetLimits, Params, Prices, Role
 
 _BATCH_SHARE = 0.5  # of the live price
-_FREE = "oracle"
+FREE = "free"  # mode of the usage of the oracle in this process
 
 
 class Usage(NamedTuple):
@@ -17,13 +17,19 @@ class Usage(NamedTuple):
     requests: int
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0  # part of prompt_tokens
+
+
+def mode_of(params: Params, role: Role) -> str:
+    """Return the mode of a role's usage, for figures without a ledger."""
+    return FREE if params.is_in_process(role) else params.endpoint_of(role).mode
 
 
 _NOTHING = Usage("", "", 0, 0, 0)
 
 
 def merged(usages: Iterable[Usage]) -> list[Usage]:
-    """The same usage with one row for each model and mode."""
+    """Return the same usage with one row for each model and mode."""
     sums: dict[tuple[str, str], Usage] = {}
     for usage in usages:
         kind = (usage.model, usage.mode)
@@ -33,47 +39,53 @@ def merged(usages: Iterable[Usage]) -> list[Usage]:
     return list(sums.values())
 
 
-class Purse:
+class Budget:
     """The prices and the budget of params.yaml."""
 
-    def __init__(self, prices: Prices | None, budget: Budget) -> None:
-        self._prices, self._budget = prices, budget
+    def __init__(self, prices: Prices | None, limits: BudgetLimits) -> None:
+        self._prices, self._limits = prices, limits
         self.currency = prices.currency if prices else ""
-        self.is_bounded = budget != Budget()
+        self.is_bounded = limits != BudgetLimits()
 
     def cost(self, usage: Usage) -> float | None:
-        """Price of `usage` in the table's currency, or None if its model has no price."""
-        if usage.model == _FREE:
+        """Return the cost of `usage` in the prices' currency, or None if its model has no price."""
+        if usage.mode == FREE:
             return 0.0
         price = self._prices.models.get(usage.model) if self._prices else None
         if price is None:
             return None
-        money = (usage.prompt_tokens * price.input + usage.completion_tokens * price.output) / 1e6
+        cached = price.input if price.cached is None else price.cached
+        new_tokens = usage.prompt_tokens - usage.cached_tokens
+        money = (
+            new_tokens * price.input
+            + usage.cached_tokens * cached
+            + usage.completion_tokens * price.output
+        ) / 1e6
         return money * _BATCH_SHARE if usage.mode == "batch" else money
 
     def unpriced(self, usages: Iterable[Usage]) -> str:
-        """A model in `usages` whose cost counts against the budget and is not known, or nothing."""
-        if self._budget.money is None:
+        """Return a model in `usages` that has no price though the budget bounds money, or ""."""
+        if self._limits.money is None:
             return ""
         return next((usage.model for usage in usages if self.cost(usage) is None), "")
 
     def left(self, usages: Iterable[Usage]) -> dict[str, float]:
-        """What is left of each bound of the budget; negative if it is exceeded."""
+        """Return the rest of each bound of the budget; negative if it is exceeded."""
         usages = list(usages)
         used = {
             "money": sum(self.cost(usage) or 0.0 for usage in usages),
             "tokens": sum(usage.prompt_tokens + usage.completion_tokens for usage in usages),
             "requests": sum(usage.requests for usage in usages),
         }
-        bounds = self._budget.model_dump(exclude_none=True)
+        bounds = self._limits.model_dump(exclude_none=True)
         return {name: bound - used[name] for name, bound in bounds.items()}
 
     def allows(self, usages: Iterable[Usage]) -> bool:
-        """Whether all `usages` together stay within the budget."""
+        """Return whether all `usages` together stay within the budget."""
         return all(left >= 0 for left in self.left(usages).values())
 
-    def left_told(self, spent: Iterable[Usage]) -> str:
-        """What is left of the budget, for the user."""
+    def left_text(self, spent: Iterable[Usage]) -> str:
+        """Describe the rest of the budget to the user."""
         units = {"money": self.currency, "tokens": "tokens", "requests": "requests"}
         return ", ".join(
             f"{left:,.{2 if name == 'money' else 0}f} {units[name]} left"

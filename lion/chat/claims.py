@@ -1,0 +1,161 @@
+"""Claims: who requests which reply, and how much of the budget is in flight."""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from lion.chat.accounts import KIND, Accounts
+from lion.chat.budget import Budget, Usage, merged
+from lion.chat.database import BusyError
+from lion.chat.presence import Presence, is_alive
+from lion.support.errors import ChatError
+
+BATCH = "batch:"  # and its id: the owner of a batch's claims
+Claim = Literal["mine", "kept", "later", "too dear"]
+
+
+class Claims(Accounts):
+    """The claims of an open store. A claim lasts as long as its process lives.
+
+    A stopped process (SIGSTOP) keeps its claims: its request may have been paid for, and it reads
+    the reply when it continues.
+    """
+
+    def __init__(self, path: Path, damaged: str) -> None:
+        super().__init__(path, damaged)
+        self._presence: Presence | None = None
+        if not self.frozen:
+            with self._faults():
+                self._presence = Presence(path.parent)
+        self.owner = self._presence.name if self._presence else ""
+
+    def close(self) -> None:
+        super().close()
+        if self._presence:
+            self._presence.__exit__()
+
+    def claim(self, key: bytes, entry: int, most: tuple[int, int], budget: Budget) -> Claim:
+        """Try to claim the request `key`, which costs at most `most` prompt and answer tokens."""
+        return self.claim_many([(key, most)], entry, budget)[0]
+
+    def claim_many(
+        self, wanted: Sequence[tuple[bytes, tuple[int, int]]], entry: int, budget: Budget
+    ) -> list[Claim]:
+        """Try to claim several requests at once, up to the first that is too dear.
+
+        later: another process has claimed it, or the budget covers it only if requests in flight
+        cost less than their bound.
+        """
+        claims: list[Claim] = []
+        with self.writing():
+            spent = self._spent() if budget.is_bounded else []
+            flying = self._claimed() if budget.is_bounded else []
+            for key, most in wanted:
+                claims.append(claim := self._claim(key, entry, most, budget, spent, flying))
+                if claim == "too dear":
+                    break
+        return claims
+
+    def _claim(
+        self,
+        key: bytes,
+        entry: int,
+        most: tuple[int, int],
+        budget: Budget,
+        spent: list[Usage],
+        flying: list[Usage],
+    ) -> Claim:
+        """Make one claim, in a transaction; add what it may cost to `flying`."""
+        if self._db.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone():
+            return "kept"
+        if not self._is_free(key):
+            return "later"
+        if budget.is_bounded:
+            wanted = self._wanted(entry, most)
+            if not budget.allows([*spent, wanted]):
+                return "too dear"
+            if not budget.allows([*spent, *flying, wanted]):
+                return "later"
+            flying[:] = merged([*flying, wanted])
+        self._db.execute(
+            "INSERT OR REPLACE INTO claims"
+            " (key, entry, owner, until, prompt_tokens, completion_tokens)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (key, entry, self.owner, time.monotonic(), *most),
+        )
+        return "mine"
+
+    def sweep(self) -> None:
+        """End the claims of dead processes; their requests may have been paid for."""
+        query = "SELECT DISTINCT owner FROM claims WHERE until IS NOT NULL"
+        with self.reading() as db:
+            owners = [owner for (owner,) in db.execute(query).fetchall()]
+        dead = [owner for owner in owners if not is_alive(self.path.parent, owner)]
+        if dead:
+            with self.writing():
+                for owner in dead:
+                    self._bury("owner = ?", owner)
+
+    def renew(self) -> None:
+        """Sweep, repeat the ledger beside the store, and sync to the disk."""
+        with suppress(BusyError):
+            self.sweep()
+            self.back_up_ledger()
+            with self.reading() as db:
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def forget(self, batch: str) -> int:
+        """End the claims of a batch that will bring no more replies; return how many."""
+        with self.writing() as db:
+            return db.execute("DELETE FROM claims WHERE owner = ?", (BATCH + batch,)).rowcount
+
+    def owner_of(self, key: bytes) -> str:
+        """Describe the owner of a claim to the user; nothing if there is none."""
+        with suppress(ChatError), self.reading() as db:
+            row = db.execute("SELECT owner FROM claims WHERE key = ?", (key,)).fetchone()
+            if row and row[0].startswith(BATCH):
+                return f"the open batch {row[0].removeprefix(BATCH)}"
+            if row:
+                return f"process {row[0].split('-')[0]} (end or continue it)"
+        return ""
+
+    def _release(self, keys: Iterable[bytes]) -> None:
+        self._db.executemany(
+            "DELETE FROM claims WHERE key = ? AND owner = ?", ((key, self.owner) for key in keys)
+        )
+
+    def _bury(self, where: str, value: object) -> None:
+        """End claims of a dead process and count them; a batch without a name costs nothing."""
+        rows = self._db.execute(
+            "SELECT c.entry, c.prompt_tokens, c.completion_tokens FROM claims c"
+            f" JOIN ledger l ON l.id = c.entry WHERE l.mode = 'live' AND c.{where}",
+            (value,),
+        )
+        for entry, *most in rows.fetchall():
+            self._spend_unanswered(entry, most)
+        self._db.execute(f"DELETE FROM claims WHERE {where}", (value,))
+
+    def _claimed(self) -> list[Usage]:
+        rows = self._db.execute(
+            f"SELECT {KIND}, count(*), sum(c.prompt_tokens), sum(c.completion_tokens)"
+            " FROM claims c JOIN ledger l ON l.id = c.entry GROUP BY c.entry"
+        )
+        return [Usage(*row) for row in rows]
+
+    def _wanted(self, entry: int, most: tuple[int, int]) -> Usage:
+        query = f"SELECT {KIND} FROM ledger l WHERE id = ?"
+        model, mode = self._db.execute(query, (entry,)).fetchone()
+        return Usage(model, mode, 1, *most)
+
+    def _is_free(self, key: bytes) -> bool:
+        """Return whether no living process and no open batch has claimed `key`."""
+        claim = self._db.execute("SELECT owner, until FROM claims WHERE key = ?", (key,)).fetchone()
+        if claim is None:
+            return True
+        owner, until = claim
+        if until is None or is_alive(self.path.parent, owner):
+            return False
+        self._bury("key = ?", key)
+        return True

@@ -1,0 +1,158 @@
+"""The dialect of a server: how a request is put for it, and what its errors teach about it.
+
+The first error that names a field adapts the endpoint for this process. A line says which key of
+`endpoints:` makes that permanent. The dialect is no part of a reply's key in the store.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+from lion.chat.notices import say_once
+from lion.chat.wire import Body
+from lion.params import Endpoint
+
+_STATUSES = {400, 415, 422, 500, 501}
+_UNSUPPORTED = (
+    r"unsupported|not (be )?support|n[o']t support|unknown|unrecogni[sz]ed|unexpected|not permitted"
+    r"|not allowed|extra_?.?(forbidden|inputs|fields)|additional propert|only the default|invalid"
+    r"|deprecated|unavailable|not available|not accept|no such|removed|not enabled"
+)
+_RANGE = r"between|range|less than|greater than|at (most|least)|[<>]=?|too (large|high|low|big)"
+
+
+class _Adaptation(NamedTuple):
+    """What an error teaches: it names a `field` that was sent, with `words`, without `others`."""
+
+    field: str
+    names: str
+    changes: dict[str, Any]  # of the endpoint
+    does: str
+    words: str = _UNSUPPORTED
+    others: str = r"(?!)"
+
+
+_ADAPTATIONS = (
+    _Adaptation(
+        "max_tokens",
+        r"max_tokens",
+        {"limit_field": "max_completion_tokens"},
+        "sends max_completion_tokens",
+        words=rf"max_completion_tokens|{_UNSUPPORTED}",
+        others=_RANGE,
+    ),
+    _Adaptation(
+        "max_completion_tokens",
+        r"max_completion_tokens",
+        {"limit_field": "max_tokens"},
+        "sends max_tokens",
+        others=_RANGE,
+    ),
+    _Adaptation(
+        "temperature",
+        r"temperature",
+        {"omit": "temperature"},
+        "sends no temperature",
+        others=_RANGE,
+    ),
+    _Adaptation("seed", r"\bseed\b", {"omit": "seed"}, "sends no seed"),
+    _Adaptation(
+        "response_format",
+        r"response_format|response format|json_schema|structured output",
+        {"structured": False},
+        "sends no response_format",
+        words="",
+    ),
+    _Adaptation(
+        "stream_options",
+        r"stream_options",
+        {"omit": "stream_options"},
+        "sends no stream_options",
+        words="",
+    ),
+    _Adaptation(
+        "system",
+        r"system.{0,3}(role|message|prompt|instruction)|role.{0,40}system|developer instruction"
+        r"|roles? must alternate|only.{0,30}user.{0,20}(assistant|role)|'user'.{0,9}'assistant'",
+        {"system": "fold"},
+        "puts the system part into the user's turn",
+        words="",
+    ),
+    _Adaptation(
+        "no stream",
+        r"stream",
+        {"stream": True},
+        "streams replies",
+        words=r"only|require|must|need|please|enable|non-?stream|set.{0,20}true",
+    ),
+)
+
+
+def spoken(body: Body, endpoint: Endpoint) -> Body:
+    """Return `body`, in the words of OpenAI, as the server of `endpoint` wants it."""
+    sent = dict(body)
+    if endpoint.limit_field != "max_tokens":
+        sent = {endpoint.limit_field if k == "max_tokens" else k: v for k, v in sent.items()}
+    if endpoint.system == "fold":
+        sent["messages"] = _folded(sent["messages"])
+    if endpoint.stream and endpoint.mode == "live":
+        sent |= {"stream": True, "stream_options": {"include_usage": True}}
+    if not endpoint.structured and "response_format" not in endpoint.extra:
+        sent.pop("response_format", None)
+    return {name: value for name, value in sent.items() if name not in endpoint.omit}
+
+
+class Dialect:
+    """An endpoint that adapts to what its server accepts."""
+
+    def __init__(self, endpoint: Endpoint, *, who: str, named: str) -> None:
+        """`who` and `named`, the endpoint's name in params.yaml, are for messages."""
+        self.endpoint = endpoint
+        self._who, self._named = who, named
+
+    def learn(self, status: int, words: str, body: Body, by: Endpoint) -> bool:
+        """Adapt to an error; return whether `body`, sent in the dialect `by`, is now put otherwise.
+
+        With many requests in flight, the first error adapts and the others find it done.
+        """
+        if status not in _STATUSES:
+            return False
+        sent = _fields_of(spoken(body, by))
+        for row in _ADAPTATIONS:
+            if (
+                row.field in sent
+                and re.search(row.names, words, re.IGNORECASE | re.DOTALL)
+                and re.search(row.words, words, re.IGNORECASE | re.DOTALL)
+                and not re.search(row.others, words, re.IGNORECASE)
+                and not (row.field == "no stream" and by.mode == "batch")
+            ):
+                self._adapt(row)
+                return True
+        return False
+
+    def _adapt(self, row: _Adaptation) -> None:
+        changes = dict(row.changes)
+        if "omit" in changes:
+            changes["omit"] = sorted({*self.endpoint.omit, changes["omit"]})
+        ((key, value),) = changes.items()
+        if getattr(self.endpoint, key) == value:
+            return
+        self.endpoint = self.endpoint.model_copy(update=changes)
+        shown = f"[{', '.join(value)}]" if isinstance(value, list) else str(value).lower()
+        say_once(
+            f"{self._who}: the server does not accept what it was sent; Lion {row.does} from now"
+            f" on. Write `{key}: {shown}` under endpoints.{self._named} in params.yaml to keep this"
+        )
+
+
+def _fields_of(sent: Body) -> set[str]:
+    roles = {message["role"] for message in sent["messages"]}
+    return {*sent, *roles, *(() if sent.get("stream") else ("no stream",))}
+
+
+def _folded(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Put the system part in front of the first turn of the user."""
+    system = "\n\n".join(m["content"] for m in messages if m["role"] == "system")
+    turns = [dict(m) for m in messages if m["role"] != "system"]
+    if system and turns:
+        turns[0]["content"] = f"{system}\n\n{turns[0]['content']}"
+    return turns

@@ -1,0 +1,192 @@
+"""The reply, or the error, in a server's body: strict about the text, lenient about the rest."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from lion.chat.endings import ending_of
+from lion.chat.types import Reply
+from lion.chat.wire import Body, most_tokens
+from lion.prompts.marks import with_beside
+
+_STATUS = {  # of errors that have a word as their code
+    429: re.compile(r"rate.?limit|too.?many|throttl|resource_exhausted"),
+    402: re.compile(r"quota|billing|credit|balance|payment|arrear"),
+    401: re.compile(r"api.?key|unauth|permission|forbidden"),
+    404: re.compile(r"not.?found|unknown_url|unexpected endpoint|cannot (post|get)|no route"),
+    400: re.compile(r"invalid|bad.?request|unsupported|context.?length|content.?filter|inspection"),
+}
+_DECODER = json.JSONDecoder(strict=False)  # it accepts bare line ends within a text
+_CODES = ("code", "status_code", "error_code", "http_code", "status", "type")
+
+
+class UnusableBody(Exception):
+    """A body with status 200 that contains no reply: cut JSON, a proxy's page, no choices."""
+
+
+class ErrorBody(Exception):
+    """A body with status 200 that contains an error: no tokens were generated, nothing is due."""
+
+    def __init__(self, message: str, status: int, code: object) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+        self.wait: float | None = None  # seconds until a retry, if the server says so
+
+
+def value_in(content: bytes) -> Any:
+    """Return the JSON value at the beginning of a body; ValueError if there is none.
+
+    Foreign bytes, bare control characters and junk behind the value cost no reply.
+    """
+    text = content.decode(json.detect_encoding(content), "replace")
+    return _DECODER.raw_decode(text.lstrip())[0]
+
+
+def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Reply:
+    """Read the reply to `sent` in a chat completion; ErrorBody or UnusableBody if there is none.
+
+    Token counts that are missing or unreadable become upper bounds. `sent` is None for a request
+    of another run, whose counts then stay 0. `safe` takes the key out of words that may be shown.
+    """
+    if error := _error_in(body):
+        raise error
+    try:
+        choice = body["choices"][0]
+        message = choice.get("message") or {"content": choice["text"]}
+        text, thoughts = _texts_of(message)
+        refused = not text and bool(message.get("refusal"))
+    except (TypeError, KeyError, IndexError, AttributeError) as error:
+        raise UnusableBody(f"no reply in the body: {error_message(body)}") from error
+    prompt, completion, reasoning, cached = _counts_of(body.get("usage"))
+    most_prompt, most_completion = most_tokens(sent) if sent else (0, 0)
+    reason = "refusal" if refused else choice.get("finish_reason")
+    finish = ending_of(
+        safe(str(reason)) if reason else None, text, tokens=completion, limit=most_completion
+    )
+    if sent:
+        generated = len((text + thoughts).encode())
+        prompt, completion = prompt or most_prompt, completion or min(most_completion, generated)
+    if thoughts and not text:
+        reasoning = completion
+    return Reply(
+        text=with_beside(thoughts, text),
+        finish_reason=finish,
+        model=_valid(str(body.get("model") or "")),
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        reasoning_tokens=reasoning,
+        cached_tokens=min(cached, prompt),
+    )
+
+
+def error_message(body: Any) -> str:
+    """Return the error message in a server's body, in any known form, else the whole body."""
+    error = body.get("error") or body if isinstance(body, dict) else body
+    if isinstance(error, dict):
+        error = next((error[name] for name in _MESSAGES if error.get(name)), error)
+    if isinstance(error, str):
+        return error
+    try:
+        return json.dumps(body, ensure_ascii=False)
+    except RecursionError:
+        return "deeply nested JSON"
+
+
+_MESSAGES = ("message", "detail", "error_msg", "msg", "error_message")
+
+
+def _error_in(body: Any) -> ErrorBody | None:
+    """Find an error in the place of a reply; a body with a reply is none."""
+    if isinstance(body, list) and len(body) == 1:  # some gateways wrap an error in a list
+        body = body[0]
+    if not isinstance(body, dict):
+        return None
+    error: Any = body.get("error") or body.get("errors")
+    if choices := body.get("choices"):
+        first = choices[0] if isinstance(choices, list) else None
+        first = first if isinstance(first, dict) else {}
+        message, error = first.get("message"), first.get("error")
+        if not error or (isinstance(message, dict) and message.get("content")):
+            return None
+    elif not error and not any(body.get(name) for name in (*_MESSAGES, "error_code")):
+        return None
+    fields = error if isinstance(error, dict) else body
+    words = error_message({"error": error} if error else body)
+    codes = [fields[name] for name in _CODES if fields.get(name)]
+    return ErrorBody(words, _status_of(codes, words), codes[0] if codes else None)
+
+
+def _status_of(codes: list[Any], message: str) -> int:
+    """Return the HTTP status that the codes, else the message, stand for; 500 if none is known."""
+    for code in codes:
+        number = _count(code)
+        if number is not None and 400 <= number < 600:
+            return number
+    for words in (*map(str, codes), message):
+        for status, pattern in _STATUS.items():
+            if pattern.search(words.lower()):
+                return status
+    return 500
+
+
+def _texts_of(message: dict[str, Any]) -> tuple[str, str]:
+    """Return answer and thoughts; TypeError if the content is neither a text nor parts of one."""
+    content = message.get("content")
+    thoughts = message.get("reasoning_content") or message.get("reasoning") or ""
+    thoughts = _valid(thoughts if isinstance(thoughts, str) else json.dumps(thoughts))
+    if content is None or isinstance(content, str):
+        return _valid(content or ""), thoughts
+    parts = [content] if isinstance(content, dict) else content
+    if not isinstance(parts, list):
+        raise TypeError(content)
+    texts = [part for part in parts if not (isinstance(part, dict) and _is_thought(part))]
+    if parts and not texts:
+        return "", thoughts + json.dumps(parts)
+    dropped = [part for part in parts if part not in texts]
+    thoughts += json.dumps(dropped, ensure_ascii=False) if dropped else ""
+    return _valid("".join(_text_of(part) for part in texts)), _valid(thoughts)
+
+
+def _is_thought(part: dict[str, Any]) -> bool:
+    return part.get("type") in {"thinking", "reasoning", "redacted_thinking", "thought"}
+
+
+def _text_of(part: Any) -> str:
+    text = part["text"] if isinstance(part, dict) else part
+    text = text["value"] if isinstance(text, dict) else text
+    if not isinstance(text, str):
+        raise TypeError(part)
+    return text
+
+
+def _counts_of(usage: Any) -> tuple[int, int, int, int]:
+    """Return prompt, completion, reasoning and cached prompt tokens; 0 if missing or unreadable."""
+    usage = usage if isinstance(usage, dict) else {}
+
+    def count(*names: str, of: Any = usage) -> int:
+        of = of if isinstance(of, dict) else {}
+        return next((n for name in names if (n := _count(of.get(name))) is not None), 0)
+
+    prompt = count("prompt_tokens", "input_tokens")
+    completion = count("completion_tokens", "output_tokens")
+    if prompt:  # some servers count thinking only in the total
+        completion = max(completion, count("total_tokens") - prompt)
+    reasoning = count("reasoning_tokens", of=usage.get("completion_tokens_details"))
+    cached = count("cached_tokens", of=usage.get("prompt_tokens_details"))
+    return prompt, completion, reasoning, cached
+
+
+def _count(value: Any) -> int | None:
+    """Read a number of tokens from 7, 7.0 or "7"; None if it is no such number."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return math.ceil(number) if 0 <= number < 2**40 else None
+
+
+def _valid(text: str) -> str:
+    """Return `text` as valid Unicode: half of a surrogate pair becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,65 @@
+"""Text from servers without the API key, and made safe to display."""
+
+import base64
+import json
+import re
+from dataclasses import replace
+from urllib.parse import quote, quote_plus
+
+from lion.chat.types import Reply
+from lion.prompts.marks import beside_of, with_beside
+from lion.support.text import visible
+
+_WINDOW = 6  # characters of a key in sequence that are taken for a part of it
+_LONG = 16  # characters of a key that no text contains by chance
+_HIDDEN = "<API key>"
+
+
+def safe_line(text: str, key: str) -> str:
+    """Return `text` as one visible line in which no part of `key` can be read.
+
+    A server may echo the key whole, cut, or encoded for a URL or a header.
+    """
+    line = " ".join(text.split())
+    size = min(_WINDOW, len(key))
+    if size <= 4:  # no key; "none" is the placeholder
+        return visible(line)
+    windows = {form[at : at + size] for form in _forms(key) for at in range(len(form) - size + 1)}
+    lower = line.lower() if len(line.lower()) == len(line) else line
+    secret = [False] * len(line)
+    for at in range(len(line) - size + 1):
+        if lower[at : at + size] in windows:
+            secret[at : at + size] = [True] * size
+    return visible("".join(_redacted(line, secret)))
+
+
+def without_key(reply: Reply, key: str) -> Reply:
+    """Return `reply` in which no part of `key` can be read; its text loses only the whole key."""
+    model, finish = (safe_line(name, key) for name in (reply.model, reply.finish_reason))
+    parts = beside_of(reply.text)
+    if len(key) >= _LONG:
+        whole = "|".join(re.escape(form) for form in sorted(_forms(key), key=len, reverse=True))
+        beside, text = (re.sub(whole, _HIDDEN, part, flags=re.IGNORECASE) for part in parts)
+        parts = beside, text
+    return replace(reply, text=with_beside(*parts), model=model, finish_reason=finish)
+
+
+def _forms(key: str) -> set[str]:
+    """Return the ways in which a server may write `key`, in lower case."""
+    percent = "".join(f"%{byte:02x}" for byte in key.encode())
+    escaped = "".join(f"\\u{ord(character):04x}" for character in key)
+    encoded = [base64.b64encode(f"{before}{key}".encode()).decode() for before in ("", ":", "a:")]
+    quoted = [quote(key, safe=""), quote_plus(key), percent]
+    forms = {key, json.dumps(key)[1:-1], escaped, *quoted, *(quote(form) for form in quoted)}
+    return {form.lower() for form in (*forms, *encoded, key[::-1])}
+
+
+def _redacted(line: str, secret: list[bool]) -> list[str]:
+    """Replace each run of secret characters."""
+    pieces: list[str] = []
+    for character, hidden in zip(line, secret, strict=True):
+        if not hidden:
+            pieces.append(character)
+        elif not pieces or pieces[-1] != _HIDDEN:
+            pieces.append(_HIDDEN)
+    return pieces

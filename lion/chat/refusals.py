@@ -1,0 +1,119 @@
+"""Rows that a provider refuses: kept with the reason, unless the first of many are all refused."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from lion.chat.types import REFUSED, Reply
+from lion.prompts.marks import beside_of, with_beside
+from lion.support.errors import ChatError
+
+_FEW = 8  # refusals without any answer, after which something else must be wrong
+_STATUSES = {400, 403, 413, 422, 451}
+# What providers say, in code or message, of a prompt that they do not accept.
+_WORDS = {
+    "content_filter": re.compile(
+        r"content.?(filter|polic|management|moderation|exists risk|safety)|responsible.?ai"
+        r"|data.?inspection|(usage|safety|acceptable.use) polic|safety (system|setting|check)"
+        r"|invalid_prompt|prohibited.?content|inappropriate|moderation|sensitive|unsafe|harmful"
+        r"|(prompt|input|content|text|message)s?\b.{0,60}\b(flagged|blocked|violat\w+)"
+        r"|(flagged|blocked)\b.{0,60}\b(prompt|input|content|polic\w+)"
+        r"|敏感|违规|不安全|内容安全|审核",
+        re.IGNORECASE | re.DOTALL,
+    ),
+    "context_length": re.compile(
+        r"context.{0,3}(length|window|size|limit)|(exceed|beyond|longer).{0,40}context"
+        r"|(prompt|input|messages?|request|text)\b.{0,60}\b(too (long|large|many)|exceeds?\b)"
+        r"|too many (input |prompt )?tokens|range of input length|reduce the length"
+        r"|(longer|larger|more) than the (model'?s? )?max|above_max_length|max(imum)?.model.len"
+        r"|(max(imum)?|limit)\b.{0,20}\b(prompt|input|sequence).{0,10}\b(length|tokens)"
+        r"|\b(prompt|inputs?)\b.{0,60}\bmust (have|be) (less|fewer|at most|<)"
+        r"|token.?limit|(payload|entity) too large|(输入|上下文).{0,12}(过长|超)|最大.{0,8}长度",
+        re.IGNORECASE | re.DOTALL,
+    ),
+}
+
+
+def reason_of(status: int, code: object, message: str) -> str | None:
+    """Return why the provider refused this very prompt, one of REFUSED; None for other errors."""
+    if status not in _STATUSES:
+        return None
+    words = f"{code or ''} {message}"
+    hits = (name for name, pattern in _WORDS.items() if pattern.search(words))
+    return next(hits, "context_length" if status == 413 else None)
+
+
+def refused(reason: str, message: str, model: str) -> Reply:
+    """Return the reply that stands for a refused request; the store keeps the server's words."""
+    return Reply(
+        text=with_beside(message or reason, ""),
+        finish_reason=reason,
+        model=model,
+        prompt_tokens=0,
+        completion_tokens=0,
+    )
+
+
+def summary_of(rows: Iterable[tuple[str, Reply]]) -> str:
+    """Return a line on the refused ones among `rows`, names with replies; empty if none is."""
+    hits = [(row, reply) for row, reply in rows if reply.is_refused]
+    if not hits:
+        return ""
+    counts = Counter(reply.finish_reason for _, reply in hits)
+    kinds = ", ".join(f"{counts[name]:,} {name}" for name in REFUSED if counts[name])
+    row, first = hits[0]
+    return (
+        f"the provider refused {len(hits):,} requests, which are kept as refused ({kinds}); the"
+        f" first is {row}: {beside_of(first.text)[0]:.300}"
+    )
+
+
+class Refusals:
+    """Holds refusals back until any request is answered.
+
+    Once one is answered, they are replies like others. As long as none is, many of them mean that
+    the model or the endpoint is wrong: none is kept, so that a rerun sends them again.
+    """
+
+    def __init__(self) -> None:
+        self._answered = False
+        self._held: list[tuple[bytes, Callable[[], None]]] = []
+        self._first = ""
+
+    @property
+    def are_all(self) -> bool:
+        """Whether many requests were refused and none was answered."""
+        return len(self._held) >= _FEW
+
+    def add(self, key: bytes, reply: Reply, keep: Callable[[], None], row: str = "") -> None:
+        """Call `keep` for `reply`, at once or when any request is answered."""
+        self.note_answers([reply])
+        if self._answered:
+            keep()
+        else:
+            self._first = self._first or f"{row}: {beside_of(reply.text)[0]}"
+            self._held.append((key, keep))
+
+    def note_answers(self, replies: Iterable[Reply]) -> None:
+        """Note which of `replies` are answers; the first one ends the wait."""
+        if not self._answered and not all(reply.is_refused for reply in replies):
+            self._answered = True
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep what was held back."""
+        held, self._held = self._held, []
+        for _, keep in held:
+            keep()
+
+    def drop(self) -> list[bytes]:
+        """Forget what was held back; return its keys."""
+        held, self._held = self._held, []
+        return [key for key, _ in held]
+
+    def error(self) -> ChatError:
+        """Return the error of a stage whose first requests were all refused."""
+        return ChatError(
+            f"{self._first:.700}; the first {len(self._held):,} requests were all refused like"
+            " this, so the model or its endpoint does not fit"
+        )

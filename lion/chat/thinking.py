@@ -1,0 +1,60 @@
+"""Thinking models: how to separate thoughts from the answer, and when they leave it no room."""
+
+from dataclasses import replace
+
+from lion.chat.types import REFUSED, UNCLEAR, Reply
+from lion.chat.wire import Body
+from lion.prompts.marks import beside_of, has_marks, split_thoughts, without_end_marks
+from lion.support.errors import ChatError
+
+_FEW = 8  # replies before their majority is significant
+
+
+def answer_in(reply: Reply, request: Body, *, thinks: bool) -> Reply:
+    """Return `reply` with the answer alone as its text; the store keeps all of it.
+
+    Where thoughts cannot be separated for certain, the text stays whole and the reply is marked by
+    the finish_reason UNCLEAR, so that nobody learns from it.
+    """
+    beside, text = beside_of(reply.text)
+    quotes = any(has_marks(message["content"]) for message in request["messages"])
+    parts = split_thoughts(text, thinks=thinks, quotes=quotes)
+    answer = without_end_marks(parts.answer, quotes=quotes)
+    if answer == reply.text and parts.clear:
+        return reply
+    thoughts = parts.thoughts or (beside if reply.finish_reason not in REFUSED else "")
+    is_cut = reply.finish_reason == "length"
+    spent = 0 if answer or not thoughts else reply.completion_tokens
+    return replace(
+        reply,
+        text=answer,
+        finish_reason=reply.finish_reason if parts.clear or is_cut else UNCLEAR,
+        reasoning_tokens=reply.reasoning_tokens or spent,
+    )
+
+
+class ThinkingBudget:
+    """Checks that the token limit leaves a thinking model room for its answers.
+
+    The caller retries single replies that were cut while thinking. If most replies are, the limit
+    is wrong and further requests waste money.
+    """
+
+    def __init__(self, who: str, role: str) -> None:
+        self._who, self._role = who, role
+        self._seen = self._cut = 0
+
+    def count(self, reply: Reply) -> None:
+        """Count one reply; ChatError if most replies so far were cut while thinking."""
+        self._seen += 1
+        self._cut += _is_cut_while_thinking(reply)
+        if self._seen >= _FEW and 2 * self._cut > self._seen:
+            raise ChatError(
+                f"{self._who}: {self._cut} of {self._seen} replies used all their tokens for"
+                f" thinking and contain no answer; raise thinking_tokens of endpoints.{self._role}"
+                " (or endpoints.default) in params.yaml"
+            )
+
+
+def _is_cut_while_thinking(reply: Reply) -> bool:
+    return reply.finish_reason == "length" and not reply.text and reply.reasoning_tokens > 0

@@ -1,0 +1,155 @@
+"""The forms in which a referee writes scores on a line, such as `Assistant 1: 8` or `9 8.5`."""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+LONGEST = 2_000  # characters of a line; a longer one holds no score line, only mentions
+
+_POINTS = r"(?:points?|分|点|점|балл[а-я]{0,2}|punkte?|puntos?|pontos?|punti)"
+_SCORE = rf"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?)(?: ?/ ?10(?:\.0)?| out of 10)?(?: ?{_POINTS})?"
+_WORD = r"(?:(?:final|overall) )?(?:score|rating)"
+_LABEL = rf"(?:the )?(?:{_WORD} (?:of|for) )?assistant[ _-]?([12])(?:['’]s)?(?: {_WORD})?"
+_COLON = r"(?: ?[:：=|] ?| [-–—] )"
+# A remark on the same line holds no digit: 7-8, 8/5, 8.5.1 and 8 (was 7) are no scores.
+_REMARK = r"(?: ?[(\[,;]\D*| [-–—] \D*|\.(?: \D*)?)?"
+
+_LABELLED = re.compile(_LABEL + _COLON + r"(?:(?:the )?(?:score|rating) is )?(.*)", re.IGNORECASE)
+_BOTH_LABELLED = re.compile(
+    rf"{_LABEL}{_COLON}{_SCORE}(?: ?[,;|.] ?| [-–—] | )(?:and )?{_LABEL}{_COLON}{_SCORE}\.?",
+    re.IGNORECASE,
+)
+# Labels in other words and languages. The second group may also name what the texts answered.
+_OTHER_LABEL = re.compile(
+    r"(?:(assistant|助手|助理|アシスタント|어시스턴트|ассистент|помощник|asistente|assistente|assistent"
+    r"|المساعد|सहायक)|(answer|response|回答|答案|답변|ответ|antwort|réponse|respuesta|resposta|risposta"
+    rf"|الإجابة|उत्तर))[ _-]?(1|2|A|B|one|two|一|二){_COLON}(.*)",
+    re.IGNORECASE,
+)
+_PLACES = {"1": 1, "2": 2, "a": 1, "b": 2, "one": 1, "two": 2, "一": 1, "二": 2}
+_SCORED = re.compile(_SCORE + _REMARK, re.IGNORECASE)
+_UNCLEAR = re.compile(r"[-+~<>≤≥]?[0-9]|<|n/?a\b|none\b", re.IGNORECASE)
+_ALONE = re.compile(_SCORE)
+_TWO = re.compile(rf"{_SCORE}(?:, | ?[;|&] ?| and | ){_SCORE}")
+_WRAPPED = re.compile(r"\[(.+)\]|\((.+)\)|[\"“](.+)[\"”]|\$?\\boxed\{(.+)\}\$?")
+_IN_BRACKETS = re.compile(r"\((.*)\)|\[(.*)\]")
+_HEADING = re.compile(rf"{_WORD}s? ?[:：] ?", re.IGNORECASE)
+# Scores within a sentence or a JSON text: `Assistant 1: 10 / Assistant 2: 10`, `"assistant_1": 10`.
+# `Assistant 1: 3 tips` is no score.
+_MENTION = re.compile(
+    r"assistant[ _-]?([12])(?:['’]s)?[\"'`*_)\]]{0,3}(?: score| rating)?"
+    r" ?(?:[:：=|]|[-–—] ) ?[\"'`*_(\[]{0,3}(10|[1-9])(\.[0-9]+)?"
+    r"(?![\w%])(?! (?!and\b|or\b|out\b)[a-z])",
+    re.IGNORECASE,
+)
+_FENCE = re.compile(r"```[\w+#.-]*")
+
+ByAssistant = dict[int, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line without Markdown, and what it says about assistants 1 and 2."""
+
+    text: str
+    scores: ByAssistant
+    labelled: bool = False  # speaks as "Assistant 1: ..."
+    doubtful: bool = False  # ... but "Answer 1: 8" may mean that it answered 8
+    unclear: bool = False  # ... and gives something like a score that cannot be read
+    mentions: frozenset[tuple[int, float]] = frozenset()
+
+
+class Unquoted(NamedTuple):
+    """The lines outside of quotations, and how many of them precede the last fence."""
+
+    lines: list[Line]
+    before_fence: int
+
+
+def read_unquoted(text: str) -> Unquoted | None:
+    """Return the lines of `text` outside of quotations (fenced, or marked with `>`).
+
+    None if an odd, nested, longer or inline fence leaves unclear what is quoted: the fence may
+    belong to the quoted answer.
+    """
+    lines: list[Line] = []
+    fenced = False
+    before_fence = 0
+    for raw in text.split("\n"):
+        stripped = raw.strip()
+        if "```" in stripped or "~~~" in stripped:
+            if not _FENCE.fullmatch(stripped) or (fenced and stripped != "```"):
+                return None
+            fenced = not fenced
+            before_fence = len(lines)
+        elif not fenced and not stripped.startswith(">") and (plain := without_markdown(raw)):
+            lines.append(read_line(plain))
+    return None if fenced else Unquoted(lines, before_fence)
+
+
+def without_markdown(line: str) -> str:
+    """Return `line` without bullets, table bars, emphasis and repeated spaces."""
+    line = " ".join(line.strip("| \t").split())
+    if len(line) > LONGEST:
+        return line
+    line = re.sub(r"^(?:#+|[-+*•]) ", "", line)
+    for mark in ("**", "__", "*", "`"):
+        mark = re.escape(mark)
+        line = re.sub(rf"(?<!\w){mark}(.+?){mark}", r"\1", line)
+    return line.strip()
+
+
+def read_line(text: str) -> Line:
+    """Read a line without Markdown."""
+    mentions = frozenset(
+        (int(hit[1]), float(hit[2] + (hit[3] or ""))) for hit in _MENTION.finditer(text)
+    )
+    if len(text) > LONGEST:
+        return Line(text, {}, mentions=mentions)
+    heading = _HEADING.match(text)
+    body = text[heading.end() :] if heading else text
+    if both := _BOTH_LABELLED.fullmatch(body):
+        first, first_score, second, second_score = both.groups()
+        scores = {int(first): float(first_score), int(second): float(second_score)}
+        return Line(text, scores if len(scores) == 2 else {}, labelled=True, mentions=mentions)
+    if label := _LABELLED.fullmatch(body):
+        assistant, rest = label.groups()
+        if wrapped := _WRAPPED.fullmatch(rest):
+            rest = next(filter(None, wrapped.groups()))
+        if score := _SCORED.fullmatch(rest):
+            scores = {int(assistant): float(score[1])}
+            return Line(text, scores, labelled=True, mentions=mentions)
+        unclear = bool(_UNCLEAR.match(rest))
+        return Line(text, {}, labelled=True, unclear=unclear, mentions=mentions)
+    if other := _OTHER_LABEL.fullmatch(body):
+        return _other_line(text, other, mentions)
+    return Line(text, two_scores(body) if heading else {}, mentions=mentions)
+
+
+def _other_line(text: str, label: re.Match[str], mentions: frozenset[tuple[int, float]]) -> Line:
+    """Read a line whose label is not the prompt's own; without a number it is prose."""
+    _, answer, place, rest = label.groups()
+    if wrapped := _WRAPPED.fullmatch(rest):
+        rest = next(filter(None, wrapped.groups()))
+    if score := _SCORED.fullmatch(rest):
+        scores = {_PLACES[place.lower()]: float(score[1])}
+        doubtful = answer is not None and "10" not in rest.partition("/")[2]
+        return Line(text, scores, labelled=True, doubtful=doubtful, mentions=mentions)
+    unclear = bool(_UNCLEAR.match(rest))
+    return Line(text, {}, labelled=unclear, unclear=unclear, mentions=mentions)
+
+
+def two_scores(text: str) -> ByAssistant:
+    """Return two scores side by side, such as `9 8.5`, `8/10, 7/10` or `(8, 7)`, or nothing."""
+    if len(text) > LONGEST:
+        return {}
+    if inner := _IN_BRACKETS.fullmatch(text):
+        text = re.sub(", ?", ", ", inner[1] or inner[2] or "")
+    pair = _TWO.fullmatch(text)
+    return {1: float(pair[1]), 2: float(pair[2])} if pair else {}
+
+
+def lone_score(text: str) -> float | None:
+    """Return the score that is all of `text`."""
+    score = _ALONE.fullmatch(text) if len(text) <= LONGEST else None
+    return float(score[1]) if score else None

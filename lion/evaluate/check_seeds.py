@@ -1,0 +1,104 @@
+"""What `lion check seeds` says about a seed file."""
+
+import statistics
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from lion.params import SeedsColumns
+from lion.pools.instructions import task_text
+from lion.pools.novelty import NoveltyFilter
+from lion.pools.seeds import Seed, Seeds
+
+_SHOWN = 5
+# Names of scripts that differ from the first word of a character's Unicode name.
+_SCRIPTS = {"Cjk": "Han", "Fullwidth": "Latin", "Halfwidth": "Katakana"}
+
+
+def describe(file: Path, seeds: Seeds, columns: SeedsColumns) -> Iterator[str]:
+    """Yield lines about what was read, mapped and left out, own answers, and scripts."""
+    rows = sum(seeds.forms.values())
+    yield (
+        f"{file}: {rows:,} rows ({_counts(seeds.forms)}); {len(seeds.seeds):,} seeds, "
+        f"{seeds.duplicates:,} duplicates, {len(seeds.too_long):,} too long and left out"
+    )
+    yield from _listed(seeds.too_long)
+    if columns.names:
+        pairs = ", ".join(f"{key} as {name}" for key, name in columns.names.items())
+        yield f"mapped keys: {pairs}"
+    if seeds.unused:
+        yield f"keys not used: {', '.join(sorted(seeds.unused))}"
+    own = sum(bool(seed.answer) for seed in seeds.seeds.values())
+    yield f"seeds with an answer of their own: {own:,}"
+    scripts = Counter(main_script(_text(seed)) for seed in seeds.seeds.values())
+    yield f"scripts, by the most frequent one in each seed: {_counts(dict(scripts.most_common()))}"
+
+
+def lengths_of(seeds: Seeds, student: Path | None, *, limit: int) -> str:
+    """Return a line about the lengths of the prompts in tokens of `student`, else in characters.
+
+    `limit` is the longest row, in tokens, that training accepts.
+    """
+    texts = {seed.place: _text(seed) for seed in seeds.seeds.values()}
+    if student is None:
+        unit, sizes = "characters (the student is not here yet)", [*map(len, texts.values())]
+    else:
+        from lion.student.models import load_tokenizer
+        from lion.student.template import encode_prompt
+
+        tokenizer = load_tokenizer(str(student), None)
+        unit = f"tokens of {student}"
+        sizes = [len(encode_prompt(tokenizer, text)) for text in texts.values()]
+    longest = max(range(len(sizes)), key=sizes.__getitem__)
+    line = (
+        f"length of prompts in {unit}: median {statistics.median(sizes):,.0f}, "
+        f"longest {sizes[longest]:,} ({[*texts][longest]})"
+    )
+    if student is None:
+        return line
+    over = sum(size >= limit for size in sizes)
+    return f"{line}; {over:,} leave an answer no room in imitate.max_length: {limit}"
+
+
+def near_duplicates(seeds: Seeds, *, threshold: float) -> Iterator[str]:
+    """Yield lines about seeds that an earlier seed is as similar to as the threshold."""
+    known = [*seeds.seeds.values()]
+    novelty = NoveltyFilter([], [], threshold=threshold)
+    places = [seed.place for seed in known]
+    matches = novelty.accept([_text(seed) for seed in known], places)
+    pairs = [
+        f"{place}: {match.similarity:.3f} to {match.id}"
+        for place, match in zip(places, matches, strict=True)
+        if match
+    ]
+    yield f"near-duplicates (ROUGE-L {threshold} or more to an earlier seed): {len(pairs):,}"
+    yield from _listed(pairs)
+
+
+def main_script(text: str) -> str:
+    """Return the Unicode script of most letters of `text`; among equals the first."""
+    scripts = Counter(_script(letter) for letter in text if letter.isalpha())
+    return scripts.most_common(1)[0][0] if scripts else "none"
+
+
+@cache
+def _script(letter: str) -> str:
+    """Return a letter's script, which is the first word of its Unicode name."""
+    word = unicodedata.name(letter, "unknown").split()[0].capitalize()
+    return _SCRIPTS.get(word, word)
+
+
+def _text(seed: Seed) -> str:
+    return task_text(seed.instruction, seed.input)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _listed(lines: list[str]) -> Iterator[str]:
+    yield from (f"  {line}" for line in lines[:_SHOWN])
+    if len(lines) > _SHOWN:
+        yield f"  and {len(lines) - _SHOWN:,} more"

@@ -1,0 +1,61 @@
+"""The rows of an exported dataset: conversations with verdicts, and preference pairs."""
+
+import polars as pl
+
+from lion.pools.cache import usable, with_answers
+from lion.pools.instructions import task_texts
+from lion.runs.run import Tables
+
+_EXAMINED = ("verdict", "teacher_score", "student_score", "gap", "student_answer")
+
+
+def exported_rows(tables: Tables, rounds: list[str]) -> pl.DataFrame:
+    """Return every instruction of `rounds` with its answer and its last examination in them.
+
+    `messages` is the task and the teacher's answer. The columns of the examination, and `examined`,
+    its round, are null for a row that no student was examined on.
+    """
+    pool = tables.pool.filter(pl.col("round").is_in(rounds))
+    models = tables.answers.select("id", "model").unique("id", keep="first")
+    rows = with_answers(pool, tables.answers).rename({"answer": "output"})
+    rows = rows.join(models, on="id", how="left", maintain_order="left")
+    rows = rows.join(_examinations(tables, rounds), on="id", how="left", maintain_order="left")
+    texts = zip(task_texts(rows), rows["output"], strict=True)
+    talks = [[_turn("user", task), _turn("assistant", answer)] for task, answer in texts]
+    turn = pl.Struct({"role": pl.String, "content": pl.String})
+    return rows.with_columns(pl.Series("messages", talks, dtype=pl.List(turn)))
+
+
+def preferences(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a pair of each row of `exported_rows` whose teacher scored higher than the student.
+
+    The columns are those that TRL's DPO trainer reads: `prompt`, `chosen` (the teacher's answer)
+    and `rejected` (the student's) as conversations. `score_chosen` and `score_rejected` are the
+    referee's mean scores, 1 to 10.
+    """
+    better = usable(rows.rename({"output": "answer"})).filter(
+        pl.col("gap") > 0, pl.col("student_answer").str.strip_chars() != ""
+    )
+    turns = pl.col("messages").list
+    rejected = pl.concat_list(pl.struct(role=pl.lit("assistant"), content=pl.col("student_answer")))
+    return better.select(
+        "id",
+        prompt=turns.head(1),
+        chosen=turns.tail(1),
+        rejected=rejected,
+        score_chosen="teacher_score",
+        score_rejected="student_score",
+    )
+
+
+def _examinations(tables: Tables, rounds: list[str]) -> pl.DataFrame:
+    answers = tables.responses.select("id", "round", student_answer="answer")
+    scores = tables.scores.rename({"teacher": "teacher_score", "student": "student_score"})
+    exams = scores.join(answers, on=["id", "round"], how="left", maintain_order="left")
+    known = exams.filter(pl.col("round").is_in(rounds))  # oldest round first
+    last = known.unique("id", keep="last", maintain_order=True)
+    return last.select("id", *_EXAMINED, examined="round")
+
+
+def _turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}

@@ -1,0 +1,60 @@
+"""Rules for generated text: which replies of the generator are no valid instruction."""
+
+import re
+import string
+
+from lion.chat import UNCLEAR, Reply
+from lion.params.pools import Rules
+from lion.pools.tokens import tokens
+from lion.prompts import unwrap
+
+# How models open a refusal, by language.
+_REFUSAL = re.compile(
+    r"(i['’]?m sorry|sorry, (but )?i\b|i (cannot|can['’]t|am unable to|won['’]t)\b|as an ai\b"
+    r"|es tut mir leid, (aber )?ich\b|lo siento, pero|je suis désolée?, mais|desculpe, mas"
+    r"|извините, но|к сожалению, я|عذر[اًا]+، |آسف، "
+    r"|(很|非常)?抱歉，|对不起，我|申し訳(ありません|ございません)|죄송합니다)",
+    re.IGNORECASE,
+)
+# The prompt's own marks, or a remark about the task before it.
+_PROMPT = re.compile(
+    r"</?task [0-9a-f]{8,}>|^write one new task, inspired by"
+    r"|^(?:(?:sure|certainly|of course)[,!.]* )?here(?:['’]s| is)[^:\n]*"
+    r"\b(?:instruction|prompt|task)\b[^:\n]{0,40}:",
+    re.IGNORECASE,
+)
+
+
+def fault(reply: Reply, rules: Rules) -> str | None:
+    """Return why a reply is not a valid instruction, or None.
+
+    `any` serves all languages; `paper` has the paper's rules, which are for English.
+    """
+    text = unwrap(reply.text)
+    if reply.finish_reason == "length":
+        return "cut by the limit"
+    if reply.finish_reason == UNCLEAR:
+        return UNCLEAR
+    if reply.finish_reason != "stop" or not text:
+        return "refused or empty"
+    return _papers(text) if rules == "paper" else _any(text)
+
+
+def _any(text: str) -> str | None:
+    if not tokens(text):
+        return "nothing but punctuation"
+    if _REFUSAL.match(text):
+        return "refused or empty"
+    if _PROMPT.search(text):
+        return "repeats the prompt"
+    return None
+
+
+def _papers(text: str) -> str | None:
+    if "instruction" in text.lower():
+        return "speaks of instructions"
+    if len(re.findall(r"\w+", text)) <= 3:
+        return "three words or fewer"
+    if text[0] in string.punctuation or not text[0].isascii():
+        return "starts with punctuation or non-ASCII"
+    return None

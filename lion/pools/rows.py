@@ -1,0 +1,132 @@
+"""Read and check files of instructions.
+
+The file is Alpaca's JSON list of {instruction, input, output}, or JSONL. A missing input is empty;
+unknown keys are ignored. An InputError names the file, row and key of the first fault.
+"""
+
+import codecs
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lion.pools.instructions import instruction_id
+from lion.support.errors import InputError
+
+MAX_CHARACTERS = 20_000
+
+# NUL ends strings in other programs; half a surrogate pair cannot be written as UTF-8.
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
+FORMS = 'expected a JSON list, or one JSON object a line, such as {"instruction": "..."}'
+
+
+class TooLongError(InputError):
+    """A text has more characters than is allowed."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One object of a file: its texts, stripped, and all of its keys."""
+
+    place: str  # "FILE, line 3" of JSONL, "FILE, item 3" of a list
+    instruction: str
+    input: str
+    keys: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Return the id of its instruction and input."""
+        return instruction_id(self.instruction, self.input)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read every row of `path` in order, duplicates included; an empty file has none."""
+    return [_row(place, item) for place, item in read_objects(path)]
+
+
+def read_objects(path: Path) -> list[tuple[str, Any]]:
+    """Read every JSON value of `path`, a JSON list or JSONL, with its place for messages."""
+    text = content_of(path)
+    if text.lstrip().startswith("["):
+        items: list[object] = _parse(text, path, line=1)
+        return [(f"{path}, item {n}", item) for n, item in enumerate(items, start=1)]
+    # Split at "\n" only: a JSON string may contain the other line ends that splitlines() knows.
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    return [(f"{path}, line {n}", _parse(line, path, line=n)) for n, line in lines]
+
+
+def content_of(path: Path) -> str:
+    """Return the text of `path`, without a byte order mark; InputError if it is not UTF-8."""
+    try:
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; give a file of instructions") from None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = f"byte 0x{data[error.start]:02x}"
+        raise InputError(f"{path}, line {line}: {byte} is not UTF-8; save it as UTF-8") from None
+
+
+def _parse(text: str, path: Path, *, line: int) -> Any:
+    """Parse the JSON value `text`, which starts at `line` of `path`."""
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        at, why = line + error.lineno - 1, error.msg
+    except (ValueError, RecursionError) as error:
+        at, why = line, str(error)
+    raise InputError(f"{path}, line {at}: not JSON ({why}); {FORMS}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object; refuse a repeated key, since json would drop its first value silently."""
+    item = dict(pairs)
+    if len(item) < len(pairs):
+        repeated = next(key for key in item if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"duplicate key '{repeated}' in one object")
+    return item
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _row(place: str, item: object) -> Row:
+    if not isinstance(item, dict):
+        raise InputError(f"{place}: expected an object with 'instruction', found {item!r:.40}")
+    if "instruction" not in item:
+        keys = ", ".join(map(repr, list(item)[:5])) or "none"
+        raise InputError(f"{place}: missing key 'instruction' (found: {keys}); rename or add it")
+    instruction = text_at(item, "instruction", place, required=True)
+    if not instruction:
+        raise InputError(f"{place}: 'instruction' is empty; fill it in or remove the row")
+    return Row(place, instruction, text_at(item, "input", place), item)
+
+
+def text_at(
+    row: dict[str, Any],
+    key: str,
+    place: str,
+    *,
+    required: bool = False,
+    limit: int | None = MAX_CHARACTERS,
+) -> str:
+    """Return the stripped text at `key`; absent or null is empty, unless `required`.
+
+    TooLongError if it has more than `limit` characters.
+    """
+    value = row.get(key)
+    if value is None and not required:
+        return ""
+    if not isinstance(value, str):
+        raise InputError(f"{place}: '{key}' must be a string, found {value!r:.40}")
+    if limit is not None and len(value) > limit:
+        size = f"{len(value):,} characters; at most {limit:,} are allowed"
+        raise TooLongError(f"{place}: '{key}' has {size}; shorten it or remove the row")
+    if unusable := _UNUSABLE.search(value):
+        code = f"U+{ord(unusable[0]):04X} at character {unusable.start() + 1}"
+        raise InputError(f"{place}: '{key}' contains {code}, which is not text; remove it")
+    return value.strip()

@@ -1,0 +1,120 @@
+"""Read the rows of a seed file: JSON, JSONL, CSV, TSV, Parquet, Arrow, or a folder of `datasets`.
+
+A row is any value with its place for messages, such as "FILE, line 3". Its meaning is for
+lion.pools.seed_forms.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lion.pools.rows import content_of, read_objects
+from lion.support.errors import InputError
+
+Item = tuple[str, Any]  # place and row
+
+_FIELD_LIMIT = 2**31 - 1  # characters of a CSV cell; Python's own limit refuses the whole file
+
+
+def read_items(path: Path) -> list[Item]:
+    """Read every row of `path`; its suffix tells the format, and JSON is the default."""
+    if path.is_dir():
+        return _numbered(path, _dataset_rows(path))
+    suffix = path.suffix.lower()
+    if suffix in {".csv", ".tsv"}:
+        return list(_csv_items(path))
+    if suffix in {".parquet", ".arrow"}:
+        return _numbered(path, _frame(path).iter_rows(named=True))
+    return read_objects(path)
+
+
+def _numbered(path: Path, rows: Iterable[Any]) -> list[Item]:
+    return [(f"{path}, row {number}", row) for number, row in enumerate(rows, start=1)]
+
+
+def _csv_items(path: Path) -> Iterator[Item]:
+    """Yield the records of a CSV file as dictionaries; cells are texts, blank records are none."""
+    text = content_of(path)
+    csv.field_size_limit(_FIELD_LIMIT)
+    heading = text.partition("\n")[0]
+    delimiter = max(",;\t", key=heading.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] = []
+    line = 1
+    try:
+        for cells in reader:
+            place, line = f"{path}, line {line}", reader.line_num + 1
+            if not any(map(str.strip, cells)):
+                continue
+            if header:
+                yield place, _record(place, header, cells)
+            else:
+                header = _header(place, cells)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {line}: not CSV ({error}); check its quotes") from None
+
+
+def _header(place: str, cells: list[str]) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"{place}: two columns are called '{repeated}'; rename one of them")
+    return names
+
+
+def _record(place: str, header: list[str], cells: list[str]) -> dict[str, str]:
+    if len(cells) != len(header):
+        raise InputError(
+            f"{place}: {len(cells)} cells, but the header names {len(header)} columns; "
+            "put texts with a delimiter or a line break in quotes"
+        )
+    return dict(zip(header, cells, strict=True))
+
+
+def _dataset_rows(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a folder that `save_to_disk` of the package datasets wrote."""
+    if (folder / "dataset_dict.json").is_file():
+        splits = _listed(folder / "dataset_dict.json", "splits")
+        if len(splits) != 1:
+            examples = " or ".join(str(folder / split) for split in splits[:2])
+            raise InputError(f"{folder}: has {len(splits)} splits; give one of them: {examples}")
+        yield from _dataset_rows(folder / splits[0])
+        return
+    if not (folder / "state.json").is_file():
+        raise InputError(
+            f"{folder}: Is a directory; give a file, or a folder saved by datasets' save_to_disk"
+        )
+    for name in _listed(folder / "state.json", "_data_files"):
+        yield from _frame(folder / name).iter_rows(named=True)
+
+
+def _listed(path: Path, key: str) -> list[str]:
+    """Return the names in a list of JSON file `path`; each must stay in its folder."""
+    try:
+        values = json.loads(content_of(path))[key]
+        names = [value["filename"] if isinstance(value, dict) else value for value in values]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(f"{path}: no list '{key}' of files; save the dataset again") from None
+    for name in names:
+        if not isinstance(name, str) or name in {"", ".", ".."} or Path(name).name != name:
+            raise InputError(f"{path}: {name!r:.40} in '{key}' is not a name in this folder")
+    return names
+
+
+def _frame(path: Path) -> pl.DataFrame:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; give a file of instructions") from None
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pl.read_parquet(content)
+        is_file = content.startswith(b"ARROW1")  # the other form of Arrow is a stream
+        return pl.read_ipc(content) if is_file else pl.read_ipc_stream(content)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = str(error).split("\n")[0][:80]
+        raise InputError(f"{path}: not a table ({reason}); save it again") from None

@@ -1,0 +1,80 @@
+"""Tokens of a text in any script, for the novelty filter and for decontamination.
+
+A text whose letters are all ASCII has rouge-score's tokens. Any other text is split into words:
+runs of letters, marks and digits. Scripts without spaces give one token per character instead, as
+is usual for ROUGE in these scripts. Mixed texts have both kinds.
+"""
+
+import re
+import unicodedata
+from itertools import accumulate
+
+import regex
+
+# Line break class SA: Thai, Lao, Khmer, Burmese and other scripts without spaces.
+_CHARACTERS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}"
+_UNSPACED = rf"{_CHARACTERS}\p{{Line_Break=SA}}"
+
+_ASCII = re.compile("[a-z0-9]+")
+_FOREIGN_LETTER = regex.compile(r"[\p{L}--a-z]", regex.V1)
+_TOKEN = regex.compile(
+    rf"[{_UNSPACED}&&[\p{{L}}\p{{N}}]]\p{{M}}*|[\p{{L}}\p{{M}}\p{{Nd}}--[{_UNSPACED}]]+", regex.V1
+)
+_PIECE = regex.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+", regex.V1)
+_CHARACTER = regex.compile(rf"[{_CHARACTERS}]", regex.V1)
+_COMPLEX = regex.compile(r"\p{Line_Break=SA}", regex.V1)
+
+_LONGEST = 200  # characters of a word that matter
+WORD = 4  # weight of a word, see `weight_of`
+
+
+def tokens(text: str) -> list[str]:
+    """Return the lower-case tokens of `text`; full-width and other compatible forms are equal."""
+    lowered = text.lower()
+    # Composed first: an accent may be a character of its own, which is no letter.
+    if lowered.isascii() or not _FOREIGN_LETTER.search(unicodedata.normalize("NFC", lowered)):
+        return _ASCII.findall(lowered)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+    words: list[str] = _TOKEN.findall(folded)
+    return words
+
+
+def weight_of(token: str) -> int:
+    """Return how much a token says, in quarters of a word.
+
+    A Chinese or Japanese word has about two characters, a Thai or Khmer one about four.
+    """
+    if token.isascii():
+        return WORD
+    if _CHARACTER.match(token):
+        return WORD // 2
+    return WORD // 4 if _COMPLEX.match(token) else WORD
+
+
+def pieces(text: str) -> list[str]:
+    """Return the words between spaces, and each character of scripts without spaces."""
+    parts: list[str] = _PIECE.findall(text)
+    return parts
+
+
+def opening(text: str, words: int) -> list[str]:
+    """Return the pieces of the first `words` words of `text`, in lower case."""
+    parts = pieces(text[: _LONGEST * words].lower())
+    totals = accumulate(map(weight_of, parts), initial=0)
+    return [part for part, total in zip(parts, totals, strict=False) if total < words * WORD]
+
+
+def word_count(text: str) -> int:
+    """Return the number of words in `text`; in scripts without spaces it is an estimate."""
+    return round(sum(map(weight_of, pieces(text))) / WORD)
+
+
+def length_in_words(text: str) -> int:
+    """Estimate the length of `text` in English words, rounded up, for token limits.
+
+    At least as many as its space-separated words. Beyond ASCII four bytes count as a word, since
+    tokenizers spend up to one token per byte there; in ASCII eight bytes do, for code and lists.
+    """
+    size = len(text.encode())
+    ascii_size = sum(map(str.isascii, text))
+    return max(len(text.split()), -(-(2 * size - ascii_size) // 8))

@@ -1,0 +1,176 @@
+"""Marks of chat templates in a reply's text: where thoughts end, and where the reply ends.
+
+This is the only place that knows the forms of thoughts. A reply whose thoughts cannot be separated
+for certain is returned whole and said to be unclear; nobody may learn from it.
+"""
+
+import itertools
+import re
+from typing import NamedTuple
+
+# Opening and closing marks. Plain ones may also stand in an answer that explains them.
+_PLAIN = (
+    *(
+        (rf"<{name}>", rf"</{name}>")
+        for name in ("think", "thinking", "thought", "thoughts", "reasoning", "seed:think")
+    ),
+    (r"\[THINK\]", r"\[/THINK\]"),
+    ("◁think▷", "◁/think▷"),
+)
+# Marks that no model writes in prose; the last closing one ends the thoughts.
+_SPECIAL = (
+    (
+        r"<\|channel\|>(?:analysis|commentary)[^<]{0,80}<\|message\|>",
+        r"<\|channel\|>final[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>",
+    ),
+    (r"<\|channel>thought\b", r"<channel\|>"),
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
+    (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
+    ("<unused94>thought", "<unused95>"),
+)
+_FORMS = (*_PLAIN, *_SPECIAL)
+# All marks begin with few characters, which makes the search fast.
+_FIRST, _LATER = (
+    r"[<\[◁](?=[/|trscu])",
+    [[mark.lstrip("\\")[1:] for mark in form] for form in _FORMS],
+)
+_MARKS = re.compile(
+    f"{_FIRST}(?:"
+    + "|".join(f"(?P<o{n}>{start})|(?P<c{n}>{end})" for n, (start, end) in enumerate(_LATER))
+    + ")",
+    re.IGNORECASE,
+)
+# The channel marks after a server has removed the special tokens.
+_CHANNEL, _FINAL = re.compile(r"\s*analysis(?=[A-Z])"), "assistantfinal"
+_MOST = 1_000  # marks that are read; a reply with more is unclear
+
+_END = r"<(?:[|｜][A-Za-z_▁]{2,30}[|｜]|/s|end_of_turn|turn\||eos)>"
+_ENDS = re.compile(rf"(?:\s*{_END})+\s*$")
+_NEXT_TURN = re.compile(
+    rf"{_END}\s*(?:<\|im_start\|>|<\|start_header_id\|>|<\|start\|>|<start_of_turn>|\[INST\])"
+)
+_WRAPPED = re.compile(
+    r"<answer>(.*)</answer>|<\|(?:START_RESPONSE|begin_of_solution)\|>(.*?)"
+    r"(?:<\|(?:END_RESPONSE|end_of_solution)\|>)?",
+    re.DOTALL,
+)
+_BESIDE = re.compile(r"<beside (\d{1,9})>\n")
+
+
+class Parts(NamedTuple):
+    """A reply's text in parts: thoughts and answer; all of it is the answer if not `clear`."""
+
+    thoughts: str
+    answer: str
+    clear: bool
+
+
+class _Mark(NamedTuple):
+    form: int
+    opens: bool
+    start: int
+    end: int
+
+    @property
+    def is_special(self) -> bool:
+        return self.form >= len(_PLAIN)
+
+
+def with_beside(beside: str, text: str) -> str:
+    """Join `text` and what a server sent beside it, such as thoughts, into one text to store.
+
+    The length in front tells both apart, whatever marks they contain.
+    """
+    if not beside and not _BESIDE.match(text):
+        return text
+    return f"<beside {len(beside)}>\n{beside}\n{text}"
+
+
+def beside_of(text: str) -> tuple[str, str]:
+    """Undo `with_beside`: return what came beside the text, and the text."""
+    head = _BESIDE.match(text)
+    end = head.end() + int(head[1]) if head else 0
+    if head is None or text[end : end + 1] != "\n":
+        return "", text
+    return text[head.end() : end], text[end + 1 :]
+
+
+def has_marks(text: str) -> bool:
+    """Whether `text` contains a mark of thoughts or of a turn's end, which a reply may quote."""
+    return bool(_MARKS.search(text) or re.search(_END, text) or _FINAL in text)
+
+
+def split_thoughts(text: str, *, thinks: bool = False, quotes: bool = False) -> Parts:
+    """Separate thoughts from the answer.
+
+    Some templates put the opening mark into the prompt; such a reply has the closing mark alone.
+    `thinks` says that the model is known to think. With `quotes`, the prompt contains such marks:
+    those of the reply may be quotations, and nothing is separated.
+    """
+    marks = _marks_in(text, skip_code=not quotes)
+    final = text.rfind(_FINAL)
+    unclear = Parts("", text, False)
+    if not marks and final < 0:
+        return Parts(text, "", True) if _CHANNEL.match(text) else Parts("", text, True)
+    if not marks and not quotes:
+        return _ended(text, final + len(_FINAL))
+    if quotes or len(marks) == _MOST:
+        return unclear
+    closings = [mark for mark in marks if not mark.opens]
+    special = [mark for mark in closings if mark.is_special]
+    if special:
+        return _ended(text, special[-1].end) if special[-1] is marks[-1] else unclear
+    if marks == closings:
+        is_clear = len(marks) == 1 and (thinks or not _is_in_prose(text, marks[0]))
+        return _ended(text, marks[0].end) if is_clear else unclear
+    end = 0
+    for opening, closing in itertools.zip_longest(marks[::2], marks[1::2]):
+        if not opening.opens or text[end : opening.start].strip():
+            return unclear
+        if closing is None:
+            return Parts(text, "", True)
+        if closing.opens or closing.form != opening.form:
+            return unclear
+        end = closing.end
+    return _ended(text, end)
+
+
+def without_end_marks(text: str, *, quotes: bool = False) -> str:
+    """Cut off end marks that a server let through, and the turns that a model invents after one."""
+    if not quotes and (turn := _NEXT_TURN.search(text)):
+        text = text[: turn.start()].rstrip()
+    tail = text[-200:]
+    ends = _ENDS.search(tail)
+    if ends is None or (ends[0].strip() == "</s>" and text.count("<s>") >= text.count("</s>")):
+        return text
+    return text[: len(text) - len(tail) + ends.start()]
+
+
+def _marks_in(text: str, *, skip_code: bool) -> list[_Mark]:
+    hits = itertools.islice(_MARKS.finditer(text), _MOST)
+    return [
+        _Mark(int(str(hit.lastgroup)[1:]), str(hit.lastgroup)[0] == "o", *hit.span())
+        for hit in hits
+        if not (skip_code and _is_code(text, hit))
+    ]
+
+
+def _is_code(text: str, hit: re.Match[str]) -> bool:
+    """Whether the mark stands in backticks or quotation marks within its line."""
+    before = text[max(0, hit.start() - 200) : hit.start()].rpartition("\n")[2]
+    around = before[-1:] + text[hit.end() : hit.end() + 1]
+    return before.count("`") % 2 == 1 or around in {'""', "''", "“”", "«»", "„“", "「」"}
+
+
+def _is_in_prose(text: str, mark: _Mark) -> bool:
+    """Whether words stand around the mark as in a sentence about it."""
+    before = text[max(0, mark.start - 200) : mark.start].rpartition("\n")[2]
+    after = text[mark.end : mark.end + 2]
+    return bool(before.strip()) and before.endswith((" ", "\t")) and after != "\n\n"
+
+
+def _ended(text: str, end: int) -> Parts:
+    answer = text[end:].strip()
+    if wrapped := _WRAPPED.fullmatch(answer):
+        answer = (wrapped[1] or wrapped[2] or "").strip()
+    return Parts(text[:end], answer, True)

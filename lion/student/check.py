@@ -1,0 +1,57 @@
+"""Check a base model before the first paid request: its kind, its template, its tokens."""
+
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
+
+from lion.student.models import check_causal, check_place, load_tokenizer, one_line
+from lion.student.sandbox import render_untrusted
+from lion.student.template import encode_prompt, pad_id
+from lion.support.errors import InputError
+
+# What a template must not trim, recase, escape, collapse or cut.
+PROBE = "Compare  Äpfel & 'pears' <b>\n\tin {{ two }} 句子.\n\n" + "Be brief. " * 200 + "Done?"
+
+
+def check_base(base: str, revision: str | None) -> None:
+    """Refuse, in one line, a base that cannot be trained or would be trained on wrong prompts."""
+    check_place(base, revision)
+    try:
+        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
+        check_causal(config)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = one_line(error)
+        raise InputError(f"student {base}: not a causal language model: {reason}") from None
+    tokenizer = load_tokenizer(base, revision)
+    if tokenizer.eos_token_id is None:
+        raise InputError(
+            f"student.base: {base}: its tokenizer has no end-of-text token, so the student could "
+            "not learn to stop; set eos_token in tokenizer_config.json"
+        )
+    _check_template(tokenizer, base)
+    _check_ids(tokenizer, config, base)
+
+
+def _check_template(tokenizer: PreTrainedTokenizerBase, base: str) -> None:
+    marks = {name: str(mark) for name, mark in tokenizer.special_tokens_map.items()}
+    prompt = render_untrusted(str(tokenizer.chat_template), marks, PROBE, name=base)
+    if PROBE not in prompt:
+        raise InputError(
+            f"student.base: {base}: its chat template does not show the task's text unchanged "
+            f"(a test task became {prompt[:60]!r}); use a template that writes message['content'] "
+            "as it is"
+        )
+
+
+def _check_ids(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, base: str) -> None:
+    """Check every id that a prompt, an answer or padding can use."""
+    rows = int(config.get_text_config().vocab_size)
+    marks = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
+    used = {*tokenizer.get_vocab().values()} - marks
+    used.update(
+        [*encode_prompt(tokenizer, PROBE[:60]), int(tokenizer.eos_token_id), pad_id(tokenizer)]
+    )
+    if max(used) >= rows:
+        raise InputError(
+            f"student.base: {base}: its tokenizer uses id {max(used)}, but the model has "
+            f"embeddings for 0 to {rows - 1} only; use the model's own tokenizer, or resize the "
+            "embeddings"
+        )

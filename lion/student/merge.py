@@ -1,0 +1,77 @@
+"""Write a student as a whole model, and prove that it is the trained one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, PreTrainedModel
+
+from lion.student.models import Loaded, is_adapter, load_student, save_student, source_of
+from lion.student.template import Example, encode_example
+from lion.support.errors import InputError
+from lion.support.files import replacing_folder
+
+LESSONS = 8  # answers that are compared
+TOKENS = 512  # of each at most
+# Mean difference of a token's log-probability: rounding to half precision moves it by hundredths,
+# a wrong merge by tenths or more.
+TOLERANCE = {torch.float32: 1e-3}
+HALF = 0.1
+
+
+def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[str, str]]) -> None:
+    """Write student `folder` to `out` as a whole model in its base's number type.
+
+    A lesson is a task and an answer. InputError, and nothing written, if the written model gives
+    their tokens other log-probabilities than the student.
+    """
+    if not lessons:
+        raise InputError(
+            f"{folder}: no answered row to compare the exported model on; run dvc pull"
+        )
+    loaded = load_student(folder)
+    examples = [
+        encode_example(loaded.tokenizer, *lesson).cut(TOKENS) for lesson in lessons[:LESSONS]
+    ]
+    before = log_probabilities(loaded.model, examples)
+    dtype = _stored_type(folder)
+    _merge_adapter(loaded)
+    loaded.model.to(dtype)  # type: ignore[arg-type]
+    with replacing_folder(out) as written:
+        save_student(loaded, written)
+        del loaded
+        difference = float(
+            (log_probabilities(load_student(written).model, examples) - before).abs().mean()
+        )
+        if not difference <= TOLERANCE.get(dtype, HALF):
+            raise InputError(
+                f"{folder}: the exported model is not the trained student: log-probabilities of "
+                f"{len(examples)} answers differ by {difference:.3f} a token; train again without "
+                "lm_head and embeddings in imitate.lora.targets"
+            )
+
+
+@torch.inference_mode()
+def log_probabilities(model: PreTrainedModel, examples: Sequence[Example]) -> torch.Tensor:
+    """Return the log-probability of every answer token, one after the other."""
+    model.eval()  # type: ignore[no-untyped-call]
+    rows = []
+    for example in examples:
+        ids = torch.tensor([example.prompt + example.answer], device=model.device)
+        logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
+        chosen = torch.log_softmax(logits, dim=-1).gather(1, ids[0, 1:, None])[:, 0]
+        rows.append(chosen[max(len(example.prompt) - 1, 0) :].cpu())
+    return torch.cat(rows)
+
+
+def _merge_adapter(loaded: Loaded) -> None:
+    if is_adapter(loaded.model):
+        loaded.model = loaded.model.merge_and_unload()  # type: ignore[operator]
+
+
+def _stored_type(folder: Path) -> torch.dtype:
+    """Return the number type of the base's weights, which the exported model keeps."""
+    source, revision = source_of(folder)
+    config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+    dtype: torch.dtype = config.dtype or torch.float32
+    return dtype

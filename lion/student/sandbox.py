@@ -1,0 +1,69 @@
+"""Render an unknown chat template in a process of its own, with bounded time, memory and output.
+
+Jinja's sandbox keeps a template from the interpreter; it does not end a loop or bound a string.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+from typing import Any
+
+from lion.support.errors import InputError
+
+SECONDS = 10  # of processor time for one short prompt
+MEMORY = 2**30  # bytes beyond what the process holds before it renders
+CHARACTERS = 200_000  # of a rendered prompt
+
+
+def render_untrusted(template: str, variables: dict[str, Any], task: str, *, name: str) -> str:
+    """Return the prompt that `template` makes of `task`. InputError, naming `name`, if it fails."""
+    request = json.dumps({"template": template, "variables": variables, "task": task})
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "lion.student.sandbox"],
+            input=request,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=12 * SECONDS,  # a busy machine must not fail a sound template
+        )
+    except subprocess.TimeoutExpired:
+        raise _refused(name, f"it does not end within {12 * SECONDS} seconds") from None
+    if child.returncode < 0:
+        raise _refused(name, f"it does not end within {SECONDS} seconds of processor time")
+    if child.returncode:
+        raise _refused(name, (child.stderr.strip().splitlines() or ["no reason given"])[-1])
+    text = str(json.loads(child.stdout))
+    if len(text) > CHARACTERS:
+        raise _refused(name, f"it makes {len(text):,} characters of a short task")
+    return text
+
+
+def _refused(name: str, reason: str) -> InputError:
+    printable = "".join(c if c.isprintable() else "?" for c in reason[:200])
+    return InputError(
+        f"student.base: {name}: its chat template fails: {printable}; correct the template in a "
+        "copy of the model's folder, or choose another base"
+    )
+
+
+def _render() -> None:
+    """Render the request on stdin; the parent reads the last line of any traceback."""
+    import psutil  # type: ignore[import-untyped]
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    request = json.load(sys.stdin)
+    limit = psutil.Process().memory_info().vms + MEMORY
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    rendered: Any = render_jinja_template(
+        conversations=[[{"role": "user", "content": request["task"]}]],
+        chat_template=request["template"],
+        add_generation_prompt=True,
+        **request["variables"],
+    )
+    json.dump(rendered[0][0][: CHARACTERS + 1], sys.stdout)
+
+
+if __name__ == "__main__":
+    _render()

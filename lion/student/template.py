@@ -1,0 +1,185 @@
+"""The prompt template: the one place that turns tasks and answers into token ids.
+
+Texts of people and models are data. A control mark in one of them, such as `<|eos|>`, is encoded as
+ordinary text; only the template writes control tokens.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import jinja2
+from transformers import PreTrainedTokenizerBase
+
+from lion.support.errors import InputError
+
+# The template of a base model whose tokenizer has no chat template.
+PLAIN = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}### Task\n"
+    "{{ message['content'] }}\n\n### Answer\n"
+    "{% else %}{{ message['content'] }}{{ eos_token }}\n\n{% endif %}{% endfor %}"
+)
+# Today of every template: training, answering and a run resumed after midnight must agree.
+TODAY = datetime(2024, 7, 26)  # the date that Llama's templates name by default
+DIRECTIVES = "YmdBbAaHMSyjpIeFDTRcxXUVGu"
+ZERO_WIDTH_SPACE = "\u200b"
+# What rendering a template can raise, apart from ValueError.
+RENDER_ERRORS = (
+    jinja2.TemplateError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training row as token ids of prompt and answer; the loss covers the answer only."""
+
+    prompt: list[int]
+    answer: list[int]  # ends with EOS, so that the student learns to stop
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+    def cut(self, limit: int) -> "Example":
+        """Return this row with at most `limit` tokens; a cut row loses its EOS."""
+        if len(self) <= limit:
+            return self
+        return Example(self.prompt, self.answer[: max(limit - len(self.prompt), 0)])
+
+
+def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give `tokenizer` one template with a fixed date: its own, or PLAIN if it has none.
+
+    The student's folder then carries exactly the template that it was trained with. InputError if
+    the tokenizer has several named templates and no default.
+    """
+    template: Any = tokenizer.chat_template
+    if isinstance(template, dict):
+        if "default" not in template:
+            raise InputError(
+                f"{tokenizer.name_or_path}: its chat templates are named {', '.join(template)}, "
+                "and none is the default; name one of them 'default'"
+            )
+        template = template["default"]
+    if not template:
+        template = _start_marks(tokenizer) + PLAIN
+    if "strftime_now" in template and not template.startswith(_fixed_date()):
+        template = _fixed_date() + template
+    tokenizer.chat_template = template
+
+
+def has_own_template(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the model brought a chat template, so that PLAIN is not in its place."""
+    return bool(tokenizer.chat_template) and not str(tokenizer.chat_template).endswith(PLAIN)
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, task: str) -> list[int]:
+    """Return the ids up to where the answer begins. InputError if the template fails."""
+    if not tokenizer.chat_template:
+        settle_template(tokenizer)
+    try:
+        return _apply(tokenizer, task)
+    except ValueError:  # marks that the vocabulary itself knows as words
+        pass
+    except RENDER_ERRORS as error:
+        raise _template_error(tokenizer, task, error) from None
+    try:
+        return _apply(tokenizer, break_marks(tokenizer, task))
+    except (ValueError, *RENDER_ERRORS) as error:
+        raise _template_error(tokenizer, task, error) from None
+
+
+def encode_answer(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Return the ids of an answer's text, free of control tokens."""
+    marks = control_marks(tokenizer)
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if marks.isdisjoint(tokenizer.convert_ids_to_tokens(ids)):
+        return ids
+    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    if marks.isdisjoint(tokenizer.convert_ids_to_tokens(ids)):
+        return ids
+    return list(tokenizer(break_marks(tokenizer, text), add_special_tokens=False)["input_ids"])
+
+
+def encode_example(tokenizer: PreTrainedTokenizerBase, task: str, answer: str) -> Example:
+    """Return a training row. InputError if the tokenizer has no EOS."""
+    if tokenizer.eos_token_id is None:
+        raise InputError(
+            f"{tokenizer.name_or_path}: its tokenizer has no end-of-text token, so the student "
+            "could not learn to stop; set eos_token in tokenizer_config.json"
+        )
+    ids = encode_answer(tokenizer, answer)
+    return Example(encode_prompt(tokenizer, task), [*ids, tokenizer.eos_token_id])
+
+
+def control_marks(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """Return the texts of all control tokens: special ones, and those that the template writes."""
+    template = str(tokenizer.chat_template or "")
+    added = tokenizer.added_tokens_decoder.values()
+    marks = {token.content for token in added if token.special or token.content in template}
+    marks.update(str(token) for token in tokenizer.all_special_tokens)
+    return {mark for mark in marks if mark.strip() and mark != tokenizer.unk_token}
+
+
+def break_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """Return `text` with a zero-width space in every control mark, which no tokenizer reads as one.
+
+    For readers that would take the mark for a token: a server, or a vocabulary of whole words.
+    """
+    for mark in sorted(control_marks(tokenizer), key=lambda mark: (-len(mark), mark)):
+        broken = mark[:1] + ZERO_WIDTH_SPACE + mark[1:] if len(mark) > 1 else ZERO_WIDTH_SPACE
+        text = text.replace(mark, broken)
+    return text
+
+
+def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the id that fills batches; EOS must keep its meaning, so never EOS."""
+    for candidate in (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id):
+        if candidate is not None and candidate != tokenizer.eos_token_id:
+            return int(candidate)
+    return 0
+
+
+def _apply(tokenizer: PreTrainedTokenizerBase, task: str) -> list[int]:
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": task}],
+        add_generation_prompt=True,
+        return_dict=False,
+        sanitize_control_tokens=True,
+    )
+    return list(ids)
+
+
+def _template_error(tokenizer: PreTrainedTokenizerBase, task: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return InputError(
+        f"{tokenizer.name_or_path}: its chat template fails on the task {task[:60]!r}: {reason}; "
+        "correct the template in a copy of the model's folder"
+    )
+
+
+def _start_marks(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the marks that the tokenizer itself puts before a text."""
+    text: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole: list[int] = tokenizer("a")["input_ids"]
+    before = next((n for n in range(len(whole)) if whole[n : n + len(text)] == text), 0)
+    return "".join(tokenizer.convert_ids_to_tokens(whole[:before]))
+
+
+def _fixed_date() -> str:
+    """Return the head of a template in which strftime_now gives TODAY.
+
+    transformers passes no function to a template, so a macro stands in for the date function.
+    """
+    pairs = [(f"%{letter}", TODAY.strftime(f"%{letter}")) for letter in DIRECTIVES]
+    pairs += [
+        (f"%-{letter}", TODAY.strftime(f"%{letter}").lstrip("0") or "0") for letter in "mdHMSjI"
+    ]
+    steps = "".join(f"|replace({directive!r},{value!r})" for directive, value in pairs)
+    # The empty expression keeps Jinja from trimming the template's first newline.
+    return "{% macro strftime_now(format) %}{{ format" + steps + " }}{% endmacro %}{{ '' }}"

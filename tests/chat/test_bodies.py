@@ -1,0 +1,285 @@
+"""Bodies of servers: the text decides, an error is an error whatever its status."""
+
+from typing import Any
+
+import pytest
+
+from lion.chat import Reply, connect
+from lion.params import Params
+from lion.support.errors import ChatError
+from tests.chat.batch_server import BatchServer, echoed
+from tests.chat.conftest import ParamsOf, requests
+from tests.chat.server import Answer, Asked, Body, Server, completion, echo
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait hundredths of a second where the server names no time."""
+    monkeypatch.setattr("lion.chat.sender._LONGEST", 0.05)
+
+
+def ask(params: Params, count: int = 1, **fields: Any) -> list[Reply]:
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        return chat.ask(requests(count, **fields), label="teach")
+
+
+def text_part(text: str) -> Body:
+    return {"type": "text", "text": text}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [text_part("Four.")],
+        [text_part("Fo"), text_part("ur.")],
+        ["Four."],
+        {"type": "text", "text": "Four."},
+        [{"type": "output_text", "text": {"value": "Four."}}],
+        [{"type": "thinking", "thinking": [text_part("Two plus two.")]}, text_part("Four.")],
+    ],
+)
+def test_content_in_parts_is_one_text_and_is_paid_once(
+    server: Server, params_at: ParamsOf, content: object
+) -> None:
+    server.answering = lambda asked: Answer(completion("x", content=content))
+    assert [reply.text for reply in ask(params_at(server.url))] == ["Four."]
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ({"prompt_tokens": 12.0, "completion_tokens": 3.0}, (12, 3)),
+        ({"prompt_tokens": "12", "completion_tokens": " 3 "}, (12, 3)),
+        ({"input_tokens": 12, "output_tokens": 3}, (12, 3)),
+        # Without a readable count: 90 bytes of the prompt with its margin, 5 bytes of the answer.
+        ({"prompt_tokens": -1, "completion_tokens": -3}, (90, 5)),
+        ({"prompt_tokens": 1e99, "completion_tokens": "many"}, (90, 5)),
+        ({"prompt_tokens": [12], "completion_tokens": {"all": 3}}, (90, 5)),
+        ({"prompt_tokens": None}, (90, 5)),
+        ([1, 2], (90, 5)),
+        ("none", (90, 5)),
+        (None, (90, 5)),
+    ],
+)
+def test_unreadable_usage_costs_no_reply(
+    server: Server, params_at: ParamsOf, usage: object, counts: tuple[int, int]
+) -> None:
+    server.answering = lambda asked: Answer({**completion("Four."), "usage": usage})
+    (reply,) = ask(params_at(server.url))
+    assert (reply.prompt_tokens, reply.completion_tokens) == counts
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("model", [123, None, {"name": "m"}, ["m"]])
+def test_an_odd_model_name_costs_no_reply(
+    server: Server, params_at: ParamsOf, model: object
+) -> None:
+    server.answering = lambda asked: Answer({**completion("Four."), "model": model})
+    assert ask(params_at(server.url))[0].text == "Four."
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("content", ["word " * 30, "字" * 50])
+def test_a_filtered_reply_without_usage_counts_its_text(
+    server: Server, params_at: ParamsOf, content: str
+) -> None:
+    body = {**completion(content, finish="content_filter"), "usage": None}
+    server.answering = lambda asked: Answer(body)
+    (reply,) = ask(params_at(server.url), max_tokens=1000)
+    assert (reply.prompt_tokens, reply.completion_tokens) == (90, len(content.encode()))
+
+
+@pytest.mark.parametrize(
+    ("finish", "tokens", "expected"),
+    [
+        *((name, 5, "stop") for name in ("stop", "eos", "eos_token", "end_turn", "STOP", None)),
+        *((name, 5, "length") for name in ("length", "max_tokens", "MAX_TOKENS", "model_length")),
+        *((name, 5, "content_filter") for name in ("content_filter", "SAFETY")),
+        ("whatever", 5, "stop"),
+        ("whatever", 20, "length"),
+        (None, 20, "length"),
+        (17, 5, "stop"),
+        *((name, 20, "stop") for name in ("COMPLETE", "stop_sequence", "End Turn", "finished")),
+        *((name, 5, "length") for name in ("abort", "error", "insufficient_system_resource")),
+    ],
+)
+def test_finish_reasons_of_all_servers_mean_the_same(
+    server: Server, params_at: ParamsOf, finish: Any, tokens: int, expected: str
+) -> None:
+    body = completion("Four.", finish=finish)
+    body["usage"]["completion_tokens"] = tokens
+    server.answering = lambda asked: Answer(body)
+    assert ask(params_at(server.url))[0].finish_reason == expected
+
+
+@pytest.mark.parametrize("text", ["A whole answer. " * 4, "整句的回答。" * 4])
+def test_a_whole_answer_that_no_server_counted_is_not_cut(
+    server: Server, params_at: ParamsOf, text: str
+) -> None:
+    body = {**completion(text), "usage": None}
+    body["choices"][0]["finish_reason"] = None
+    server.answering = lambda asked: Answer(body)
+    assert ask(params_at(server.url), max_tokens=30)[0].finish_reason == "stop"
+    assert ask(params_at(server.url), max_tokens=10)[0].finish_reason == "length"
+
+
+def test_an_unknown_finish_reason_is_said_once(
+    server: Server, params_at: ParamsOf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answering = lambda asked: Answer(completion("Four.", finish="ran dry\n"))
+    assert {reply.finish_reason for reply in ask(params_at(server.url), 5)} == {"stop"}
+    assert capsys.readouterr().err.count("finish_reason 'ran dry', unknown to Lion") == 1
+
+
+ERRORS = [
+    {"error": {"code": 429, "message": "slow down"}},
+    {"error": {"code": "429", "message": "slow down"}},
+    {"error": {"code": "rate_limit_exceeded", "message": "slow down"}},
+    {"error": {"status": "RESOURCE_EXHAUSTED", "message": "slow down"}},
+    {"object": "error", "message": "slow down", "code": 429},
+    {"error_code": 429, "error_msg": "slow down"},
+    [{"error": {"code": 429, "message": "slow down"}}],
+    {"choices": [{"error": {"code": 429, "message": "slow down"}, "message": {"content": ""}}]},
+    {"choices": [{"error": {"code": 429, "message": "slow down"}, "message": None}]},
+    {"choices": [], "error": "Rate limit: slow down"},
+]
+
+
+@pytest.mark.parametrize("body", ERRORS)
+@pytest.mark.parametrize("status", [200, 429])
+def test_a_rate_limit_in_a_body_slows_down_and_costs_nothing(
+    server: Server, params_at: ParamsOf, body: Any, status: int
+) -> None:
+    server.answering = lambda asked: (
+        Answer(body, status=status, headers={"retry-after": "0.1"})
+        if len(server.asked) <= 4
+        else echo(asked)
+    )
+    params = params_at(server.url, retries=0, top={"budget": {"requests": 8}})
+    assert len(ask(params, 8)) == 8
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": 402, "message": "pay first"},
+        {"code": "insufficient_quota", "message": "pay first"},
+        {"code": 401, "message": "pay first"},
+        {"type": "billing_error", "message": "pay first"},
+        {"code": 404, "message": "pay first"},
+    ],
+)
+def test_an_error_in_a_body_that_no_retry_can_help_ends_the_stage(
+    server: Server, params_at: ParamsOf, error: Body
+) -> None:
+    server.answering = lambda asked: Answer({"error": error})
+    params = params_at(server.url, concurrency=1, top={"budget": {"requests": 8}})
+    with pytest.raises(ChatError, match=r"row 0: .*pay first.*0 of 8 replies"):
+        ask(params, 8)
+    assert len(server.asked) == 1
+    server.answering = echo
+    assert len(ask(params, 8)) == 8
+
+
+def test_a_passing_error_in_a_body_costs_no_budget(server: Server, params_at: ParamsOf) -> None:
+    error = {"error": {"message": "overloaded"}}
+    server.answering = lambda asked: Answer(error) if len(server.asked) <= 3 else echo(asked)
+    assert len(ask(params_at(server.url, top={"budget": {"requests": 8}}), 8)) == 8
+
+
+def test_an_error_in_a_batchs_result_is_treated_as_its_code(
+    server: Server, params_at: ParamsOf
+) -> None:
+    server.answering = batches = BatchServer()
+    params = params_at(server.url, mode="batch", poll=0.01)
+    batches.result = lambda line: (
+        echoed(line) if len(batches.batches) > 1 else (200, {"error": {"code": 429}})
+    )
+    assert len(ask(params, 3)) == 3
+    batches.result = lambda line: (200, {"error": {"code": 402, "message": "pay first"}})
+    with pytest.raises(ChatError, match="row 3: pay first"):
+        ask(params, 4)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer({"error": "Unexpected endpoint or method. (POST /chat/completions)"}),
+        Answer({"detail": "Not Found"}, status=404),
+        Answer(b"Cannot POST /chat/completions", status=404),
+    ],
+)
+def test_a_wrong_path_hints_at_the_version(
+    server: Server, params_at: ParamsOf, answer: Answer
+) -> None:
+    server.answering = lambda asked: answer
+    url = server.url.removesuffix("/v1")
+    with pytest.raises(ChatError, match="base_url may have to end in /v1"):
+        ask(params_at(url, concurrency=1))
+    assert len(server.asked) == 1
+    with pytest.raises(ChatError) as error:
+        ask(params_at(server.url))
+    assert "may have to end" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"tools": [{"type": "function", "function": {"name": "f", "description": "x " * 2000}}]},
+        {"documents": ["word " * 1000]},
+        {"chat_template_kwargs": {"preamble": "word " * 1000}},
+        {"thinking": {"budget_tokens": 5000}},
+    ],
+)
+def test_what_an_endpoint_adds_to_each_request_is_in_the_budget(
+    server: Server, params_at: ParamsOf, extra: Body
+) -> None:
+    def answering(asked: Asked) -> Answer:
+        body = completion("two words")
+        body["usage"]["prompt_tokens"] = 3000
+        return Answer(body)
+
+    server.answering = answering
+    params = params_at(server.url, extra=extra, top={"budget": {"tokens": 6000}})
+    with pytest.raises(ChatError, match="budget has left"):
+        ask(params, 20)
+    assert len(server.asked) * 3002 <= 6000
+
+
+@pytest.mark.parametrize("depth", [3_000, 200_000])
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_deeply_nested_json_ends_in_one_line(
+    server: Server, params_at: ParamsOf, depth: int, status: int
+) -> None:
+    body = b'{"error": ' + b"[" * depth + b"]" * depth + b"}"
+    server.answering = lambda asked: Answer(body, status=status)
+    with pytest.raises(ChatError) as error:
+        ask(params_at(server.url, retries=1))
+    assert len(error.value.message) < 1500
+
+
+def test_deeply_nested_json_in_a_batch_ends_in_one_line(
+    server: Server, params_at: ParamsOf
+) -> None:
+    deep = b'{"id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    server.answering = lambda asked: Answer(deep)
+    with pytest.raises(ChatError, match="unusable reply"):
+        ask(params_at(server.url, mode="batch", poll=0.01, retries=1))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"choices": [{"message": {"content": "Four\n."}, "finish_reason": "stop"}]}',
+        b'{"choices": [{"message": {"content": "Four\\n."}}]}\ndata: [DONE]\n',
+        b'\xef\xbb\xbf{"node": "M\xfcnchen", "choices": [{"message": {"content": "Four\\n."}}]}',
+    ],
+    ids=["bare line end", "junk behind", "foreign bytes"],
+)
+def test_json_that_is_not_quite_right_costs_no_reply(
+    server: Server, params_at: ParamsOf, body: bytes
+) -> None:
+    server.answering = lambda asked: Answer(body, headers={"content-type": "text/plain"})
+    assert ask(params_at(server.url))[0].text == "Four\n."
+    assert len(server.asked) == 1

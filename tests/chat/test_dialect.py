@@ -1,0 +1,240 @@
+"""An endpoint learns from the first error what its server accepts; no reply is paid for twice."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lion.chat import Reply, connect
+from lion.params import Params
+from lion.support.errors import ChatError
+from tests.chat.batch_server import BatchServer, echoed
+from tests.chat.conftest import ParamsOf, requests
+from tests.chat.server import Answer, Asked, Body, Server, completion, echo, refusal
+
+SYSTEM = {"role": "system", "content": "Be kind."}
+SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}}
+
+
+def ask(params: Params, count: int = 6, *, system: bool = False, **fields: Any) -> list[Reply]:
+    asked = requests(count, **fields)
+    if system:
+        asked = [type(a)(**{**vars(a), "messages": (SYSTEM, *a.messages)}) for a in asked]
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        return chat.ask(asked, label="teach")
+
+
+def has_system(body: Body) -> bool:
+    return any(message["role"] == "system" for message in body["messages"])
+
+
+REJECTED: dict[str, tuple[Callable[[Body], bool], int, str, str]] = {
+    "limit": (
+        lambda body: "max_tokens" in body,
+        400,
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use"
+        " 'max_completion_tokens' instead.",
+        "limit_field: max_completion_tokens",
+    ),
+    "temperature": (
+        lambda body: "temperature" in body,
+        400,
+        "Unsupported value: 'temperature' does not support 0.7 with this model. Only the default"
+        " (1) value is supported.",
+        "omit: [temperature]",
+    ),
+    "seed": (
+        lambda body: "seed" in body,
+        422,
+        '[{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not"}]',
+        "omit: [seed]",
+    ),
+    "response_format": (
+        lambda body: "response_format" in body,
+        400,
+        "This response_format type is unavailable now",
+        "structured: false",
+    ),
+    "system, Gemma": (has_system, 500, "System role not supported", "system: fold"),
+    "system, Mistral": (
+        has_system,
+        400,
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        "system: fold",
+    ),
+    "system, Google": (has_system, 400, "Developer instruction is not enabled", "system: fold"),
+    "stream, DashScope": (
+        lambda body: not body.get("stream"),
+        400,
+        "parameter.enable_thinking must be set to false for non-streaming calls",
+        "stream: true",
+    ),
+    "stream": (
+        lambda body: not body.get("stream"),
+        400,
+        "This model only support stream mode, please enable the stream parameter.",
+        "stream: true",
+    ),
+    "usage of a stream": (
+        lambda body: "stream_options" in body,
+        400,
+        "Unknown parameter: stream_options",
+        "omit: [stream_options]",
+    ),
+}
+
+
+def strict(rejects: Callable[[Body], bool], status: int, message: str) -> Callable[..., Answer]:
+    def answering(asked: Asked) -> Answer:
+        if rejects(asked.body):
+            return refusal(status, message)
+        return Answer(streamed()) if asked.body.get("stream") else echo(asked)
+
+    return answering
+
+
+def streamed(*, end: str = "data: [DONE]\n\n", text: str = "Four is it.") -> bytes:
+    """A stream in which thoughts precede the text."""
+    finish = "stop" if end else None
+    chunks: list[Body] = [
+        {"model": "served", "choices": [{"delta": {"role": "assistant", "content": ""}}]},
+        {"choices": [{"delta": {"reasoning_content": "Two plus two."}}]},
+        *({"choices": [{"delta": {"content": word}}]} for word in (text[:3], text[3:])),
+        {"choices": [{"delta": {}, "finish_reason": finish}]},
+        {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 7}},
+    ]
+    events = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    return f": hi\n\n{events}{end}".encode()
+
+
+@pytest.mark.parametrize(("rejects", "status", "message", "key"), REJECTED.values(), ids=REJECTED)
+def test_the_first_error_that_names_a_field_adapts_the_endpoint(
+    server: Server,
+    params_at: ParamsOf,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rejects: Callable[[Body], bool],
+    status: int,
+    message: str,
+    key: str,
+) -> None:
+    monkeypatch.setattr("lion.chat.notices._said", set())
+    monkeypatch.setattr("lion.chat.sender._LONGEST", 0.05)
+    server.answering = strict(rejects, status, message)
+    settings = {"structured": True, "stream": "stream_options" in message}
+    params = params_at(server.url, concurrency=2, retries=0, **settings)
+    replies = ask(params, system=True, schema=SCHEMA)
+    assert all(reply.text for reply in replies)
+    assert 6 < len(server.asked) <= 8
+    assert capsys.readouterr().err.count(f"Write `{key}` under endpoints.default") == 1
+    last = server.asked[-1].body
+    assert "Be kind." in str(last["messages"])
+    assert not rejects(last)
+    # What the line says makes the adaptation permanent, and what was paid for is not asked again.
+    name, value = key.split(": ")
+    kept = {"true": True, "false": False}.get(value, value)
+    permanent = {**settings, name: value.strip("[]").split() if "[" in value else kept}
+    before = len(server.asked)
+    params = params_at(server.url, retries=0, **permanent)
+    assert ask(params, system=True, schema=SCHEMA) == replies
+    assert len(server.asked) == before
+    ask(params, start=90, system=True, schema=SCHEMA)
+    assert not any(rejects(asked.body) for asked in server.asked[before:])
+
+
+def test_two_errors_adapt_twice(server: Server, params_at: ParamsOf) -> None:
+    def answering(asked: Asked) -> Answer:
+        for field in ("temperature", "seed"):
+            if field in asked.body:
+                return refusal(400, f"Unrecognized request argument supplied: {field}")
+        return echo(asked)
+
+    server.answering = answering
+    assert len(ask(params_at(server.url, retries=0, concurrency=1), 5)) == 5
+    assert len(server.asked) == 7
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "temperature must be between 0 and 1",
+        "max_tokens is too large: 5000. This model supports at most 4096",
+        "the model `m` does not exist",
+        "seedling is not supported",
+        "Unknown parameter: reasoning_effort",
+    ],
+)
+def test_an_error_that_no_adaptation_mends_ends_the_stage(
+    server: Server, params_at: ParamsOf, message: str
+) -> None:
+    server.answering = lambda asked: refusal(400, message)
+    with pytest.raises(ChatError):
+        ask(params_at(server.url, concurrency=1))
+    assert len(server.asked) == 1
+
+
+def test_a_field_that_stays_refused_is_an_error(server: Server, params_at: ParamsOf) -> None:
+    server.answering = lambda asked: refusal(400, "temperature is not supported")
+    with pytest.raises(ChatError, match="temperature is not supported"):
+        ask(params_at(server.url, concurrency=1))
+    assert len(server.asked) == 2
+
+
+def test_the_lines_of_a_batch_adapt_the_next_batch(server: Server, params_at: ParamsOf) -> None:
+    server.answering = batches = BatchServer()
+    error = {"error": {"message": "Unsupported parameter: 'max_tokens'"}}
+    batches.result = lambda line: (400, error) if "max_tokens" in line["body"] else echoed(line)
+    assert len(ask(params_at(server.url, mode="batch", poll=0.01, stream=True))) == 6
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_stream_is_one_reply_even_if_nobody_asked_for_it(
+    server: Server, params_at: ParamsOf, stream: bool
+) -> None:
+    server.answering = lambda asked: Answer(streamed())
+    (reply,) = ask(params_at(server.url, stream=stream), 1)
+    assert (reply.text, reply.finish_reason, reply.model) == ("Four is it.", "stop", "served")
+    assert (reply.prompt_tokens, reply.completion_tokens) == (9, 7)
+
+
+@pytest.mark.parametrize("cut", [b"", b"data: {"])
+def test_a_stream_that_breaks_off_is_asked_again(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, cut: bytes
+) -> None:
+    monkeypatch.setattr("lion.chat.sender._LONGEST", 0.05)
+    broken = streamed(end="") + cut
+    server.answering = lambda asked: Answer(broken if len(server.asked) == 1 else streamed())
+    assert ask(params_at(server.url, stream=True), 1)[0].text == "Four is it."
+    assert len(server.asked) == 2
+
+
+def test_an_error_in_a_stream_is_an_error(server: Server, params_at: ParamsOf) -> None:
+    event = b'data: {"error": {"code": 402, "message": "pay first"}}\n\n'
+    server.answering = lambda asked: Answer(event)
+    with pytest.raises(ChatError, match="pay first"):
+        ask(params_at(server.url, stream=True), 1)
+
+
+def test_another_port_does_not_pay_again(server: Server, params_at: ParamsOf) -> None:
+    replies = ask(params_at(server.url, identity=None))
+    with Server(lambda asked: Answer(completion("other"))) as other:
+        assert ask(params_at(other.url, identity=None)) == replies
+        assert not other.asked
+        ask(params_at(other.url, identity=None, model="m2"))
+        assert len(other.asked) == 6
+
+
+def test_an_identity_names_the_server_wherever_it_moves(
+    server: Server, params_at: ParamsOf
+) -> None:
+    replies = ask(params_at(server.url, identity="our cluster"))
+    moved = server.url.replace("127.0.0.1", "localhost")
+    assert ask(params_at(moved, identity="our cluster")) == replies
+    assert len(server.asked) == 6
+
+
+def test_an_identity_is_not_inherited_by_another_server(params_at: ParamsOf) -> None:
+    raw = params_at("http://a.example/v1", identity="a").model_dump(exclude_unset=True)
+    raw["endpoints"]["referee"] = {"base_url": "http://b.example/v1"}
+    assert Params.model_validate(raw).endpoint_of("referee").identity is None

@@ -1,0 +1,174 @@
+"""Thoughts are no part of an answer, whatever marks or fields a server puts them in."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from lion.chat import UNCLEAR, Reply, connect
+from lion.chat.store import Store
+from lion.params import Params
+from lion.prompts.marks import beside_of, split_thoughts, with_beside, without_end_marks
+from tests.chat.conftest import ParamsOf, requests
+from tests.chat.server import Answer, Server, completion
+
+FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
+SEPARATED = {
+    "both marks": "<think>hm</think>\n\nParis.",
+    "both marks, in capitals": "<THINK>hm</THINK>\nParis.",
+    "closing mark on its own line": "A city. Paris it is.\n</think>\n\nParis.",
+    "closing mark at the end of a line": "A city, Paris.</think>\nParis.",
+    "closing mark without spaces": "A city.</think>Paris.",
+    "empty thoughts": "<think>\n\n</think>\n\nParis.",
+    "two blocks": "<think>hm</think>\n<think>well</think>\nParis.",
+    "thinking": "<thinking>A city.</thinking>\nParis.",
+    "thought": "<thought>A city.</thought>Paris.",
+    "reasoning": "<reasoning>A city.</reasoning>\n<answer>Paris.</answer>",
+    "Magistral": "[THINK]A city.[/THINK]Paris.",
+    "Magistral, closing mark": "A city.\n[/THINK]\nParis.",
+    "Kimi": "◁think▷A city.◁/think▷Paris.",
+    "Command": "<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>Paris.<|END_RESPONSE|>",
+    "OpenThinker": "<|begin_of_thought|>hm<|end_of_thought|>\n<|begin_of_solution|>Paris."
+    "<|end_of_solution|>",
+    "Gemma": "<|channel>thought\nhm<channel|>Paris.<turn|>",
+    "gpt-oss": f"<|channel|>analysis<|message|>A city.{FINAL}Paris.<|return|>",
+    "gpt-oss with a plan": "<|channel|>analysis<|message|>A.<|end|><|start|>assistant<|channel|>"
+    f"commentary<|message|>Plan.{FINAL}Paris.",
+    "gpt-oss, opening mark in the prompt": f"A city.{FINAL}Paris.",
+    "gpt-oss without special tokens": "analysisWe need a city.assistantfinalParis.",
+    "quoted in the thoughts": '<think>Use "</think>" or `</think>`?</think>Paris.',
+    "end mark": "<think>hm</think>Paris.<|im_end|>",
+}
+WHOLE = [
+    "Write `</think>` after the thoughts.",
+    'The mark "<think>" opens them.',
+    "If a < b, [THINK about it] and <b>think</b>.",
+    "analysis of the data",
+]
+UNSEPARATED = [
+    "say </think> in HTML",
+    "Paris.\n<think>Or is it?</think>\nYes.",
+    "<think>The tag </think> ends it.</think>\nParis.",
+    "<think>a</thinking>\nParis.",
+    "Sure.\n<think>hm",
+    "a</think>\nb</think>\nParis.",
+]
+
+
+def ask(params: Params, **fields: object) -> Reply:
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        return chat.ask(requests(1, **fields), label="teach")[0]
+
+
+def stored() -> list[str]:
+    with Store(Path(os.environ["LION_HOME"]) / "replies.sqlite") as store, store.reading() as db:
+        return [text for (text,) in db.execute("SELECT text FROM replies")]
+
+
+@pytest.mark.parametrize("content", SEPARATED.values(), ids=SEPARATED)
+def test_the_answer_stands_alone_and_the_store_keeps_all(
+    server: Server, params_at: ParamsOf, content: str
+) -> None:
+    server.answering = lambda asked: Answer(completion(content))
+    reply = ask(params_at(server.url))
+    assert (reply.text, reply.finish_reason) == ("Paris.", "stop")
+    assert stored() == [content]
+
+
+@pytest.mark.parametrize("content", WHOLE)
+def test_an_answer_about_marks_stays_whole(
+    server: Server, params_at: ParamsOf, content: str
+) -> None:
+    server.answering = lambda asked: Answer(completion(content))
+    reply = ask(params_at(server.url))
+    assert (reply.text, reply.finish_reason) == (content, "stop")
+
+
+@pytest.mark.parametrize("content", UNSEPARATED)
+def test_thoughts_without_a_certain_end_are_marked_and_said(
+    server: Server, params_at: ParamsOf, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answering = lambda asked: Answer(completion(content))
+    for _ in range(2):
+        assert ask(params_at(server.url)).finish_reason == UNCLEAR
+        assert "1 of 1 replies contain thoughts that cannot be" in capsys.readouterr().err
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("mark", ["</think>", "<think>", "[/THINK]", "<|channel|>final<|message|>"])
+def test_marks_in_the_prompt_may_be_quoted_so_nothing_is_separated(
+    server: Server, params_at: ParamsOf, mark: str
+) -> None:
+    server.answering = lambda asked: Answer(completion("hm\n</think>\n\nParis."))
+    message = {"role": "user", "content": f"Explain {mark}."}
+    assert ask(params_at(server.url), messages=(message,)).finish_reason == UNCLEAR
+
+
+@pytest.mark.parametrize("content", ["<think>and on", "analysisWe need", "[THINK]and on"])
+def test_thoughts_without_an_end_leave_no_answer(
+    server: Server, params_at: ParamsOf, content: str
+) -> None:
+    server.answering = lambda asked: Answer(completion(content, finish="length"))
+    assert ask(params_at(server.url)).text == ""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"reasoning_content": "Two </think> plus two."},
+        {"reasoning": "Two </think> plus two."},
+        {"content": [{"type": "thinking", "thinking": "Two </think> plus two."}, "Four."]},
+    ],
+)
+def test_thoughts_in_a_field_are_kept_beside_the_answer(
+    server: Server, params_at: ParamsOf, message: dict[str, object]
+) -> None:
+    server.answering = lambda asked: Answer(completion("Four.", **message))
+    for _ in range(2):
+        assert ask(params_at(server.url)).text == "Four."
+    assert "Two </think> plus two." in json.dumps(stored())
+    assert len(server.asked) == 1
+
+
+def test_a_key_in_the_thoughts_is_hidden_and_the_answer_stays_alone(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "sk-planted-" + "abcdefgh" * 4
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    server.answering = lambda asked: Answer(completion("Four.", reasoning=f"The key is {key}."))
+    assert ask(params_at(server.url)).text == "Four."
+    assert key not in stored()[0]
+
+
+@pytest.mark.parametrize("text", ["", "a", "<beside 3>\nabc\nd", "\n", "</think>"])
+@pytest.mark.parametrize("beside", ["", "x", "<beside 1>\nx\ny", "</think>\n\nöß字"])
+def test_what_is_beside_a_text_comes_back_unchanged(beside: str, text: str) -> None:
+    assert beside_of(with_beside(beside, text)) == (beside, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Four.<|im_end|>", "Four."),
+        ("Four.</s>\n", "Four."),
+        ("Four.<｜end▁of▁sentence｜>", "Four."),
+        ("Four.<end_of_turn>\n<eos>", "Four."),
+        ("Four.<|im_end|>\n<|im_start|>user\nAnd five?", "Four."),
+        ("Four.<|eot_id|><|start_header_id|>user<|end_header_id|>\nFive?", "Four."),
+        ("<s>old</s>", "<s>old</s>"),
+        ("It ends with `<|im_end|>`.", "It ends with `<|im_end|>`."),
+        ("Four. ", "Four. "),
+    ],
+)
+def test_end_marks_are_cut_off(text: str, expected: str) -> None:
+    assert without_end_marks(text) == expected
+
+
+@pytest.mark.parametrize("piece", ["<", "<think>", "[", "\n", " ", "<|channel|>final", "`", "a"])
+def test_five_megabytes_are_read_at_once(piece: str) -> None:
+    text = piece * (5_000_000 // len(piece)) + "</think>"
+    begun = time.perf_counter()
+    split_thoughts(without_end_marks(text))
+    assert time.perf_counter() - begun < 2

@@ -1,0 +1,232 @@
+"""Forms of seed rows: what each is read as, and the one line said about its bad twin."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lion.params import SeedsColumns
+from lion.pools.seeds import Seed, read_seeds
+from lion.support.errors import InputError
+
+LONG = "x" * 20_001
+ASK = {"role": "user", "content": "Say hi."}
+ANSWER = {"role": "assistant", "content": "Hi."}
+
+# Form and row; what is read: instruction, input, answer.
+GOOD: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
+    "Alpaca": ({"instruction": "Add.", "input": "2, 3", "output": "5"}, [("Add.", "2, 3", "5")]),
+    "Alpaca's tables": (
+        {"instruction": "Add.", "input": "2", "output": "5", "text": "Task: Add.\n2\nAnswer: 5"},
+        [("Add.", "2", "5")],
+    ),
+    "Dolly": (
+        {"instruction": "Who?", "context": "By Ada.", "response": "Ada.", "category": "closed_qa"},
+        [("Who?", "By Ada.", "Ada.")],
+    ),
+    "Self-Instruct": (
+        {
+            "id": "t0",
+            "name": "count",
+            "instruction": "Count.",
+            "instances": [{"input": "a b", "output": "2"}, {"input": "c", "output": "1"}],
+            "is_classification": False,
+        },
+        [("Count.", "a b", "2"), ("Count.", "c", "1")],
+    ),
+    "ShareGPT": (
+        {
+            "id": "a-1",
+            "conversations": [
+                {"from": "human", "value": "Say hi."},
+                {"from": "gpt", "value": "Hi."},
+            ],
+        },
+        [("Say hi.", "", "Hi.")],
+    ),
+    "messages": ({"messages": [ASK, ANSWER]}, [("Say hi.", "", "Hi.")]),
+    "messages without an answer": ({"messages": [ASK]}, [("Say hi.", "", "")]),
+    "messages in parts": (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "Say hi."}]}]},
+        [("Say hi.", "", "")],
+    ),
+    "empty system prompt": (
+        {"messages": [{"role": "system", "content": ""}, ASK, ANSWER]},
+        [("Say hi.", "", "Hi.")],
+    ),
+    "keys without text": (
+        {"instruction": "Add.", "score": 0.5, "rank": "3", "notes": "", "more": {"a": [None]}},
+        [("Add.", "", "")],
+    ),
+    "a pool of Lion's": (
+        {"instruction": "Add.", "answer": "5", "finish_reason": "stop", "origin": "seed"},
+        [("Add.", "", "5")],
+    ),
+}
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "two inputs": (
+        {"instruction": "Add.", "input": "2", "context": "3"},
+        "both 'input' and 'context' hold text",
+    ),
+    "two answers": (
+        {"instruction": "Add.", "output": "2", "response": "3"},
+        "both 'output' and 'response' hold text",
+    ),
+    "unknown key": ({"instruction": "Who?", "passage": "By Ada."}, "key 'passage' holds text"),
+    "text that is no rendering": (
+        {"instruction": "Add.", "output": "5", "text": "Something else"},
+        "key 'text' holds text",
+    ),
+    "nested text": ({"instruction": "Who?", "history": [["Hi", "Hello"]]}, "key 'history' holds"),
+    "system key": ({"instruction": "Who?", "system": "Be brief."}, "key 'system' holds text"),
+    "Dolly without an instruction": (
+        {"context": "By Ada.", "response": "Ada."},
+        "missing key 'instruction' (found: 'context', 'response')",
+    ),
+    "instances not a list": (
+        {"instruction": "Who?", "instances": {}},
+        "'instances' must be a list",
+    ),
+    "no instances": ({"instruction": "Who?", "instances": []}, "'instances' must be a list"),
+    "instance with an unknown key": (
+        {"instruction": "Who?", "instances": [{"input": ""}, {"input": "", "hint": "Ada"}]},
+        "instance 2: key 'hint' holds text",
+    ),
+    "instance input a number": (
+        {"instruction": "Who?", "instances": [{"input": 3}]},
+        "instance 1: 'input' must be a string",
+    ),
+    "system prompt": (
+        {"messages": [{"role": "system", "content": "Be brief."}, ASK, ANSWER]},
+        "'messages' has a system prompt",
+    ),
+    "two questions": ({"messages": [ASK, ANSWER, ASK]}, "'messages' has 2 questions"),
+    "answer first": ({"messages": [ANSWER, ASK]}, "(found: assistant, user)"),
+    "no turns": ({"messages": []}, "'messages' must be a list of turns"),
+    "tool": ({"messages": [ASK, {"role": "tool", "content": "3"}]}, "turn 2: 'role' is 'tool'"),
+    "tool calls": (
+        {"messages": [ASK, ANSWER | {"tool_calls": [{"name": "add"}]}]},
+        "turn 2: key 'tool_calls' holds text",
+    ),
+    "image": (
+        {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+        "turn 1: a part is 'image_url', not text",
+    ),
+    "ShareGPT without a role": (
+        {"conversations": [{"value": "Hi"}]},
+        "turn 1: 'role' is None; expected system, user",
+    ),
+    "content null": ({"messages": [{"role": "user", "content": None}]}, "'content' must be a str"),
+    "instruction beside messages": (
+        {"instruction": "Add.", "messages": [ASK]},
+        "key 'instruction' holds text",
+    ),
+}
+
+
+def _read(folder: Path, rows: list[dict[str, Any]], **options: Any) -> list[Seed]:
+    path = folder / "seeds.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return list(read_seeds(path, **options).seeds.values())
+
+
+def _refusal(folder: Path, rows: list[dict[str, Any]], **options: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        _read(folder, rows, **options)
+    message = caught.value.message
+    assert "\n" not in message
+    assert message.startswith(str(folder / "seeds.jsonl"))
+    return message
+
+
+@pytest.mark.parametrize(("row", "seeds"), GOOD.values(), ids=GOOD)
+def test_reads_each_form(
+    tmp_path: Path, row: dict[str, Any], seeds: list[tuple[str, str, str]]
+) -> None:
+    read = _read(tmp_path, [row])
+    assert [(seed.instruction, seed.input, seed.answer) for seed in read] == seeds
+
+
+@pytest.mark.parametrize(("row", "reason"), BAD.values(), ids=BAD)
+def test_refuses_by_row_and_key(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    message = _refusal(tmp_path, [{"instruction": "fine"}, row])
+    assert "seeds.jsonl, line 2" in message
+    assert reason in message
+
+
+def test_maps_keys(tmp_path: Path) -> None:
+    row = {"question": "Who?", "passage": "By Ada.", "gold": "Ada.", "notes": "hard"}
+    columns = SeedsColumns(instruction="question", input="passage", output="gold", ignore=["notes"])
+    [seed] = _read(tmp_path, [row], columns=columns)
+    assert (seed.instruction, seed.input, seed.answer) == ("Who?", "By Ada.", "Ada.")
+
+
+def test_maps_conversations(tmp_path: Path) -> None:
+    columns = SeedsColumns(messages="chat", ignore=["system"])
+    row = {"chat": [{"role": "system", "content": "Be brief."}, ASK, ANSWER]}
+    [seed] = _read(tmp_path, [row], columns=columns)
+    assert (seed.instruction, seed.answer) == ("Say hi.", "Hi.")
+
+
+def test_a_mapped_key_takes_the_place_of_lions_own(tmp_path: Path) -> None:
+    columns = SeedsColumns(instruction="question")
+    row = {"question": "Who?", "instruction": "Answer briefly."}
+    assert "key 'instruction' holds text" in _refusal(tmp_path, [row], columns=columns)
+
+
+def test_a_misspelt_mapped_key_is_refused(tmp_path: Path) -> None:
+    columns = SeedsColumns(input="contxt")
+    message = _refusal(tmp_path, [{"instruction": "Who?", "notes": ""}], columns=columns)
+    assert "no row has the key 'contxt' of seeds_columns.input (found: 'instruction'" in message
+
+
+def test_a_key_has_one_meaning() -> None:
+    with pytest.raises(ValueError, match="'q' has two meanings"):
+        SeedsColumns(instruction="q", ignore=["q"])
+
+
+def test_a_row_that_is_too_long_is_left_out_and_reported(tmp_path: Path) -> None:
+    rows = [{"instruction": "a"}, {"instruction": LONG}, {"instruction": "b", "input": LONG}]
+    path = tmp_path / "seeds.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seeds = read_seeds(path, too_long="leave_out")
+    assert seeds.frame["instruction"].to_list() == ["a"]
+    assert seeds.left_out.startswith(f"2 too long and left out, first {path}, line 2: 'instruct")
+    assert "line 2: 'instruction' has 20,001 characters" in _refusal(tmp_path, rows)
+
+
+def test_a_file_of_too_long_rows_is_refused(tmp_path: Path) -> None:
+    message = _refusal(tmp_path, [{"instruction": LONG}], too_long="leave_out")
+    assert "no rows; 1 too long and left out" in message
+
+
+def test_an_answer_must_be_text_only_if_it_is_kept(tmp_path: Path) -> None:
+    row = {"instruction": "Add.", "output": 5}
+    assert _read(tmp_path, [row])[0].answer == ""
+    assert "'output' must be a string, found 5" in _refusal(tmp_path, [row], answers="keep")
+
+
+def test_of_equal_rows_the_first_answer_counts(tmp_path: Path) -> None:
+    rows = [{"instruction": "Add.", "output": answer} for answer in ("", "5", "6")]
+    assert [seed.answer for seed in _read(tmp_path, rows)] == ["5"]
+
+
+def test_kept_answers_name_their_model_and_file(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "Add.", "output": "5", "model": "gpt-4"},
+        {"instruction": "Count.", "output": "<think>One.</think>1"},
+        {"instruction": "Guess.", "output": "<think>One."},
+        {"instruction": "Think.", "output": ""},
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seeds = read_seeds(path, answers="keep")
+    kept = seeds.kept("keep", path.name)
+    assert kept.select("answer", "model", "prompt_tokens", "finish_reason").rows() == [
+        ("5", "gpt-4 in log.jsonl", None, "stop"),
+        ("1", "log.jsonl", None, "stop"),
+    ]
+    assert kept["id"].to_list() == [*seeds.seeds][:2]
+    assert seeds.kept("ask", path.name).is_empty()
