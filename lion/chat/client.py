@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 import openai
 
-from lion.chat.source import Source
+from lion.chat.source import DEFAULT_URL, Source
 from lion.params import Endpoint, Oracle
 from lion.support.errors import ChatError
 
@@ -54,13 +54,14 @@ def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpe
 def _key(url: str, endpoint: Endpoint, *, stage: str) -> str:
     """Return the key for the server at `url`, empty if it gets none.
 
-    An endpoint that names no key gets OPENAI_API_KEY, but never over plain http to another
-    machine: there, `api_key_env` must name the key.
+    OPENAI_API_KEY goes unnamed to OpenAI, to this machine and over https to OPENAI_BASE_URL. Any
+    other server gets only the key that its `api_key_env` names.
     """
     parts = urlsplit(url)
     is_local = parts.hostname in _LOOPBACK
     name = endpoint.api_key_env
-    if name is None and (is_local or parts.scheme == "https"):
+    is_given_with_the_key = not endpoint.base_url or url == DEFAULT_URL
+    if name is None and (is_local or (parts.scheme == "https" and is_given_with_the_key)):
         name = "OPENAI_API_KEY"
     if not name:
         return ""

@@ -108,7 +108,8 @@ def test_the_key_of_one_server_does_not_go_to_another(
 @pytest.mark.parametrize(
     ("url", "named", "sent"),
     [
-        ("https://llm.example/v1", None, KEY),
+        ("https://llm.example/v1", None, "of the environment"),
+        ("https://api.openai.com/v1", None, KEY),
         ("https://llm.example/v1", "OPENAI_API_KEY", KEY),
         ("http://127.0.0.1:8000/v1", None, KEY),
         ("http://llm.example/v1", None, "none"),
@@ -119,7 +120,7 @@ def test_the_key_of_one_server_does_not_go_to_another(
     ],
 )
 @pytest.mark.parametrize("by", ["parameters", "environment"])
-def test_a_key_goes_over_plain_http_only_if_it_is_named(
+def test_a_key_goes_to_strangers_only_if_it_is_named(
     params_at: ParamsOf,
     monkeypatch: pytest.MonkeyPatch,
     url: str,
@@ -132,6 +133,8 @@ def test_a_key_goes_over_plain_http_only_if_it_is_named(
     params = params_at(url if by == "parameters" else None, api_key_env=named)
     source = source_of(params, "teacher")
     client = open_client(source, params.endpoint_of("teacher"), params.oracle, stage="s")
+    if sent == "of the environment":  # OPENAI_BASE_URL and OPENAI_API_KEY belong together
+        sent = KEY if by == "environment" else "none"
     assert (source.url, client.api_key) == (url, sent)
 
 
