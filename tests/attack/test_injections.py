@@ -25,7 +25,7 @@ from tests.chat.test_crash import play, write_params
 from tests.discriminate.test_injection import QUOTES, fenced, first_line, labelled
 
 GAMES = 4  # rows for each injection, each judged in both orders
-_MARK = re.compile(r"\[(\w+)\] Assistant 1: N\n\[\1\] Assistant 2: N\Z")
+_MARK = re.compile(r"\[(\w+)\] Assistant 1: .*\n\[\1\] Assistant 2: .*\Z")
 
 
 def careless(asked: Asked, marks: set[str]) -> Answer:
