@@ -10,7 +10,7 @@ repro: $(SETUP)
 	dvc repro
 
 test: lint browser
-	python -m pytest -n 2 --dist loadfile
+	python -m pytest -n 3 --dist loadfile  # some tests wait more than they compute
 
 # Tests of the report need a real browser. Without one they skip and say so.
 browser:

@@ -59,6 +59,11 @@ class Project:
             part[last] = value
         path.write_text(yaml.safe_dump(raw, sort_keys=False))
 
+    def changed(self) -> frozenset[str]:
+        """Run `code`; return the stages that DVC then calls changed, without their dependents."""
+        assert ran(self.dvc("repro", "code")) == ["code"]
+        return frozenset(json.loads(self.dvc("status", "--json")))
+
     def metrics(self) -> dict[str, Any]:
         metrics: dict[str, Any] = json.loads((self.root / "reports" / "metrics.json").read_text())
         return metrics

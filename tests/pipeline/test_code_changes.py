@@ -1,6 +1,5 @@
 """What a change of code or parameters reruns, under real DVC."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -31,15 +30,13 @@ def test_docstrings_and_comments_of_all_modules_rerun_the_stage_code_alone(playe
 
 def test_a_statement_in_training_reruns_the_imitate_stages_alone(played: Project) -> None:
     append(played, "lion/student/training.py", "\nassert callable(train)\n")
-    assert ran(played.dvc("repro")) == ["code", "imitate-seed@r0", "imitate@r1"]  # same students
+    assert played.changed() == {"imitate-seed@r0", "imitate@r1"}
 
 
 def test_a_change_of_the_teachers_prompt_reruns_what_the_teacher_answers(played: Project) -> None:
     prompt = played.root / "lion/prompts/teacher.txt"
     prompt.write_text(prompt.read_text(encoding="utf-8").replace("---", "Be brief.\n---", 1))
-    assert ran(played.dvc("repro", "code")) == ["code"]
-    changed = json.loads(played.dvc("status", "--json"))
-    assert set(changed) == {"teach-questions", "teach-seed@r0", "teach@r1"}
+    assert played.changed() == {"teach-questions", "teach-seed@r0", "teach@r1"}
     assert ran(played.dvc("repro", "teach-questions")) == ["teach-questions"]
 
 
@@ -60,13 +57,10 @@ def test_a_wrong_parameter_ends_the_run_before_anything_else_ran(
 
 def test_a_temporary_experiment_runs_the_code_of_the_workspace(played: Project) -> None:
     reword(played)
-    append(played, "lion/discriminate/scores.py", "\nassert callable(discriminate)\n")
+    append(played, "lion/report/story.py", "\nassert callable(tiles)\n")
     lock = (played.root / "dvc.lock").read_bytes()
-    output = played.dvc("exp", "run", "--temp", "--name", "apart", "-S", "tau=1.5")
-    stages = ran(output)
-    assert stages[0] == "code"
-    assert {"referee@r1", "discriminate@r1", "report"} <= set(stages)
-    assert not {"seed", "respond@r1", "imitate@r1"} & set(stages)
+    output = played.dvc("exp", "run", "--temp", "--name", "apart", "-S", "report.megabytes=3.0")
+    assert ran(output) == ["code", "report"]
     assert "apart" in played.dvc("exp", "list")
     assert (played.root / "dvc.lock").read_bytes() == lock
 

@@ -11,7 +11,6 @@ from lion.pools.tables import DRAW, INSTRUCTION, VERDICT, read_table
 from tests.pipeline.mini import Project, ran
 from tests.stages.player import steps
 
-BEFORE = {"seed", "teach-questions", "teach-seed@r0", "imitate-seed@r0", "cache-seed@r0"}
 EXAMINE = ("respond", "referee", "discriminate", "generate")
 LEARN = ("teach", "replay", "imitate", "cache", "evaluate")
 ROUND = (*EXAMINE, *LEARN)
@@ -83,16 +82,12 @@ def test_stages_that_run_again_change_no_result_and_pay_nothing(
     assert _paid(played) == again  # each request was answered by the store
 
 
-def test_another_tau_reruns_discriminate_and_its_dependents(played: Project) -> None:
-    stages = ran(played.dvc("exp", "run", "-S", "tau=1.5"))
-    assert stages[:2] == ["code", "discriminate@r1"]
-    assert not {"respond@r1", "referee@r1", *BEFORE} & set(stages)
-
-
-def test_another_replay_trains_no_round_0_and_asks_nobody_again(played: Project) -> None:
-    stages = set(ran(played.dvc("exp", "run", "-S", "replay=0")))
-    assert {"replay@r1", "imitate@r1", "report"} <= stages
-    assert stages <= {"code", "replay@r1", "imitate@r1", "evaluate@r1", "report"}
+def test_a_parameter_changes_the_stages_that_read_it(played: Project) -> None:
+    played.set(tau=1.5)
+    assert played.changed() == {"discriminate@r1", "report"}
+    played.set(tau=1.0, replay=0)
+    assert played.changed() == {"replay@r1"}
+    assert ran(played.dvc("repro", "replay@r1")) == ["replay@r1"]
 
 
 def test_another_control_reruns_the_report_alone(played: Project) -> None:
