@@ -4,7 +4,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lion.chat.schema import VERSION, columns_of, upgrade, version_of
@@ -85,17 +85,16 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, str]:
 def open_writable(path: Path) -> sqlite3.Connection:
     """Open the store for reading and writing, and bring it to this version."""
     db = connect(path)
-    try:
+    with ExitStack() as unless_opened:
+        unless_opened.callback(db.close)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_autocheckpoint = 10000")  # `Store.renew` syncs more often
         if version_of(db, path) < VERSION:
             upgrade(db)
         db.execute("SELECT max(rowid) FROM replies").fetchone()
-        return db
-    except BaseException:
-        db.close()
-        raise
+        unless_opened.pop_all()
+    return db
 
 
 def connect(target: Path | str, *, uri: bool = False) -> sqlite3.Connection:

@@ -134,7 +134,7 @@ class Sender:
             response = await self._post(spoken(body, by))
             reply = self.safe_reply(reply_of(response, body, safe=self.safe))
             used = reply.prompt_tokens + reply.completion_tokens
-        except BaseException as error:
+        except BaseException as error:  # a cancelled request may cost, too
             if (refusal := self._refusal_in(error, body)) is not None:
                 return refusal
             if self._adapts(error, body, by):

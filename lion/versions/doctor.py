@@ -33,7 +33,7 @@ Level = Literal["error", "warning", "fixed"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong or was mended; a warning does not stop a run."""
+    """A problem, or a repair that was made; a warning does not stop a run."""
 
     level: Level
     message: str
