@@ -19,7 +19,7 @@ from lion.chat.budget import Budget
 from lion.chat.dialect import spoken
 from lion.chat.failures import is_transient
 from lion.chat.live import Arrived, too_dear
-from lion.chat.reading import ErrorBody, UnusableBody, reply_in
+from lion.chat.reading import ErrorBody, UnusableBody, error_message, reply_in
 from lion.chat.refusals import Refusals, reason_of, refused
 from lion.chat.sender import Sender
 from lion.chat.store import BATCH, Store
@@ -241,7 +241,7 @@ class Batches:
         """Return the reply in `line`, or None if the request may be sent again."""
         error = line.error()
         status, code = line.response.status_code if line.response else 0, error.get("code")
-        message = str(error.get("message") or "no response before the batch ended")
+        message = error_message(error or "no response before the batch ended")
         if status == 200 and line.response is not None:
             try:
                 sent = job.body if job else None

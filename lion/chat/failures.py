@@ -8,7 +8,14 @@ import httpx2
 import openai
 
 from lion.chat.headers import retry_after
-from lion.chat.reading import ErrorBody, UnusableBody, error_message, reply_in, value_in
+from lion.chat.reading import (
+    MOST_WORDS,
+    ErrorBody,
+    UnusableBody,
+    error_message,
+    reply_in,
+    value_in,
+)
 from lion.chat.stream import completion_of, is_stream
 from lion.chat.types import Reply
 from lion.chat.wire import Body
@@ -94,5 +101,5 @@ def _message_in(response: httpx2.Response) -> str:
     try:
         message = error_message(value_in(response.content))
     except (ValueError, RecursionError):
-        message = response.text
+        message = response.text[:MOST_WORDS]
     return message.strip() or "no message"

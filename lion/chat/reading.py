@@ -19,18 +19,22 @@ _STATUS = {  # of errors that have a word as their code
     400: re.compile(r"invalid|bad.?request|unsupported|context.?length|content.?filter|inspection"),
 }
 _DECODER = json.JSONDecoder(strict=False)  # it accepts bare line ends within a text
+MOST_WORDS = 10_000  # characters of an error that are read; a server may send megabytes
 _CODES = ("code", "status_code", "error_code", "http_code", "status", "type")
 
 
 class UnusableBody(Exception):
     """A body with status 200 that contains no reply: cut JSON, a proxy's page, no choices."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message[:MOST_WORDS])
+
 
 class ErrorBody(Exception):
     """A body with status 200 that contains an error: no tokens were generated, nothing is due."""
 
     def __init__(self, message: str, status: int, code: object) -> None:
-        super().__init__(message)
+        super().__init__(message[:MOST_WORDS])
         self.status, self.code = status, code
         self.wait: float | None = None  # seconds until a retry, if the server says so
 
@@ -82,14 +86,14 @@ def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Rep
 
 
 def error_message(body: Any) -> str:
-    """Return the error message in a server's body, in any known form, else the whole body."""
+    """Return the error message in a server's body, in any known form, else the body itself."""
     error = body.get("error") or body if isinstance(body, dict) else body
     if isinstance(error, dict):
         error = next((error[name] for name in _MESSAGES if error.get(name)), error)
     if isinstance(error, str):
-        return error
+        return error[:MOST_WORDS]
     try:
-        return json.dumps(body, ensure_ascii=False)
+        return json.dumps(body, ensure_ascii=False)[:MOST_WORDS]
     except RecursionError:
         return "deeply nested JSON"
 

@@ -11,6 +11,7 @@ from lion.prompts.marks import beside_of, with_beside
 from lion.support.text import visible
 
 _WINDOW = 6  # characters of a key in sequence that are taken for a part of it
+_MOST = 10_000  # characters of a text that are shown at most
 _LONG = 16  # characters of a key that no text contains by chance
 _HIDDEN = "<API key>"
 
@@ -20,7 +21,7 @@ def safe_line(text: str, key: str) -> str:
 
     A server may echo the key whole, cut, or encoded for a URL or a header.
     """
-    line = " ".join(text.split())
+    line = " ".join(text[:_MOST].split())
     size = min(_WINDOW, len(key))
     if size <= 4:  # no key; "none" is the placeholder
         return visible(line)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from tests.chat.server import Answer, Asked, Body, completion
 
 KEY = "sk-planted/0123+abcdefgh=="
-TIMEOUT = 2.0  # seconds
+TIMEOUT = 4.0  # seconds
 CONTROLS = "\x1b[31mred\x07\x9b2J\u202e\r\n\x00"
 
 

@@ -1,5 +1,6 @@
 """Bodies of servers: the text decides, an error is an error whatever its status."""
 
+import time
 from typing import Any
 
 import pytest
@@ -283,3 +284,17 @@ def test_json_that_is_not_quite_right_costs_no_reply(
     server.answering = lambda asked: Answer(body, headers={"content-type": "text/plain"})
     assert ask(params_at(server.url))[0].text == "Four\n."
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+@pytest.mark.parametrize("piece", ["x", "prompt ", "max_tokens ", "<", "/not found"])
+def test_megabytes_of_an_error_stall_nothing(
+    server: Server, params_at: ParamsOf, status: int, piece: str
+) -> None:
+    message = piece * (5_000_000 // len(piece))
+    server.answering = lambda asked: Answer({"error": {"message": message}}, status=status)
+    begun = time.process_time()
+    with pytest.raises(ChatError) as error:
+        ask(params_at(server.url, retries=1))
+    assert len(str(error.value)) < 2_000
+    assert time.process_time() - begun < 1.0
