@@ -4,6 +4,8 @@ from importlib import import_module
 
 import click
 
+from lion.support.command_line import HELP
+
 # Name: module and function, and its line in the list (reading docstrings would import them all).
 COMMANDS = {
     "check": ("lion.evaluate.check:check", "Check seeds, and pools for evaluation questions."),
@@ -21,8 +23,6 @@ COMMANDS = {
     "trace": ("lion.versions.cli:trace", "Show the history of one instruction."),
     "view": ("lion.report.cli:view", "Show a run in the browser."),
 }
-
-SETTINGS = {"help_option_names": ["-h", "--help"]}  # subcommands inherit it
 
 
 class _Lazy(click.Group):
@@ -43,7 +43,7 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
 
 
-@click.group(cls=_Lazy, context_settings=SETTINGS)
+@click.group(cls=_Lazy, context_settings=HELP)
 @click.version_option(package_name="lion")
 def main() -> None:
     """Distil a proprietary LLM into a small open student. `dvc repro` runs the loop."""

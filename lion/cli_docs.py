@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from lion.cli import SETTINGS, main
+from lion.cli import main
+from lion.support.command_line import HELP
 
 _WIDTH = 88
 _HEAD = """\
@@ -28,7 +29,7 @@ def _sections(command: click.Command, name: str, parent: click.Context | None) -
         parent=parent,
         terminal_width=_WIDTH,
         max_content_width=_WIDTH,
-        help_option_names=SETTINGS["help_option_names"],
+        help_option_names=HELP["help_option_names"],
     )
     yield f"## {context.command_path}\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):

@@ -55,6 +55,14 @@ def _commands(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[
             yield from _commands(child, (*words, name))
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_knows_it_without_its_group(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    context = command.make_context(name, [], resilient_parsing=True)
+    assert context.help_option_names == ["-h", "--help"]
+
+
 @pytest.mark.parametrize("words", list(_commands(main, ())), ids=" ".join)
 def test_every_command_knows_the_short_option_for_help(words: tuple[str, ...]) -> None:
     short, long = (CliRunner().invoke(main, [*words, option]) for option in ("-h", "--help"))

@@ -14,6 +14,7 @@ from lion.chat.ledger import ledger_of, table_of
 from lion.chat.salvage import check_alone, is_sound, salvage
 from lion.chat.store import Store
 from lion.params import load_params
+from lion.support.command_line import HELP
 from lion.support.errors import InputError
 from lion.support.home import project_root, store_home
 
@@ -45,7 +46,7 @@ def _open() -> Store:
     return Store(_path())
 
 
-@click.group()
+@click.group(context_settings=HELP)
 def store() -> None:
     """Manage stored replies; Lion never pays twice for the same request."""
 
@@ -122,7 +123,7 @@ def salvage_() -> None:
         salvage(path)
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 @click.option(
     "--params",

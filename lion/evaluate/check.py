@@ -11,13 +11,14 @@ from lion.pools.contamination import known_questions
 from lion.pools.instructions import task_text
 from lion.pools.rows import read_rows
 from lion.pools.seeds import read_seeds
+from lion.support.command_line import HELP
 from lion.support.errors import InputError
 from lion.support.text import visible
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group()
+@click.group(context_settings=HELP)
 def check() -> None:
     """Check the data of a run."""
 

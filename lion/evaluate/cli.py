@@ -15,13 +15,14 @@ from lion.evaluate.questions import read_keyed_questions
 from lion.evaluate.recorded import RecordedReview, read_answers, read_reviews
 from lion.params import Params, load_params
 from lion.pools.tables import REVIEW, write_table
+from lion.support.command_line import HELP
 from lion.support.errors import InputError
 from lion.support.files import replacing
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("names", nargs=-1)
 @click.option("--questions", type=_FILE, help="Questions; default: evaluate.questions.")
 @click.option("--reviews", type=_FILE, help="Recorded replies of a judge; sends no request.")

@@ -13,13 +13,14 @@ from lion.evaluate.choices import Item, Suite, read_hub_items, read_items
 from lion.evaluate.reasoning import TaskResult, mean_result, reason
 from lion.evaluate.templates import TEMPLATES
 from lion.params import load_params
+from lion.support.command_line import HELP
 from lion.support.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("student")
 @click.option("--revision", help="Commit of a Hugging Face name.")
 @click.option(

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from lion.support.command_line import HELP
 from lion.support.errors import InputError
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option("--round", "round_", required=True, metavar="rN", help="The round, such as r3.")
 @click.option(
     "--out",

@@ -5,10 +5,11 @@ from contextlib import closing
 
 import click
 
+from lion.support.command_line import HELP
 from lion.support.errors import ChatError
 
 
-@click.group()
+@click.group(context_settings=HELP)
 def oracle() -> None:
     """The offline language model that really solves its tasks."""
 

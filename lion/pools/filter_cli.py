@@ -8,12 +8,13 @@ import click
 from lion.pools.instructions import task_text
 from lion.pools.novelty import Match, NoveltyFilter
 from lion.pools.rows import Row, read_rows
+from lion.support.command_line import HELP
 from lion.support.errors import InputError
 
 _SHOWN = 5
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("pool", type=click.Path(path_type=Path))
 @click.argument("candidates", type=click.Path(path_type=Path))
 @click.option(

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from lion.support.command_line import HELP
 from lion.support.errors import InputError
 from lion.support.home import project_root
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option(
     "--rev",
     "revisions",

@@ -4,11 +4,13 @@ import json
 
 import click
 
+from lion.support.command_line import HELP
+
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _HERE = "workspace"
 
 
-@click.group()
+@click.group(context_settings=HELP)
 def pool() -> None:
     """Compare versions of the instruction pools."""
 
@@ -38,7 +40,7 @@ def diff(old: str, new: str, as_json: bool, markdown: bool, limit: int | None) -
         click.echo(as_text(changes, before, after, few, markdown=markdown))
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("query", metavar="ID|TEXT")
 @click.option("--rev", default=_HERE, show_default=True, help="Revision or experiment to read.")
 @_json
@@ -56,7 +58,7 @@ def trace(query: str, rev: str, as_json: bool) -> None:
     click.echo(_dump(history) if as_json else as_text(history))
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option(
     "--rev", "revs", multiple=True, help="Revision or experiment; repeat to compare several."
 )
@@ -71,7 +73,7 @@ def rounds(revs: tuple[str, ...], as_json: bool) -> None:
     click.echo(_dump(versions) if as_json else as_text(versions))
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option(
     "-S",
     "--set-param",

@@ -20,6 +20,7 @@ import click
 import yaml
 
 from lion.params import load_params
+from lion.support.command_line import HELP
 from lion.support.errors import LionError
 from lion.support.files import replacing
 from lion.support.home import project_root, store_home
@@ -39,7 +40,7 @@ class Finding:
     message: str
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option("--fix", is_flag=True, help="Mend DVC files that a killed run left empty or cut.")
 def doctor(fix: bool) -> None:
     """Check what would keep the project from running, and say how to fix it.
