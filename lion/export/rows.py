@@ -4,6 +4,7 @@ import polars as pl
 
 from lion.pools.cache import usable, with_answers
 from lion.pools.instructions import task_texts
+from lion.pools.tables import without_unused
 from lion.runs.run import Tables
 
 _EXAMINED = ("verdict", "teacher_score", "student_score", "gap", "student_answer")
@@ -23,7 +24,8 @@ def exported_rows(tables: Tables, rounds: list[str]) -> pl.DataFrame:
     texts = zip(task_texts(rows), rows["output"], strict=True)
     talks = [[_turn("user", task), _turn("assistant", answer)] for task, answer in texts]
     turn = pl.Struct({"role": pl.String, "content": pl.String})
-    return rows.with_columns(pl.Series("messages", talks, dtype=pl.List(turn)))
+    rows = rows.with_columns(pl.Series("messages", talks, dtype=pl.List(turn)))
+    return without_unused(rows)
 
 
 def preferences(rows: pl.DataFrame) -> pl.DataFrame:

@@ -42,7 +42,7 @@ def with_answers(pool: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
     missing = pool.join(answers, on="id", how="anti")
     if missing.height:
         raise InputError(f"{missing.height} instructions have no answer, first {missing['id'][0]}")
-    columns = answers.select("id", "answer", "finish_reason")
+    columns = answers.select("id", "answer", "finish_reason", "thoughts")
     return pool.join(columns, on="id", how="left", maintain_order="left")
 
 

@@ -1,7 +1,8 @@
 """Table schemas, checked reads and atomic writes.
 
 Pools, answers and replies are JSONL with sorted keys, for stable bytes and readable diffs. Score
-tables are Parquet.
+tables are Parquet. An optional column is written only if a row has a value in it, and reads as null
+where a table lacks it.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from lion.support.errors import InputError
 from lion.support.files import replacing
 
 Schema = dict[str, Any]
+OPTIONAL = {"thoughts"}  # columns that a table may lack
 
 INSTRUCTION: Schema = {
     "id": pl.String,  # hash of instruction and input
@@ -35,11 +37,11 @@ ANSWER: Schema = {
     "id": pl.String,
     "model": pl.String,  # as the server reports it
     "prompt_tokens": pl.Int64,
+    "thoughts": pl.String,  # what the model thought before the answer; null if that is not learnt
 }
 # A shard of the cache pool: an instruction with the teacher's answer.
-ANSWERED: Schema = dict(
-    sorted({**INSTRUCTION, "answer": pl.String, "finish_reason": pl.String}.items())
-)
+_OF_ANSWER = ("answer", "finish_reason", "thoughts")
+ANSWERED: Schema = dict(sorted({**INSTRUCTION, **{n: ANSWER[n] for n in _OF_ANSWER}}.items()))
 REVIEW: Schema = {
     "attempt": pl.Int64,  # 0, then 1.. after an unreadable reply
     "completion_tokens": pl.Int64,
@@ -84,7 +86,7 @@ _RESTORE = "restore the file with `dvc checkout` or `dvc repro`"
 
 def read_table(path: Path, schema: Schema) -> pl.DataFrame:
     """Read a table that a stage wrote; InputError if columns, types or values are unexpected."""
-    frame = _frame(path, schema)
+    frame = _with_optional(_frame(path, schema), schema)
     if dict(frame.schema) != schema:
         raise InputError(f"{path}: expected columns {', '.join(schema)}, found {frame.columns}")
     for name in _REQUIRED & set(schema):
@@ -95,6 +97,14 @@ def read_table(path: Path, schema: Schema) -> pl.DataFrame:
         if (odd := frame.filter(~pl.col(name).str.contains(_PATTERNS[name]))).height:
             raise InputError(f"{path}: {odd[name][0]!r} is not a valid {name}; {_RESTORE}")
     return frame
+
+
+def _with_optional(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    missing = [name for name in schema if name in OPTIONAL - {*frame.columns}]
+    if not missing:
+        return frame
+    full = frame.with_columns(pl.lit(None, dtype=schema[name]).alias(name) for name in missing)
+    return full.select(*(name for name in schema if name in full.columns), pl.exclude(*schema))
 
 
 def _frame(path: Path, schema: Schema) -> pl.DataFrame:
@@ -125,8 +135,9 @@ def read_pool(path: Path) -> pl.DataFrame:
 
 
 def write_table(path: Path, frame: pl.DataFrame, schema: Schema) -> None:
-    """Write `frame` atomically, columns in the schema's order."""
+    """Write `frame` atomically, columns in the schema's order; optional ones only if needed."""
     frame = frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    frame = without_unused(frame)
     with replacing(path) as temporary:
         if path.suffix == ".parquet":
             frame.write_parquet(temporary)
@@ -134,6 +145,12 @@ def write_table(path: Path, frame: pl.DataFrame, schema: Schema) -> None:
             frame.write_ndjson(temporary)
 
 
+def without_unused(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return `frame` without the optional columns that have no value in any row."""
+    optional = OPTIONAL.intersection(frame.columns)
+    return frame.drop(name for name in optional if frame[name].is_null().all())
+
+
 def from_rows(rows: list[dict[str, Any]], schema: Schema) -> pl.DataFrame:
-    """Build a frame from dictionaries; every row must have every column."""
+    """Build a frame from dictionaries; a row must have every column that is not optional."""
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from lion.pools.tables import (
+    ANSWERED,
     INSTRUCTION,
     LOSS,
     QUESTION,
@@ -41,6 +42,18 @@ def test_jsonl_keys_are_sorted_and_text_survives(tmp_path: Path) -> None:
     write_table(tmp_path / "t.jsonl", from_rows([row], QUESTION), QUESTION)
     assert (tmp_path / "t.jsonl").read_text().startswith('{"category":"all","id":"1","input":""')
     assert read_table(tmp_path / "t.jsonl", QUESTION)["instruction"][0] == text
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])
+def test_an_optional_column_is_written_only_where_a_row_needs_it(tmp_path: Path, name: str) -> None:
+    row = dict.fromkeys(ANSWERED, "x") | {"origin": "seed", "round": "r0"}
+    for thoughts in ("hm", None):
+        frame = from_rows([row | {"thoughts": thoughts}, row | {"thoughts": None}], ANSWERED)
+        write_table(tmp_path / name, frame, ANSWERED)
+        assert (b"thoughts" in (tmp_path / name).read_bytes()) == (thoughts is not None)
+        again = read_table(tmp_path / name, ANSWERED)
+        assert again.equals(frame)
+        assert again.schema == frame.schema
 
 
 def test_a_missing_table_says_how_to_get_it(tmp_path: Path) -> None:
