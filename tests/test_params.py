@@ -1,5 +1,6 @@
 """params.yaml: what is shipped is valid; what is wrong is named by key."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lion.params import load_params
+from lion.params import Endpoint, load_params
 from lion.support.errors import ParamsError
 
 ROOT = Path(__file__).parent.parent
@@ -17,6 +18,21 @@ SHIPPED = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_every_shipped_file_is_valid(path: Path) -> None:
     assert load_params(path).round_names[0] == "r0"
+
+
+_PAGE = (ROOT / "docs" / "setup.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("value", re.findall(r"`(\{.*?\})`", _PAGE))
+def test_every_endpoint_on_the_page_of_servers_is_valid(value: str) -> None:
+    Endpoint.model_validate(yaml.safe_load(value))
+
+
+@pytest.mark.parametrize("line", re.findall(r"`(seeds\w*: [^`]+)`", _PAGE))
+def test_every_setting_of_seeds_on_the_page_is_valid(line: str, tmp_path: Path) -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text()) | yaml.safe_load(line)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    load_params(tmp_path / "params.yaml")
 
 
 def test_paper_preset_holds_the_papers_settings() -> None:
