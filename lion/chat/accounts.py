@@ -10,11 +10,12 @@ from typing import Any
 from lion.chat.budget import FREE, Usage
 from lion.chat.database import DamageError, Database
 from lion.chat.source import IN_PROCESS
-from lion.chat.types import Caller, Entry, Reply, checksum
+from lion.chat.types import Caller, Entry, Measured, Reply, checksum
 from lion.support.errors import ChatError
 from lion.support.files import replacing
 
 UNANSWERED = "unanswered"  # mode of entries for requests that were sent and brought no reply
+_LATEST = 2000  # replies that tell what the next ones will be like
 _CHUNK = 500  # keys per query; old builds of SQLite take at most 999 parameters
 FIELDS = [field.name for field in fields(Reply)]  # also columns of `replies`
 _CALLER = [field.name for field in fields(Caller)]
@@ -82,6 +83,16 @@ class Accounts(Database):
         names = ", ".join(field.name for field in fields(Entry))
         with self.reading():
             return [Entry(*row) for row in self._db.execute(f"SELECT {names} FROM ledger")]
+
+    def measured(self, role: str, model: str) -> Measured:
+        """Return the means of the latest replies of a role's model."""
+        query = (
+            "SELECT count(*), coalesce(avg(prompt_tokens), 0), coalesce(avg(completion_tokens), 0),"
+            " coalesce(avg(seconds), 0) FROM (SELECT * FROM replies WHERE entry IN (SELECT id FROM"
+            " ledger WHERE role = ? AND model = ?) ORDER BY rowid DESC LIMIT ?)"
+        )
+        with self.reading() as db:
+            return Measured(*db.execute(query, (role, model, _LATEST)).fetchone())
 
     def spent(self) -> list[Usage]:
         """Return what was paid for."""

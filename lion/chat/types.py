@@ -56,6 +56,16 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """Past replies: how many there are, and the mean tokens and seconds of one."""
+
+    count: int
+    prompt: float
+    completion: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Caller:
     """The stage, role, round and endpoint that requests are made for."""
 

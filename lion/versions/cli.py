@@ -87,19 +87,19 @@ def estimate(overrides: tuple[str, ...], as_json: bool) -> None:
     """Estimate what `dvc repro` would run and cost, without running it.
 
     Works in a fresh clone, before the first run. Money stays unknown without a price, hours
-    without a rate limit.
+    without a rate limit or a past reply.
     """
     from lion.runs.project import at_root
     from lion.runs.revision import open_revisions
-    from lion.versions.estimate import generator_so_far, read_inputs, stage_costs
+    from lion.versions.estimate import read_inputs, replies_so_far, stage_costs
     from lion.versions.plan import plan
     from lion.versions.show_estimate import as_dict, as_text
 
     with at_root() as root, open_revisions(_HERE) as (here,):
         planned = plan(root, overrides)
-        inputs = read_inputs(planned, root)
-        generator = generator_so_far(planned.params)
-        costs = stage_costs(planned, here.tables_on_hand, generator, inputs)
+        tables = here.tables_on_hand
+        inputs = read_inputs(planned, root, tables)
+        costs = stage_costs(planned, tables, replies_so_far(planned.params), inputs)
     click.echo(_dump(as_dict(planned, costs)) if as_json else as_text(planned, costs))
 
 

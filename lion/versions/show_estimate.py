@@ -5,7 +5,7 @@ from typing import Any
 
 from lion.support.text import table, visible
 from lion.versions.estimate import StageCost
-from lion.versions.plan import Plan
+from lion.versions.plan import Plan, Step
 
 UNKNOWN = "unknown"
 _CHANGES = 3  # causes shown per stage
@@ -17,7 +17,7 @@ def as_dict(plan: Plan, costs: list[StageCost]) -> dict[str, Any]:
         "stages": [{"stage": step.name, "changed": list(step.changed)} for step in plan.steps],
         "unchanged": plan.unchanged,
         "currency": plan.params.prices.currency if plan.params.prices else None,
-        "costs": [asdict(cost) for cost in costs],
+        "costs": [asdict(cost) | {"most": cost.most._asdict()} for cost in costs],
         "total": {
             "stored": sum(cost.stored for cost in costs),
             "requests": sum(cost.requests for cost in costs),
@@ -25,30 +25,30 @@ def as_dict(plan: Plan, costs: list[StageCost]) -> dict[str, Any]:
             "completion_tokens": sum(cost.completion_tokens for cost in costs),
             "money": _sum([cost.money for cost in costs]),
             "hours": _sum([cost.hours for cost in costs]),
+            "most": {
+                "requests": sum(cost.most.requests for cost in costs),
+                "prompt_tokens": sum(cost.most.prompt_tokens for cost in costs),
+                "completion_tokens": sum(cost.most.completion_tokens for cost in costs),
+                "money": _sum([cost.most_money for cost in costs]),
+            },
         },
     }
 
 
 def as_text(plan: Plan, costs: list[StageCost]) -> str:
-    """Return every stage that would run, why, and what it requests."""
+    """Return every stage that would run, what it requests, and why it would run."""
     if not plan.steps:
         return f"Nothing to run: all {plan.unchanged} stages are up to date."
-    by_stage = {cost.stage: cost for cost in costs}
-    currency = plan.params.prices.currency if plan.params.prices else ""
-    rows = [
-        {"stage": visible(step.name), "because": _because(step.changed)}
-        | (_cells(by_stage[step.name]) if step.name in by_stage else {})
-        for step in plan.steps
-    ]
     total = as_dict(plan, costs)["total"]
+    rows = [row for step in plan.steps for row in _rows(step, costs)]
     if costs:
         rows.append({"stage": "total"} | _figures(total))
-    columns = ["stage", "because", *(_figures(total) if costs else ())]
+    columns = ["stage", *(_figures(total) if costs else ()), "because"]
     if not total["stored"]:
         columns = [name for name in columns if name != "stored"]
     body = table([{"because": ""} | row for row in rows], columns, missing="")
     notes = [f"{len(plan.steps)} stages would run, {plan.unchanged} are unchanged."]
-    notes += _notes(costs, currency)
+    notes += [_most(total), *_notes(plan, costs)] if costs else []
     if own := visible(plan.params.judges_itself()):
         notes.append(f"{own[0].upper()}{own[1:]}.")
     if total["stored"]:
@@ -56,21 +56,43 @@ def as_text(plan: Plan, costs: list[StageCost]) -> str:
     return "\n".join([body, "", *notes])
 
 
-def _notes(costs: list[StageCost], currency: str) -> list[str]:
-    notes = ["An upper bound in one respect: DVC skips a stage whose inputs come out unchanged."]
+def _rows(step: Step, costs: list[StageCost]) -> list[dict[str, Any]]:
+    """Return the step's rows: one, or one for each role that it asks."""
+    asked = [
+        _figures(asdict(c) | {"most": c.most._asdict()}) for c in costs if c.stage == step.name
+    ]
+    first, *more = [{"stage": visible(step.name)} | figures for figures in asked or [{}]]
+    return [first | {"because": _because(step.changed)}, *more]
+
+
+def _most(total: dict[str, Any]) -> str:
+    most = total["most"]
+    money = "" if most["money"] is None else f", {most['money']:,.2f} of money"
+    return (
+        f"At most {most['requests']:,} requests, {most['prompt_tokens']:,} tokens in,"
+        f" {most['completion_tokens']:,} out{money}: with every retry and draw, and all replies as"
+        " long as their limits. Set budget: in params.yaml for a lower bound."
+    )
+
+
+def _notes(plan: Plan, costs: list[StageCost]) -> list[str]:
+    notes = ["DVC skips a stage whose inputs come out unchanged."]
     limited_costs = [cost for cost in costs if cost.basis == "text and limits"]
     if limited_costs:
-        count = f"{len(limited_costs)} of {len(costs)} stages"
-        notes.append(f"No past replies: the tokens of {count} come from text lengths and limits.")
-    if any(cost.role == "generator" for cost in limited_costs):
-        notes.append("The share of accepted drafts is unknown: at least one draft per instruction.")
+        count = f"{len(limited_costs)} of {len(costs)} rows"
+        notes.append(
+            f"No past replies: the tokens of {count} come from text lengths and limits, without"
+            " retries or rejected drafts."
+        )
     models = sorted({cost.model for cost in costs if cost.money is None})
     if models:
         notes.append(f"No price for {visible(', '.join(models))}: set prices: in params.yaml.")
-    elif currency:
-        notes.append(f"Money is in {currency}.")
+    elif plan.params.prices:
+        notes.append(f"Money is in {plan.params.prices.currency}.")
     if any(cost.hours is None for cost in costs):
-        notes.append("Hours need requests_per_minute or tokens_per_minute under endpoints:.")
+        notes.append(
+            "Hours need past replies, or requests_per_minute or tokens_per_minute under endpoints:."
+        )
     return notes
 
 
@@ -79,14 +101,11 @@ def _because(changed: tuple[str, ...]) -> str:
     return visible(", ".join(changed[:_CHANGES])) + more
 
 
-def _cells(cost: StageCost) -> dict[str, Any]:
-    return _figures(asdict(cost))
-
-
 def _figures(figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "stored": figures["stored"],
         "requests": figures["requests"],
+        "at most": figures["most"]["requests"],
         "tokens in": figures["prompt_tokens"],
         "out": figures["completion_tokens"],
         "money": UNKNOWN if figures["money"] is None else f"{figures['money']:,.2f}",

@@ -12,6 +12,7 @@ import uvicorn
 from lion.oracle.app import create_app
 from tests.pipeline.test_secrets import KEY, holding_the_key
 from tests.stages.player import steps
+from tests.stages.test_estimates import check_against_the_store, estimated
 from tests.stages.test_stages import lay_out, settings
 
 TABLES = ("pools/train/r0.jsonl", "pools/train/r1.jsonl", "answers/r1.jsonl", "draws/r1.jsonl")
@@ -39,9 +40,11 @@ def play(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_out(folder, params)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("LION_HOME", str(folder / "store"))
+    costs = estimated(params)
     for step in steps(params).values():
         result = step.run()
         assert result.exit_code == 0, f"{step.name}: {result.output}"
+    check_against_the_store(costs, folder / "store")
 
 
 def test_every_role_over_http_gives_the_same_bytes(

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lion.chat import connect
-from lion.chat.budget import Usage
+from lion.chat.types import Measured
 from lion.imitate.teacher import teach
 from lion.params import load_params
 from lion.runs.run import Tables, places_of, read_run
@@ -34,7 +34,7 @@ def estimated(tmp_path: Path) -> Estimated:
     def of(name: str, *, rounds: int = 2, after: tuple[str, ...] = (), **changes: Any) -> StageCost:
         tables = _tables(tmp_path, rounds)
         plan = Plan(_params(tmp_path, changes), [*map(_step, after), _step(name)], unchanged=0)
-        return stage_costs(plan, tables, Usage("oracle", "live", 10, 500, 80))[-1]
+        return stage_costs(plan, tables, {"generator": Measured(10, 50.0, 8.0, 0.5)})[-1]
 
     return of
 
@@ -48,6 +48,7 @@ def _tables(root: Path, rounds: int) -> Tables:
 def _params(root: Path, changes: Changes) -> Any:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["generate"]["count"] = 25
+    raw["model"] = "fake"
     for name, value in changes.items():
         raw[name] = {**raw[name], **value} if isinstance(raw.get(name), dict) else value
     path = root / "params.yaml"
@@ -63,7 +64,7 @@ def _step(name: str) -> Step:
 def test_the_teacher_answers_the_train_pool(estimated: Estimated) -> None:
     cost = estimated("teach@r1")
     assert (cost.requests, cost.prompt_tokens, cost.completion_tokens) == (10, 300, 200)
-    assert cost.basis == "past rounds"
+    assert cost.basis == "past replies"
 
 
 def test_a_pool_that_is_generated_anew_counts_as_ordered(
@@ -129,17 +130,43 @@ def test_what_the_store_has_already_is_not_asked_again(
     estimated: Estimated, tmp_path: Path
 ) -> None:
     pool = _tables(tmp_path, 2).pool.filter(round="r1")
-    params = _params(tmp_path, {})
+    params = _params(tmp_path, {"model": "oracle"})
     with connect(params, "teacher", stage="teach", round="r1") as chat:
         teach(pool.head(4), chat, params.teacher, label="teach r1")
-    cost = estimated("teach@r1")
+    cost = estimated("teach@r1", model="oracle")
     assert (cost.stored, cost.requests) == (4, 6)
-    assert estimated("teach@r1", teacher={"temperature": 0.1}).stored == 0
-    assert estimated("teach@r1", after=("generate@r1",)).stored == 0
+    assert estimated("teach@r1", model="oracle", teacher={"temperature": 0.1}).stored == 0
+    assert estimated("teach@r1", after=("generate@r1",), model="oracle").stored == 0
 
 
 def test_hours_without_a_limit_are_unknown(estimated: Estimated) -> None:
     assert estimated("teach@r1").hours is None
+
+
+def test_replies_of_the_oracle_say_nothing_about_another_model(tmp_path: Path) -> None:
+    tables = _tables(tmp_path, 2)
+    plan = Plan(_params(tmp_path, {"model": "oracle"}), [_step("teach@r1")], unchanged=0)
+    assert stage_costs(plan, tables, {})[0].basis == "text and limits"
+
+
+def test_hours_follow_from_the_pace_of_past_replies(estimated: Estimated) -> None:
+    cost = estimated("generate@r1", endpoints={"default": {"concurrency": 2}})
+    assert cost.hours == pytest.approx(cost.requests * 0.5 / 2 / 3600)
+
+
+def test_a_student_behind_a_server_is_asked_too(estimated: Estimated) -> None:
+    served = {"engine": "server", "model": "student"}
+    cost = estimated("respond@r2", student=served)
+    assert (cost.role, cost.requests) == ("student", 40 + 10)
+    with pytest.raises(IndexError):
+        estimated("respond@r2")
+
+
+def test_the_bound_counts_every_retry_and_draw(estimated: Estimated) -> None:
+    assert estimated("teach@r1", teacher={"retries": 3}).most.requests == 4 * 10
+    assert estimated("referee@r2", referee={"retries": 2}).most.requests == 3 * 2 * (40 + 10)
+    assert estimated("generate@r1", generate={"max_draws": 7}).most.requests == 7 * 25
+    assert estimated("evaluate@r1", judge={"retries": 1, "samples": 3}).most.requests == 12 * 5
 
 
 def test_a_stage_that_never_ran_is_planned_and_no_other(lion: Lion) -> None:
@@ -164,7 +191,7 @@ def test_names_of_models_and_causes_do_not_control_the_terminal(tmp_path: Path) 
     params = _params(tmp_path, {"model": "evil\x1b[2J\u202emodel"})
     step = Step("teach@r1", "teach", "r1", ("\x1b]0;title\x07", "\x9b31m"))
     plan = Plan(params, [step], unchanged=0)
-    text = as_text(plan, stage_costs(plan, _tables(tmp_path, 2), Usage("m", "live", 1, 1, 1)))
+    text = as_text(plan, stage_costs(plan, _tables(tmp_path, 2), {}))
     assert "No price for evil⟦U+001B⟧[2J⟦U+202E⟧model" in text
     assert "⟦U+009B⟧31m" in text
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
@@ -182,10 +209,7 @@ def test_a_kept_answer_costs_no_request(
     changes = {"seeds": "own.json", "seeds_answers": choice}
     steps = [*map(_step, after), _step("teach@r0")]
     plan = Plan(_params(tmp_path, changes), steps, unchanged=0)
-    inputs = read_inputs(plan, tmp_path)
     (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
     tables = read_run(places_of(tmp_path), ["r0"])
-    if inputs is None:  # the pool of r0 is up to date, and nothing of it is kept
-        assert (after, choice) == ((), "ask")
-        return
-    assert stage_costs(plan, tables, None, inputs)[-1].requests == asked
+    inputs = read_inputs(plan, tmp_path, tables)
+    assert stage_costs(plan, tables, {}, inputs)[-1].requests == asked

@@ -1,0 +1,106 @@
+"""Upper bounds of what a step requests: every retry and every draw is used, each reply is as long
+as its limit allows.
+
+A byte of a known text counts as a token, as in the budget. A text that is yet to be written counts
+the tokens of its limit; an instruction's limit grows with the longest one before it.
+"""
+
+from typing import NamedTuple
+
+from lion.chat.types import Request
+from lion.chat.wire import body_of, most_tokens
+from lion.discriminate.referee import VERDICT_SCHEMA
+from lion.discriminate.scores import ORDERS
+from lion.evaluate.judging import orders_of
+from lion.params import Role
+from lion.pools.instructions import task_texts
+from lion.pools.tokens import length_in_words
+from lion.versions.expected import Sizes, empty_prompt
+from lion.versions.plan import Step
+
+
+class Most(NamedTuple):
+    """The most requests and tokens of a step."""
+
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class _Texts(NamedTuple):
+    """The instructions of a pool: tokens of all and of the longest, words of the longest."""
+
+    total: int
+    longest: int
+    words: int
+
+
+class Bounds:
+    """The bound of each step of a plan."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes, self._params = sizes, sizes.params
+        self._answer = max(sizes.longest_kept, self._params.teacher.max_tokens)
+        self._texts: dict[str, _Texts] = {"eval": _measured(task_texts(sizes.questions))}
+        for name in self._params.round_names:
+            pool = sizes.pool(name)
+            self._texts[name] = self._to_come(name) if pool is None else _measured(task_texts(pool))
+
+    def of(self, step: Step, role: Role) -> Most:
+        """Return the most that a step requests of a role."""
+        judge = self._params.judge
+        if role == "generator":
+            return self._generated(step)
+        if role == "teacher":
+            attempts = 1 + self._params.teacher.retries
+            return self._asked(role, self._sizes.answered(step), [step.round], attempts)
+        names = ["eval"] if step.word == "evaluate" else self._sizes.before(step.round)
+        rows = sum(self._sizes.rows(name) for name in names if name != "eval")
+        rows += self._sizes.questions.height * (names == ["eval"])
+        if role == "student":
+            return self._asked(role, rows, names, 1)
+        settings = judge if role == "judge" else self._params.referee
+        runs = len(orders_of(judge)) * judge.samples if role == "judge" else len(ORDERS)
+        return self._asked(role, rows, names, runs * (1 + settings.retries))
+
+    def _asked(self, role: Role, rows: int, names: list[str], times: int) -> Most:
+        """Return the bound of asking about each row of the pools `names` so many times."""
+        prompt, completion = self._of_a_request(role, getattr(self._params, role).max_tokens)
+        if role in ("referee", "judge"):
+            prompt += self._answer + self._params.student.max_tokens
+        text = sum(self._texts[name].total for name in names)
+        return Most(rows * times, (rows * prompt + text) * times, rows * times * completion)
+
+    def _generated(self, step: Step) -> Most:
+        draws = self._params.generate.max_draws * self._params.generate.count
+        before = [self._texts[name] for name in self._sizes.before(step.round)]
+        prompt, completion = self._of_a_request("generator", self._limit(step.round))
+        longest = max(texts.longest for texts in before)
+        return Most(draws, draws * (prompt + longest), draws * completion)
+
+    def _limit(self, name: str) -> int:
+        """Return the longest draft of round `name` in tokens, as the generator would ask for."""
+        words = max(self._texts[before].words for before in self._sizes.before(name))
+        asking = self._params.generator
+        return max(asking.min_tokens, asking.tokens_per_word * words)
+
+    def _to_come(self, name: str) -> _Texts:
+        limit = self._limit(name)
+        return _Texts(limit * self._params.generate.count, limit, limit)
+
+    def _of_a_request(self, role: Role, limit: int) -> tuple[int, int]:
+        request = Request(
+            id="",
+            messages=empty_prompt(role),
+            temperature=0.0,
+            max_tokens=limit,
+            seed=0,
+            schema=VERDICT_SCHEMA if role in ("referee", "judge") else None,
+        )
+        body = body_of(request, self._params.model_of(role), self._params.endpoint_of(role))
+        return most_tokens(body)
+
+
+def _measured(texts: list[str]) -> _Texts:
+    sizes = [len(text.encode("utf-8", "surrogatepass")) for text in texts]
+    return _Texts(sum(sizes), max(sizes, default=0), max(map(length_in_words, texts), default=0))

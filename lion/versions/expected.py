@@ -1,0 +1,179 @@
+"""What a step of a plan requests: rows, requests and tokens, from past replies or from the limits.
+
+Replies of the offline oracle say nothing about another model's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+import polars as pl
+
+from lion.chat.types import Measured
+from lion.discriminate.scores import ORDERS
+from lion.evaluate.judging import orders_of
+from lion.params import Params, Role
+from lion.pools.cache import usable
+from lion.pools.tables import ACCEPTED
+from lion.prompts import PromptName, render
+from lion.runs.run import Tables
+from lion.versions.plan import Plan, Step
+
+Basis = Literal["past replies", "text and limits"]
+ORACLE = "oracle"
+_CHARACTERS = 4  # per token, roughly, in English
+PROMPTS: dict[Role, PromptName] = {
+    "teacher": "teacher.txt",
+    "referee": "referee.txt",
+    "judge": "judge.txt",
+    "generator": "generator_hard.txt",
+}
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Mean tokens of a request and of its reply."""
+
+    prompt: float
+    completion: float
+    basis: Basis
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The user's own files as the stage `seed` would read them now."""
+
+    seeds: pl.DataFrame  # columns instruction, input
+    questions: pl.DataFrame
+    kept: frozenset[str] = frozenset()  # ids of the seeds whose own answer is kept
+    longest_kept: int = 0  # bytes of the longest of these answers
+
+
+class Sizes:
+    """The rows of each pool after the plan has run."""
+
+    def __init__(self, plan: Plan, tables: Tables, inputs: Inputs | None) -> None:
+        self.params, self._tables = plan.params, tables
+        self.seeds = inputs.seeds if inputs else tables.pool.filter(round="r0")
+        self.questions = inputs.questions if inputs else tables.questions
+        self._kept = len(inputs.kept) if inputs else 0
+        self.longest_kept = inputs.longest_kept if inputs else 0
+        self._redone = {step.round for step in plan.steps if step.word in {"seed", "generate"}}
+
+    def pool(self, name: str) -> pl.DataFrame | None:
+        """Return the instructions of a round; None if they are yet to be generated."""
+        if name == "r0":
+            return self.seeds
+        there = self._tables.pool.filter(round=name)
+        return None if name in self._redone or not there.height else there
+
+    def rows(self, name: str) -> int:
+        """Return the number of instructions of a round."""
+        pool = self.pool(name)
+        return self.params.generate.count if pool is None else pool.height
+
+    def before(self, name: str) -> list[str]:
+        """Return the rounds before round `name`, whose rows it examines."""
+        rounds = self.params.round_names
+        return rounds[: rounds.index(name)]
+
+    def examined(self, step: Step) -> int:
+        """Return how many rows the student answers, or the referee judges, in a step."""
+        return sum(map(self.rows, self.before(step.round)))
+
+    def answered(self, step: Step) -> int:
+        """Return how many rows the teacher answers in a step."""
+        if step.round == "eval":
+            return self.questions.height
+        return self.rows(step.round) - (self._kept if step.round == "r0" else 0)
+
+
+class Expected:
+    """Requests and tokens of each step, as far as past replies tell."""
+
+    def __init__(self, sizes: Sizes, tables: Tables, past: Mapping[Role, Measured]) -> None:
+        self._sizes, self._params, self._past = sizes, sizes.params, past
+        self._answers = _by_model(tables.answers, self._params, "teacher")
+        self._reviews = _by_model(tables.reviews, self._params, "referee")
+        self._judged = _by_model(tables.judged, self._params, "judge")
+        self._draws = tables.draws
+
+    def of(self, step: Step, role: Role) -> tuple[int, Tokens]:
+        """Return how many requests a step makes of a role, and their mean tokens."""
+        return ceil(self._rows(step, role) * self._requests_a_row(role)), self._tokens(role)
+
+    def _rows(self, step: Step, role: Role) -> int:
+        if step.word == "teach":
+            return self._sizes.answered(step)
+        if role == "generator":
+            return self._params.generate.count
+        if step.word == "evaluate":
+            return self._sizes.questions.height
+        return round(self._sizes.examined(step) * self._whole_share())
+
+    def _whole_share(self) -> float:
+        """Return the share of complete answers; only these are examined."""
+        answers = self._answers
+        return usable(answers).height / answers.height if answers.height else 1.0
+
+    def _requests_a_row(self, role: Role) -> float:
+        judge = self._params.judge
+        if role == "student":
+            return 1.0
+        if role == "teacher":
+            return 1 + (1 - self._whole_share()) * self._params.teacher.retries
+        if role == "generator":
+            accepted = self._draws.filter(verdict=ACCEPTED).height
+            return self._draws.height / accepted if accepted else 1.0
+        runs = len(ORDERS) if role == "referee" else len(orders_of(judge)) * judge.samples
+        first = self._reviews.filter(attempt=0).height
+        return runs * (self._reviews.height / first if first else 1.0)
+
+    def _tokens(self, role: Role) -> Tokens:
+        if measured := self._past.get(role):
+            return Tokens(measured.prompt, measured.completion, "past replies")
+        tables = {
+            "teacher": self._answers.drop_nulls("prompt_tokens"),  # null: a seed's own
+            "referee": self._reviews,
+            "judge": self._judged,
+        }
+        if role in tables and tables[role].height:
+            means = tables[role].select(pl.col("prompt_tokens", "completion_tokens").mean())
+            prompt, completion = means.row(0)
+            return Tokens(prompt, completion, "past replies")
+        return self._from_text(role)
+
+    def _from_text(self, role: Role) -> Tokens:
+        """From the mean length of an instruction, and the reply limit of the role."""
+        text = pl.col("instruction").str.len_chars() + pl.col("input").str.len_chars()
+        known = self._sizes.seeds if self._sizes.seeds.height else self._sizes.questions
+        mean = (known.select(text.mean()).item() or 0.0) / _CHARACTERS
+        if role == "generator":
+            return Tokens(_template(role) + mean, mean, "text and limits")
+        limit = getattr(self._params, role).max_tokens
+        answers = 2 * self._tokens("teacher").completion if role in ("referee", "judge") else 0.0
+        return Tokens(_template(role) + mean + answers, limit, "text and limits")
+
+
+def _by_model(frame: pl.DataFrame, params: Params, role: Role) -> pl.DataFrame:
+    """Return the replies of the oracle or those of others, as the role's model is or is not one.
+
+    Servers choose the name that they report, so it cannot be compared with the parameter.
+    """
+    is_oracle = pl.col("model") == ORACLE
+    return frame.filter(is_oracle if params.model_of(role) == ORACLE else ~is_oracle)
+
+
+def _template(role: Role) -> float:
+    """Return the approximate tokens of a role's prompt without the texts that it shows."""
+    return sum(len(message["content"]) for message in empty_prompt(role)) / _CHARACTERS
+
+
+def empty_prompt(role: Role) -> tuple[dict[str, str], ...]:
+    """Return the messages of a role without the texts that they show."""
+    if role == "student":
+        return ({"role": "user", "content": ""},)
+    compares = role in ("referee", "judge")
+    fields = ("task", "answer_1", "answer_2") if compares else ("task",)
+    return render(PROMPTS[role], **dict.fromkeys(fields, ""))
