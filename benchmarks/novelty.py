@@ -18,9 +18,8 @@ from pathlib import Path
 import click
 from rouge_score import rouge_scorer, tokenizers
 
-from lion.pools.instructions import task_text
 from lion.pools.novelty import Match, NoveltyFilter
-from lion.pools.rows import read_rows
+from lion.pools.texts import read_texts
 from lion.support.errors import InputError
 
 ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.json"
@@ -35,7 +34,7 @@ def main(data: Path, timed: int, decided: int) -> None:
     """Measure the novelty filter against rouge_score."""
     if not data.exists():
         raise InputError(f"{data}: no such file; pass --data with Alpaca's JSON list")
-    texts = [task_text(row.instruction, row.input) for row in read_rows(data)]
+    texts = [text.task for text in read_texts(data)]
     rng = random.Random(1)
     mixed = texts[: decided // 2] + rejoined(texts[: decided // 2], decided - decided // 2, rng)
     figures = {

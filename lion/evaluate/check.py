@@ -6,11 +6,11 @@ import click
 
 from lion.evaluate.check_seeds import describe, lengths_of, near_duplicates
 from lion.evaluate.questions import read_keyed_questions
-from lion.params import load_params
+from lion.params import load_params, parse_columns
 from lion.pools.contamination import known_questions
-from lion.pools.instructions import task_text
-from lion.pools.rows import read_rows
+from lion.pools.filter_cli import columns_option
 from lion.pools.seeds import read_seeds
+from lion.pools.texts import read_texts
 from lion.support.command_line import HELP
 from lion.support.errors import InputError
 from lion.support.text import visible
@@ -24,32 +24,38 @@ def check() -> None:
 
 
 @check.command()
-@click.argument("pool", type=_FILE)
+@click.argument("pool", type=click.Path(path_type=Path))
 @click.argument("questions", type=_FILE, nargs=-1, required=True)
 @click.option(
     "--words", default=8, show_default=True, help="Consecutive shared words that count as a repeat."
 )
+@columns_option
 @click.pass_context
-def contamination(ctx: click.Context, pool: Path, questions: tuple[Path, ...], words: int) -> None:
-    """List the instructions of POOL that repeat a part of QUESTIONS; exit with 1 if any does."""
+def contamination(
+    ctx: click.Context, pool: Path, questions: tuple[Path, ...], words: int, columns: str
+) -> None:
+    """List the instructions of POOL that repeat a part of QUESTIONS; exit with 1 if any does.
+
+    POOL may have any form of seeds (docs/setup.md), or be a folder of JSONL files.
+    """
     if words < 1:
         raise click.UsageError("--words must be 1 or more")
-    rows = read_rows(pool)
-    if not rows:
+    texts = read_texts(pool, parse_columns(columns))
+    if not texts:
         raise InputError(f"{pool}: no rows to check")
     repeats = 0
     for path in questions:
         asked = read_keyed_questions(path)
         names = {id: key or id for id, key in asked.select("id", "key").iter_rows()}
         known = known_questions(asked, words=words)
-        for row in rows:
-            if overlap := known.overlap(task_text(row.instruction, row.input)):
+        for text in texts:
+            if overlap := known.overlap(text.task):
                 repeats += 1
                 click.echo(
-                    f"{row.place}: {path}, question {names[overlap.question]}: {overlap.words!r}"
+                    f"{text.place}: {path}, question {names[overlap.question]}: {overlap.words!r}"
                 )
     click.echo(
-        f"{repeats} of {len(rows)} instructions share {words} words in a row with a question"
+        f"{repeats} of {len(texts)} instructions share {words} words in a row with a question"
     )
     ctx.exit(1 if repeats else 0)
 

@@ -164,6 +164,16 @@ def load_params(path: Path) -> Params:
         raise ParamsError(f"{path}: {_faults_of(error)}") from None
 
 
+def parse_columns(text: str) -> SeedsColumns:
+    """Return `seeds_columns` from YAML on a command line; ParamsError names each wrong key."""
+    try:
+        return SeedsColumns.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ParamsError(f"--columns: not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise ParamsError(f"--columns: {_faults_of(error)}") from None
+
+
 def _faults_of(error: ValidationError) -> str:
     """The first few faults in one line: key, what is wrong, its value."""
     faults = []

@@ -1,17 +1,14 @@
-"""Read and check files of instructions.
+"""Read files of JSON objects, a list or one a line, and check their texts.
 
-The file is Alpaca's JSON list of {instruction, input, output}, or JSONL. A missing input is empty;
-unknown keys are ignored. An InputError names the file, row and key of the first fault.
+An InputError names the file, row and key of the first fault.
 """
 
 import codecs
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lion.pools.instructions import instruction_id
 from lion.support.errors import InputError
 
 MAX_CHARACTERS = 20_000
@@ -23,26 +20,6 @@ FORMS = 'expected a JSON list, or one JSON object a line, such as {"instruction"
 
 class TooLongError(InputError):
     """A text has more characters than is allowed."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One object of a file: its texts, stripped, and all of its keys."""
-
-    place: str  # "FILE, line 3" of JSONL, "FILE, item 3" of a list
-    instruction: str
-    input: str
-    keys: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        """Return the id of its instruction and input."""
-        return instruction_id(self.instruction, self.input)
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Read every row of `path` in order, duplicates included; an empty file has none."""
-    return [_row(place, item) for place, item in read_objects(path)]
 
 
 def read_objects(path: Path) -> list[tuple[str, Any]]:
@@ -92,18 +69,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def _row(place: str, item: object) -> Row:
-    if not isinstance(item, dict):
-        raise InputError(f"{place}: expected an object with 'instruction', found {item!r:.40}")
-    if "instruction" not in item:
-        keys = ", ".join(map(repr, list(item)[:5])) or "none"
-        raise InputError(f"{place}: missing key 'instruction' (found: {keys}); rename or add it")
-    instruction = text_at(item, "instruction", place, required=True)
-    if not instruction:
-        raise InputError(f"{place}: 'instruction' is empty; fill it in or remove the row")
-    return Row(place, instruction, text_at(item, "input", place), item)
 
 
 def text_at(

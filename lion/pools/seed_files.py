@@ -33,6 +33,11 @@ def read_items(path: Path) -> list[Item]:
     return read_objects(path)
 
 
+def is_saved_dataset(folder: Path) -> bool:
+    """Whether `save_to_disk` of the package datasets wrote this folder."""
+    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+
+
 def _numbered(path: Path, rows: Iterable[Any]) -> list[Item]:
     return [(f"{path}, row {number}", row) for number, row in enumerate(rows, start=1)]
 
@@ -84,7 +89,7 @@ def _dataset_rows(folder: Path) -> Iterator[dict[str, Any]]:
             raise InputError(f"{folder}: has {len(splits)} splits; give one of them: {examples}")
         yield from _dataset_rows(folder / splits[0])
         return
-    if not (folder / "state.json").is_file():
+    if not is_saved_dataset(folder):
         raise InputError(
             f"{folder}: Is a directory; give a file, or a folder saved by datasets' save_to_disk"
         )

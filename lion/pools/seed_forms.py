@@ -99,6 +99,13 @@ def _conversation(place: str, fields: Fields, columns: SeedsColumns) -> Iterator
 
 
 FORMS = (
+    # First, since a row of `lion export` has the task twice: as Alpaca and as messages.
+    Form(
+        "Lion's export",
+        ("instruction", "messages", "student_answer"),
+        (*_INPUTS, *_OUTPUTS, "verdict", "examined"),
+        _plain,
+    ),
     Form("OpenAI messages", ("messages",), (), _conversation),
     Form("ShareGPT", ("conversations",), (), _conversation),
     Form("Self-Instruct", ("instruction", "instances"), _SELF_INSTRUCT, _instances),

@@ -94,7 +94,7 @@ def read_seeds(
     """
     columns = columns or SeedsColumns()
     items = read_items(path)
-    _check_mapped(path, items, columns)
+    check_mapped(path, items, columns)
     seeds = Seeds()
     for place, item in items:
         form, drafts, unused = drafts_of(place, item, columns)
@@ -102,7 +102,7 @@ def read_seeds(
         seeds.forms[form.name] = seeds.forms.get(form.name, 0) + 1
         for draft in drafts:
             try:
-                seeds.add(_seed(draft, answers))
+                seeds.add(seed_of(draft, answers))
             except TooLongError as error:
                 if too_long == "refuse":
                     raise
@@ -112,7 +112,8 @@ def read_seeds(
     return seeds
 
 
-def _seed(draft: Draft, answers: SeedsAnswers) -> Seed:
+def seed_of(draft: Draft, answers: SeedsAnswers) -> Seed:
+    """Return the seed of a draft whose texts are right; InputError names the place and key."""
     key, place = draft.instruction[0], draft.place
     instruction = _text(draft.instruction, place, required=True)
     if not instruction:
@@ -132,7 +133,7 @@ def _text(field: tuple[str, Any], place: str, **options: Any) -> str:
     return text_at({key: value}, key, place, **options)
 
 
-def _check_mapped(path: Path, items: list[Item], columns: SeedsColumns) -> None:
+def check_mapped(path: Path, items: list[Item], columns: SeedsColumns) -> None:
     """Refuse a mapped key that no row has: it is misspelt, and its texts would be missing."""
     keys = {key for _, item in items if isinstance(item, dict) for key in item}
     for key, name in columns.names.items():

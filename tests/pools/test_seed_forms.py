@@ -17,6 +17,14 @@ ANSWER = {"role": "assistant", "content": "Hi."}
 # Form and row; what is read: instruction, input, answer.
 GOOD: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
     "Alpaca": ({"instruction": "Add.", "input": "2, 3", "output": "5"}, [("Add.", "2, 3", "5")]),
+    "Lion's export": (
+        {
+            **{"id": "0f", "instruction": "Add.", "input": "2, 3", "output": "5", "model": "t"},
+            **{"verdict": "hard", "examined": "r1", "gap": 2.0, "student_answer": "6"},
+            "messages": [{"role": "user", "content": "Add.\n\n2, 3"}, ANSWER],
+        },
+        [("Add.", "2, 3", "5")],
+    ),
     "Alpaca's tables": (
         {"instruction": "Add.", "input": "2", "output": "5", "text": "Task: Add.\n2\nAnswer: 5"},
         [("Add.", "2", "5")],

@@ -9,7 +9,7 @@ import pytest
 
 from lion.evaluate.questions import read_questions
 from lion.pools.instructions import instruction_id
-from lion.pools.rows import MAX_CHARACTERS, read_rows
+from lion.pools.rows import MAX_CHARACTERS
 from lion.pools.seeds import read_seeds
 from lion.pools.tables import QUESTION
 from lion.support.errors import InputError
@@ -130,12 +130,6 @@ def test_drops_and_counts_repeats_keeping_the_first(tmp_path: Path) -> None:
     seeds = read_seeds(_file(tmp_path, json.dumps(rows).encode()))
     assert seeds.frame.rows() == [("b", "1"), ("a", ""), ("b", "2")]
     assert seeds.duplicates == 2
-
-
-def test_rows_keep_all_their_keys(tmp_path: Path) -> None:
-    [row] = read_rows(_file(tmp_path, b'{"instruction": " x ", "output": 1}'))
-    assert row.keys == {"instruction": " x ", "output": 1}
-    assert row.id == instruction_id("x", "")
 
 
 def test_questions_have_ids_and_a_category(tmp_path: Path) -> None:
