@@ -16,6 +16,7 @@ from lion.report.contents import Contents, contents
 from lion.report.drawing import file_svg, plots_page
 from lion.report.page import render
 from lion.report.sample import offer, sample
+from lion.runs.closing import next_step
 from lion.runs.figures import as_text, gap_table, loss_table, metrics, quality_table, read_control
 from lion.runs.run import PLACES, Tables, read_run
 from lion.support.files import replacing, replacing_folder
@@ -65,6 +66,8 @@ def main(
     with replacing(metrics_path) as file:
         file.write_text(json.dumps(metrics(run.rounds), indent=2) + "\n", encoding="utf-8")
     click.echo(as_text(run.rounds))
+    if advice := next_step(tables):
+        click.echo(advice)
 
 
 def _write_tables(out: Path, tables: Tables, run: Contents) -> None:

@@ -64,13 +64,24 @@ def trace(query: str, rev: str, as_json: bool) -> None:
 )
 @_json
 def rounds(revs: tuple[str, ...], as_json: bool) -> None:
-    """Show one row per round: pools, origins, verdicts, acceptance, relative quality, tokens."""
+    """Show one row per round: pools, origins, verdicts, acceptance, relative quality, tokens.
+
+    The last lines say what to do next: go on, stop, add seeds, or choose another referee.
+    """
+    from lion.runs.closing import next_step
     from lion.runs.revision import open_revisions
     from lion.versions.rounds import as_text, rounds_of
 
     with open_revisions(*(revs or (_HERE,))) as revisions:
         versions = {revision.label: rounds_of(revision.tables) for revision in revisions}
-    click.echo(_dump(versions) if as_json else as_text(versions))
+        advice = {revision.label: next_step(revision.tables) for revision in revisions}
+    if as_json:
+        click.echo(_dump(versions))
+        return
+    click.echo(as_text(versions))
+    for label, line in advice.items():
+        if line:
+            click.echo(f"{label}: {line}" if len(advice) > 1 else line)
 
 
 @click.command(context_settings=HELP)

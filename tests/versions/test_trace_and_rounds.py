@@ -102,7 +102,8 @@ def test_rounds_have_sizes_shares_and_tokens(lion: Lion) -> None:
 
 def test_revisions_stand_side_by_side(lion: Lion) -> None:
     lines = lion("rounds", "--rev", "first", "--rev", "second").output.splitlines()
-    starts = [line.split()[:2] for line in lines[1:]]
+    starts = [line.split()[:2] for line in lines[1:6]]
+    assert [line.partition(":")[0] for line in lines[6:]] == ["first", "second"]  # what follows
     assert starts == [
         ["r0", "first"],
         ["r0", "second"],
