@@ -6,13 +6,14 @@ import click
 import polars as pl
 
 import stages
-from lion.params import load_params
+from lion.params import Params, load_params
 from lion.pools.cache import usable, with_answers
 from lion.pools.instructions import task_texts
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, LOSS, read_table, write_table
 from lion.student.launch import is_main, relaunch, report_once
-from lion.student.models import load_options, load_student, precision, save_student
+from lion.student.models import Loaded, load_options, load_student, precision, save_student
 from lion.student.resumable import Resumable
+from lion.student.thoughts import ThoughtForm, form_to_learn
 from lion.student.training import train
 from lion.support.home import store_home
 
@@ -49,10 +50,11 @@ def main(
     loaded = load_student(
         student, options=load_options(params.student, params.compute, trained=whole)
     )
+    loaded.thoughts = _thoughts(params, loaded, learnt)
     with Resumable(store_home() / "training") as resumable:
         losses = train(
             loaded,
-            list(zip(task_texts(learnt), learnt["answer"], strict=True)),
+            list(zip(task_texts(learnt), learnt["answer"], learnt["thoughts"], strict=True)),
             settings=params.imitate,
             compute=params.compute,
             seed=params.seed,
@@ -63,6 +65,15 @@ def main(
         save_student(loaded, out)
         if is_main():
             write_table(loss, losses, LOSS)
+
+
+def _thoughts(params: Params, loaded: Loaded, rows: pl.DataFrame) -> ThoughtForm | None:
+    """Return the form in which the student learns thoughts: its own, or none."""
+    if params.teacher.thoughts == "drop":
+        return None
+    if (without := rows["thoughts"].null_count()) and is_main():
+        click.echo(f"{without} of {rows.height} answers have no thoughts: learnt with empty ones")
+    return loaded.thoughts or form_to_learn(loaded.tokenizer)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def main(
         answers=params.seeds_answers,
     )
     asked = read_questions(questions)
-    check_base(params.student.base, params.student.revision)
+    check_base(
+        params.student.base, params.student.revision, thinks=params.teacher.thoughts == "learn"
+    )
     write_base(student, base=params.student.base, revision=params.student.revision)
     ids = [
         instruction_id(*row) for row in distinct.frame.select("instruction", "input").iter_rows()
@@ -57,7 +59,7 @@ def main(
         round=pl.lit("r0"),
     )
     write_table(pool, rows, INSTRUCTION)
-    own = distinct.kept(params.seeds_answers, seeds.name)
+    own = distinct.kept(params.seeds_answers, seeds.name, thoughts=params.teacher.thoughts)
     write_table(kept, own, ANSWER)
     write_table(questions_out, asked, QUESTION)
     write_table(replay, pl.DataFrame(schema=ANSWERED), ANSWERED)

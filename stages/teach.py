@@ -6,7 +6,7 @@ import click
 
 import stages
 from lion.chat import connect
-from lion.imitate.teacher import teach
+from lion.imitate.teacher import check_thoughts, teach
 from lion.params import load_params
 from lion.pools.tables import ANSWER, read_pool, read_table, write_table
 
@@ -24,6 +24,8 @@ def main(pool: Path, kept: Path | None, out: Path, round_: str, params_path: Pat
     known = read_table(kept, ANSWER) if kept else None
     with connect(params, "teacher", stage="teach", round=round_) as chat:
         answers = teach(rows, chat, params.teacher, label=f"teach {round_}", kept=known)
+    if params.teacher.thoughts == "learn":
+        check_thoughts(answers, known, label=f"teach {round_}")
     write_table(out, answers, ANSWER)
 
 

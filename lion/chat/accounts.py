@@ -10,14 +10,13 @@ from typing import Any
 from lion.chat.budget import FREE, Usage
 from lion.chat.database import DamageError, Database
 from lion.chat.source import IN_PROCESS
-from lion.chat.types import Caller, Entry, Measured, Reply, checksum
+from lion.chat.types import STORED, Caller, Entry, Measured, Reply, checksum
 from lion.support.errors import ChatError
 from lion.support.files import replacing
 
 UNANSWERED = "unanswered"  # mode of entries for requests that were sent and brought no reply
 _LATEST = 2000  # replies that tell what the next ones will be like
 _CHUNK = 500  # keys per query; old builds of SQLite take at most 999 parameters
-FIELDS = [field.name for field in fields(Reply)]  # also columns of `replies`
 _CALLER = [field.name for field in fields(Caller)]
 KIND = f"l.model, CASE l.endpoint WHEN '{IN_PROCESS}' THEN '{FREE}' ELSE l.mode END"  # of a Usage
 _SPEND = (
@@ -115,7 +114,7 @@ class Accounts(Database):
         with self.reading() as db:
             for start in range(0, len(keys), _CHUNK):
                 chunk = keys[start : start + _CHUNK]
-                names = ", ".join(("key", "checksum", *FIELDS))
+                names = ", ".join(("key", "checksum", *STORED))
                 query = f"SELECT {names} FROM replies WHERE key IN ({marks(chunk)})"
                 for key, digest, *values in db.execute(query, chunk):
                     if digest is not None and digest != checksum(key, *values):
@@ -143,8 +142,9 @@ class Accounts(Database):
         self, key: bytes, entry: int, reply: Reply, received: float, seconds: float
     ) -> bool:
         """Add a reply without a cost, for callers that write already; False if it was there."""
-        values = (key, entry, *astuple(reply), received, seconds, checksum(key, *astuple(reply)))
-        names = ("key", "entry", *FIELDS, "received", "seconds", "checksum")
+        parts = [getattr(reply, name) for name in STORED]
+        values = (key, entry, *parts, received, seconds, checksum(key, *parts))
+        names = ("key", "entry", *STORED, "received", "seconds", "checksum")
         added = self._db.execute(
             f"INSERT OR IGNORE INTO replies ({', '.join(names)}) VALUES ({marks(values)})", values
         )
@@ -179,4 +179,4 @@ def marks(row: Sequence[object]) -> str:
 
 
 def _reply(row: Sequence[Any]) -> Reply:
-    return Reply(**dict(zip(FIELDS, row, strict=True)))
+    return Reply(**dict(zip(STORED, row, strict=True)))

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from lion.chat.store import Store
-from lion.chat.types import Caller, Reply
+from lion.chat.types import STORED, Caller, Reply
 from lion.support.errors import InputError
 
 _ASKER = "l.stage, l.role, l.round, l.endpoint, l.model, l.mode"
@@ -87,7 +87,7 @@ def import_lines(store: Store, lines: Iterable[bytes], *, name: str) -> tuple[in
             line = _line(text.rstrip(b"\n"), f"{name}, line {number}")
             caller = Caller(line.stage, line.role, line.round, line.endpoint, line.asked, line.mode)
             entry = store.entry_in_transaction(caller)
-            reply = Reply(**{field.name: getattr(line, field.name) for field in fields(Reply)})
+            reply = Reply(**{name: getattr(line, name) for name in STORED})
             key = bytes.fromhex(line.key)
             read += 1
             new += store.add_in_transaction(key, entry, reply, line.received, line.seconds)

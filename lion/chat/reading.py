@@ -145,7 +145,7 @@ def _texts_of(message: dict[str, Any]) -> tuple[str, str]:
     parts = [content] if isinstance(content, dict) else content
     if not isinstance(parts, list):
         raise TypeError(content)
-    texts = [part for part in parts if not (isinstance(part, dict) and _is_thought(part))]
+    texts = [part for part in parts if not (isinstance(part, dict) and is_thought(part))]
     if parts and not texts:
         return "", thoughts + json.dumps(parts)
     dropped = [part for part in parts if part not in texts]
@@ -153,7 +153,8 @@ def _texts_of(message: dict[str, Any]) -> tuple[str, str]:
     return _valid("".join(_text_of(part) for part in texts)), _valid(thoughts)
 
 
-def _is_thought(part: dict[str, Any]) -> bool:
+def is_thought(part: dict[str, Any]) -> bool:
+    """Whether a part of a message's content is a thought."""
     return part.get("type") in {"thinking", "reasoning", "redacted_thinking", "thought"}
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from lion.chat.accounts import FIELDS, backup_of, marks
+from lion.chat.accounts import backup_of, marks
 from lion.chat.database import connect, faults, open_writable
 from lion.chat.presence import others_alive
 from lion.chat.schema import columns_of, create, fill_checksums, version_of
-from lion.chat.types import checksum
+from lion.chat.types import STORED, checksum
 from lion.support.errors import ChatError
 
 Row = dict[str, Any]
@@ -127,7 +127,7 @@ def _is_intact(row: Row) -> bool:
     if row.get("checksum") is None:
         return True
     try:
-        return bool(row["checksum"] == checksum(*(row[name] for name in ("key", *FIELDS))))
+        return bool(row["checksum"] == checksum(*(row[name] for name in ("key", *STORED))))
     except TypeError:
         return False
 

@@ -1,17 +1,25 @@
 """Thinking models: how to separate thoughts from the answer, and when they leave it no room."""
 
+import json
 from dataclasses import replace
 
+from lion.chat.reading import is_thought
 from lion.chat.types import REFUSED, UNCLEAR, Reply
 from lion.chat.wire import Body
-from lion.prompts.marks import beside_of, has_marks, split_thoughts, without_end_marks
+from lion.prompts.marks import (
+    beside_of,
+    has_marks,
+    split_thoughts,
+    thoughts_alone,
+    without_end_marks,
+)
 from lion.support.errors import ChatError
 
 _FEW = 8  # replies before their majority is significant
 
 
 def answer_in(reply: Reply, request: Body, *, thinks: bool) -> Reply:
-    """Return `reply` with the answer alone as its text; the store keeps all of it.
+    """Return `reply` with the answer alone as its text, and its thoughts; the store keeps all.
 
     Where thoughts cannot be separated for certain, the text stays whole and the reply is marked by
     the finish_reason UNCLEAR, so that nobody learns from it.
@@ -22,15 +30,39 @@ def answer_in(reply: Reply, request: Body, *, thinks: bool) -> Reply:
     answer = without_end_marks(parts.answer, quotes=quotes)
     if answer == reply.text and parts.clear:
         return reply
-    thoughts = parts.thoughts or (beside if reply.finish_reason not in REFUSED else "")
+    apart = "" if reply.finish_reason in REFUSED else beside
+    thoughts = [*dict.fromkeys((_text_of(apart), thoughts_alone(parts.thoughts)))]
     is_cut = reply.finish_reason == "length"
-    spent = 0 if answer or not thoughts else reply.completion_tokens
+    spent = 0 if answer or not (apart or parts.thoughts) else reply.completion_tokens
     return replace(
         reply,
         text=answer,
         finish_reason=reply.finish_reason if parts.clear or is_cut else UNCLEAR,
         reasoning_tokens=reply.reasoning_tokens or spent,
+        thoughts="\n\n".join(filter(None, thoughts)) if parts.clear else "",
     )
+
+
+def _text_of(beside: str) -> str:
+    """Return the text of thoughts that a server sent beside the answer, be they JSON parts."""
+    text, bracket, parts = beside.partition('[{"')
+    try:
+        values = json.loads(bracket + parts) if bracket else []
+    except (ValueError, RecursionError):
+        return beside.strip()
+    if not all(isinstance(part, dict) and is_thought(part) for part in values):
+        return beside.strip()
+    return "\n\n".join(filter(None, (text.strip(), *map(_text_in, values))))
+
+
+def _text_in(part: object) -> str:
+    """Return the text of a part of thoughts; an encrypted one has none."""
+    if isinstance(part, list):
+        return "".join(map(_text_in, part))
+    if not isinstance(part, dict):
+        return part.strip() if isinstance(part, str) else ""
+    names = ("thinking", "reasoning", "thought", "text", "summary")
+    return next((_text_in(part[name]) for name in names if part.get(name)), "")
 
 
 class ThinkingBudget:

@@ -1,7 +1,7 @@
 """Requests, replies, and the ledger's entries."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from lion.chat.budget import FREE, Usage
@@ -37,7 +37,8 @@ class Reply:
 
     `completion_tokens` counts all generated tokens; `reasoning_tokens` is the part of them that
     the model spent on thinking, which is not part of `text`. `cached_tokens` is the part of
-    `prompt_tokens` that the server read from its cache, often at a lower price.
+    `prompt_tokens` that the server read from its cache, often at a lower price. `thoughts` are not
+    stored: the store's text holds them, and whoever asks gets both apart.
     """
 
     text: str
@@ -47,12 +48,16 @@ class Reply:
     completion_tokens: int
     reasoning_tokens: int = 0
     cached_tokens: int = 0
+    thoughts: str = ""
 
     @property
     def is_refused(self) -> bool:
         """Whether the provider refused the prompt itself; asking again brings the same."""
         unpaid = not self.prompt_tokens and not self.completion_tokens
         return self.finish_reason in REFUSED and unpaid
+
+
+STORED = [field.name for field in fields(Reply) if field.name != "thoughts"]
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ def _ask(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> pl
         usable=lambda _, reply: is_whole(reply),
     )
     pairs = zip(pool["id"], attempts, strict=True)
-    return from_rows([_row(id, replies[-1]) for id, replies in pairs], ANSWER)
+    learns = settings.thoughts == "learn"
+    return from_rows([_row(id, replies[-1], learns=learns) for id, replies in pairs], ANSWER)
 
 
 def _with_a_whole_one(answers: pl.DataFrame, settings: Teacher, *, label: str) -> pl.DataFrame:
@@ -66,12 +67,24 @@ def _with_a_whole_one(answers: pl.DataFrame, settings: Teacher, *, label: str) -
     return answers
 
 
+def check_thoughts(answers: pl.DataFrame, kept: pl.DataFrame | None, *, label: str) -> None:
+    """Raise EmptyError if the teacher wrote whole answers, but no thoughts to learn."""
+    asked = answers if kept is None else answers.join(kept, on="id", how="anti")
+    whole = usable(asked)
+    if whole.height and whole["thoughts"].is_null().all():
+        raise EmptyError(
+            f"{label}: teacher.thoughts: learn, but none of {whole.height} answers of"
+            f" {whole['model'][0]} came with thoughts; choose a model and a server that send them"
+            " (or turn its thinking on with endpoints.teacher.extra), or set teacher.thoughts: drop"
+        )
+
+
 def is_whole(reply: Reply) -> bool:
     """Whether the model said something and came to its end."""
     return reply.finish_reason == "stop" and bool(reply.text.strip())
 
 
-def _row(id: str, reply: Reply) -> dict[str, object]:
+def _row(id: str, reply: Reply, *, learns: bool) -> dict[str, object]:
     return {
         "id": id,
         "answer": reply.text,
@@ -79,4 +92,5 @@ def _row(id: str, reply: Reply) -> dict[str, object]:
         "model": reply.model,
         "prompt_tokens": reply.prompt_tokens,
         "completion_tokens": reply.completion_tokens,
+        "thoughts": (reply.thoughts or None) if learns else None,
     }

@@ -6,16 +6,21 @@ from pydantic import Field, model_validator
 
 from lion.params.record import Positive, Record, Share, Temperature
 
+Thoughts = Literal["drop", "learn"]
 Role = Literal["teacher", "referee", "generator", "judge", "student"]
 
 
 class Teacher(Record):
-    """The teacher. For every role, temperatures are 0..2 and limits are in tokens."""
+    """The teacher. For every role, temperatures are 0..2 and limits are in tokens.
+
+    `thoughts` says whether the student learns what the teacher thought before its answers.
+    """
 
     model: str | None = None
     temperature: Temperature
     max_tokens: Positive
     retries: Annotated[int, Field(ge=0)]
+    thoughts: Thoughts = "drop"
 
 
 class Referee(Record):

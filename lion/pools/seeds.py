@@ -7,12 +7,13 @@ from typing import Any
 import polars as pl
 
 from lion.params.pools import SeedsAnswers, SeedsColumns, SeedsTooLong
+from lion.params.roles import Thoughts
 from lion.pools.instructions import instruction_id
 from lion.pools.rows import FORMS, TooLongError, text_at
 from lion.pools.seed_files import Item, read_items
 from lion.pools.seed_forms import Draft, drafts_of
 from lion.pools.tables import ANSWER, from_rows
-from lion.prompts.marks import has_marks, split_thoughts
+from lion.prompts.marks import has_marks, split_thoughts, thoughts_alone
 from lion.support.errors import InputError
 
 
@@ -54,12 +55,15 @@ class Seeds:
         count = len(self.too_long)
         return f"{count} too long and left out, first {self.too_long[0]}" if count else ""
 
-    def kept(self, answers: SeedsAnswers, source: str) -> pl.DataFrame:
+    def kept(
+        self, answers: SeedsAnswers, source: str, *, thoughts: Thoughts = "drop"
+    ) -> pl.DataFrame:
         """Return the seeds' own answers (ANSWER) with `answers` keep, none with ask.
 
         The model is the one that the row names, and the file's name `source`. No request was made,
-        so the numbers of tokens are null. Thoughts are cut off; the teacher must answer a seed
-        whose answer cannot be told apart from them.
+        so the numbers of tokens are null. Thoughts are cut off, and kept beside the answer with
+        `thoughts` learn. The teacher must answer a seed whose answer cannot be told apart from
+        them.
         """
         rows = []
         for seed in self.seeds.values() if answers == "keep" else ():
@@ -68,7 +72,8 @@ class Seeds:
             if parts.clear and (answer := parts.answer.strip()):
                 model = f"{seed.model} in {source}" if seed.model else source
                 known = {"id": seed.id, "answer": answer, "model": model, "finish_reason": "stop"}
-                rows.append(dict.fromkeys(ANSWER) | known)
+                own = thoughts_alone(parts.thoughts) if thoughts == "learn" else ""
+                rows.append(dict.fromkeys(ANSWER) | known | {"thoughts": own or None})
         return from_rows(rows, ANSWER)
 
     def add(self, seed: Seed) -> None:

@@ -29,6 +29,13 @@ _SPECIAL = (
     ("<unused94>thought", "<unused95>"),
 )
 _FORMS = (*_PLAIN, *_SPECIAL)
+# Forms whose marks are the same text everywhere, so that a template can be searched for them.
+LITERAL = tuple(
+    pair
+    for form in _FORMS
+    if (pair := tuple(mark.replace("\\", "") for mark in form))
+    and all(re.fullmatch(mark, text) for mark, text in zip(form, pair, strict=True))
+)
 # All marks begin with few characters, which makes the search fast.
 _FIRST, _LATER = (
     r"[<\[◁](?=[/|trscu])",
@@ -54,6 +61,8 @@ _WRAPPED = re.compile(
     r"(?:<\|(?:END_RESPONSE|end_of_solution)\|>)?",
     re.DOTALL,
 )
+# What stands between two blocks of thoughts where each is a turn of its own.
+_TURN = re.compile(rf"(?:{_END})?\s*(?:<\|start\|>assistant)?\s*$")
 _BESIDE = re.compile(r"<beside (\d{1,9})>\n")
 
 
@@ -133,6 +142,17 @@ def split_thoughts(text: str, *, thinks: bool = False, quotes: bool = False) -> 
             return unclear
         end = closing.end
     return _ended(text, end)
+
+
+def thoughts_alone(thoughts: str) -> str:
+    """Return the text of `thoughts`, as `split_thoughts` gives them, without their marks."""
+    marks = _marks_in(thoughts, skip_code=True)
+    if not marks:
+        return _CHANNEL.sub("", thoughts, count=1).removesuffix(_FINAL).strip()
+    ends = [0, *(mark.end for mark in marks)]
+    starts = [*(mark.start for mark in marks), len(thoughts)]
+    blocks = [thoughts[end:start] for end, start in zip(ends, starts, strict=True)]
+    return "\n\n".join(filter(None, (_TURN.sub("", block).strip() for block in blocks)))
 
 
 def without_end_marks(text: str, *, quotes: bool = False) -> str:

@@ -4,11 +4,12 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import polars as pl
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from lion.params import Compute, Student
 from lion.pools.instructions import stable_seed, task_texts
@@ -18,18 +19,23 @@ from lion.student.decoding import Work, decode
 from lion.student.models import Loaded, device, model_digest
 from lion.student.resumable import Resumable, work_key
 from lion.student.template import encode_prompt, pad_id
+from lion.student.thoughts import ThoughtForm
 from lion.support.errors import ParamsError
 from lion.support.progress import Progress
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of the student; `finish_reason` is stop (it ended itself) or length (cut)."""
+    """An answer of the student; `finish_reason` is stop (it ended itself) or length (cut).
+
+    A student that learnt thoughts has them beside its answer, and no answer if they did not end.
+    """
 
     answer: str
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    thoughts: str | None = None
 
 
 def answer_pool(
@@ -103,7 +109,34 @@ def answer_tasks(
             if bar:
                 bar.advance(len(answers))
     whole = dict(launch.gather(made))
-    return [whole[row] for row in range(len(tasks))]
+    ordered = [whole[row] for row in range(len(tasks))]
+    return without_thoughts(ordered, tasks, loaded.thoughts)
+
+
+def text_of(tokenizer: PreTrainedTokenizerBase, ids: list[int], form: ThoughtForm | None) -> str:
+    """Decode what the student wrote; only the control tokens of `form` are shown."""
+    if form:
+        return form.text_of(tokenizer, ids)
+    return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+
+def without_thoughts(
+    answers: Sequence[Answer], tasks: Sequence[str], form: ThoughtForm | None
+) -> list[Answer]:
+    """Return the answers with their thoughts, if the student writes some, in a field of their own.
+
+    An answer that was cut or ended inside its thoughts, or has thoughts again, is empty.
+    """
+    if form is None:
+        return list(answers)
+    parts = [
+        form.split(answer.answer, task, answer.finish_reason)
+        for answer, task in zip(answers, tasks, strict=True)
+    ]
+    return [
+        replace(answer, answer=part.answer, thoughts=part.thoughts, finish_reason=part.ending)
+        for answer, part in zip(answers, parts, strict=True)
+    ]
 
 
 def _key(loaded: Loaded, work: Work) -> str:
@@ -151,5 +184,5 @@ def _generate(
 def _answer(loaded: Loaded, prompt: list[int], tokens: list[int]) -> Answer:
     ended = tokens[-1] in loaded.ends
     kept = tokens[:-1] if ended else tokens
-    text = str(loaded.tokenizer.decode(kept, skip_special_tokens=True)).strip()
+    text = text_of(loaded.tokenizer, kept, loaded.thoughts)
     return Answer(text, "stop" if ended else "length", len(prompt), len(tokens))

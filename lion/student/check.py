@@ -5,14 +5,18 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 from lion.student.models import check_causal, check_place, load_tokenizer, one_line
 from lion.student.sandbox import render_untrusted
 from lion.student.template import encode_prompt, pad_id
+from lion.student.thoughts import form_to_learn
 from lion.support.errors import InputError
 
 # What a template must not trim, recase, escape, collapse or cut.
 PROBE = "Compare  Äpfel & 'pears' <b>\n\tin {{ two }} 句子.\n\n" + "Be brief. " * 200 + "Done?"
 
 
-def check_base(base: str, revision: str | None) -> None:
-    """Refuse, in one line, a base that cannot be trained or would be trained on wrong prompts."""
+def check_base(base: str, revision: str | None, *, thinks: bool = False) -> None:
+    """Refuse, in one line, a base that cannot be trained or would be trained on wrong prompts.
+
+    With `thinks` it must be able to write thoughts.
+    """
     check_place(base, revision)
     try:
         config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
@@ -21,6 +25,8 @@ def check_base(base: str, revision: str | None) -> None:
         reason = one_line(error)
         raise InputError(f"student {base}: not a causal language model: {reason}") from None
     tokenizer = load_tokenizer(base, revision)
+    if thinks:
+        form_to_learn(tokenizer)
     if tokenizer.eos_token_id is None:
         raise InputError(
             f"student.base: {base}: its tokenizer has no end-of-text token, so the student could "

@@ -25,6 +25,7 @@ from transformers.utils import logging as transformers_logging
 from lion.params import Compute, Student
 from lion.student import launch
 from lion.student.template import settle_template
+from lion.student.thoughts import ThoughtForm, read_form, think, write_form
 from lion.support.errors import InputError, ParamsError
 from lion.support.files import replacing_folder
 
@@ -36,7 +37,8 @@ ADAPTER = "adapter_config.json"
 class Loaded:
     """A model ready to train or to answer, with its tokenizer.
 
-    `base` names the base model of an adapter. All processes call `gather` to collect the weights
+    `base` names the base model of an adapter. `thoughts` is the form of a student that learns, or
+    learnt, thoughts. All processes call `gather` to collect the weights
     of a sharded model.
     """
 
@@ -44,6 +46,7 @@ class Loaded:
     tokenizer: PreTrainedTokenizerBase
     folder: Path | None = None
     base: dict[str, Any] | None = None
+    thoughts: ThoughtForm | None = None
     gather: Callable[[], dict[str, torch.Tensor]] | None = None
 
     @property
@@ -110,7 +113,7 @@ def load_student(folder: Path, *, options: LoadOptions = LoadOptions()) -> Loade
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     pointer = _pointer(folder)
     source, revision = source_of(folder)
-    model, tokenizer = _load(source, revision, options), load_tokenizer(source, revision)
+    model, tokenizer = _load(source, revision, options), tokenizer_of(folder)
     ends = {tokenizer.eos_token_id, *_ends(model)} - {None}
     # Sampling settings of the base would change the student's answers.
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
@@ -118,7 +121,15 @@ def load_student(folder: Path, *, options: LoadOptions = LoadOptions()) -> Loade
     )
     if (folder / ADAPTER).exists():
         model = _with_adapter(model, folder, source)
-    return Loaded(model, tokenizer, folder, pointer)
+    return Loaded(model, tokenizer, folder, pointer, read_form(folder))
+
+
+def tokenizer_of(student: Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a student's folder; an adapter has that of its base."""
+    tokenizer = load_tokenizer(*source_of(student))
+    if read_form(student):
+        think(tokenizer)
+    return tokenizer
 
 
 def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase:
@@ -145,6 +156,8 @@ def save_student(loaded: Loaded, out: Path) -> None:
         with quiet_peft(UserWarning):  # it saves embedding layers that the adapter targets
             loaded.model.save_pretrained(folder, state_dict=weights)
         loaded.tokenizer.save_pretrained(folder)
+        if loaded.thoughts:
+            write_form(folder, loaded.thoughts)
         if is_adapter(loaded.model) and loaded.base:
             (folder / "README.md").unlink(missing_ok=True)  # peft's, a form to fill in
             _write_pointer(folder, loaded.base)

@@ -7,22 +7,25 @@ from typing import Any
 
 import click
 import polars as pl
+from transformers import PreTrainedTokenizerBase
 
-from lion.chat.types import Request
+from lion.chat.types import UNCLEAR, Reply, Request
 from lion.params import Params
 from lion.pools.instructions import stable_seed, task_texts
-from lion.student.answering import Answer, answer_pool, answer_table
+from lion.student.answering import Answer, answer_pool, answer_table, text_of, without_thoughts
+from lion.student.launch import is_main
 from lion.student.models import (
     ADAPTER,
     load_options,
     load_student,
-    load_tokenizer,
     model_digest,
     precision,
     source_of,
+    tokenizer_of,
 )
 from lion.student.resumable import Resumable
 from lion.student.template import break_marks, encode_prompt
+from lion.student.thoughts import ThoughtForm, read_form
 from lion.support.errors import LionError, ParamsError
 
 Connect = Callable[[Params], AbstractContextManager[Any]]  # lion.chat.connect for the student
@@ -41,8 +44,32 @@ def answer_with(
     """Return the answers (ANSWER) of student folder `student` to `pool`, by student.engine.
 
     `connect` opens the server of engine `server`; the other engines need no server. `chat_template`
-    replaces the model's own.
+    replaces the model's own. LionError if a student that writes thoughts writes no answer at all.
     """
+    answers = _answers(params, student, pool, connect, label, resumable, chat_template)
+    empty = answers.filter(pl.col("answer").str.strip_chars() == "").height
+    if read_form(student) is None or not empty:
+        return answers
+    line = (
+        f"{label}: {empty} of {answers.height} answers have no text behind their thoughts;"
+        f" student.max_tokens: {params.student.max_tokens} covers both"
+    )
+    if empty == answers.height:
+        raise LionError(f"{line}; raise it, or train longer")
+    if is_main():
+        click.echo(f"{line}, and such a row counts as an empty answer", err=True)
+    return answers
+
+
+def _answers(
+    params: Params,
+    student: Path,
+    pool: pl.DataFrame,
+    connect: Connect,
+    label: str,
+    resumable: Resumable | None,
+    chat_template: str | None,
+) -> pl.DataFrame:
     if params.student.engine == "vllm":
         return _by_vllm(params, student, pool, chat_template)
     if params.student.engine == "server":
@@ -80,7 +107,7 @@ def _by_vllm(
             "with a GPU, or set student.engine: transformers"
         ) from None
     source, revision = source_of(student)
-    tokenizer = load_tokenizer(source, revision)
+    tokenizer, form = tokenizer_of(student), read_form(student)
     tokenizer.chat_template = chat_template or tokenizer.chat_template
     adapter = (student / ADAPTER).exists()
     lora = params.imitate.lora
@@ -104,14 +131,21 @@ def _by_vllm(
     ]
     request = LoRARequest("student", 1, str(student.resolve())) if adapter else None
     outputs = model.generate(prompts, settings, lora_request=request)
-    return answer_table(pool["id"], [_vllm_answer(output) for output in outputs])
+    answers = [_vllm_answer(output, tokenizer, form) for output in outputs]
+    return answer_table(pool["id"], without_thoughts(answers, tasks, form))
 
 
-def _vllm_answer(output: Any) -> Answer:
-    """Return a vLLM output as an Answer; its token ids end with EOS, as ours do."""
+def _vllm_answer(
+    output: Any, tokenizer: PreTrainedTokenizerBase, form: ThoughtForm | None
+) -> Answer:
+    """Return a vLLM output as an Answer; its token ids end with EOS, as ours do.
+
+    vLLM's own text lacks the control tokens that may enclose thoughts.
+    """
     completion = output.outputs[0]
+    text = text_of(tokenizer, list(completion.token_ids), form) if form else completion.text
     return Answer(
-        completion.text.strip(),
+        text.strip(),
         "stop" if completion.finish_reason == "stop" else "length",
         len(output.prompt_token_ids),
         len(completion.token_ids),
@@ -147,18 +181,25 @@ def _by_server(
             f"{label}: the server returned {len(replies)} empty answers; check student.model and "
             "the server's chat template"
         )
-    answers = [
-        Answer(
-            reply.text.strip(), reply.finish_reason, reply.prompt_tokens, reply.completion_tokens
-        )
-        for reply in replies
-    ]
-    return answer_table(pool["id"], answers)
+    form = read_form(student)
+    return answer_table(pool["id"], [_served_answer(reply, form) for reply in replies])
+
+
+def _served_answer(reply: Reply, form: ThoughtForm | None) -> Answer:
+    """Return a reply as an Answer; one whose thoughts cannot be told apart is empty."""
+    unclear = reply.finish_reason == UNCLEAR
+    return Answer(
+        "" if unclear else reply.text.strip(),
+        reply.finish_reason,
+        reply.prompt_tokens,
+        reply.completion_tokens,
+        (reply.text if unclear else reply.thoughts or None) if form else None,
+    )
 
 
 def _for_server(student: Path, tasks: list[str]) -> list[str]:
     """Return the tasks with broken control marks: a server reads every mark as a token."""
-    tokenizer = load_tokenizer(*source_of(student))
+    tokenizer = tokenizer_of(student)
     texts = [break_marks(tokenizer, task) for task in tasks]
     if changed := sum(text != task for text, task in zip(texts, tasks, strict=True)):
         click.echo(

@@ -41,6 +41,7 @@ class Example:
 
     prompt: list[int]
     answer: list[int]  # ends with EOS, so that the student learns to stop
+    thoughts: int = 0  # the first tokens of `answer`
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
@@ -49,7 +50,8 @@ class Example:
         """Return this row with at most `limit` tokens; a cut row loses its EOS."""
         if len(self) <= limit:
             return self
-        return Example(self.prompt, self.answer[: max(limit - len(self.prompt), 0)])
+        kept = self.answer[: max(limit - len(self.prompt), 0)]
+        return Example(self.prompt, kept, self.thoughts)
 
 
 def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -68,7 +70,7 @@ def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
         template = template["default"]
     if not template:
         template = _start_marks(tokenizer) + PLAIN
-    if "strftime_now" in template and not template.startswith(_fixed_date()):
+    if "strftime_now" in template and _fixed_date() not in template:
         template = _fixed_date() + template
     tokenizer.chat_template = template
 

@@ -23,7 +23,8 @@ from lion.student.memory import advice, check_memory, estimate, explained
 from lion.student.models import Loaded, device, is_adapter, model_digest
 from lion.student.monitor import TrainingMonitor, last_checkpoint
 from lion.student.resumable import Resumable, work_key
-from lion.student.template import Example, encode_example, pad_id
+from lion.student.template import Example, pad_id
+from lion.student.thoughts import encode_thoughtful
 from lion.support.errors import EmptyError, InputError, ParamsError
 
 FSDP = {"version": 2, "cpu_ram_efficient_loading": True, "state_dict_type": "SHARDED_STATE_DICT"}
@@ -37,9 +38,12 @@ ZERO3 = {
 }
 
 
+Lesson = tuple[str, str] | tuple[str, str, str | None]
+
+
 def train(
     loaded: Loaded,
-    lessons: Sequence[tuple[str, str]],
+    lessons: Sequence[Lesson],
     *,
     settings: Imitate,
     compute: Compute,
@@ -50,9 +54,9 @@ def train(
 ) -> pl.DataFrame:
     """Train `loaded` in place; return the loss table (LOSS and `seconds`), one row per step.
 
-    A lesson is a task and the teacher's answer. Every process of a launcher calls it. With
-    `resumable` and compute.checkpoint_steps, training resumes from the last checkpoint of a killed
-    run with the same data, weights and settings.
+    A lesson is a task, the teacher's answer, and its thoughts if `loaded` learns them. Every
+    process of a launcher calls it. With `resumable` and compute.checkpoint_steps, training resumes
+    from the last checkpoint of a killed run with the same data, weights and settings.
     """
     examples = _encode(loaded, lessons, settings)
     plan = make_plan(examples, settings, compute, seed=seed)
@@ -105,8 +109,8 @@ def make_plan(
     return Plan(micros, [sum(map(len, step)) for step in steps], accumulation, rows, padded)
 
 
-def _encode(loaded: Loaded, lessons: Sequence[tuple[str, str]], settings: Imitate) -> list[Example]:
-    examples = [encode_example(loaded.tokenizer, *lesson) for lesson in lessons]
+def _encode(loaded: Loaded, lessons: Sequence[Lesson], settings: Imitate) -> list[Example]:
+    examples = [encode_thoughtful(loaded.tokenizer, loaded.thoughts, *lesson) for lesson in lessons]
     if not examples:
         raise EmptyError("imitate: the train pool holds no whole answer to learn from")
     limit = settings.max_length
@@ -119,7 +123,7 @@ def _encode(loaded: Loaded, lessons: Sequence[tuple[str, str]], settings: Imitat
             "raise it, or set imitate.truncate: true"
         )
     cut = [example.cut(limit) for example in examples]
-    kept = [example for example in cut if example.answer]
+    kept = [example for example in cut if len(example.answer) > example.thoughts]
     if over and launch.is_main():
         click.echo(
             f"{over} of {len(examples)} rows are cut to {limit} tokens; {len(cut) - len(kept)} of "

@@ -1,5 +1,6 @@
 """A student small enough to be made and trained within a test."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -21,13 +22,15 @@ def talking(*, temperature: float, max_tokens: int) -> Student:
     return Student(base="", revision=None, temperature=temperature, max_tokens=max_tokens)
 
 
-def make_tokenizer(*, chat: bool = True) -> PreTrainedTokenizerFast:
-    """A word tokenizer with pad, end and unknown marks of their own."""
-    vocabulary = ["<pad>", "<eos>", "<unk>", "<user>", "<bot>", *WORDS]
-    words = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+def make_tokenizer(*, chat: bool = True, more: Iterable[str] = ()) -> PreTrainedTokenizerFast:
+    """A word tokenizer with pad, end and unknown marks of their own, for `more` words, too."""
+    words = dict.fromkeys([*WORDS, *more])
+    vocabulary = ["<pad>", "<eos>", "<unk>", "<user>", "<bot>", *words]
+    ids = {word: id for id, word in enumerate(vocabulary)}
+    backend = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     made = PreTrainedTokenizerFast(
-        tokenizer_object=words,
+        tokenizer_object=backend,
         pad_token="<pad>",
         eos_token="<eos>",
         unk_token="<unk>",
@@ -38,10 +41,12 @@ def make_tokenizer(*, chat: bool = True) -> PreTrainedTokenizerFast:
     return made
 
 
-def make_tiny_base(folder: Path, *, chat: bool = True, seed: int = 0) -> Path:
-    """Write the model to `folder`: 2 layers, 32 wide."""
+def make_tiny_base(
+    folder: Path, *, chat: bool = True, seed: int = 0, more: Iterable[str] = ()
+) -> Path:
+    """Write the model to `folder`: 2 layers, 32 wide, with `more` words."""
     torch.manual_seed(seed)
-    tokenizer = make_tokenizer(chat=chat)
+    tokenizer = make_tokenizer(chat=chat, more=more)
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
