@@ -7,10 +7,11 @@ import click
 import polars as pl
 
 import stages
+from lion.chat.offline import check_offline
 from lion.evaluate.questions import read_questions
 from lion.params import load_params
 from lion.pools.cache import start_cache
-from lion.pools.instructions import instruction_id
+from lion.pools.instructions import instruction_id, task_text, task_texts
 from lion.pools.seeds import Seeds, read_seeds
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, QUESTION, write_table
 from lion.student.check import check_base
@@ -45,6 +46,10 @@ def main(
         answers=params.seeds_answers,
     )
     asked = read_questions(questions)
+    tasks = [
+        (seed.place, task_text(seed.instruction, seed.input)) for seed in distinct.seeds.values()
+    ]
+    check_offline(params, [*tasks, *((str(questions), text) for text in task_texts(asked))])
     check_base(
         params.student.base, params.student.revision, thinks=params.teacher.thoughts == "learn"
     )

@@ -102,10 +102,28 @@ def test_teach_answers_every_row(folder: Path) -> None:
     assert set(answers["model"]) == {"oracle"}
 
 
+@pytest.mark.parametrize("key", ["seeds", "evaluate__questions"])
+def test_tasks_that_the_oracle_cannot_solve_are_refused_before_anything_is_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    tasks = ("Reverse: owl cat dog", "Write a poem about an owl.")
+    rows = [{"instruction": task} for task in tasks]
+    (folder / "own.json").write_text(json.dumps(rows))
+    change(folder, **{key: "own.json"})
+    message = refused(folder, "seed")
+    assert "own.json" in message
+    assert "model: oracle cannot solve 'Write a poem about an owl.'" in message
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1/v1")  # a server is no oracle
+    assert step(folder, "seed").run().exit_code == 0
+
+
 def test_a_seeds_own_answer_is_kept_and_not_asked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [{"instruction": "Add.", "output": "5"}, {"instruction": "Repeat: owl", "output": ""}]
+    tasks = ("Count: owl cat dog", "Reverse: owl cat dog")
+    rows = [
+        {"instruction": task, "output": own} for task, own in zip(tasks, ("5", ""), strict=True)
+    ]
     (folder / "own.json").write_text(json.dumps(rows))
     monkeypatch.setenv("LION_HOME", str(folder / "fresh"))
     known = {}
