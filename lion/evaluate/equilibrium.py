@@ -69,7 +69,7 @@ def equilibrium(reviews: pl.DataFrame) -> Equilibrium:
         return Equilibrium(0, None, None, None, None, None, None)
     first, second = (leads[order].to_numpy() for order in ORDERS)
     signs = np.sign(first) + np.sign(second)  # 2: the student wins in both orders; -2: the teacher
-    agreement, noise = _agreement(np.sign(first), np.sign(second))
+    agreement, noise = kappa_of(np.sign(first), np.sign(second))
     return Equilibrium(
         pairs=leads.height,
         mean_gap=round(-float((first + second).sum()) / 2 / leads.height, 4),
@@ -81,8 +81,11 @@ def equilibrium(reviews: pl.DataFrame) -> Equilibrium:
     )
 
 
-def _agreement(first: Array, second: Array) -> tuple[float | None, float | None]:
-    """Cohen's kappa between the orders, where both name a winner, and its noise at no agreement."""
+def kappa_of(first: Array, second: Array) -> tuple[float | None, float | None]:
+    """Return Cohen's kappa between two series of signs, and the kappa that chance alone can reach.
+
+    Pairs in which either sign is 0 do not count; both values are None if no pair is left.
+    """
     decided = (first != 0) & (second != 0)
     if not decided.any():
         return None, None

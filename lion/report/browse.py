@@ -109,7 +109,7 @@ class Index:
             "children": [_kin(child) for child in children.head(_KIN).iter_rows(named=True)],
             "offspring": children.height,
             "draws": self.tables.draws.filter(parent=id).height,
-            "teacher": _answer(answers[0]) if answers else None,
+            "teacher": answer_of(answers[0]) if answers else None,
             "exams": self._exams(id),
         }
 
@@ -125,26 +125,38 @@ class Index:
         return line
 
     def _exams(self, id: str) -> list[Row]:
-        """Each examination, oldest first; `parts` marks the words that changed in the answer."""
-        before = dict(zip(self.tables.rounds[1:], self.tables.rounds, strict=False))
-        reviews = self.tables.reviews.filter(id=id)
-        scores = {row["round"]: row for row in self.tables.scores.filter(id=id).to_dicts()}
-        exams, last = [], None
-        for response in self.tables.responses.filter(id=id).iter_rows(named=True):
-            name = response["round"]
-            score = scores.get(name, {})
-            exams.append(
-                {
-                    "round": name,
-                    "by": before.get(name, "?"),
-                    "parts": changed(last, response["answer"]),
-                    "finish_reason": visible(response["finish_reason"]),
-                    **{key: score.get(key) for key in ("teacher", "student", "gap", "verdict")},
-                    "reviews": [_review(row) for row in reviews.filter(round=name).to_dicts()],
-                }
-            )
-            last = response["answer"]
-        return exams
+        """Each examination, oldest first."""
+        by = dict(zip(self.tables.rounds[1:], self.tables.rounds, strict=False))
+        tables = self.tables
+        own = (table.filter(id=id) for table in (tables.responses, tables.reviews, tables.scores))
+        return examinations(*own, by=by)
+
+
+def examinations(
+    responses: pl.DataFrame, reviews: pl.DataFrame, scores: pl.DataFrame, *, by: dict[str, str]
+) -> list[Row]:
+    """Return each round's answer to one instruction or question with its scores and replies.
+
+    `by` maps a round to that of the student who answered. `parts` marks the words that changed
+    since the answer before.
+    """
+    scored = {row["round"]: row for row in scores.to_dicts()}
+    exams, last = [], None
+    for response in responses.iter_rows(named=True):
+        name = response["round"]
+        score = scored.get(name, {})
+        exams.append(
+            {
+                "round": name,
+                "by": by.get(name, "?"),
+                "parts": changed(last, response["answer"]),
+                "finish_reason": visible(response["finish_reason"]),
+                **{key: score.get(key) for key in ("teacher", "student", "gap", "verdict")},
+                "reviews": [_review(row) for row in reviews.filter(round=name).to_dicts()],
+            }
+        )
+        last = response["answer"]
+    return exams
 
 
 def _condition(query: Query) -> pl.Expr:
@@ -172,7 +184,7 @@ def listed(frame: pl.DataFrame) -> list[Row]:
         {
             **{name: row[name] for name in names},
             "length": row["length"],
-            "text": _excerpt(row),
+            "text": excerpt(row),
         }
         for row in frame.iter_rows(named=True)
     ]
@@ -190,15 +202,17 @@ def changed(before: str | None, after: str) -> list[tuple[str, bool]]:
     return parts
 
 
-def _excerpt(row: Row) -> str:
+def excerpt(row: Row) -> str:
+    """Return an instruction with its input on one short line."""
     return brief(f"{row['instruction']} {row['input']}", _EXCERPT)
 
 
 def _kin(row: Row) -> Row:
-    return {"id": row["id"], "origin": row["origin"], "round": row["round"], "text": _excerpt(row)}
+    return {"id": row["id"], "origin": row["origin"], "round": row["round"], "text": excerpt(row)}
 
 
-def _answer(row: Row) -> Row:
+def answer_of(row: Row) -> Row:
+    """Return an answer as the page shows it."""
     return {
         "text": visible(row["answer"]),
         "finish_reason": visible(row["finish_reason"]),

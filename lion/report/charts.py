@@ -11,11 +11,14 @@ GAPS = (-9, 9)  # points: the range of the gap; page.js moves tau over it
 _ORIGINS = alt.Scale(domain=["seed", "hard", "easy"], range=[ink("seed"), ink("hard"), ink("easy")])
 
 
-def quality_chart(rounds: pl.DataFrame, control: pl.DataFrame | None = None) -> Chart | None:
+def quality_chart(
+    rounds: pl.DataFrame, control: pl.DataFrame | None = None, floor: float | None = None
+) -> Chart | None:
     """Return relative quality by round with its interval, the teacher's 100, and any control.
 
     `rounds` has round (a number), quality, quality_low and quality_high; `control` has round,
-    quality and label. The scale starts at 0, so that charts can be compared.
+    quality and label; wrong answers score `floor`. The scale starts at 0, so that charts can be
+    compared.
     """
     known = rounds.drop_nulls("quality")
     if not known.height:
@@ -27,13 +30,12 @@ def quality_chart(rounds: pl.DataFrame, control: pl.DataFrame | None = None) -> 
     high = alt.Y("quality_high:Q", scale=scale)
     base = alt.Chart(known).encode(x=x)
     layers = [
-        *_teacher(y),
+        *_level(y, 100, "teacher"),
+        *(_level(y, floor, "wrong answers", below=True) if floor else ()),
         *(_control(control, x, y) if control is not None else ()),
-        base.mark_rule(color=ink("accent"), strokeWidth=12, opacity=0.3).encode(
-            y=alt.Y("quality_low:Q", scale=scale), y2="quality_high:Q"
-        ),
+        *_whiskers(base, scale),
         base.mark_line(color=ink("accent"), strokeWidth=1.5).encode(y=y),
-        base.mark_circle(color=ink("accent"), size=22, opacity=1).encode(y=y),
+        base.mark_circle(color=ink("accent"), size=36, opacity=1).encode(y=y),
         alt.Chart(_labelled(known, 8))
         .mark_text(dy=-10, fontWeight="bold")
         .encode(x=x, y=high, text=alt.Text("quality:Q", format=".1f")),
@@ -52,13 +54,28 @@ def _labelled(points: pl.DataFrame, most: int) -> pl.DataFrame:
     return points if points.height <= most else pl.concat([points.head(1), points.tail(1)])
 
 
-def _teacher(y: alt.Y) -> list[alt.Chart]:
-    line = alt.Chart(pl.DataFrame({"quality": [100], "label": ["teacher"]})).encode(y=y)
+def _level(y: alt.Y, quality: float, label: str, *, below: bool = False) -> list[alt.Chart]:
+    """A dotted line with its name: above its left end, or below its right end."""
+    line = alt.Chart(pl.DataFrame({"quality": [quality], "label": [label]})).encode(y=y)
+    text = (
+        line.mark_text(align="right", baseline="top", dy=3, color=ink("muted"))
+        if below
+        else line.mark_text(align="left", baseline="bottom", dy=-3, color=ink("muted"))
+    )
+    place = alt.value("width") if below else alt.value(4)
     return [
         line.mark_rule(strokeDash=[2, 3], color=ink("muted")),
-        line.mark_text(align="left", baseline="bottom", dy=-3, color=ink("muted")).encode(
-            x=alt.value(4), text="label"
-        ),
+        text.encode(x=place, text="label"),
+    ]
+
+
+def _whiskers(base: alt.Chart, scale: alt.Scale) -> list[alt.Chart]:
+    """The interval as a line with a short bar at each end."""
+    low, high = (alt.Y(f"quality_{end}:Q", scale=scale) for end in ("low", "high"))
+    cap: Any = {"color": ink("accent"), "size": 10, "thickness": 1.5, "orient": "horizontal"}
+    return [
+        base.mark_rule(color=ink("accent"), strokeWidth=1.5).encode(y=low, y2="quality_high:Q"),
+        *(base.mark_tick(**cap).encode(y=y) for y in (low, high)),
     ]
 
 
@@ -94,7 +111,7 @@ def trend_chart(
         text = alt.Text(f"{column}:Q", format=form)
         chart = alt.Chart(some).mark_text(dy=dy, fontWeight="bold")  # off the line
         layers.append(chart.encode(x=x, y=y, text=text))
-    return styled(alt.layer(*layers), width=WIDTH // 2 - 6, height=HEIGHT)
+    return styled(alt.layer(*layers), width=WIDTH, height=HEIGHT)
 
 
 def _stacked(table: pl.DataFrame, title: str, colour: alt.Color) -> Chart:

@@ -7,6 +7,7 @@ import polars as pl
 
 from lion.evaluate.quality import ALL
 from lion.params import Params
+from lion.report import answers
 from lion.report.charts import (
     gap_chart,
     length_chart,
@@ -16,10 +17,10 @@ from lion.report.charts import (
     quality_chart,
     trend_chart,
 )
-from lion.report.cost import cost_rows, cost_tiles, role_costs
+from lion.report.cost import cost_rows, role_costs
 from lion.report.drawing import Chart, page_svg
 from lion.report.heat import heat_chart, matrix_chart
-from lion.report.story import headline, tiles, warnings
+from lion.report.story import Headline, headline, warnings
 from lion.runs.composition import (
     LABEL,
     category_shares,
@@ -33,6 +34,8 @@ from lion.runs.composition import (
     unreadable,
 )
 from lion.runs.figures import loss_table, quality_table, round_rows
+from lion.runs.gain import Gain, floor_of, gains_of
+from lion.runs.identity import Identity
 from lion.runs.run import Tables
 from lion.runs.trust import score_matrix, shared_model, trust_rows
 from lion.support.text import brief, visible
@@ -49,10 +52,11 @@ class Contents:
     label: str
     tau: float
     rounds: list[Row]
-    headline: str
-    finding: str  # whether the referee can still tell student from teacher
+    identity: Identity
+    headline: Headline
     warnings: list[str]
-    tiles: list[Row]
+    answers: list[Row]
+    gains: list[Gain]
     costs: list[Row]
     trust: list[Row]
     shared_model: str  # that is teacher, referee and judge at once; else empty
@@ -80,6 +84,7 @@ class Contents:
 def contents(
     tables: Tables,
     params: Params,
+    identity: Identity,
     *,
     label: str,
     control: pl.DataFrame | None = None,
@@ -87,21 +92,30 @@ def contents(
     """Compute the contents; `control` is another run's quality, drawn beside this one's."""
     rows = round_rows(tables)
     costs = role_costs(tables, params)
-    trust = trust_rows(tables)
+    trust = trust_rows(tables, params.tau)
+    gains = gains_of(tables)
+    floor = floor_of(tables.evaluated)
+    shared = visible(shared_model(tables) or "")
     quality = quality_table(tables).filter(pl.col("category") != ALL)
     return Contents(
         label=label,
         tau=params.tau,
         rounds=rows,
-        headline=headline(rows, trust),
-        finding=next((row["finding"] for row in reversed(rows) if row["finding"]), ""),
-        warnings=warnings(rows, trust),
-        tiles=[*tiles(rows, trust, params.tau), *cost_tiles(costs, params)],
+        identity=identity,
+        headline=headline(rows, gains),
+        warnings=warnings(rows, trust, floor),
+        answers=[
+            answers.better(gains),
+            answers.cost(costs, params),
+            answers.on_what(quality),
+            answers.trusted(trust, shared),
+        ],
+        gains=gains,
         costs=cost_rows(costs, params),
         trust=trust,
-        shared_model=visible(shared_model(tables) or ""),
+        shared_model=shared,
         training=_training(tables),
-        charts=_drawn(tables, rows, quality, control),
+        charts=_drawn(tables, rows, quality, (control, floor)),
         more_categories=max(0, quality["category"].n_unique() - _CATEGORIES),
         gaps=_gaps(tables, params.tau),
         outcomes=outcome_rows(tables.draws),
@@ -112,14 +126,17 @@ def contents(
 
 
 def _drawn(
-    tables: Tables, rows: list[Row], quality: pl.DataFrame, control: pl.DataFrame | None
+    tables: Tables,
+    rows: list[Row],
+    quality: pl.DataFrame,
+    beside: tuple[pl.DataFrame | None, float | None],
 ) -> dict[str, str]:
-    """Draw every chart that has data, as SVG."""
+    """Draw every chart that has data, as SVG; `beside` is the control's quality and the floor."""
     numbers = pl.DataFrame(rows, infer_schema_length=None).with_columns(
         round=pl.col("round").str.slice(1).cast(pl.Int64)
     )
     charts = {
-        "quality": quality_chart(numbers, control),
+        "quality": quality_chart(numbers, *beside),
         "hard share": trend_chart(numbers, "hard_share", ".0%", most=1.1),
         "mean gap": trend_chart(numbers, "mean_gap", ".2f"),
         "quality by category": _quality_heat(_labelled(quality)),

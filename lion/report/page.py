@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment
+from jinja2 import DictLoader, Environment
 from markupsafe import Markup
 
 from lion.report.contents import Contents, differences
@@ -20,16 +20,17 @@ Row = dict[str, Any]
 def render(runs: list[Contents], browse: list[Row], *, served: bool) -> str:
     """Return the page of one run, or of two side by side.
 
-    `browse` holds for each run the options of its filters and, unless `served` answers queries,
-    the sample of instructions itself.
+    `browse` holds for each run the options of its filters, its questions and, unless `served`
+    answers queries, the sample of instructions itself.
     """
-    script, style = _asset("page.js"), palette_css() + _asset("page.css")
+    script, style = _script(), palette_css() + _style()
     data = {
         "served": served,
         "runs": [
             {
                 "label": run.label,
                 "tau": run.tau,
+                "rounds": [row["round"] for row in run.rounds],
                 "gaps": {g["round"]: g["counts"] for g in run.gaps},
             }
             | about
@@ -64,14 +65,55 @@ def _hash(text: str) -> str:
 
 
 @cache
+def _script() -> str:
+    """Return the page's script. A digest of the code finds assets by these names."""
+    return _joined(
+        "base.js",
+        "address.js",
+        "charts.js",
+        "listing.js",
+        "instructions.js",
+        "questions.js",
+        "dialog.js",
+        "start.js",
+    )
+
+
+@cache
+def _style() -> str:
+    return _joined("page.css", "charts.css", "lists.css", "print.css")
+
+
+def _joined(*names: str) -> str:
+    return "".join(_asset(name) for name in names)
+
+
 def _asset(name: str) -> str:
     return resources.files("lion.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
+@cache
 def _template() -> Any:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    texts = _named(
+        "page.html",
+        "macros.html",
+        "glance.html",
+        "evaluation.html",
+        "pools.html",
+        "gap.html",
+        "referee.html",
+        "training.html",
+        "instructions.html",
+    )
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=DictLoader(texts)
+    )
     environment.filters |= {"svg": Markup, "figure": _figure}
-    return environment.from_string(_asset("page.html"))
+    return environment.get_template("page.html")
+
+
+def _named(*names: str) -> dict[str, str]:
+    return {name: _asset(name) for name in names}
 
 
 def _figure(value: float | None, form: str = ".2f") -> str:

@@ -17,8 +17,10 @@ from lion.params import load_params
 from lion.report.browse import Index, Query
 from lion.report.contents import contents
 from lion.report.page import render
+from lion.report.questions import Questions
 from lion.report.sample import offer
 from lion.runs.figures import control_of, read_control, round_rows
+from lion.runs.identity import identity_of
 from lion.runs.run import places_of, read_run
 from lion.support.errors import EmptyError
 from lion.support.home import project_root
@@ -41,6 +43,7 @@ class Site:
 
     page: str
     indexes: list[Index]
+    questions: list[Questions]
 
     def instructions(self, fields: dict[str, str]) -> Any:
         """Return one page of a list; ValidationError or ValueError for an invalid field."""
@@ -54,6 +57,10 @@ class Site:
         """Return one instruction as each run has it; None for a run that does not have it."""
         return [index.detail(fields.get("id", "")) for index in self.indexes]
 
+    def question(self, fields: dict[str, str]) -> Any:
+        """Return one question as each run has it; None for a run that does not have it."""
+        return [questions.detail(fields.get("id", "")) for questions in self.questions]
+
 
 def site_of(roots: list[tuple[str, Path]]) -> Site:
     """Return the site of runs by label and folder (with its dvc.yaml).
@@ -63,19 +70,25 @@ def site_of(roots: list[tuple[str, Path]]) -> Site:
     runs = []
     for label, root in roots:
         params = load_params(root / "params.yaml")
-        tables = read_run(places_of(root), params.round_names)
+        places = places_of(root)
+        tables = read_run(places, params.round_names)
         if tables.pool.is_empty():
             raise EmptyError(f"{label}: no pool yet. Run `dvc repro` or `dvc pull` first.")
-        runs.append((label, params, tables))
-    controls = [control_of(round_rows(tables), label) for label, _, tables in runs]
+        runs.append((label, params, tables, identity_of(tables, params, places)))
+    controls = [control_of(round_rows(tables), label) for label, _, tables, _ in runs]
     if len(runs) == 1:
         controls = [read_control(runs[0][1].report.control, project_root())]
     shown = [
-        contents(tables, params, label=label, control=control)
-        for (label, params, tables), control in zip(runs, reversed(controls), strict=True)
+        contents(tables, params, identity, label=label, control=control)
+        for (label, params, tables, identity), control in zip(runs, reversed(controls), strict=True)
     ]
-    indexes = [Index(tables) for _, _, tables in runs]
-    return Site(render(shown, [offer(index) for index in indexes], served=True), indexes)
+    indexes = [Index(tables) for _, _, tables, _ in runs]
+    questions = [Questions(tables) for _, _, tables, _ in runs]
+    about = [
+        offer(index) | {"questions": own.served()}
+        for index, own in zip(indexes, questions, strict=True)
+    ]
+    return Site(render(shown, about, served=True), indexes, questions)
 
 
 class Server(ThreadingHTTPServer):
@@ -120,6 +133,7 @@ class _Answer(BaseHTTPRequestHandler):
         answers: dict[str, Callable[[dict[str, str]], Any]] = {
             "/api/instructions": site.instructions,
             "/api/instruction": site.instruction,
+            "/api/question": site.question,
         }
         if address.path == "/":
             self._send(HTTPStatus.OK, "text/html", site.page)

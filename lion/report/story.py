@@ -1,29 +1,47 @@
-"""The first screen: the run in one sentence, warnings, and a row of figures."""
+"""The first lines of the page: the run in one sentence, and warnings."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from lion.runs.figures import percent
+from lion.runs.gain import Gain
 from lion.runs.trust import FLIP_LIMIT
 
 Row = dict[str, Any]
+_NEAR_FLOOR = 1.5  # times the floor: a student below this has learnt next to nothing
 
 
-def headline(rows: list[Row], trust: list[Row]) -> str:
-    """Return one sentence about the whole run."""
-    parts = [_quality(rows), _hard(rows), _order(trust)]
-    return f"{'; '.join(part for part in parts if part)}."
+class Headline(NamedTuple):
+    """One sentence about the whole run; `quality` is the part that the evaluation explains."""
+
+    quality: str
+    rest: str
+
+    def __str__(self) -> str:
+        return f"{self.quality}{self.rest}"
+
+
+def headline(rows: list[Row], gains: list[Gain]) -> Headline:
+    """Return one sentence about the whole run; a run without a gain reads like one."""
+    return Headline(_quality(rows), f"{_gain(gains)}; {_hard(rows)}.")
 
 
 def _quality(rows: list[Row]) -> str:
     known = [row for row in rows if row["quality"] is not None]
     if not known:
         return "No student has been judged on the questions yet, so its quality is unknown"
-    last, first = known[-1], known[0]
-    sentence = f"Round {_number(last)}: {last['quality']:.1f}% of the teacher's quality"
-    if last is first:
-        return sentence
-    return f"{sentence}, {last['quality'] - first['quality']:+.1f} since round {_number(first)}"
+    last = known[-1]
+    return f"Round {_number(last)}: {last['quality']:.1f}% of the teacher's quality"
+
+
+def _gain(gains: list[Gain]) -> str:
+    if not gains:
+        return ""
+    first, number = gains[0], gains[0].since[1:]
+    if first.low > 0:
+        return f", {first.gain:+.1f} since round {number}"
+    if first.high < 0:
+        return f": the student got worse, {first.gain:+.1f} since round {number}"
+    return f": no gain is shown, {first.gain:+.1f} since round {number} is within chance"
 
 
 def _hard(rows: list[Row]) -> str:
@@ -37,17 +55,8 @@ def _hard(rows: list[Row]) -> str:
     return f"{100 * share:.0f}% of instructions are {still}hard"
 
 
-def _order(trust: list[Row]) -> str:
-    """How far hard verdicts depend on the order, of the last round with any."""
-    known = [row for row in trust if row["role"] == "referee" and row["hard"]]
-    if not known:
-        return ""
-    last = known[-1]
-    return f"{last['hard_flips']:,} of {last['hard']:,} hard verdicts depend on the answers' order"
-
-
-def warnings(rows: list[Row], trust: list[Row]) -> list[str]:
-    """Return what a reader should know before trusting the figures."""
+def warnings(rows: list[Row], trust: list[Row], floor: float | None) -> list[str]:
+    """Return what a reader should know before trusting the figures; `floor` is in percent."""
     sentences = []
     evaluated = [row["round"] for row in rows if row["quality"] is not None]
     missing = [row["round"] for row in rows if row["quality"] is None]
@@ -55,6 +64,11 @@ def warnings(rows: list[Row], trust: list[Row]) -> list[str]:
         sentences.append(f"Not evaluated yet: {', '.join(missing)}.")
     if len(rows) == 1:
         sentences.append("Only round 0 has run: imitation of the seeds, without an examination.")
+    if evaluated and floor and (last := _last_quality(rows)) < _NEAR_FLOOR * floor:
+        sentences.append(
+            f"{last:.1f}% is close to {floor:.1f}%, which wrong answers score: the student has "
+            "learnt next to nothing."
+        )
     for row in rows:
         if row["judged"] is not None and row["judged"] < 0.95 * row["asked"]:
             sentences.append(
@@ -72,34 +86,9 @@ def warnings(rows: list[Row], trust: list[Row]) -> list[str]:
     return sentences
 
 
+def _last_quality(rows: list[Row]) -> float:
+    return float([row["quality"] for row in rows if row["quality"] is not None][-1])
+
+
 def _number(row: Row) -> str:
     return str(row["round"])[1:]
-
-
-def tiles(rows: list[Row], trust: list[Row], tau: float) -> list[Row]:
-    """Return label, value and note of the first screen's figures, without the costs."""
-    referees = [row for row in trust if row["role"] == "referee"]
-    flips = "{round}: {hard_flips:,} of {hard:,} hard, {easy_flips:,} of {easy:,} easy"
-    return [
-        _tile("relative quality", rows, "quality", "{:.1f}%", _interval),
-        _tile("hard share", rows, "hard_share", "{:.1%}", f"{{round}}, tau {tau:g}"),
-        _tile("mean gap", rows, "mean_gap", "{:.2f}", "points, teacher minus student"),
-        _tile("hard verdicts that depend on order", referees, "hard_flip_share", "{:.1%}", flips),
-    ]
-
-
-def _tile(
-    label: str, rows: list[Row], column: str, form: str, note: str | Callable[[Row], str]
-) -> Row:
-    """Show the last known value of `column`; `note` is a format for its row, or makes one."""
-    known = [row for row in rows if row[column] is not None]
-    if not known:
-        return {"label": label, "value": "unknown", "note": "nothing judged yet"}
-    last = known[-1]
-    text = note.format(**last) if isinstance(note, str) else note(last)
-    return {"label": label, "value": form.format(last[column]), "note": text}
-
-
-def _interval(row: Row) -> str:
-    judged = f"{row['judged']:,} of {row['asked']:,} judged"
-    return f"95%: {row['quality_low']:.1f} to {row['quality_high']:.1f}; {judged}"

@@ -42,7 +42,8 @@ class Tables:
     """A run's tables, rows in file order; each table of rounds has a column `round`.
 
     These lines are the only list of tables: reading them, the places in dvc.yaml and the options
-    of the report stage all follow from it. Answers are the teacher's, responses the student's.
+    of the report stage all follow from it. Answers are the teacher's, responses the
+    student's.
     """
 
     rounds: list[str]  # those named in the parameters, r0 first
@@ -56,6 +57,7 @@ class Tables:
     draws: Annotated[pl.DataFrame, Source("draws", DRAW)]
     evaluated: Annotated[pl.DataFrame, Source("evaluation", SCORE, "/scores.parquet")]
     judged: Annotated[pl.DataFrame, Source("evaluation", REVIEW, "/reviews.jsonl")]
+    question_responses: Annotated[pl.DataFrame, Source("evaluation", ANSWER, "/responses.jsonl")]
     questions: Annotated[pl.DataFrame, Source("questions", QUESTION, "")]
     question_answers: Annotated[pl.DataFrame, Source("question_answers", ANSWER, "")]
 

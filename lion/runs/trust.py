@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from lion.evaluate.equilibrium import equilibrium
+from lion.discriminate.scores import ORDERS
+from lion.evaluate.equilibrium import equilibrium, kappa_of
 from lion.evaluate.quality import flip_rate, leads_by_order, position_bias
 from lion.runs.run import Tables
 
@@ -13,10 +15,12 @@ FLIP_LIMIT = 0.05  # share of hard verdicts that may depend on the order without
 _OFFLINE = "oracle"  # it judges by the truth, not by taste
 
 
-def trust_rows(tables: Tables) -> list[Row]:
+def trust_rows(tables: Tables, tau: float) -> list[Row]:
     """Return the figures of the referee and of the judge for each round in which they were asked.
 
     The judge scores the questions; its pairs have no verdict, so none of them is hard or easy.
+    `verdict_kappa` tells how well the two orders alone would agree on which instructions are hard:
+    winners change between near-equal answers, so a low kappa of winners need not matter.
     """
     both = [
         ("referee", tables.reviews, tables.scores),
@@ -27,6 +31,9 @@ def trust_rows(tables: Tables) -> list[Row]:
             "role": role,
             "round": name,
             **trust_of(reviews.filter(round=name), scores.filter(round=name)),
+            "verdict_kappa": _verdict_kappa(reviews.filter(round=name), tau)
+            if role == "referee"
+            else None,
         }
         for role, reviews, scores in both
         for name in tables.rounds
@@ -56,6 +63,13 @@ def trust_of(reviews: pl.DataFrame, scores: pl.DataFrame) -> Row:
         "position_bias": position_bias(leads),
         **_flips_by_verdict(leads, scores),
     }
+
+
+def _verdict_kappa(reviews: pl.DataFrame, tau: float) -> float | None:
+    """Return the agreement of the two orders on hard and easy; None without a pair read in both."""
+    leads = leads_by_order(reviews)
+    first, second = (np.where(leads[order].to_numpy() <= -tau, -1.0, 1.0) for order in ORDERS)
+    return kappa_of(first, second)[0]
 
 
 def _flips_by_verdict(leads: pl.DataFrame, scores: pl.DataFrame) -> Row:

@@ -12,7 +12,9 @@ from lion.params import load_params
 from lion.report.browse import Index
 from lion.report.contents import contents
 from lion.report.page import render
+from lion.report.questions import Questions
 from lion.report.sample import offer, sample
+from lion.runs.identity import identity_of
 from lion.runs.run import places_of, read_run
 from tests.report.synthetic import make_run
 
@@ -38,11 +40,13 @@ def as_project(root: Path) -> Path:
 def page_of(root: Path, *, each: int = 60, limit: int = 4_000_000) -> str:
     """The static page of the run in `root`."""
     params = load_params(root / "params.yaml")
-    tables = read_run(places_of(root), params.round_names)
+    places = places_of(root)
+    tables = read_run(places, params.round_names)
     index = Index(tables)
-    found = contents(tables, params, label="this run")
-    about = offer(index) | sample(index, found.linked, each=each, limit=limit)
-    return render([found], [about], served=False)
+    run = contents(tables, params, identity_of(tables, params, places), label="this run")
+    chosen = sample(index, run.linked, each=each, limit=limit)
+    about = offer(index) | chosen | {"questions": Questions(tables).carried(limit // 4)}
+    return render([run], [about], served=False)
 
 
 @pytest.fixture(scope="module")

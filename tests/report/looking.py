@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-SETTLED = "#matches[aria-busy=false]"
+SETTLED = "#list-matches[aria-busy=false]"
 
 
 @contextmanager
@@ -28,5 +28,5 @@ def looking_at(browser: Browser, address: str, **context: Any) -> Iterator[Page]
 def found(page: Page) -> int:
     """How many instructions the list says it found, once it has settled."""
     page.wait_for_selector(SETTLED)
-    text = page.inner_text("#matches")
+    text = page.inner_text("#list-matches")
     return 0 if text.startswith("No") else int(text.split()[-1].replace(",", ""))

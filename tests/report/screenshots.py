@@ -27,7 +27,7 @@ def main(page: Path, out: Path) -> None:
             seen.screenshot(path=out / "report.png")
         with looking_at(browser, address, viewport=SIZE, color_scheme="dark") as seen:
             seen.select_option("[name=kind]", "improved")
-            seen.select_option("[name=sort]", "change")
+            seen.select_option("#filter [name=sort]", "change")
             found(seen)
             seen.click("#list .open >> nth=0")
             seen.locator("#instruction summary").first.click()

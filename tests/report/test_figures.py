@@ -7,16 +7,18 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lion.discriminate.scores import discriminate, score
+from lion.discriminate.scores import ORDERS, discriminate, score
 from lion.pools.tables import ACCEPTED, REVIEW, from_rows
+from lion.report.answers import trusted
 from lion.report.browse import changed
 from lion.report.charts import trend_chart
 from lion.report.contents import differences
 from lion.report.drawing import page_svg
 from lion.report.story import headline, warnings
 from lion.runs.composition import category_shares, most_drawn, outcome_rows, outcomes, topic
+from lion.runs.gain import Gain, floor_of, paired_gain
 from lion.runs.run import places_of, read_run
-from lion.runs.trust import score_matrix, shared_model, trust_of
+from lion.runs.trust import score_matrix, shared_model, trust_of, trust_rows
 from lion.support.text import as_json, brief, visible
 from tests.report.conftest import as_project
 from tests.report.synthetic import make_run
@@ -65,23 +67,71 @@ def _referee(name: str, *, hard: int, hard_flips: int) -> dict[str, Any]:
     return {"role": "referee", "round": name, "hard": hard, "hard_flips": hard_flips}
 
 
-def test_the_headline_says_the_figures_in_words() -> None:
-    rows = [
-        _round("r0", quality=75.7),
-        _round("r1", quality=77.4, hard_share=0.3),
-        _round("r2", quality=81.2, hard_share=0.123),
-    ]
-    trust = [_referee("r1", hard=30, hard_flips=9), _referee("r2", hard=1501, hard_flips=0)]
-    assert headline(rows, trust) == (
-        "Round 2: 81.2% of the teacher's quality, +5.5 since round 0; 12% of instructions are "
-        "still hard; 0 of 1,501 hard verdicts depend on the answers' order."
+ROWS = [
+    _round("r0", quality=75.7),
+    _round("r1", quality=77.4, hard_share=0.3),
+    _round("r2", quality=81.2, hard_share=0.123),
+]
+
+
+@pytest.mark.parametrize(
+    ("gain", "clause"),
+    [
+        (Gain("r0", 5.5, 3.0, 8.0, 80), ", +5.5 since round 0"),
+        (
+            Gain("r0", 0.5, -1.0, 2.0, 80),
+            ": no gain is shown, +0.5 since round 0 is within chance",
+        ),
+        (Gain("r0", -3.5, -5.0, -2.0, 80), ": the student got worse, -3.5 since round 0"),
+    ],
+)
+def test_the_headline_says_whether_the_gain_is_real(gain: Gain, clause: str) -> None:
+    assert str(headline(ROWS, [gain])) == (
+        f"Round 2: 81.2% of the teacher's quality{clause}; 12% of instructions are still hard."
     )
 
 
 def test_flips_warn_only_where_hard_verdicts_depend_on_them() -> None:
     rows = [_round("r0", quality=75.7), _round("r1", quality=77.4)]
-    assert not warnings(rows, [_referee("r1", hard=100, hard_flips=5)])
-    assert "in 6 of 100 hard" in warnings(rows, [_referee("r1", hard=100, hard_flips=6)])[0]
+    assert not warnings(rows, [_referee("r1", hard=100, hard_flips=5)], 11.0)
+    assert "in 6 of 100 hard" in warnings(rows, [_referee("r1", hard=100, hard_flips=6)], 11.0)[0]
+
+
+def test_a_student_at_the_floor_is_named() -> None:
+    [sentence] = warnings([_round("r0", quality=14.0), _round("r1", quality=15.0)], [], 11.0)
+    assert sentence.startswith("15.0% is close to 11.0%, which wrong answers score")
+
+
+def test_the_gain_is_paired_over_the_questions_that_both_answered() -> None:
+    ids = [str(number) for number in range(60)]
+    first = pl.DataFrame({"id": ids, "teacher": [10.0] * 60, "student": [1.0, 9.0] * 30})
+    first = first.with_columns(gap=pl.col("teacher") - pl.col("student"))
+    second = first.with_columns(pl.col("student") + 0.5, gap=pl.col("gap") - 0.5)
+    gain = paired_gain(first, second.head(50), "r0")
+    assert gain is not None
+    assert (gain.gain, gain.low, gain.high, gain.questions) == (5.0, 5.0, 5.0, 50)
+    assert gain.is_shown
+    assert paired_gain(first, second.with_columns(gap=None), "r0") is None
+    assert floor_of(first) == 10.0
+
+
+def test_orders_that_agree_on_hard_and_easy_are_told_from_near_ties() -> None:
+    """Winners change in all easy pairs here, and in none does the verdict."""
+    easy = [
+        (f"e{n}", order, 9.0 + (order == "teacher_first"), 9.5)
+        for n in range(5)
+        for order in ORDERS
+    ]
+    hard = [(f"h{n}", order, 9.0, 2.0) for n in range(5) for order in ORDERS]
+    reviews = _reviews(*easy, *hard).with_columns(round=pl.lit("r1"))
+    tables = read_run({}, ["r0", "r1"])
+    verdicts = discriminate(score(reviews), tau=1.0).with_columns(round=pl.lit("r1"))
+    [row] = trust_rows(replace(tables, reviews=reviews, scores=verdicts), 1.0)
+    assert (row["hard_flips"], row["easy_flips"], row["verdict_kappa"]) == (0, 5, 1.0)
+    assert row["kappa"] < 0.5
+    assert trusted([row], "")["value"].startswith("Yes")
+    assert "5 of 5 easy ones do (near-ties)" in trusted([row], "")["note"]
+    assert trusted([row], "gpt-x")["value"] == "With care: gpt-x judges its own answers"
 
 
 def test_flips_are_counted_by_verdict() -> None:
@@ -107,7 +157,7 @@ def test_one_model_in_three_roles_is_named(
 
 def test_the_headline_of_equilibrium() -> None:
     rows = [_round("r0", quality=99.0), _round("r1", quality=100.0, hard_share=0.0)]
-    assert "the referee cannot tell student from teacher" in headline(rows, [])
+    assert "the referee cannot tell student from teacher" in str(headline(rows, []))
 
 
 def test_a_difference_with_something_unknown_is_unknown() -> None:

@@ -1,5 +1,6 @@
 """The static page, driven in a real browser."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,60 @@ def test_the_first_screen_answers_in_words_and_figures(chromium: Browser, page: 
     with looking_at(chromium, page, viewport={"width": 1280, "height": 800}) as seen:
         assert seen.inner_text("h1").startswith("Round 3: ")
         assert "of the teacher's quality" in seen.inner_text("h1")
-        assert seen.locator(".tile").count() == 6
+        assert seen.locator(".answer").count() == 4
         assert seen.locator(".chart svg").count() == CHARTS
         assert seen.locator(".chart svg").first.is_visible()
         rounds = seen.locator("table", has_text="The rounds.")
         assert rounds.locator("th", has_text="wins").count() == 1
         assert seen.inner_text(".count >> nth=0").endswith("; 60 in all")
+
+
+def test_the_run_says_who_it_is_and_what_its_figures_rest_on(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page, viewport={"width": 1280, "height": 800}) as seen:
+        assert seen.title().startswith("fake teaches data/base: Round 3: ")
+        identity = seen.inner_text(".identity")
+        for fact in ("teacher fake", "student from data/base", "seeds 60", "tau 1", "replay 1"):
+            assert fact in identity
+        assert re.search(r"data [0-9a-f]{8} this file \d{4}-\d\d-\d\d\nto repeat it", identity)
+        questions = seen.locator(".answer dt").all_inner_texts()
+        assert questions[0] == "Did the student get better?"
+        assert "paired over " in seen.inner_text(".answer >> nth=0")
+        assert seen.locator(".chart svg text", has_text="wrong answers").count() == 1
+
+
+def test_one_click_leads_from_the_headline_to_every_question(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page, viewport={"width": 1280, "height": 800}) as seen:
+        seen.click("h1 a")
+        assert seen.locator("#questions").is_visible()
+        texts = seen.locator("#questions [data-name='last change']").all_inner_texts()
+        sizes = [abs(float(text)) for text in texts if text != "–"]
+        assert len(sizes) > 15
+        assert sizes == sorted(sizes, reverse=True)
+        assert seen.locator("#questions thead th").all_inner_texts()[3:7] == [
+            "r0",
+            "r1",
+            "r2",
+            "r3",
+        ]
+        seen.click("#questions .open >> nth=0")
+        body = seen.locator("#instruction")
+        assert body.locator("h3", has_text="Evaluated after").count() == 4
+        assert body.locator("h4", has_text="teacher:").count() == 4
+        assert body.locator("summary", has_text="Judge's replies (2)").count() == 4
+        first = body.locator(".task").inner_text()
+        body.locator("text=Next").click()
+        seen.wait_for_function(
+            "(old) => document.querySelector('#instruction .task').textContent !== old", arg=first
+        )
+        assert "q=" in seen.url
+        assert body.locator("#place").inner_text() == "2 of 20"
+        seen.keyboard.press("ArrowLeft")
+        seen.wait_for_function(
+            "(old) => document.querySelector('#instruction .task').textContent === old", arg=first
+        )
+        seen.keyboard.press("Escape")
+        seen.fill("#questions-filter [name=text]", "Question 12:")
+        seen.wait_for_selector("text=1 to 1 of 1")
 
 
 def test_filters_narrow_the_list_and_clear_widens_it(chromium: Browser, page: str) -> None:
@@ -33,7 +82,7 @@ def test_filters_narrow_the_list_and_clear_widens_it(chromium: Browser, page: st
         assert set(seen.locator("#list .chip").all_inner_texts()) == {"easy"}
         seen.fill("[name=low]", "8.5")
         assert found(seen) == 0
-        seen.click("text=Clear")
+        seen.click("#filter >> text=Clear")
         assert found(seen) == everything
 
 
@@ -42,7 +91,7 @@ def test_the_search_finds_an_instruction_by_its_id(chromium: Browser, page: str)
         seen.click("#list .open >> nth=0")
         id = seen.evaluate("new URLSearchParams(location.hash.slice(1)).get('i')")
         seen.keyboard.press("Escape")
-        seen.fill("[name=text]", id)
+        seen.fill("#filter [name=text]", id)
         assert found(seen) == 1
 
 
@@ -50,11 +99,11 @@ def test_the_list_is_sorted_and_turned_page_by_page(chromium: Browser, page: str
     with looking_at(chromium, page) as seen:
         gaps = [float(text) for text in seen.locator("#list [data-name=gap]").all_inner_texts()]
         assert gaps == sorted(gaps, reverse=True)
-        seen.click("#on")
+        seen.click("#list-pages button >> nth=1")
         found(seen)
         later = float(seen.locator("#list [data-name=gap]").first.inner_text())
         assert later <= gaps[-1]
-        assert seen.inner_text("#matches").startswith("26 to 50")
+        assert seen.inner_text("#list-matches").startswith("26 to 50")
 
 
 def test_a_row_opens_with_both_answers_replies_and_lineage(chromium: Browser, page: str) -> None:

@@ -104,8 +104,8 @@ def test_money_without_a_price_is_unknown_and_never_nothing(
     params = yaml.safe_load((root / "params.yaml").read_text())
     (root / "params.yaml").write_text(yaml.safe_dump(params | {"model": "gpt-x"}))
     text = seen_text(root)
-    assert "money\nunknown" in text
-    assert "no price known for generator, judge, referee, teacher" in text
+    assert "At what cost?\nunknown" in text
+    assert "No price known for generator, judge, referee, teacher" in text
 
 
 def test_money_with_a_price_is_counted_without_the_generator(
@@ -121,4 +121,4 @@ def test_money_with_a_price_is_counted_without_the_generator(
     priced = params | {"model": "gpt-x", "prices": prices}
     (root / "params.yaml").write_text(yaml.safe_dump(priced))
     assert "\n≥ " in (seen := seen_text(root))
-    assert "without generator" in seen
+    assert "Without generator" in seen

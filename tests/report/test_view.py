@@ -236,7 +236,7 @@ def test_two_runs_stand_side_by_side(chromium: Browser, run: Path, tmp_path: Pat
         assert seen.locator("#differences tbody tr").count() == 4
         assert seen.locator(".chart svg text", has_text="other").count() == 1
         assert found(seen) == 120
-        seen.select_option("[name=run]", "1")
+        seen.select_option("#filter [name=run]", "1")
         assert found(seen) == 100
         seen.locator(".tau input").nth(1).fill("-9")
         assert "(100.0%)" not in seen.locator(".gaps").nth(0).inner_text()

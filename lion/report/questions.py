@@ -1,0 +1,97 @@
+"""The evaluation, opened: every question with its scores by round, and all that was said on it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from lion.report.browse import answer_of, examinations, excerpt
+from lion.runs.run import Tables
+from lion.support.text import as_json, brief, visible
+
+Row = dict[str, Any]
+_CATEGORY = 40  # columns
+_LISTED = 3000  # questions in the page's list; the details of more are in the tables
+
+
+@dataclass
+class Questions:
+    """The questions of a run, with what each student scored on them."""
+
+    tables: Tables
+    rows: list[Row] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = list(self._listed())
+
+    def _listed(self) -> Iterator[Row]:
+        """One row per question: the student's points by round, and what they changed.
+
+        `moved` is the change since the round before, `change` the change since the first round;
+        both are null without two scores.
+        """
+        scores = self.tables.evaluated.select("id", "round", "student", "teacher")
+        by_id = scores.partition_by("id", as_dict=True)
+        for question in self.tables.questions.head(_LISTED).iter_rows(named=True):
+            own = by_id.get((question["id"],), scores.clear())
+            points = dict(own.select("round", "student").iter_rows())
+            known = [points[name] for name in self.tables.rounds if points.get(name) is not None]
+            teacher = own["teacher"].drop_nulls()
+            yield {
+                "id": question["id"],
+                "category": brief(question["category"] or "", _CATEGORY),
+                "text": excerpt(question),
+                "teacher": teacher[-1] if len(teacher) else None,
+                "points": [points.get(name) for name in self.tables.rounds],
+                "student": known[-1] if known else None,
+                "moved": round(known[-1] - known[-2], 2) if len(known) > 1 else None,
+                "change": round(known[-1] - known[0], 2) if len(known) > 1 else None,
+            }
+
+    def detail(self, id: str) -> Row | None:
+        """Return everything about one question; None if the run does not have it."""
+        matches = self.tables.questions.filter(id=id).to_dicts()
+        if not matches:
+            return None
+        answers = self.tables.question_answers.filter(id=id).tail(1).to_dicts()
+        tables = self.tables
+        own = [
+            table.filter(id=id)
+            for table in (tables.question_responses, tables.judged, tables.evaluated)
+        ]
+        return {
+            "id": id,
+            "category": visible(matches[0]["category"] or ""),
+            "instruction": visible(matches[0]["instruction"]),
+            "input": visible(matches[0]["input"] or ""),
+            "teacher": answer_of(answers[0]) if answers else None,
+            "exams": examinations(*own, by={name: name for name in tables.rounds}),
+        }
+
+    def carried(self, limit: int) -> Row:
+        """Return list rows and details for the static page, at most `limit` bytes of JSON.
+
+        Rows may use half of it. Details come first for questions whose score moved most, then for
+        those that the student fails.
+        """
+        ordered = sorted(self.rows, key=_interest)
+        used = [0]
+
+        def fits(part: Row | None, most: int) -> bool:
+            size = len(as_json(part).encode()) + 24
+            used[0] += size if (is_small := used[0] + size <= most) else 0
+            return is_small
+
+        rows = [row for row in ordered if fits(row, limit // 2)]
+        details = {row["id"]: self.detail(row["id"]) for row in rows}
+        kept = {id: detail for id, detail in details.items() if detail and fits(detail, limit)}
+        return {"rows": rows, "details": kept, "total": self.tables.questions.height}
+
+    def served(self) -> Row:
+        """Return the list rows alone; `lion view` asks for details."""
+        return {"rows": self.rows, "details": {}, "total": self.tables.questions.height}
+
+
+def _interest(row: Row) -> tuple[float, float, str]:
+    """Sort by how far the last round moved the score, then by how low it is."""
+    student = row["student"]
+    return (-abs(row["moved"] or 0.0), 11.0 if student is None else student, row["id"])

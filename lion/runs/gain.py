@@ -1,0 +1,75 @@
+"""Whether a student got better: paired differences of relative quality, and the scale's floor."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from lion.evaluate.statistics import draws, interval
+from lion.runs.run import Tables
+
+Row = dict[str, Any]
+_LOWEST = 1.0  # points of an answer that is wholly wrong
+
+
+class Gain(NamedTuple):
+    """Points of relative quality that one student gained over another, with its 95% interval.
+
+    Both answered the same `questions`; the bootstrap draws questions, not answers, so what both
+    students find easy or hard cancels out.
+    """
+
+    since: str
+    gain: float
+    low: float
+    high: float
+    questions: int
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.low > 0 or self.high < 0
+
+
+def paired_gain(first: pl.DataFrame, second: pl.DataFrame, since: str) -> Gain | None:
+    """Return what `second` gains over `first` (both SCORE) on the questions judged in both.
+
+    None if there is no such question, or the teacher scored nothing on them.
+    """
+    both = first.drop_nulls("gap").join(
+        second.drop_nulls("gap"), on="id", suffix="_second", maintain_order="left"
+    )
+    names = ("student", "teacher", "student_second", "teacher_second")
+    student, teacher, student_second, teacher_second = (both[name].to_numpy() for name in names)
+    if not (teacher.sum() and teacher_second.sum()):
+        return None
+    weights = draws(both.height)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        before = (weights @ student) / (weights @ teacher)
+        after = (weights @ student_second) / (weights @ teacher_second)
+    gain = interval(after - before).scaled(100)
+    return Gain(since, gain.value, gain.low, gain.high, both.height)
+
+
+def gains_of(tables: Tables) -> list[Gain]:
+    """Return the last judged student's gain since round 0 and since the round before it.
+
+    Empty if fewer than two rounds are judged; only one gain if there are two.
+    """
+    by_round = {name: tables.evaluated.filter(round=name) for name in tables.rounds}
+    judged = [name for name, scores in by_round.items() if scores["gap"].count()]
+    if len(judged) < 2:
+        return []
+    earlier = dict.fromkeys((judged[0], judged[-2]))
+    found = [paired_gain(by_round[name], by_round[judged[-1]], name) for name in earlier]
+    return [gain for gain in found if gain is not None]
+
+
+def floor_of(evaluated: pl.DataFrame) -> float | None:
+    """Return the relative quality of a student whose every answer gets the lowest score, percent.
+
+    A run at its floor taught nothing, whatever its percentage looks like.
+    """
+    judged = evaluated.drop_nulls("gap")
+    total = float(judged["teacher"].sum())
+    return round(100 * _LOWEST * judged.height / total, 1) if total else None

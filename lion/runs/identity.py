@@ -1,0 +1,83 @@
+"""Which run this is: who played which role, on what, and how to repeat it."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from lion.params import Params
+from lion.runs.run import Places, Tables, table_file
+from lion.support.text import brief
+
+_NAME = 60  # columns of a model's name
+_SHORT = 8  # digits of a checksum, as people quote them
+
+
+class Identity(NamedTuple):
+    """A title, facts by name, and the command that finds the run's commit and repeats it."""
+
+    title: str
+    facts: list[tuple[str, str]]
+    command: str
+
+
+def identity_of(
+    tables: Tables, params: Params, places: Places, *, commit: str = "", date: str = ""
+) -> Identity:
+    """Return the identity of a run.
+
+    `commit` and `date` are known where git was asked; a page that a stage writes may depend on its
+    data alone, so there the checksum of the newest scores leads to the commit.
+    """
+    teacher = _models(tables.answers) or params.model_of("teacher")
+    judges = dict.fromkeys(filter(None, (_models(tables.reviews), _models(tables.judged))))
+    base = brief(params.student.base, _NAME)
+    by = f"{params.sampling.by} over {params.sampling.over}"
+    facts = [
+        ("teacher", teacher),
+        ("referee and judge", " and ".join(judges)),
+        ("student from", base),
+        (
+            "seeds",
+            f"{tables.pool.filter(origin='seed').height:,} from {brief(params.seeds, _NAME)}",
+        ),
+        ("questions", f"{tables.questions.height:,}"),
+        ("tau", f"{params.tau:g}"),
+        ("replay", f"{params.replay:g}"),
+        ("sampling", by),
+        ("random seed", str(params.seed)),
+        ("commit", commit[:_SHORT]),
+        ("date", date),
+    ]
+    checksum = _checksum(tables, places)
+    if checksum:
+        facts.append(("data", checksum[:_SHORT]))
+    return Identity(
+        f"{teacher} teaches {base}",
+        [(name, value) for name, value in facts if value],
+        _command(commit, checksum),
+    )
+
+
+def _command(commit: str, checksum: str) -> str:
+    if commit:
+        return f"git checkout {commit[:12]} && dvc repro"
+    if not checksum:
+        return ""
+    return f"git checkout $(git log -S {checksum} --format=%h -- dvc.lock | tail -1) && dvc repro"
+
+
+def _models(replies: pl.DataFrame) -> str:
+    """Return the models that gave these replies, as the server named them, the latest first."""
+    names = replies["model"].drop_nulls().unique(maintain_order=True).to_list()
+    return brief(", ".join(reversed(names)), _NAME)
+
+
+def _checksum(tables: Tables, places: Places) -> str:
+    """Return the MD5 of the newest scores, which dvc.lock holds; empty without scores."""
+    for name in reversed(tables.rounds):
+        path: Path | None = table_file(places, "scores", name)
+        if path and path.is_file():
+            return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    return ""
