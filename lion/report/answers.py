@@ -102,3 +102,13 @@ def _order(row: Row) -> str:
     if row["verdict_kappa"] is not None:
         text += f"; the two orders agree on hard or easy with kappa {row['verdict_kappa']:.2f}"
     return f"{text}. Judged: {row['judged']:,} of {row['asked']:,} in {row['round']}."
+
+
+def what_next(step: str) -> Row:
+    """What next? `step` is the run's closing sentence: a verdict, a colon, and its figures."""
+    question = "What next?"
+    verdict, _, reason = step.partition(": ")
+    if not reason:
+        return answer(question, "Unknown yet", "The last round has not been evaluated.")
+    good = {"Go on": True, "Stop": None}.get(verdict, False)
+    return answer(question, verdict, f"{reason[0].upper()}{reason[1:]}", good=good)

@@ -21,6 +21,7 @@ from lion.report.cost import cost_rows, role_costs
 from lion.report.drawing import Chart, page_svg
 from lion.report.heat import heat_chart, matrix_chart
 from lion.report.story import Headline, headline, warnings
+from lion.runs.closing import next_step
 from lion.runs.composition import (
     LABEL,
     category_shares,
@@ -109,6 +110,7 @@ def contents(
             answers.cost(costs, params),
             answers.on_what(quality),
             answers.trusted(trust, shared),
+            answers.what_next(next_step(tables)),
         ],
         gains=gains,
         costs=cost_rows(costs, params),

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import polars as pl
-
 from lion.evaluate.equilibrium import equilibrium
-from lion.evaluate.statistics import Interval, draws, interval
+from lion.runs.gain import Gain, gain_between
 from lion.runs.run import Tables
 from lion.runs.trust import FLIP_LIMIT, trust_rows
 
@@ -21,35 +19,14 @@ def next_step(tables: Tables) -> str:
     Empty until the last round has been evaluated.
     """
     last = tables.rounds[-1]
-    if not _judged(tables, last).height:
+    if not tables.evaluated.filter(round=last)["gap"].count():
         return ""
     if doubt := _referee(trust_rows(tables), last):
         return doubt
     if len(tables.rounds) == 1:
         return f"Go on: only the seeds are learnt; {_another(last)}."
-    gain = paired_gain(tables, tables.rounds[-2], last)
+    gain = gain_between(tables, tables.rounds[-2], last)
     return "" if gain is None else _by_gain(tables, gain)
-
-
-def paired_gain(tables: Tables, before: str, after: str) -> Interval | None:
-    """Return the points of relative quality that round `after` gained on round `before`.
-
-    Both are measured on the questions that were judged in both; None without any.
-    """
-    pairs = _judged(tables, before).join(_judged(tables, after), on="id", suffix="_after")
-    sides = ("student", "teacher", "student_after", "teacher_after")
-    student, teacher, student_after, teacher_after = (pairs[side].to_numpy() for side in sides)
-    if not teacher.sum() or not teacher_after.sum():
-        return None
-    weights = draws(pairs.height)
-    first = (weights @ student) / (weights @ teacher)
-    second = (weights @ student_after) / (weights @ teacher_after)
-    return interval(second - first).scaled(100, digits=1)
-
-
-def _judged(tables: Tables, name: str) -> pl.DataFrame:
-    judged = tables.evaluated.filter(round=name).drop_nulls("gap")
-    return judged.select("id", "student", "teacher")
 
 
 def _referee(trust: list[Row], last: str) -> str:
@@ -72,11 +49,11 @@ def _referee(trust: list[Row], last: str) -> str:
     return ""
 
 
-def _by_gain(tables: Tables, gain: Interval) -> str:
+def _by_gain(tables: Tables, gain: Gain) -> str:
     before, last = tables.rounds[-2:]
-    verb = "gained" if gain.value >= 0 else "lost"
+    verb = "gained" if gain.gain >= 0 else "lost"
     figures = (
-        f"{last} {verb} {abs(gain.value):.1f} points on {before} "
+        f"{last} {verb} {abs(gain.gain):.1f} points on {before} "
         f"(95%: {gain.low:+.1f} to {gain.high:+.1f})"
     )
     if gain.low > 0:

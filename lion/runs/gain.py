@@ -51,18 +51,23 @@ def paired_gain(first: pl.DataFrame, second: pl.DataFrame, since: str) -> Gain |
     return Gain(since, gain.value, gain.low, gain.high, both.height)
 
 
+def gain_between(tables: Tables, before: str, after: str) -> Gain | None:
+    """Return what the student of round `after` gained on that of round `before`."""
+    first, second = (tables.evaluated.filter(round=name) for name in (before, after))
+    return paired_gain(first, second, before)
+
+
 def gains_of(tables: Tables) -> list[Gain]:
     """Return the last judged student's gain since round 0 and since the round before it.
 
     Empty if fewer than two rounds are judged; only one gain if there are two.
     """
-    by_round = {name: tables.evaluated.filter(round=name) for name in tables.rounds}
-    judged = [name for name, scores in by_round.items() if scores["gap"].count()]
-    if len(judged) < 2:
+    judged = tables.evaluated.drop_nulls("gap")["round"].unique()
+    names = [name for name in tables.rounds if name in judged]
+    if len(names) < 2:
         return []
-    earlier = dict.fromkeys((judged[0], judged[-2]))
-    found = [paired_gain(by_round[name], by_round[judged[-1]], name) for name in earlier]
-    return [gain for gain in found if gain is not None]
+    gains = [gain_between(tables, name, names[-1]) for name in dict.fromkeys((names[0], names[-2]))]
+    return [gain for gain in gains if gain is not None]
 
 
 def floor_of(evaluated: pl.DataFrame) -> float | None:

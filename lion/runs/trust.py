@@ -15,12 +15,13 @@ FLIP_LIMIT = 0.05  # share of hard verdicts that may depend on the order without
 _OFFLINE = "oracle"  # it judges by the truth, not by taste
 
 
-def trust_rows(tables: Tables, tau: float) -> list[Row]:
+def trust_rows(tables: Tables, tau: float | None = None) -> list[Row]:
     """Return the figures of the referee and of the judge for each round in which they were asked.
 
     The judge scores the questions; its pairs have no verdict, so none of them is hard or easy.
     `verdict_kappa` tells how well the two orders alone would agree on which instructions are hard:
-    winners change between near-equal answers, so a low kappa of winners need not matter.
+    winners change between near-equal answers, so a low kappa of winners need not matter. It is
+    None without `tau`.
     """
     both = [
         ("referee", tables.reviews, tables.scores),
@@ -32,7 +33,7 @@ def trust_rows(tables: Tables, tau: float) -> list[Row]:
             "round": name,
             **trust_of(reviews.filter(round=name), scores.filter(round=name)),
             "verdict_kappa": _verdict_kappa(reviews.filter(round=name), tau)
-            if role == "referee"
+            if role == "referee" and tau is not None
             else None,
         }
         for role, reviews, scores in both

@@ -17,7 +17,7 @@ def test_the_first_screen_answers_in_words_and_figures(chromium: Browser, page: 
     with looking_at(chromium, page, viewport={"width": 1280, "height": 800}) as seen:
         assert seen.inner_text("h1").startswith("Round 3: ")
         assert "of the teacher's quality" in seen.inner_text("h1")
-        assert seen.locator(".answer").count() == 4
+        assert seen.locator(".answer").count() == 5
         assert seen.locator(".chart svg").count() == CHARTS
         assert seen.locator(".chart svg").first.is_visible()
         rounds = seen.locator("table", has_text="The rounds.")

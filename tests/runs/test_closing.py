@@ -8,7 +8,8 @@ import pytest
 
 from lion.discriminate.scores import ORDERS
 from lion.pools.tables import DRAW, REVIEW, SCORE, VERDICT, from_rows
-from lion.runs.closing import next_step, paired_gain
+from lion.runs.closing import next_step
+from lion.runs.gain import gain_between
 from lion.runs.run import Tables, read_run
 
 
@@ -54,9 +55,9 @@ def _points(order: str, flips: bool, unread: bool) -> dict[str, float | None]:
 
 
 def test_the_gain_is_paired_by_question() -> None:
-    gain = paired_gain(_run(3.0, 5.0), "r0", "r1")
-    assert gain == (25.0, 25.0, 25.0)  # every question gained two of eight points
-    assert paired_gain(_run(3.0, rounds=2), "r0", "r1") is None
+    gain = gain_between(_run(3.0, 5.0), "r0", "r1")
+    assert gain == ("r0", 25.0, 25.0, 25.0, 40)  # every question gained two of eight points
+    assert gain_between(_run(3.0, rounds=2), "r0", "r1") is None
 
 
 @pytest.mark.parametrize(
