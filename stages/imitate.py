@@ -8,7 +8,7 @@ import polars as pl
 import stages
 from lion.params import Params, load_params
 from lion.pools.cache import usable, with_answers
-from lion.pools.instructions import task_texts
+from lion.pools.instructions import tasks_of
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, LOSS, read_table, write_table
 from lion.student.launch import is_main, relaunch, report_once
 from lion.student.models import Loaded, load_options, load_student, precision, save_student
@@ -54,7 +54,7 @@ def main(
     with Resumable(store_home() / "training") as resumable:
         losses = train(
             loaded,
-            list(zip(task_texts(learnt), learnt["answer"], learnt["thoughts"], strict=True)),
+            list(zip(tasks_of(learnt), learnt["answer"], learnt["thoughts"], strict=True)),
             settings=params.imitate,
             compute=params.compute,
             seed=params.seed,

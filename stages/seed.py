@@ -11,9 +11,9 @@ from lion.chat.offline import check_offline
 from lion.evaluate.questions import read_questions
 from lion.params import load_params
 from lion.pools.cache import start_cache
-from lion.pools.instructions import instruction_id, task_text, task_texts
-from lion.pools.seeds import Seeds, read_seeds
-from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, QUESTION, write_table
+from lion.pools.instructions import task_text, task_texts
+from lion.pools.seeds import Seeds, seeds_of
+from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, QUESTION, without_unused, write_table
 from lion.student.check import check_base
 from lion.student.models import write_base
 
@@ -39,26 +39,21 @@ def main(
     params = load_params(params_path)
     # File names come from the parameters, not from the command: a shell interprets some characters.
     seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
-    distinct = read_seeds(
-        seeds,
-        columns=params.seeds_columns,
-        too_long=params.seeds_too_long,
-        answers=params.seeds_answers,
-    )
+    distinct = seeds_of(params, seeds)
     asked = read_questions(questions)
     tasks = [
         (seed.place, task_text(seed.instruction, seed.input)) for seed in distinct.seeds.values()
     ]
     check_offline(params, [*tasks, *((str(questions), text) for text in task_texts(asked))])
     check_base(
-        params.student.base, params.student.revision, thinks=params.teacher.thoughts == "learn"
+        params.student.base,
+        params.student.revision,
+        thinks=params.teacher.thoughts == "learn",
+        turns=any("turns" in frame.columns for frame in (distinct.frame, without_unused(asked))),
     )
     write_base(student, base=params.student.base, revision=params.student.revision)
-    ids = [
-        instruction_id(*row) for row in distinct.frame.select("instruction", "input").iter_rows()
-    ]
     rows = distinct.frame.with_columns(
-        pl.Series("id", ids),
+        pl.Series("id", [*distinct.seeds]),
         origin=pl.lit("seed"),
         parent=pl.lit(None, pl.String),
         round=pl.lit("r0"),

@@ -9,7 +9,7 @@ from lion.chat import Asks, Reply, Request, ask_again
 from lion.discriminate.scores import ORDERS, Order, score
 from lion.discriminate.verdicts import Scores, parse_scores
 from lion.params import Referee
-from lion.pools.instructions import stable_seed, task_text
+from lion.pools.instructions import context_of, stable_seed, task_text
 from lion.pools.tables import REVIEW, from_rows
 from lion.prompts import render, score_mark
 from lion.support.errors import EmptyError
@@ -37,7 +37,7 @@ class _Comparison:
 
     id: str
     order: Order
-    texts: tuple[str, str, str]  # task, first answer, second answer
+    texts: tuple[str, ...]  # task, first answer, second answer, what stands before the task
     request: Request
 
     def read(self, reply: Reply) -> Scores | None:
@@ -104,17 +104,18 @@ def _comparison(
 ) -> _Comparison:
     sides = (row["answer"], row["response"])
     first, second = sides if order == "teacher_first" else sides[::-1]
-    task = task_text(row["instruction"], row["input"])
+    task, context = task_text(row["instruction"], row["input"]), context_of(row)
     further = [sample] if sample else []
     request = Request(
         id=row["id"],
-        messages=render(protocol, task=task, answer_1=first, answer_2=second),
+        messages=render(protocol, context=context, task=task, answer_1=first, answer_2=second),
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
         seed=stable_seed("referee", row["id"], order, *further),
         schema=VERDICT_SCHEMA if protocol == "referee.txt" else None,
     )
-    return _Comparison(row["id"], order, (task, first, second), request)
+    texts = (task, first, second, *(message["content"] for message in context))
+    return _Comparison(row["id"], order, texts, request)
 
 
 def _row(comparison: _Comparison, attempt: int, reply: Reply) -> dict[str, object]:

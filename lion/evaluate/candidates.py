@@ -1,9 +1,10 @@
 """Candidates: students, checkpoints, API models and recorded answers to the questions."""
 
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from lion.evaluate.recorded import read_answers
 from lion.evaluate.templates import RENDERED, TEMPLATES
 from lion.imitate.teacher import teach
 from lion.params import Candidate, Compute, Endpoint, Params
+from lion.pools.instructions import context_of, flat_text, task_of
 from lion.support.errors import InputError
 
 if TYPE_CHECKING:
@@ -85,8 +87,8 @@ def _by_checkpoint(
     if candidate.template and candidate.template != "chat":
         loaded.tokenizer.chat_template = RENDERED
         render = TEMPLATES[candidate.template]
-        texts = [render(*row) for row in questions.select("instruction", "input").iter_rows()]
-        questions = questions.with_columns(instruction=pl.Series(texts), input=pl.lit(""))
+        texts = [_published(render, row) for row in questions.iter_rows(named=True)]
+        questions = questions.select("id", instruction=pl.Series(texts), input=pl.lit(""))
     elif not has_own_template(loaded.tokenizer):
         raise InputError(
             f"evaluate.candidates: {candidate.checkpoint}: its tokenizer has no chat template; "
@@ -100,6 +102,13 @@ def _by_checkpoint(
         label=label,
         compute=params.compute,
     )
+
+
+def _published(render: Callable[[str, str], str], row: dict[str, Any]) -> str:
+    """Return a row in a published template, which knows no system prompt and no earlier turns."""
+    if context_of(row):
+        return render(flat_text(task_of(row)), "")
+    return render(row["instruction"], row["input"])
 
 
 def load_any(source: str, revision: str | None, params: Params) -> "Loaded":

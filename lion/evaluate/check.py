@@ -9,7 +9,7 @@ from lion.evaluate.questions import read_keyed_questions
 from lion.params import load_params, parse_columns
 from lion.pools.contamination import known_questions
 from lion.pools.filter_cli import columns_option
-from lion.pools.seeds import read_seeds
+from lion.pools.seeds import seeds_of
 from lion.pools.texts import read_texts
 from lion.support.command_line import HELP
 from lion.support.errors import InputError
@@ -82,7 +82,7 @@ def seeds(file: Path, student: Path | None, params_path: Path) -> None:
     scripts, lengths, and near-duplicates by the novelty of params.yaml.
     """
     params = load_params(params_path)
-    read = read_seeds(file, columns=params.seeds_columns, too_long=params.seeds_too_long)
+    read = seeds_of(params, file)
     base = student or Path(params.student.base)
     lengths = lengths_of(read, base if base.is_dir() else None, limit=params.imitate.max_length)
     for line in (

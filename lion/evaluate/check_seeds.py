@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from lion.params import SeedsColumns
-from lion.pools.instructions import task_text
+from lion.pools.instructions import conversation_texts, flat_text, task_text
 from lion.pools.novelty import NoveltyFilter
 from lion.pools.seeds import Seed, Seeds
 
@@ -32,6 +32,11 @@ def describe(file: Path, seeds: Seeds, columns: SeedsColumns) -> Iterator[str]:
         yield f"keys not used: {', '.join(sorted(seeds.unused))}"
     own = sum(bool(seed.answer) for seed in seeds.seeds.values())
     yield f"seeds with an answer of their own: {own:,}"
+    if systems := [seed.system for seed in seeds.seeds.values() if seed.system]:
+        different = len(set(systems))
+        yield f"seeds with a system prompt: {len(systems):,} ({different:,} different ones)"
+    if talks := sum(bool(seed.turns) for seed in seeds.seeds.values()):
+        yield f"seeds with earlier turns: {talks:,}"
     scripts = Counter(main_script(_text(seed)) for seed in seeds.seeds.values())
     yield f"scripts, by the most frequent one in each seed: {_counts(dict(scripts.most_common()))}"
 
@@ -41,20 +46,21 @@ def lengths_of(seeds: Seeds, student: Path | None, *, limit: int) -> str:
 
     `limit` is the longest row, in tokens, that training accepts.
     """
-    texts = {seed.place: _text(seed) for seed in seeds.seeds.values()}
+    tasks = {seed.place: seed.task for seed in seeds.seeds.values()}
     if student is None:
-        unit, sizes = "characters (the student is not here yet)", [*map(len, texts.values())]
+        unit = "characters (the student is not here yet)"
+        sizes = [len(flat_text(task)) for task in tasks.values()]
     else:
         from lion.student.models import load_tokenizer
         from lion.student.template import encode_prompt
 
         tokenizer = load_tokenizer(str(student), None)
         unit = f"tokens of {student}"
-        sizes = [len(encode_prompt(tokenizer, text)) for text in texts.values()]
+        sizes = [len(encode_prompt(tokenizer, task)) for task in tasks.values()]
     longest = max(range(len(sizes)), key=sizes.__getitem__)
     line = (
         f"length of prompts in {unit}: median {statistics.median(sizes):,.0f}, "
-        f"longest {sizes[longest]:,} ({[*texts][longest]})"
+        f"longest {sizes[longest]:,} ({[*tasks][longest]})"
     )
     if student is None:
         return line
@@ -63,11 +69,14 @@ def lengths_of(seeds: Seeds, student: Path | None, *, limit: int) -> str:
 
 
 def near_duplicates(seeds: Seeds, *, threshold: float) -> Iterator[str]:
-    """Yield lines about seeds that an earlier seed is as similar to as the threshold."""
+    """Yield lines about seeds that an earlier seed is as similar to as the threshold.
+
+    Earlier turns count, system prompts do not: many seeds may share one.
+    """
     known = [*seeds.seeds.values()]
     novelty = NoveltyFilter([], [], threshold=threshold)
     places = [seed.place for seed in known]
-    matches = novelty.accept([_text(seed) for seed in known], places)
+    matches = novelty.accept(conversation_texts(seeds.frame), places)
     pairs = [
         f"{place}: {match.similarity:.3f} to {match.id}"
         for place, match in zip(places, matches, strict=True)

@@ -15,13 +15,14 @@ Instructions with a teacher's answers, made by adversarial distillation (arXiv 2
 
 | field | meaning |
 | --- | --- |
-| `id` | hash of instruction and input |
+| `id` | hash of instruction, input, system and turns |
 | `instruction`, `input` | the task; `input` may be empty |
+| `system`, `turns` | its system prompt; the earlier turns as JSON; null or absent without any |
 | `output`, `finish_reason` | the teacher's answer; `stop`: it is whole |
 | `origin`, `parent` | seed, hard or easy; the id of the instruction that inspired it |
 | `round` | whose train pool it joined |
 | `model` | who wrote the answer |
-| `messages` | task and answer as a conversation |
+| `messages` | system prompt, earlier turns, task and answer as a conversation |
 | `examined`, `student_answer` | the last round that examined the row; the student's answer then |
 | `teacher_score`, `student_score`, `gap` | the referee's mean scores, 1 to 10; their difference |
 | `verdict` | hard, easy or unjudged |

@@ -12,7 +12,7 @@ from lion.evaluate.quality import relative_quality
 from lion.export.rows import exported_rows, preferences
 from lion.params import Params
 from lion.pools.cache import usable, with_answers
-from lion.pools.instructions import task_texts
+from lion.pools.instructions import tasks_of
 from lion.runs.run import Tables
 from lion.support.errors import InputError
 from lion.support.files import replacing_folder
@@ -95,7 +95,7 @@ def write_student(student: Path, tables: Tables, about: Provenance, out: Path, c
         raise InputError(f"{student}: no such student; run `dvc repro` or `dvc pull`")
     pool = tables.pool.filter(pl.col("round").is_in(_until(tables, about.round)))
     rows = usable(with_answers(pool, tables.answers)).tail(COMPARED)
-    lessons = list(zip(task_texts(rows), rows["answer"], strict=True))
+    lessons = list(zip(tasks_of(rows), rows["answer"], strict=True))
     merge(student, out, lessons=lessons)
     _write(out, about, card)
 

@@ -3,7 +3,7 @@
 import polars as pl
 
 from lion.pools.cache import usable, with_answers
-from lion.pools.instructions import task_texts
+from lion.pools.instructions import messages_of, tasks_of
 from lion.pools.tables import without_unused
 from lion.runs.run import Tables
 
@@ -13,16 +13,17 @@ _EXAMINED = ("verdict", "teacher_score", "student_score", "gap", "student_answer
 def exported_rows(tables: Tables, rounds: list[str]) -> pl.DataFrame:
     """Return every instruction of `rounds` with its answer and its last examination in them.
 
-    `messages` is the task and the teacher's answer. The columns of the examination, and `examined`,
-    its round, are null for a row that no student was examined on.
+    `messages` is the conversation: system prompt, earlier turns, task, teacher's answer. The
+    columns of the examination, and `examined`, its round, are null for a row that no student was
+    examined on.
     """
     pool = tables.pool.filter(pl.col("round").is_in(rounds))
     models = tables.answers.select("id", "model").unique("id", keep="first")
     rows = with_answers(pool, tables.answers).rename({"answer": "output"})
     rows = rows.join(models, on="id", how="left", maintain_order="left")
     rows = rows.join(_examinations(tables, rounds), on="id", how="left", maintain_order="left")
-    texts = zip(task_texts(rows), rows["output"], strict=True)
-    talks = [[_turn("user", task), _turn("assistant", answer)] for task, answer in texts]
+    texts = zip(tasks_of(rows), rows["output"], strict=True)
+    talks = [[*messages_of(task), _turn("assistant", answer)] for task, answer in texts]
     turn = pl.Struct({"role": pl.String, "content": pl.String})
     rows = rows.with_columns(pl.Series("messages", talks, dtype=pl.List(turn)))
     return without_unused(rows)
@@ -42,7 +43,7 @@ def preferences(rows: pl.DataFrame) -> pl.DataFrame:
     rejected = pl.concat_list(pl.struct(role=pl.lit("assistant"), content=pl.col("student_answer")))
     return better.select(
         "id",
-        prompt=turns.head(1),
+        prompt=turns.head(turns.len() - 1),
         chosen=turns.tail(1),
         rejected=rejected,
         score_chosen="teacher_score",

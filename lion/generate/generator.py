@@ -15,11 +15,11 @@ from lion.generate.sampling import Origin
 from lion.params import Generate, Generator
 from lion.params.pools import Rules
 from lion.pools.contamination import Questions
-from lion.pools.instructions import instruction_id, stable_seed, task_text, task_texts
+from lion.pools.instructions import context_of, draft_id, stable_seed, task_text, task_texts
 from lion.pools.novelty import NoveltyFilter
 from lion.pools.tables import ACCEPTED, DRAW, INSTRUCTION, from_rows
 from lion.pools.tokens import length_in_words
-from lion.prompts import render, unwrap
+from lion.prompts import Message, render, unwrap
 from lion.support.errors import EmptyError
 
 CONTAMINATED = "repeats a question of the evaluation"
@@ -28,12 +28,22 @@ NOT_NEEDED = "one more than wanted"
 
 @dataclass(frozen=True)
 class Draw:
-    """A drawn parent; `turn` counts how often this round has drawn it."""
+    """A drawn parent; `turn` counts how often this round has drawn it.
+
+    A new instruction inherits the system prompt of its parent, but not the parent's earlier turns:
+    it must make sense on its own.
+    """
 
     origin: Origin
     parent: str
     text: str
     turn: int
+    context: tuple[Message, ...] = ()
+
+    @property
+    def system(self) -> str | None:
+        """Return the parent's system prompt."""
+        return next((m["content"] for m in self.context if m["role"] == "system"), None)
 
 
 def quotas(settings: Generate, *, hard: int, easy: int) -> dict[Origin, int]:
@@ -100,11 +110,10 @@ class _Urn:
 
     def __init__(self, origin: Origin, frame: pl.DataFrame, rng: random.Random) -> None:
         self.origin = origin
-        groups = frame.group_by("group", maintain_order=True).agg("id", "instruction", "input")
-        self.groups: list[list[tuple[str, str]]] = [
-            [(id, task_text(*text)) for id, *text in zip(*columns, strict=True)]
-            for _, *columns in groups.iter_rows()
-        ]
+        groups: dict[int, list[dict[str, Any]]] = {}
+        for row in frame.iter_rows(named=True):
+            groups.setdefault(row["group"], []).append(row)
+        self.groups = [*groups.values()]
         self.rng = rng
         self.turns: Counter[str] = Counter()
 
@@ -112,9 +121,10 @@ class _Urn:
         draws = []
         for _ in range(count):
             [parents] = self.rng.choices(self.groups)
-            [(parent, text)] = self.rng.choices(parents)
+            [row] = self.rng.choices(parents)
+            parent, text = row["id"], task_text(row["instruction"], row["input"])
             self.turns[parent] += 1
-            draws.append(Draw(self.origin, parent, text, self.turns[parent]))
+            draws.append(Draw(self.origin, parent, text, self.turns[parent], context_of(row)))
         return draws
 
 
@@ -126,9 +136,9 @@ def _request(draw: Draw, asking: Generator, seed: int) -> Request:
     return Request(
         id=draw.parent,
         messages=(
-            render("generator_hard.txt", task=draw.text)
+            render("generator_hard.txt", context=draw.context, task=draw.text)
             if draw.origin == "hard"
-            else render("generator_easy.txt", task=draw.text)
+            else render("generator_easy.txt", context=draw.context, task=draw.text)
         ),
         temperature=asking.temperature,
         max_tokens=max(asking.min_tokens, asking.tokens_per_word * length_in_words(draw.text)),
@@ -152,7 +162,7 @@ def _judge(
     ]
     fresh = [row for row in rows if row["verdict"] == ACCEPTED]
     texts = [row["instruction"] for row in fresh]
-    matches = known.accept(texts, [instruction_id(text, "") for text in texts])
+    matches = known.accept(texts, [draft_id(row) for row in fresh])
     for row, match in zip(fresh, matches, strict=True):
         if match:
             similarity = round(match.similarity, 6)
@@ -172,6 +182,7 @@ def _unmatched(draw: Draw, reply: Reply, avoid: Questions, rules: Rules) -> dict
         "origin": draw.origin,
         "parent": draw.parent,
         "similarity": None,
+        "system": draw.system,
         "verdict": verdict or ACCEPTED,
     }
 
@@ -217,9 +228,10 @@ def _check_full(
 def _train_pool(draws: pl.DataFrame, round: str) -> pl.DataFrame:
     rows = [
         {
-            "id": instruction_id(row["instruction"], ""),
+            "id": draft_id(row),
             "instruction": row["instruction"],
             "input": "",
+            "system": row["system"],
             "origin": row["origin"],
             "parent": row["parent"],
             "round": round,

@@ -11,6 +11,7 @@ import polars as pl
 
 from lion.params import Sampling
 from lion.pools.instructions import task_texts
+from lion.pools.tables import INSTRUCTION, with_optional
 from lion.pools.tokens import opening, pieces
 
 Origin = Literal["hard", "easy"]
@@ -21,12 +22,16 @@ OPENING = 3  # words that open an instruction
 def sides_of(
     cache: pl.DataFrame, scores: pl.DataFrame, settings: Sampling, *, seed: int
 ) -> dict[Origin, pl.DataFrame]:
-    """Split the judged rows into the hard and the easy side: id, instruction, input, group.
+    """Split the judged rows into the hard and the easy side.
+
+    The columns are id, instruction, input, system, turns and group.
 
     `scores` are this round's verdicts (VERDICT). Neither side has unjudged rows, nor hard rows on
     which the teacher scores below its floor. `by: chance` puts every judged row on both sides.
     """
-    judged = cache.join(scores.drop_nulls("gap"), on="id", maintain_order="left")
+    judged = with_optional(cache, INSTRUCTION).join(
+        scores.drop_nulls("gap"), on="id", maintain_order="left"
+    )
     groups = [0] * judged.height
     if settings.over == "clusters":
         groups = clusters(task_texts(judged), settings.clusters, seed=seed)
@@ -36,7 +41,7 @@ def sides_of(
         hard = easy = judged
     if settings.teacher_floor is not None:
         hard = hard.filter(pl.col("teacher") >= settings.teacher_floor)
-    columns = "id", "instruction", "input", "group"
+    columns = "id", "instruction", "input", "system", "turns", "group"
     return {"hard": hard.select(columns), "easy": easy.select(columns)}
 
 

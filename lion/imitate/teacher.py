@@ -5,9 +5,9 @@ import polars as pl
 from lion.chat import Asks, Reply, Request, ask_again
 from lion.params import Teacher
 from lion.pools.cache import usable
-from lion.pools.instructions import stable_seed, task_text
+from lion.pools.instructions import context_of, stable_seed, task_text
 from lion.pools.tables import ANSWER, from_rows
-from lion.prompts import render
+from lion.prompts import Message, render
 from lion.support.errors import EmptyError
 
 
@@ -38,7 +38,7 @@ def _ask(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> pl
     requests = [
         Request(
             id=row["id"],
-            messages=render("teacher.txt", task=task_text(row["instruction"], row["input"])),
+            messages=_messages(row),
             temperature=settings.temperature,
             max_tokens=settings.max_tokens,
             seed=stable_seed("teacher", row["id"]),
@@ -55,6 +55,14 @@ def _ask(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> pl
     pairs = zip(pool["id"], attempts, strict=True)
     learns = settings.thoughts == "learn"
     return from_rows([_row(id, replies[-1], learns=learns) for id, replies in pairs], ANSWER)
+
+
+def _messages(row: dict[str, str]) -> tuple[Message, ...]:
+    """Return the conversation of a row; its own system prompt takes the place of the teacher's."""
+    system, task = render("teacher.txt", task=task_text(row["instruction"], row["input"]))
+    context = context_of(row)
+    has_own = any(message["role"] == "system" for message in context)
+    return (*context, task) if has_own else (system, *context, task)
 
 
 def _with_a_whole_one(answers: pl.DataFrame, settings: Teacher, *, label: str) -> pl.DataFrame:

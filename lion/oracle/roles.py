@@ -11,7 +11,10 @@ from lion.pools.instructions import task_text
 from lion.prompts import PromptName, render
 
 UNKNOWN = "I don't know how to do that."
-_MARKED = re.compile(r"<(task|answer-1|answer-2) ([0-9a-f]{32})>\n(.*?)\n</\1 \2>", re.DOTALL)
+_MARKED = re.compile(
+    r"<(task|answer-1|answer-2|\d+-(?:system|user|assistant)) ([0-9a-f]{32})>\n(.*?)\n</\1 \2>",
+    re.DOTALL,
+)
 NOISE = 0.4  # points up or down in every score of the referee
 BAD_DRAWS = 0.04  # share of the generator's replies that should be rejected
 
@@ -19,16 +22,20 @@ BAD_DRAWS = 0.04  # share of the generator's replies that should be rejected
 def prompt_of(text: str) -> tuple[PromptName, dict[str, str]]:
     """Which prompt a user's message was rendered from, and its fields; else a task for a teacher.
 
-    The marks inside a field are part of that field: the fence, a hash, tells them apart.
+    The marks inside a field are part of that field: the fence, a hash, tells them apart. Messages
+    before the task follow the fields, as in the hash.
     """
-    fields = {name.replace("-", "_"): body for name, _, body in _MARKED.findall(text)}
+    marked = [(name, body) for name, _, body in _MARKED.findall(text)]
+    before = {name: body for name, body in marked if name[0].isdigit()}
+    context = [{"role": name.partition("-")[2], "content": before[name]} for name in before]
+    fields = {name.replace("-", "_"): body for name, body in marked if name not in before}
     for name in ("referee.txt", "judge.txt", "generator_hard.txt", "generator_easy.txt"):
         try:
-            rendered = render(name, **fields)
+            rendered = render(name, context=context, **fields)
         except KeyError:
             continue
         if rendered[-1]["content"] == text:
-            return name, fields
+            return name, fields | before
     return "teacher.txt", {"task": text}
 
 

@@ -15,6 +15,7 @@ from lion.params.pools import (
     SeedsAnswers,
     SeedsColumns,
     SeedsTooLong,
+    SeedsTurns,
 )
 from lion.params.record import Record
 from lion.params.roles import Generator, Judge, Oracle, Referee, Role, Teacher
@@ -56,6 +57,7 @@ class Params(Record):
     seeds_columns: SeedsColumns = SeedsColumns()
     seeds_too_long: SeedsTooLong = "leave_out"
     seeds_answers: SeedsAnswers = "ask"
+    seeds_turns: SeedsTurns = "refuse"
     tau: Annotated[float, Field(ge=-9, le=9)]
     rounds: dict[str, str]
     replay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0

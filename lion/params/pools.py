@@ -9,6 +9,7 @@ from lion.params.record import FileName, Positive, Record, Share
 Rules = Literal["any", "paper"]
 SeedsAnswers = Literal["keep", "ask"]
 SeedsTooLong = Literal["leave_out", "refuse"]
+SeedsTurns = Literal["last", "refuse"]
 
 
 class SeedsColumns(Record):
@@ -18,6 +19,8 @@ class SeedsColumns(Record):
     input: str | None = None
     output: str | None = None
     messages: str | None = None
+    system: str | None = None
+    history: str | None = None
     ignore: list[str] = Field(default_factory=list)
 
     @property

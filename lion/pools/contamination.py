@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from lion.pools.instructions import task_texts
+from lion.pools.instructions import conversation_texts
 from lion.pools.tables import QUESTION, read_table
 from lion.pools.tokens import WORD, tokens, weight_of
 
@@ -66,6 +66,9 @@ def read_avoided(paths: Sequence[Path], *, words: int) -> Questions:
 
 
 def known_questions(questions: pl.DataFrame, *, words: int) -> Questions:
-    """Index the questions of one table (QUESTION), instruction and input together."""
-    texts = task_texts(questions)
+    """Index the questions of one table (QUESTION): earlier turns, instruction and input together.
+
+    A system prompt does not count: training and evaluation may share it.
+    """
+    texts = conversation_texts(questions)
     return Questions(texts, questions["id"].to_list(), words=words)

@@ -1,15 +1,34 @@
-"""An instruction's id, and its text as every prompt shows it."""
+"""An instruction's id, its text as every prompt shows it, and what stands before it.
+
+An instruction may have a system prompt (column `system`) and earlier turns of its conversation
+(column `turns`, a JSON list of messages). Both are part of its id, and most instructions have none.
+"""
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import polars as pl
 
+from lion.prompts import Message
 
-def instruction_id(instruction: str, input: str) -> str:
+# What a model is asked: a text, or a conversation whose last message is the user's.
+Task: TypeAlias = str | tuple[Message, ...]
+
+
+def instruction_id(
+    instruction: str, input: str, system: str | None = None, turns: str | None = None
+) -> str:
     """Return the hash of an instruction's content, as 16 hex digits."""
-    text = json.dumps([instruction, input], ensure_ascii=False)
+    texts = [instruction, input, *([system or "", turns or ""] if system or turns else [])]
+    text = json.dumps(texts, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def draft_id(row: Mapping[str, Any]) -> str:
+    """Return the id of an instruction that the generator wrote, from a row of its drafts (DRAW)."""
+    return instruction_id(row["instruction"], "", row["system"])
 
 
 def task_text(instruction: str, input: str) -> str:
@@ -18,8 +37,57 @@ def task_text(instruction: str, input: str) -> str:
 
 
 def task_texts(pool: pl.DataFrame) -> list[str]:
-    """Return the task texts of a pool with columns instruction and input, in its order."""
+    """Return the task texts of a pool with columns instruction and input, in its order.
+
+    Novelty and topics go by them: many instructions may share a system prompt.
+    """
     return [task_text(*row) for row in pool.select("instruction", "input").iter_rows()]
+
+
+def turns_text(turns: Sequence[Message]) -> str | None:
+    """Return earlier turns as the column `turns` holds them."""
+    return json.dumps(list(turns), ensure_ascii=False) if turns else None
+
+
+def context_of(row: Mapping[str, Any]) -> tuple[Message, ...]:
+    """Return the messages before an instruction: its system prompt and its earlier turns."""
+    system = row.get("system")
+    first = [{"role": "system", "content": system}] if system else []
+    return (*first, *json.loads(row.get("turns") or "[]"))
+
+
+def task_of(row: Mapping[str, Any]) -> Task:
+    """Return what a model is asked for an instruction: its text, after what stands before it."""
+    text = task_text(row["instruction"], row["input"])
+    context = context_of(row)
+    return (*context, {"role": "user", "content": text}) if context else text
+
+
+def tasks_of(pool: pl.DataFrame) -> list[Task]:
+    """Return the task of each row of `pool`, in its order."""
+    return [task_of(row) for row in pool.iter_rows(named=True)]
+
+
+def messages_of(task: Task) -> tuple[Message, ...]:
+    """Return a task as chat messages."""
+    return ({"role": "user", "content": task},) if isinstance(task, str) else task
+
+
+def flat_text(task: Task) -> str:
+    """Return a task as one text, for models that know no conversations; turns name their speaker.
+
+    A system prompt without turns stands above the task with no name.
+    """
+    messages = messages_of(task)
+    roles = [message["role"] for message in messages]
+    names = {"user": "User: ", "assistant": "Assistant: "} if "assistant" in roles else {}
+    return "\n\n".join(names.get(m["role"], "") + m["content"] for m in messages)
+
+
+def conversation_texts(pool: pl.DataFrame) -> list[str]:
+    """Return each row's task with its earlier turns and without its system prompt."""
+    rows = ({**row, "system": None} for row in pool.iter_rows(named=True))
+    return ["\n\n".join(m["content"] for m in messages_of(task_of(row))) for row in rows]
 
 
 def stable_seed(*parts: object) -> int:

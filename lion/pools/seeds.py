@@ -1,20 +1,25 @@
 """The user's seed instructions, read from any of the known forms and checked."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from lion.params.pools import SeedsAnswers, SeedsColumns, SeedsTooLong
+from lion.params import Params
+from lion.params.pools import SeedsAnswers, SeedsColumns, SeedsTooLong, SeedsTurns
 from lion.params.roles import Thoughts
-from lion.pools.instructions import instruction_id
-from lion.pools.rows import FORMS, TooLongError, text_at
+from lion.pools.instructions import Task, instruction_id, task_of, turns_text
+from lion.pools.rows import FORMS, MAX_CHARACTERS, TooLongError, text_at
+from lion.pools.seed_fields import Draft
 from lion.pools.seed_files import Item, read_items
-from lion.pools.seed_forms import Draft, drafts_of
-from lion.pools.tables import ANSWER, from_rows
+from lion.pools.seed_forms import drafts_of
+from lion.pools.tables import ANSWER, from_rows, without_unused
+from lion.prompts import Message
 from lion.prompts.marks import has_marks, split_thoughts, thoughts_alone
 from lion.support.errors import InputError
+
+_COLUMNS = ("instruction", "input", "system", "turns")
 
 
 @dataclass(frozen=True)
@@ -26,11 +31,23 @@ class Seed:
     input: str
     answer: str
     model: str | None  # that wrote the answer, if the row names it
+    system: str | None = None  # system prompt
+    turns: str | None = None  # earlier turns, as the column of this name holds them
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """Return the texts that make up its id, by column."""
+        return {name: getattr(self, name) for name in _COLUMNS}
 
     @property
     def id(self) -> str:
-        """Return the id of its instruction and input."""
-        return instruction_id(self.instruction, self.input)
+        """Return the id of its instruction, input, system prompt and earlier turns."""
+        return instruction_id(self.instruction, self.input, self.system, self.turns)
+
+    @property
+    def task(self) -> Task:
+        """Return what a model is asked."""
+        return task_of(self.columns)
 
 
 @dataclass
@@ -45,9 +62,9 @@ class Seeds:
 
     @property
     def frame(self) -> pl.DataFrame:
-        """Return the columns instruction and input."""
-        rows = [{"instruction": s.instruction, "input": s.input} for s in self.seeds.values()]
-        return from_rows(rows, {"instruction": pl.String, "input": pl.String})
+        """Return the columns instruction and input, and system and turns if a seed has any."""
+        rows = [seed.columns for seed in self.seeds.values()]
+        return without_unused(from_rows(rows, dict.fromkeys(_COLUMNS, pl.String)))
 
     @property
     def left_out(self) -> str:
@@ -67,7 +84,7 @@ class Seeds:
         """
         rows = []
         for seed in self.seeds.values() if answers == "keep" else ():
-            quotes = has_marks(seed.instruction + seed.input)
+            quotes = any(has_marks(text) for text in seed.columns.values() if text)
             parts = split_thoughts(seed.answer, quotes=quotes)
             if parts.clear and (answer := parts.answer.strip()):
                 model = f"{seed.model} in {source}" if seed.model else source
@@ -81,9 +98,18 @@ class Seeds:
         known = self.seeds.setdefault(seed.id, seed)
         self.duplicates += known is not seed
         if seed.answer and not known.answer:
-            self.seeds[seed.id] = Seed(
-                known.place, known.instruction, known.input, seed.answer, seed.model
-            )
+            self.seeds[seed.id] = replace(known, answer=seed.answer, model=seed.model)
+
+
+def seeds_of(params: Params, path: Path) -> Seeds:
+    """Read the seeds in `path` as `params` say."""
+    return read_seeds(
+        path,
+        columns=params.seeds_columns,
+        too_long=params.seeds_too_long,
+        answers=params.seeds_answers,
+        turns=params.seeds_turns,
+    )
 
 
 def read_seeds(
@@ -92,10 +118,13 @@ def read_seeds(
     columns: SeedsColumns | None = None,
     too_long: SeedsTooLong = "refuse",
     answers: SeedsAnswers = "ask",
+    turns: SeedsTurns = "refuse",
 ) -> Seeds:
     """Read the seeds in `path`; InputError names the place and key of the first fault.
 
-    With `answers` ask, a row's own answer is kept only if it is text; with keep it must be.
+    With `answers` ask, a row's own answer is kept only if it is text; with keep it must be. With
+    `turns` last, the last question of a conversation is the seed, after its earlier turns. The
+    default is refuse: earlier turns make every request longer, and only one answer is learnt.
     """
     columns = columns or SeedsColumns()
     items = read_items(path)
@@ -107,6 +136,7 @@ def read_seeds(
         seeds.forms[form.name] = seeds.forms.get(form.name, 0) + 1
         for draft in drafts:
             try:
+                _check_turns(draft, turns)
                 seeds.add(seed_of(draft, answers))
             except TooLongError as error:
                 if too_long == "refuse":
@@ -130,7 +160,34 @@ def seed_of(draft: Draft, answers: SeedsAnswers) -> Seed:
         if answers == "keep":
             raise
         answer = ""  # the teacher writes another one
-    return Seed(place, instruction, input, answer, draft.model)
+    system, turns = _text(draft.system, place) or None, turns_text(_turns(draft))
+    return Seed(place, instruction, input, answer, draft.model, system, turns)
+
+
+def _check_turns(draft: Draft, turns: SeedsTurns) -> None:
+    if draft.turns and turns == "refuse":
+        raise InputError(
+            f"{draft.place}: '{draft.talk}' has {len(draft.turns) // 2 + 1} questions; set "
+            "seeds_turns: last to ask the last one after the earlier turns, or remove the row"
+        )
+
+
+def _turns(draft: Draft) -> list[Message]:
+    """Return the earlier turns as messages, without an answer's thoughts."""
+    messages = []
+    for role, turn in draft.turns:
+        text = _text(turn, draft.place, required=True)
+        parts = split_thoughts(text) if role == "assistant" else None
+        text = parts.answer.strip() if parts and parts.clear else text
+        if not text:
+            raise InputError(f"{draft.place}: '{draft.talk}' has an empty turn; remove the row")
+        messages.append({"role": role, "content": text})
+    if (size := sum(len(message["content"]) for message in messages)) > MAX_CHARACTERS:
+        raise TooLongError(
+            f"{draft.place}: the earlier turns in '{draft.talk}' have {size:,} characters; at most "
+            f"{MAX_CHARACTERS:,} are allowed; shorten or remove the row"
+        )
+    return messages
 
 
 def _text(field: tuple[str, Any], place: str, **options: Any) -> str:

@@ -5,6 +5,7 @@ tables are Parquet. An optional column is written only if a row has a value in i
 where a table lacks it.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,25 @@ from lion.support.errors import InputError
 from lion.support.files import replacing
 
 Schema = dict[str, Any]
-OPTIONAL = {"thoughts"}  # columns that a table may lack
+OPTIONAL = {"system", "thoughts", "turns"}  # columns that a table may lack
 
 INSTRUCTION: Schema = {
-    "id": pl.String,  # hash of instruction and input
+    "id": pl.String,  # hash of instruction, input and, if there are any, system and turns
     "input": pl.String,  # Alpaca's; may be empty
     "instruction": pl.String,
     "origin": pl.String,  # seed | hard | easy
     "parent": pl.String,  # id of the instruction that inspired it; null for a seed
     "round": pl.String,  # the round whose train pool it joined
+    "system": pl.String,  # system prompt
+    "turns": pl.String,  # earlier turns, a JSON list of {"role", "content"}
 }
 QUESTION: Schema = {
     "category": pl.String,
     "id": pl.String,
     "input": pl.String,
     "instruction": pl.String,
+    "system": pl.String,
+    "turns": pl.String,
 }
 ANSWER: Schema = {
     "answer": pl.String,
@@ -68,6 +73,7 @@ DRAW: Schema = {
     "origin": pl.String,  # hard | easy
     "parent": pl.String,
     "similarity": pl.Float64,  # ROUGE-L F-measure to `nearest`
+    "system": pl.String,  # the parent's system prompt, which a new instruction inherits
     "verdict": pl.String,  # accepted, or the reason for the rejection
 }
 LOSS: Schema = {
@@ -86,7 +92,7 @@ _RESTORE = "restore the file with `dvc checkout` or `dvc repro`"
 
 def read_table(path: Path, schema: Schema) -> pl.DataFrame:
     """Read a table that a stage wrote; InputError if columns, types or values are unexpected."""
-    frame = _with_optional(_frame(path, schema), schema)
+    frame = with_optional(_frame(path, schema), schema)
     if dict(frame.schema) != schema:
         raise InputError(f"{path}: expected columns {', '.join(schema)}, found {frame.columns}")
     for name in _REQUIRED & set(schema):
@@ -96,10 +102,29 @@ def read_table(path: Path, schema: Schema) -> pl.DataFrame:
     for name in _PATTERNS.keys() & set(schema):
         if (odd := frame.filter(~pl.col(name).str.contains(_PATTERNS[name]))).height:
             raise InputError(f"{path}: {odd[name][0]!r} is not a valid {name}; {_RESTORE}")
+    if "turns" in schema:
+        _check_turns(path, frame["turns"].drop_nulls().unique(maintain_order=True))
     return frame
 
 
-def _with_optional(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+def _check_turns(path: Path, column: pl.Series) -> None:
+    """Refuse earlier turns that are no list of messages."""
+    for text in column:
+        try:
+            turns = json.loads(text)
+            known = isinstance(turns, list) and all(map(_is_message, turns))
+        except (ValueError, TypeError, RecursionError):
+            known = False
+        if not known:
+            raise InputError(f"{path}: {text!r:.60} is not a valid list of turns; {_RESTORE}")
+
+
+def _is_message(turn: object) -> bool:
+    return isinstance(turn, dict) and all(isinstance(turn.get(k), str) for k in ("role", "content"))
+
+
+def with_optional(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """Return `frame` with the optional columns of `schema` that it lacks, as nulls."""
     missing = [name for name in schema if name in OPTIONAL - {*frame.columns}]
     if not missing:
         return frame
@@ -136,6 +161,7 @@ def read_pool(path: Path) -> pl.DataFrame:
 
 def write_table(path: Path, frame: pl.DataFrame, schema: Schema) -> None:
     """Write `frame` atomically, columns in the schema's order; optional ones only if needed."""
+    frame = with_optional(frame, schema)
     frame = frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
     frame = without_unused(frame)
     with replacing(path) as temporary:

@@ -3,12 +3,16 @@
 Texts from seeds and models are untrusted. Each stands between marks that carry a fence, a hash of
 those very texts: no text can contain it and break out of its marks. Scores are asked for with a
 score mark, which no text contains either: a score that carries it comes from the referee.
+
+What stands before a task (its system prompt, earlier turns) is shown in the same way. A prompt for
+a task without such context does not mention any.
 """
 
 import hashlib
 import itertools
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from string import Template
@@ -26,14 +30,17 @@ _TITLE = re.compile(
 _CLOSING = re.compile(r"</task\b[^<>\n]{0,80}>")
 
 
-def render(name: PromptName, **fields: str) -> tuple[Message, ...]:
+def render(
+    name: PromptName, *, context: Sequence[Message] = (), **fields: str
+) -> tuple[Message, ...]:
     """Return the chat messages of prompt `name`; every field of the template is required.
 
-    `$fence` and `$mark` are derived from the fields.
+    `context` are the messages before the task. `$fence` and `$mark` are derived from all texts.
     """
     system, user = _template(name)
-    texts = tuple(fields.values())
+    texts = (*fields.values(), *(message["content"] for message in context))
     values = {**fields, "fence": fence(*texts), "mark": score_mark(*texts)}
+    values["context"] = _context(name, context, values["fence"])
     return (
         {"role": "system", "content": system.substitute(values)},
         {"role": "user", "content": user.substitute(values)},
@@ -77,8 +84,22 @@ def _letters_and_digits(text: str) -> str:
     return re.sub(r"[^0-9a-z]+", "", unicodedata.normalize("NFKC", text).casefold())
 
 
+def _context(name: PromptName, context: Sequence[Message], fence: str) -> str:
+    """Return what a prompt shows above the task: a sentence, and each message between its marks."""
+    if not context:
+        return ""
+    judged, generated = _template("context.txt")
+    intro = (judged if name in ("referee.txt", "judge.txt") else generated).template
+    blocks = [
+        f"<{number}-{message['role']} {fence}>\n{message['content']}\n"
+        f"</{number}-{message['role']} {fence}>"
+        for number, message in enumerate(context, start=1)
+    ]
+    return "\n\n".join([intro, *blocks, ""])
+
+
 @cache
-def _template(name: PromptName) -> tuple[Template, Template]:
+def _template(name: str) -> tuple[Template, Template]:
     text = resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
     system, user = text.split("\n---\n")
     return Template(system.strip()), Template(user.strip())

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field
 
+from lion.pools.instructions import context_of
+from lion.pools.tables import INSTRUCTION, with_optional
 from lion.runs.composition import topic
 from lion.runs.run import Tables
 from lion.support.text import brief, visible
@@ -46,17 +48,23 @@ class Index:
 
     def __post_init__(self) -> None:
         words = pl.concat_str("instruction", pl.lit(" "), "input")
-        self.pool = self.tables.pool.unique("id", maintain_order=True).select(
-            "id",
-            "instruction",
-            "input",
-            "origin",
-            "parent",
-            "round",
-            topic(),
-            length=words.str.len_chars(),
-            place=pl.col("instruction").str.to_lowercase().rank("dense"),  # texts sort slowly
-            haystack=pl.concat_str("id", pl.lit(" "), words).str.to_lowercase(),
+        self.pool = (
+            with_optional(self.tables.pool, INSTRUCTION)
+            .unique("id", maintain_order=True)
+            .select(
+                "id",
+                "instruction",
+                "input",
+                "system",
+                "turns",
+                "origin",
+                "parent",
+                "round",
+                topic(),
+                length=words.str.len_chars(),
+                place=pl.col("instruction").str.to_lowercase().rank("dense"),  # texts sort slowly
+                haystack=pl.concat_str("id", pl.lit(" "), words).str.to_lowercase(),
+            )
         )
         scores = self.tables.scores
         judged = scores.drop_nulls("gap")
@@ -105,6 +113,7 @@ class Index:
             **{name: row[name] for name in ("id", "origin", "round", "category")},
             "instruction": visible(row["instruction"]),
             "input": visible(row["input"]),
+            **_before(row),
             "ancestors": self._ancestors(row["parent"]),
             "children": [_kin(child) for child in children.head(_KIN).iter_rows(named=True)],
             "offspring": children.height,
@@ -200,6 +209,12 @@ def changed(before: str | None, after: str) -> list[tuple[str, bool]]:
         if start < end:
             parts.append((visible(" ".join(new[start:end])), kind != "equal"))
     return parts
+
+
+def _before(row: Row) -> Row:
+    """Return the system prompt and earlier turns of an instruction, if it has any."""
+    messages = [{name: visible(m[name]) for name in ("role", "content")} for m in context_of(row)]
+    return {"before": messages} if messages else {}
 
 
 def excerpt(row: Row) -> str:

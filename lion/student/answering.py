@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from lion.params import Compute, Student
-from lion.pools.instructions import stable_seed, task_texts
+from lion.pools.instructions import Task, flat_text, stable_seed, tasks_of
 from lion.pools.tables import ANSWER, from_rows
 from lion.student import launch
 from lion.student.decoding import Work, decode
@@ -55,7 +55,7 @@ def answer_pool(
     """
     answers = answer_tasks(
         loaded,
-        task_texts(pool),
+        tasks_of(pool),
         settings=settings,
         compute=compute,
         seed=seed,
@@ -74,7 +74,7 @@ def answer_table(ids: Sequence[str] | pl.Series, answers: Sequence[Answer]) -> p
 
 def answer_tasks(
     loaded: Loaded,
-    tasks: Sequence[str],
+    tasks: Sequence[Task],
     *,
     settings: Student,
     compute: Compute,
@@ -121,7 +121,7 @@ def text_of(tokenizer: PreTrainedTokenizerBase, ids: list[int], form: ThoughtFor
 
 
 def without_thoughts(
-    answers: Sequence[Answer], tasks: Sequence[str], form: ThoughtForm | None
+    answers: Sequence[Answer], tasks: Sequence[Task], form: ThoughtForm | None
 ) -> list[Answer]:
     """Return the answers with their thoughts, if the student writes some, in a field of their own.
 
@@ -130,7 +130,7 @@ def without_thoughts(
     if form is None:
         return list(answers)
     parts = [
-        form.split(answer.answer, task, answer.finish_reason)
+        form.split(answer.answer, flat_text(task), answer.finish_reason)
         for answer, task in zip(answers, tasks, strict=True)
     ]
     return [

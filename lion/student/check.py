@@ -2,6 +2,7 @@
 
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
+from lion.pools.instructions import Task
 from lion.student.models import check_causal, check_place, load_tokenizer, one_line
 from lion.student.sandbox import render_untrusted
 from lion.student.template import encode_prompt, pad_id
@@ -12,10 +13,13 @@ from lion.support.errors import InputError
 PROBE = "Compare  Äpfel & 'pears' <b>\n\tin {{ two }} 句子.\n\n" + "Be brief. " * 200 + "Done?"
 
 
-def check_base(base: str, revision: str | None, *, thinks: bool = False) -> None:
+def check_base(
+    base: str, revision: str | None, *, thinks: bool = False, turns: bool = False
+) -> None:
     """Refuse, in one line, a base that cannot be trained or would be trained on wrong prompts.
 
-    With `thinks` it must be able to write thoughts.
+    With `thinks` it must be able to write thoughts, with `turns` its template must show the earlier
+    turns of a conversation.
     """
     check_place(base, revision)
     try:
@@ -33,18 +37,38 @@ def check_base(base: str, revision: str | None, *, thinks: bool = False) -> None
             "not learn to stop; set eos_token in tokenizer_config.json"
         )
     _check_template(tokenizer, base)
+    if turns:
+        _check_turns(tokenizer, base)
     _check_ids(tokenizer, config, base)
 
 
 def _check_template(tokenizer: PreTrainedTokenizerBase, base: str) -> None:
-    marks = {name: str(mark) for name, mark in tokenizer.special_tokens_map.items()}
-    prompt = render_untrusted(str(tokenizer.chat_template), marks, PROBE, name=base)
+    prompt = _prompt(tokenizer, PROBE, base)
     if PROBE not in prompt:
         raise InputError(
             f"student.base: {base}: its chat template does not show the task's text unchanged "
             f"(a test task became {prompt[:60]!r}); use a template that writes message['content'] "
             "as it is"
         )
+
+
+def _check_turns(tokenizer: PreTrainedTokenizerBase, base: str) -> None:
+    roles = ("user", "assistant", "user")
+    texts = [f"{number}. {PROBE}" for number, _ in enumerate(roles)]
+    talk = tuple({"role": r, "content": text} for r, text in zip(roles, texts, strict=True))
+    prompt = _prompt(tokenizer, talk, base)
+    places = [prompt.find(text) for text in texts]
+    if -1 in places or places != sorted(places):
+        raise InputError(
+            f"student.base: {base}: its chat template does not show the earlier turns of a "
+            "conversation unchanged and in their order; use another template, or set "
+            "seeds_turns: refuse and remove the rows with several questions"
+        )
+
+
+def _prompt(tokenizer: PreTrainedTokenizerBase, task: Task, base: str) -> str:
+    marks = {name: str(mark) for name, mark in tokenizer.special_tokens_map.items()}
+    return render_untrusted(str(tokenizer.chat_template), marks, task, name=base)
 
 
 def _check_ids(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, base: str) -> None:

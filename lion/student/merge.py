@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, PreTrainedModel
 
+from lion.pools.instructions import Task
 from lion.student.models import Loaded, is_adapter, load_student, save_student, source_of
 from lion.student.template import Example, encode_example
 from lion.support.errors import InputError
@@ -19,7 +20,7 @@ TOLERANCE = {torch.float32: 1e-3}
 HALF = 0.1
 
 
-def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[str, str]]) -> None:
+def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> None:
     """Write student `folder` to `out` as a whole model in its base's number type.
 
     A lesson is a task and an answer. InputError, and nothing written, if the written model gives

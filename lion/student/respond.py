@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerBase
 
 from lion.chat.types import UNCLEAR, Reply, Request
 from lion.params import Params
-from lion.pools.instructions import stable_seed, task_texts
+from lion.pools.instructions import Task, messages_of, stable_seed, tasks_of
+from lion.prompts import Message
 from lion.student.answering import Answer, answer_pool, answer_table, text_of, without_thoughts
 from lion.student.launch import is_main
 from lion.student.models import (
@@ -24,7 +25,7 @@ from lion.student.models import (
     tokenizer_of,
 )
 from lion.student.resumable import Resumable
-from lion.student.template import break_marks, encode_prompt
+from lion.student.template import encode_prompt, unmarked
 from lion.student.thoughts import ThoughtForm, read_form
 from lion.support.errors import LionError, ParamsError
 
@@ -119,7 +120,7 @@ def _by_vllm(
         **({"max_lora_rank": lora.rank} if adapter and lora else {}),
         **{"trust_remote_code": False, **params.compute.vllm},
     )
-    tasks = task_texts(pool)
+    tasks = tasks_of(pool)
     prompts = [{"prompt_token_ids": encode_prompt(tokenizer, task)} for task in tasks]
     settings = [
         SamplingParams(
@@ -163,16 +164,16 @@ def _by_server(
     name = str(params.student.model).replace("{student}", student.name)
     named = params.student.model_copy(update={"model": name})
     weights = model_digest(str(student))
-    tasks = task_texts(pool)
+    tasks = tasks_of(pool)
     requests = [
         Request(
             id=id,
-            messages=({"role": "user", "content": text},),
+            messages=messages,
             temperature=params.student.temperature,
             max_tokens=params.student.max_tokens,
             seed=stable_seed(params.seed, weights, task),
         )
-        for id, task, text in zip(pool["id"], tasks, _for_server(student, tasks), strict=True)
+        for id, task, messages in zip(pool["id"], tasks, _for_server(student, tasks), strict=True)
     ]
     with connect(params.model_copy(update={"student": named})) as chat:
         replies = chat.ask(requests, label=label)
@@ -197,11 +198,12 @@ def _served_answer(reply: Reply, form: ThoughtForm | None) -> Answer:
     )
 
 
-def _for_server(student: Path, tasks: list[str]) -> list[str]:
+def _for_server(student: Path, tasks: list[Task]) -> list[tuple[Message, ...]]:
     """Return the tasks with broken control marks: a server reads every mark as a token."""
     tokenizer = tokenizer_of(student)
-    texts = [break_marks(tokenizer, task) for task in tasks]
-    if changed := sum(text != task for text, task in zip(texts, tasks, strict=True)):
+    whole = [messages_of(task) for task in tasks]
+    texts = [tuple(unmarked(tokenizer, messages)) for messages in whole]
+    if changed := sum(text != task for text, task in zip(texts, whole, strict=True)):
         click.echo(
             f"{changed} of {len(tasks)} tasks hold control marks of the student's tokenizer; the "
             "server gets them with a zero-width space inside"

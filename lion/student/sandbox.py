@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
+from lion.pools.instructions import Task, messages_of
 from lion.support.errors import InputError
 
 SECONDS = 10  # of processor time for one short prompt
@@ -16,9 +17,10 @@ MEMORY = 2**30  # bytes beyond what the process holds before it renders
 CHARACTERS = 200_000  # of a rendered prompt
 
 
-def render_untrusted(template: str, variables: dict[str, Any], task: str, *, name: str) -> str:
+def render_untrusted(template: str, variables: dict[str, Any], task: Task, *, name: str) -> str:
     """Return the prompt that `template` makes of `task`. InputError, naming `name`, if it fails."""
-    request = json.dumps({"template": template, "variables": variables, "task": task})
+    talk = messages_of(task)
+    request = json.dumps({"template": template, "variables": variables, "messages": talk})
     try:
         child = subprocess.run(
             [sys.executable, "-m", "lion.student.sandbox"],
@@ -57,7 +59,7 @@ def _render() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     rendered: Any = render_jinja_template(
-        conversations=[[{"role": "user", "content": request["task"]}]],
+        conversations=[request["messages"]],
         chat_template=request["template"],
         add_generation_prompt=True,
         **request["variables"],

@@ -4,13 +4,16 @@ Texts of people and models are data. A control mark in one of them, such as `<|e
 ordinary text; only the template writes control tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import jinja2
 from transformers import PreTrainedTokenizerBase
 
+from lion.pools.instructions import Task, flat_text, messages_of
+from lion.prompts import Message
+from lion.student.turns import RENDER_ERRORS, for_template
 from lion.support.errors import InputError
 
 # The template of a base model whose tokenizer has no chat template.
@@ -23,16 +26,6 @@ PLAIN = (
 TODAY = datetime(2024, 7, 26)  # the date that Llama's templates name by default
 DIRECTIVES = "YmdBbAaHMSyjpIeFDTRcxXUVGu"
 ZERO_WIDTH_SPACE = "\u200b"
-# What rendering a template can raise, apart from ValueError.
-RENDER_ERRORS = (
-    jinja2.TemplateError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RecursionError,
-    MemoryError,
-)
 
 
 @dataclass(frozen=True)
@@ -80,18 +73,19 @@ def has_own_template(tokenizer: PreTrainedTokenizerBase) -> bool:
     return bool(tokenizer.chat_template) and not str(tokenizer.chat_template).endswith(PLAIN)
 
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, task: str) -> list[int]:
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, task: Task) -> list[int]:
     """Return the ids up to where the answer begins. InputError if the template fails."""
     if not tokenizer.chat_template:
         settle_template(tokenizer)
+    messages = for_template(tokenizer, messages_of(task))
     try:
-        return _apply(tokenizer, task)
+        return _apply(tokenizer, messages)
     except ValueError:  # marks that the vocabulary itself knows as words
         pass
     except RENDER_ERRORS as error:
         raise _template_error(tokenizer, task, error) from None
     try:
-        return _apply(tokenizer, break_marks(tokenizer, task))
+        return _apply(tokenizer, unmarked(tokenizer, messages))
     except (ValueError, *RENDER_ERRORS) as error:
         raise _template_error(tokenizer, task, error) from None
 
@@ -108,7 +102,7 @@ def encode_answer(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return list(tokenizer(break_marks(tokenizer, text), add_special_tokens=False)["input_ids"])
 
 
-def encode_example(tokenizer: PreTrainedTokenizerBase, task: str, answer: str) -> Example:
+def encode_example(tokenizer: PreTrainedTokenizerBase, task: Task, answer: str) -> Example:
     """Return a training row. InputError if the tokenizer has no EOS."""
     if tokenizer.eos_token_id is None:
         raise InputError(
@@ -139,6 +133,11 @@ def break_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     return text
 
 
+def unmarked(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[Message]:
+    """Return messages with broken control marks in their texts."""
+    return [m | {"content": break_marks(tokenizer, m["content"])} for m in messages]
+
+
 def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """Return the id that fills batches; EOS must keep its meaning, so never EOS."""
     for candidate in (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id):
@@ -147,9 +146,9 @@ def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
     return 0
 
 
-def _apply(tokenizer: PreTrainedTokenizerBase, task: str) -> list[int]:
+def _apply(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -> list[int]:
     ids = tokenizer.apply_chat_template(
-        [{"role": "user", "content": task}],
+        messages,
         add_generation_prompt=True,
         return_dict=False,
         sanitize_control_tokens=True,
@@ -157,10 +156,11 @@ def _apply(tokenizer: PreTrainedTokenizerBase, task: str) -> list[int]:
     return list(ids)
 
 
-def _template_error(tokenizer: PreTrainedTokenizerBase, task: str, error: Exception) -> InputError:
+def _template_error(tokenizer: PreTrainedTokenizerBase, task: Task, error: Exception) -> InputError:
+    shown = flat_text(task)[:60]
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return InputError(
-        f"{tokenizer.name_or_path}: its chat template fails on the task {task[:60]!r}: {reason}; "
+        f"{tokenizer.name_or_path}: its chat template fails on the task {shown!r}: {reason}; "
         "correct the template in a copy of the model's folder"
     )
 

@@ -13,14 +13,10 @@ from typing import Any, NamedTuple
 from transformers import PreTrainedTokenizerBase
 
 from lion.chat.types import UNCLEAR
+from lion.pools.instructions import Task
 from lion.prompts.marks import LITERAL, has_marks, split_thoughts
-from lion.student.template import (
-    RENDER_ERRORS,
-    ZERO_WIDTH_SPACE,
-    Example,
-    encode_answer,
-    encode_example,
-)
+from lion.student.template import ZERO_WIDTH_SPACE, Example, encode_answer, encode_example
+from lion.student.turns import RENDER_ERRORS
 from lion.support.errors import InputError
 
 FILE = "thoughts.json"  # in the folder of a student that learnt thoughts: its form
@@ -140,7 +136,7 @@ def write_form(folder: Path, form: ThoughtForm) -> None:
 def encode_thoughtful(
     tokenizer: PreTrainedTokenizerBase,
     form: ThoughtForm | None,
-    task: str,
+    task: Task,
     answer: str,
     thoughts: str | None = None,
 ) -> Example:

@@ -15,6 +15,7 @@ from accelerate.utils import DistributedType  # type: ignore[import-untyped]
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from lion.params import Compute, Imitate
+from lion.pools.instructions import Task, flat_text
 from lion.pools.tables import LOSS, from_rows
 from lion.student import launch
 from lion.student.adapters import prepare_adapter
@@ -38,7 +39,7 @@ ZERO3 = {
 }
 
 
-Lesson = tuple[str, str] | tuple[str, str, str | None]
+Lesson = tuple[Task, str] | tuple[Task, str, str | None]
 
 
 def train(
@@ -115,11 +116,12 @@ def _encode(loaded: Loaded, lessons: Sequence[Lesson], settings: Imitate) -> lis
         raise EmptyError("imitate: the train pool holds no whole answer to learn from")
     limit = settings.max_length
     longest = max(range(len(examples)), key=lambda row: len(examples[row]))
+    shown = flat_text(lessons[longest][0])[:60]
     over = sum(len(example) > limit for example in examples)
     if over and not settings.truncate:
         raise InputError(
             f"imitate: {over} of {len(examples)} rows are longer than imitate.max_length={limit} "
-            f"tokens (the longest has {len(examples[longest])}: {lessons[longest][0][:60]!r}); "
+            f"tokens (the longest has {len(examples[longest])}: {shown!r}); "
             "raise it, or set imitate.truncate: true"
         )
     cut = [example.cut(limit) for example in examples]

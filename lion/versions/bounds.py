@@ -5,7 +5,9 @@ A byte of a known text counts as a token, as in the budget. A text that is yet t
 the tokens of its limit; an instruction's limit grows with the longest one before it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import polars as pl
 
 from lion.chat.types import Request
 from lion.chat.wire import body_of, most_tokens
@@ -13,10 +15,13 @@ from lion.discriminate.referee import VERDICT_SCHEMA
 from lion.discriminate.scores import ORDERS
 from lion.evaluate.judging import orders_of
 from lion.params import Role
-from lion.pools.instructions import task_texts
+from lion.pools.instructions import context_of, task_texts
 from lion.pools.tokens import length_in_words
 from lion.versions.expected import Sizes, empty_prompt
 from lion.versions.plan import Step
+
+# Bytes that a prompt writes around a message before the task, and about all of them together.
+_AROUND, _ABOUT = 128, 512
 
 
 class Most(NamedTuple):
@@ -28,11 +33,15 @@ class Most(NamedTuple):
 
 
 class _Texts(NamedTuple):
-    """The instructions of a pool: tokens of all and of the longest, words of the longest."""
+    """The instructions of a pool: tokens of all and of the longest, words of the longest.
+
+    `before` are the tokens of the longest system prompt and earlier turns.
+    """
 
     total: int
     longest: int
     words: int
+    before: int
 
 
 class Bounds:
@@ -41,10 +50,10 @@ class Bounds:
     def __init__(self, sizes: Sizes) -> None:
         self._sizes, self._params = sizes, sizes.params
         self._answer = max(sizes.longest_kept, self._params.teacher.max_tokens)
-        self._texts: dict[str, _Texts] = {"eval": _measured(task_texts(sizes.questions))}
+        self._texts: dict[str, _Texts] = {"eval": _measured(sizes.questions)}
         for name in self._params.round_names:
             pool = sizes.pool(name)
-            self._texts[name] = self._to_come(name) if pool is None else _measured(task_texts(pool))
+            self._texts[name] = self._to_come(name) if pool is None else _measured(pool)
 
     def of(self, step: Step, role: Role) -> Most:
         """Return the most that a step requests of a role."""
@@ -86,7 +95,9 @@ class Bounds:
 
     def _to_come(self, name: str) -> _Texts:
         limit = self._limit(name)
-        return _Texts(limit * self._params.generate.count, limit, limit)
+        before = max(self._texts[name].before for name in self._sizes.before(name))
+        longest = limit + before
+        return _Texts(longest * self._params.generate.count, longest, limit, before)
 
     def _of_a_request(self, role: Role, limit: int) -> tuple[int, int]:
         request = Request(
@@ -101,6 +112,18 @@ class Bounds:
         return most_tokens(body)
 
 
-def _measured(texts: list[str]) -> _Texts:
-    sizes = [len(text.encode("utf-8", "surrogatepass")) for text in texts]
-    return _Texts(sum(sizes), max(sizes, default=0), max(map(length_in_words, texts), default=0))
+def _measured(pool: pl.DataFrame) -> _Texts:
+    texts = task_texts(pool)
+    before = [_context_size(row) for row in pool.iter_rows(named=True)]
+    sizes = [
+        len(text.encode("utf-8", "surrogatepass")) + more
+        for text, more in zip(texts, before, strict=True)
+    ]
+    words = max(map(length_in_words, texts), default=0)
+    return _Texts(sum(sizes), max(sizes, default=0), words, max(before, default=0))
+
+
+def _context_size(row: dict[str, Any]) -> int:
+    """Return the most tokens that what stands before an instruction adds to any prompt."""
+    context = context_of(row)
+    return sum(len(m["content"].encode()) + _AROUND for m in context) + _ABOUT * bool(context)

@@ -14,7 +14,7 @@ from lion.chat.store import Store
 from lion.chat.types import Measured
 from lion.evaluate.questions import read_questions
 from lion.params import Params, Role
-from lion.pools.seeds import read_seeds
+from lion.pools.seeds import seeds_of
 from lion.runs.run import Tables
 from lion.support.home import store_home
 from lion.versions.bounds import Bounds, Most
@@ -66,12 +66,7 @@ def read_inputs(plan: Plan, root: Path, tables: Tables) -> Inputs | None:
     if not is_read and (is_known or not any(word in _ROLES for word, _ in steps)):
         return None
     path = root / params.seeds
-    seeds = read_seeds(
-        path,
-        columns=params.seeds_columns,
-        too_long=params.seeds_too_long,
-        answers=params.seeds_answers,
-    )
+    seeds = seeds_of(params, path)
     kept = seeds.kept(params.seeds_answers, path.name)
     questions = read_questions(root / params.evaluate.questions)
     longest = max(map(len, map(str.encode, kept["answer"])), default=0)

@@ -6,7 +6,7 @@ Replies of the offline oracle say nothing about another model's.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -15,6 +15,7 @@ from lion.discriminate.scores import ORDERS
 from lion.evaluate.judging import orders_of
 from lion.params import Params, Role
 from lion.pools.cache import usable
+from lion.pools.instructions import messages_of, tasks_of
 from lion.pools.tables import ACCEPTED
 from lion.prompts import PromptName, render
 from lion.runs.run import Tables
@@ -44,7 +45,7 @@ class Tokens:
 class Inputs:
     """The user's own files as the stage `seed` would read them now."""
 
-    seeds: pl.DataFrame  # columns instruction, input
+    seeds: pl.DataFrame  # columns instruction, input, and system and turns if there are any
     questions: pl.DataFrame
     kept: frozenset[str] = frozenset()  # ids of the seeds whose own answer is kept
     longest_kept: int = 0  # bytes of the longest of these answers
@@ -146,9 +147,9 @@ class Expected:
 
     def _from_text(self, role: Role) -> Tokens:
         """From the mean length of an instruction, and the reply limit of the role."""
-        text = pl.col("instruction").str.len_chars() + pl.col("input").str.len_chars()
         known = self._sizes.seeds if self._sizes.seeds.height else self._sizes.questions
-        mean = (known.select(text.mean()).item() or 0.0) / _CHARACTERS
+        sizes = [sum(len(m["content"]) for m in messages_of(task)) for task in tasks_of(known)]
+        mean = sum(sizes) / max(1, len(sizes)) / _CHARACTERS
         if role == "generator":
             return Tokens(_template(role) + mean, mean, "text and limits")
         limit = getattr(self._params, role).max_tokens
@@ -176,4 +177,5 @@ def empty_prompt(role: Role) -> tuple[dict[str, str], ...]:
         return ({"role": "user", "content": ""},)
     compares = role in ("referee", "judge")
     fields = ("task", "answer_1", "answer_2") if compares else ("task",)
-    return render(PROMPTS[role], **dict.fromkeys(fields, ""))
+    empty: dict[str, Any] = dict.fromkeys(fields, "")
+    return render(PROMPTS[role], **empty)

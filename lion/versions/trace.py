@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from lion.pools.instructions import instruction_id, task_text
+from lion.pools.instructions import context_of, draft_id, task_text
 from lion.pools.tables import ACCEPTED
 from lion.runs.run import Tables
 from lion.support.errors import InputError
@@ -32,7 +32,7 @@ def trace(tables: Tables, query: str) -> Row:
     rejected = drafts.filter(id=id)
     return {
         "id": id,
-        **(known or {"instruction": rejected["instruction"][0], "input": ""}),
+        **(known or _drafted(rejected)),
         "ancestors": _ancestors(tables, known["parent"] if known else rejected["parent"][0]),
         "children": tables.pool.filter(parent=id).select("id", "round", "instruction").to_dicts(),
         "train_pools": tables.pool.filter(id=id)["round"].to_list(),
@@ -45,6 +45,12 @@ def trace(tables: Tables, query: str) -> Row:
         ),
         "rejected": [_rejection(tables, row) for row in rejected.to_dicts()],
     }
+
+
+def _drafted(rejected: pl.DataFrame) -> Row:
+    draft = rejected.row(0, named=True)
+    names = ("instruction", "system")
+    return {"input": "", "turns": None, **{name: draft[name] for name in names}}
 
 
 def _match(tables: Tables, drafts: pl.DataFrame, query: str) -> str:
@@ -81,7 +87,7 @@ def _named(matches: pl.DataFrame) -> str:
 def _rejected(tables: Tables) -> pl.DataFrame:
     """The generator's rejected drafts, with the ids that they would have had."""
     drafts = tables.draws.filter(pl.col("verdict") != ACCEPTED)
-    ids = [instruction_id(text, "") for text in drafts["instruction"]]
+    ids = [draft_id(row) for row in drafts.iter_rows(named=True)]
     return drafts.with_columns(id=pl.Series(ids, dtype=pl.String))
 
 
@@ -152,7 +158,7 @@ def _lines(history: Row) -> Iterator[str]:
     pooled = bool(history["train_pools"])
     kind = f"{history['origin']}, joined in {history['round']}" if pooled else "a rejected draft"
     yield f"{visible(history['id'])}  {kind}"
-    yield _quoted(task_text(history["instruction"], history["input"]))
+    yield from _task_lines(history)
     for row in history["rejected"]:
         yield from _rejection_lines(row, "drafted anew" if pooled else "rejected")
     for row in history["ancestors"]:
@@ -175,6 +181,16 @@ def _lines(history: Row) -> Iterator[str]:
         yield _quoted(answer["answer"])
     for row in history["examinations"]:
         yield from _examination_lines(row)
+
+
+def _task_lines(history: Row) -> Iterator[str]:
+    """Yield what stands before the instruction, each message under its role, and its text."""
+    for message in context_of(history):
+        yield f"  {visible(message['role'])}:"
+        yield _quoted(message["content"])
+    if history["turns"]:
+        yield "  user:"
+    yield _quoted(task_text(history["instruction"], history["input"]))
 
 
 def _relative(row: Row, text: str) -> str:

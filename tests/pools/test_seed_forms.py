@@ -87,8 +87,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"instruction": "Add.", "output": "5", "text": "Something else"},
         "key 'text' holds text",
     ),
-    "nested text": ({"instruction": "Who?", "history": [["Hi", "Hello"]]}, "key 'history' holds"),
-    "system key": ({"instruction": "Who?", "system": "Be brief."}, "key 'system' holds text"),
+    "nested text": ({"instruction": "Who?", "notes": [["Hi", "Hello"]]}, "key 'notes' holds"),
     "Dolly without an instruction": (
         {"context": "By Ada.", "response": "Ada."},
         "missing key 'instruction' (found: 'context', 'response')",
@@ -106,11 +105,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"instruction": "Who?", "instances": [{"input": 3}]},
         "instance 1: 'input' must be a string",
     ),
-    "system prompt": (
-        {"messages": [{"role": "system", "content": "Be brief."}, ASK, ANSWER]},
-        "'messages' has a system prompt",
-    ),
-    "two questions": ({"messages": [ASK, ANSWER, ASK]}, "'messages' has 2 questions"),
     "answer first": ({"messages": [ANSWER, ASK]}, "(found: assistant, user)"),
     "no turns": ({"messages": []}, "'messages' must be a list of turns"),
     "tool": ({"messages": [ASK, {"role": "tool", "content": "3"}]}, "turn 2: 'role' is 'tool'"),

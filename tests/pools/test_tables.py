@@ -46,7 +46,7 @@ def test_jsonl_keys_are_sorted_and_text_survives(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])
 def test_an_optional_column_is_written_only_where_a_row_needs_it(tmp_path: Path, name: str) -> None:
-    row = dict.fromkeys(ANSWERED, "x") | {"origin": "seed", "round": "r0"}
+    row = dict.fromkeys(ANSWERED, "x") | {"origin": "seed", "round": "r0", "turns": None}
     for thoughts in ("hm", None):
         frame = from_rows([row | {"thoughts": thoughts}, row | {"thoughts": None}], ANSWERED)
         write_table(tmp_path / name, frame, ANSWERED)
@@ -83,6 +83,14 @@ def test_a_row_of_no_known_origin_or_round_is_named(tmp_path: Path, name: str, v
     write_table(tmp_path / "r0.jsonl", frame, INSTRUCTION)
     with pytest.raises(InputError, match=f"r0.jsonl: '{value}' is not a valid {name}"):
         read_table(tmp_path / "r0.jsonl", INSTRUCTION)
+
+
+@pytest.mark.parametrize("turns", ["x", "{}", "[1]", '[{"role": "user"}]', '[{"content": 1}]', "3"])
+def test_turns_that_are_no_messages_are_refused(tmp_path: Path, turns: str) -> None:
+    row = {"id": "1", "instruction": "Say x", "input": "", "category": "c", "turns": turns}
+    write_table(tmp_path / "q.jsonl", from_rows([row], QUESTION), QUESTION)
+    with pytest.raises(InputError, match="is not a valid list of turns"):
+        read_table(tmp_path / "q.jsonl", QUESTION)
 
 
 def test_a_pool_of_questions_is_recognised(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from lion.chat import Reply, Request
 from lion.params import Compute, Params
+from lion.prompts import Message
 from lion.student import answering
 from lion.student.answering import Answer, answer_pool, answer_tasks
 from lion.student.decoding import Work, decode
@@ -44,6 +45,7 @@ class Server:
         self.models: list[str] = []
         self.seeds: list[int] = []
         self.texts: list[str] = []
+        self.talks: list[tuple[Message, ...]] = []
 
     def __call__(self, params: Params) -> AbstractContextManager["Server"]:
         self.models.append(params.model_of("student"))
@@ -52,6 +54,7 @@ class Server:
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
         self.seeds += [request.seed for request in requests]
         self.texts += [request.messages[0]["content"] for request in requests]
+        self.talks += [request.messages for request in requests]
         told = {"finish_reason": "stop", "model": "m", "prompt_tokens": 3, "completion_tokens": 2}
         return [Reply(text=self.text, **told) for _ in requests]
 

@@ -62,6 +62,7 @@ function side(detail, label, kind) {
   }
   if (exams.length > 1) blocks.unshift(make("p", { className: "hint" }, "Latest first. Underlined: words that the previous round's answer did not have."));
   return make("div", { className: "side" }, title,
+    ...(detail.before ?? []).map((turn) => make("div", {}, make("h4", {}, turn.role === "system" ? "system prompt" : turn.role), prose(turn.content))),
     make("p", { className: "text task", dir: "auto" }, detail.instruction),
     detail.input ? prose(detail.input) : null,
     about(detail, kind),
