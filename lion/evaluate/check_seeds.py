@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from lion.params import SeedsColumns
-from lion.pools.instructions import conversation_texts, flat_text, task_text
+from lion.pools.instructions import conversation_text, flat_text, task_text
 from lion.pools.novelty import NoveltyFilter
 from lion.pools.seeds import Seed, Seeds
 
@@ -76,7 +76,7 @@ def near_duplicates(seeds: Seeds, *, threshold: float) -> Iterator[str]:
     known = [*seeds.seeds.values()]
     novelty = NoveltyFilter([], [], threshold=threshold)
     places = [seed.place for seed in known]
-    matches = novelty.accept(conversation_texts(seeds.frame), places)
+    matches = novelty.accept([conversation_text(seed.columns) for seed in known], places)
     pairs = [
         f"{place}: {match.similarity:.3f} to {match.id}"
         for place, match in zip(places, matches, strict=True)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from lion.pools.instructions import conversation_texts
+from lion.pools.instructions import conversation_text
 from lion.pools.tables import QUESTION, read_table
 from lion.pools.tokens import WORD, tokens, weight_of
 
@@ -70,5 +70,5 @@ def known_questions(questions: pl.DataFrame, *, words: int) -> Questions:
 
     A system prompt does not count: training and evaluation may share it.
     """
-    texts = conversation_texts(questions)
+    texts = [conversation_text(row) for row in questions.iter_rows(named=True)]
     return Questions(texts, questions["id"].to_list(), words=words)

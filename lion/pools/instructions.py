@@ -84,10 +84,10 @@ def flat_text(task: Task) -> str:
     return "\n\n".join(names.get(m["role"], "") + m["content"] for m in messages)
 
 
-def conversation_texts(pool: pl.DataFrame) -> list[str]:
-    """Return each row's task with its earlier turns and without its system prompt."""
-    rows = ({**row, "system": None} for row in pool.iter_rows(named=True))
-    return ["\n\n".join(m["content"] for m in messages_of(task_of(row))) for row in rows]
+def conversation_text(row: Mapping[str, Any]) -> str:
+    """Return an instruction's task with its earlier turns and without its system prompt."""
+    task = task_of({**row, "system": None})
+    return "\n\n".join(message["content"] for message in messages_of(task))
 
 
 def stable_seed(*parts: object) -> int:

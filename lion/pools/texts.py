@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lion.params.pools import SeedsColumns
-from lion.pools.instructions import task_text
+from lion.pools.instructions import conversation_text
 from lion.pools.seed_files import is_saved_dataset, read_items
 from lion.pools.seed_forms import drafts_of
 from lion.pools.seeds import check_mapped, seed_of
@@ -14,7 +14,7 @@ from lion.support.errors import InputError
 
 @dataclass(frozen=True)
 class Text:
-    """The task of one row, instruction and input together; a row may have several."""
+    """The task of one row: earlier turns, instruction and input; a row may have several."""
 
     place: str  # "FILE, line 3", or "FILE, line 3, instance 2"
     task: str
@@ -47,5 +47,5 @@ def _read(path: Path, columns: SeedsColumns) -> list[Text]:
     for place, row in items:
         for draft in drafts_of(place, row, columns).drafts:
             seed = seed_of(draft, "ask")
-            texts.append(Text(seed.place, task_text(seed.instruction, seed.input), row))
+            texts.append(Text(seed.place, conversation_text(seed.columns), row))
     return texts

@@ -117,13 +117,25 @@ def test_a_row_of_instances_is_printed_once_if_one_of_them_is_new(tmp_path: Path
     assert f"{tmp_path}/new.jsonl, line 1, instance 1: 1.000 to" in result.stderr
 
 
+def test_contamination_finds_a_question_in_an_earlier_turn(tmp_path: Path) -> None:
+    row = {"messages": [*_talk(OLD)["messages"], *_talk(NEW)["messages"]]}
+    pool = _jsonl(tmp_path / "pool.jsonl", [row])
+    questions = _jsonl(tmp_path / "questions.jsonl", [{"question_id": 7, "text": OLD}])
+    result = _lion("check", "contamination", pool, questions)
+    assert result.output.startswith(f"{pool}, line 1: {questions}, question 7: ")
+
+
 BAD: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "material in a key that no form reads": (
         {"instruction": NEW, "passage": "By Ada."},
         [],
         "FILE, line 1: key 'passage' holds text that no form reads; map it in seeds_columns",
     ),
-    "two questions": ({"messages": _talk(OLD)["messages"] * 2}, [], "FILE, line 1: 'messages' has"),
+    "two questions in a row": (
+        {"messages": _talk(OLD)["messages"][:1] * 2},
+        [],
+        "FILE, line 1: 'messages' must be questions and their answers by turns",
+    ),
     "no instruction": ({"question": NEW}, [], "FILE, line 1: missing key 'instruction' (found"),
     "a misspelt key": (
         {"instruction": NEW},
