@@ -82,6 +82,7 @@ def _by_checkpoint(
 ) -> pl.DataFrame:
     from lion.student.answering import answer_pool
     from lion.student.template import has_own_template
+    from lion.student.thoughts import own_form
 
     loaded = load_any(candidate.checkpoint or "", candidate.revision, params)
     if candidate.template and candidate.template != "chat":
@@ -94,6 +95,8 @@ def _by_checkpoint(
             f"evaluate.candidates: {candidate.checkpoint}: its tokenizer has no chat template; "
             "set template to raw, alpaca, vicuna or wizardlm"
         )
+    else:
+        loaded.thoughts = loaded.thoughts or own_form(loaded.tokenizer)
     return answer_pool(
         loaded,
         questions,
@@ -117,6 +120,7 @@ def load_any(source: str, revision: str | None, params: Params) -> "Loaded":
     InputError for an engine that computes elsewhere.
     """
     from lion.student.models import POINTER, load_options, load_student, write_base
+    from lion.student.thoughts import read_form
 
     if params.student.engine != "transformers":
         raise InputError(
@@ -129,7 +133,9 @@ def load_any(source: str, revision: str | None, params: Params) -> "Loaded":
     with tempfile.TemporaryDirectory() as scratch:
         pointer = Path(scratch) / "base"
         write_base(pointer, base=source, revision=revision)
-        return load_student(pointer, options=options)
+        loaded = load_student(pointer, options=options)
+    loaded.thoughts = read_form(Path(source))
+    return loaded
 
 
 def move(loaded: "Loaded", compute: Compute) -> None:

@@ -1,7 +1,9 @@
 """AGIEval and BIG-Bench Hard through lm-eval: zero-shot, no chain of thought.
 
 Accuracy by the likelihood of the choices, and by the choice that a generated reply names: the
-paper's figures are of the second kind, and partly measure whether a model keeps to the format.
+paper's figures are of the second kind, and partly measure whether a model keeps to the format. A
+student that learnt thoughts writes them before its reply, which is read without them; before the
+likelihoods stand empty thoughts.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from lm_eval.api.task import ConfigurableTask
 
     from lion.student.models import Loaded
+    from lion.student.thoughts import ThoughtForm
 
 Kind = Literal["likelihood", "letter"]
 KINDS: tuple[Kind, ...] = ("likelihood", "letter")
@@ -42,23 +45,57 @@ def reason(
     *,
     render: Callable[[str], str],
     batch: int,
+    thinking_tokens: int = 0,
 ) -> list[TaskResult]:
     """The student's accuracy on each task of `suite`.
 
-    `render` turns a question into the prompt that the student was trained with.
+    `render` turns a question into the prompt that the student was trained with. A student that
+    learnt thoughts gets `thinking_tokens` for them.
     """
+    reading = _Reading(loaded.thoughts, thinking_tokens)
     rows = [
         {
             "task": task,
-            "prompt": render(item.question + ASKED),
+            "prompt": (prompt := render(item.question + ASKED)),
+            "unthinking": prompt + reading.no_thoughts,
             "choices": list(item.choices),
             "right": item.choices.index(item.right),
         }
         for task, task_items in items.items()
         for item in task_items
     ]
-    samples = _run(loaded, [_task(suite, kind, rows) for kind in KINDS], batch)
-    return [_result(suite, task, task_items, samples) for task, task_items in items.items()]
+    tasks = [_task(suite, kind, rows, reading) for kind in KINDS]
+    samples = _run(loaded, tasks, batch, reading.tokens)
+    return [
+        _result(suite, task, task_items, samples, reading) for task, task_items in items.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How long a generated reply may be, and what of it counts."""
+
+    form: "ThoughtForm | None"
+    thinking_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        return REPLY_TOKENS + (self.thinking_tokens if self.form else 0)
+
+    @property
+    def no_thoughts(self) -> str:
+        return self.form.before + self.form.between if self.form else ""
+
+    def choice(self, reply: str, choices: Sequence[str]) -> str | None:
+        """Return the choice that a reply names behind its thoughts, if it names one."""
+        if self.form:
+            answer = self.form.split(reply, "", "stop").answer
+            reply = answer.split("\n\n")[0]
+        return named_choice(reply, choices)
+
+    def score(self, doc: dict[str, Any], replies: list[str]) -> dict[str, float]:
+        right = doc["choices"][doc["right"]]
+        return {"acc": float(self.choice(replies[0], doc["choices"]) == right)}
 
 
 def mean_result(results: Sequence[TaskResult]) -> TaskResult:
@@ -72,7 +109,9 @@ def mean_result(results: Sequence[TaskResult]) -> TaskResult:
     return TaskResult(suite=suite, task="mean", items=count, **figures)
 
 
-def _task(suite: Suite, kind: Kind, rows: list[dict[str, Any]]) -> "ConfigurableTask":
+def _task(
+    suite: Suite, kind: Kind, rows: list[dict[str, Any]], reading: _Reading
+) -> "ConfigurableTask":
     """All tasks of a suite as one of lm-eval's: each sample knows its own task."""
     from lm_eval.api.task import ConfigurableTask
 
@@ -81,7 +120,7 @@ def _task(suite: Suite, kind: Kind, rows: list[dict[str, Any]]) -> "Configurable
         "custom_dataset": lambda **_: _as_dataset(rows),
         "test_split": "test",
         "num_fewshot": 0,
-        "doc_to_text": "prompt",
+        "doc_to_text": "prompt" if kind == "letter" else "unthinking",
         "metric_list": [{"metric": "acc"}],
     }
     if kind == "likelihood":
@@ -95,17 +134,13 @@ def _task(suite: Suite, kind: Kind, rows: list[dict[str, Any]]) -> "Configurable
             "output_type": "generate_until",
             "doc_to_target": lambda doc: doc["choices"][doc["right"]],
             "generation_kwargs": {
-                "until": ["\n\n"],
-                "max_gen_toks": REPLY_TOKENS,
+                "until": [] if reading.form else ["\n\n"],
+                "max_gen_toks": reading.tokens,
                 "do_sample": False,
             },
-            "process_results": _letter_accuracy,
+            "process_results": reading.score,
         }
     return ConfigurableTask(config=config)
-
-
-def _letter_accuracy(doc: dict[str, Any], replies: list[str]) -> dict[str, float]:
-    return {"acc": float(named_choice(replies[0], doc["choices"]) == doc["choices"][doc["right"]])}
 
 
 def _as_dataset(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -114,12 +149,27 @@ def _as_dataset(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"test": Dataset.from_list(rows)}
 
 
-def _run(loaded: "Loaded", tasks: Sequence[Any], batch: int) -> dict[str, list[dict[str, Any]]]:
+def _run(
+    loaded: "Loaded", tasks: Sequence[Any], batch: int, reply_tokens: int
+) -> dict[str, list[dict[str, Any]]]:
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    model = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch)
+    class Student(HFLM):  # type: ignore[misc]
+        """Shows the control tokens that enclose a student's thoughts."""
+
+        def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
+            if loaded.thoughts and skip_special_tokens:
+                return loaded.thoughts.text_of(loaded.tokenizer, list(tokens))
+            return str(super().tok_decode(tokens, skip_special_tokens))
+
+    model = Student(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch)
+    if reply_tokens >= model.max_length:
+        raise InputError(
+            f"student.max_tokens: replies of {reply_tokens} tokens leave a prompt no room in the"
+            f" model's context of {model.max_length}; lower it"
+        )
     task_items = simple_evaluate(
         model=model,
         tasks=list(tasks),
@@ -131,7 +181,11 @@ def _run(loaded: "Loaded", tasks: Sequence[Any], batch: int) -> dict[str, list[d
 
 
 def _result(
-    suite: Suite, task: str, items: Sequence[Item], samples: dict[str, list[dict[str, Any]]]
+    suite: Suite,
+    task: str,
+    items: Sequence[Item],
+    samples: dict[str, list[dict[str, Any]]],
+    reading: _Reading,
 ) -> TaskResult:
     mine = {
         kind: [row for row in samples[f"{suite}_{kind}"] if row["doc"]["task"] == task]
@@ -140,7 +194,7 @@ def _result(
     if any(len(rows) != len(items) for rows in mine.values()):
         raise InputError(f"{suite} {task}: {len(items)} items, but lm-eval gave other counts")
     replies = [(row["resps"][0][0], row["doc"]["choices"]) for row in mine["letter"]]
-    unread = sum(named_choice(*reply) is None for reply in replies)
+    unread = sum(reading.choice(*reply) is None for reply in replies)
     return TaskResult(
         suite=suite,
         task=task,

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     default="params.yaml",
     show_default=True,
-    help="Precision, 4 bits and device of the student.",
+    help="Precision, 4 bits and device of the student, and room for thoughts (max_tokens).",
 )
 def reasoning(
     student: str,
@@ -75,7 +75,14 @@ def reasoning(
     move(loaded, params.compute)
     render = _renderer(template, loaded.tokenizer)
     for suite, tasks in items.items():
-        results = reason(loaded, suite, tasks, render=render, batch=batch)
+        results = reason(
+            loaded,
+            suite,
+            tasks,
+            render=render,
+            batch=batch,
+            thinking_tokens=params.student.max_tokens,
+        )
         for result in [*results, mean_result(results)]:
             click.echo(json.dumps(asdict(result)) if as_json else _as_text(result))
 

@@ -24,7 +24,15 @@ from lion.support.errors import InputError
 )
 @click.option("--dataset/--no-dataset", default=True, show_default=True, help="Write the pools.")
 @click.option("--student/--no-student", default=True, show_default=True, help="Write the model.")
-def export(round_: str, out: Path | None, license_: str, dataset: bool, student: bool) -> None:
+@click.option(
+    "--thoughts/--no-thoughts",
+    default=False,
+    show_default=True,
+    help="Put the teacher's thoughts before its answers in `messages` (teacher.thoughts: learn).",
+)
+def export(
+    round_: str, out: Path | None, license_: str, dataset: bool, student: bool, thoughts: bool
+) -> None:
     """Write a round's pools and student as folders that datasets and transformers load.
 
     Each has a card that tells where it comes from. An adapter is merged into its base. Nothing is
@@ -52,7 +60,10 @@ def export(round_: str, out: Path | None, license_: str, dataset: bool, student:
             license=license_,
         )
         if dataset:
-            hub.write_dataset(here.tables, about, target / "dataset", cards.dataset_card(about))
+            if thoughts and here.tables.answers["thoughts"].is_null().all():
+                raise InputError("--thoughts: this run has none; it needs teacher.thoughts: learn")
+            card = cards.dataset_card(about)
+            hub.write_dataset(here.tables, about, target / "dataset", card, thoughts=thoughts)
             click.echo(f"{target / 'dataset'}: {sum(row['rows'] for row in about.rows):,} rows")
         if student:
             card = cards.model_card(about)

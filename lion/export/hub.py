@@ -68,9 +68,14 @@ def provenance(
     )
 
 
-def write_dataset(tables: Tables, about: Provenance, out: Path, card: str) -> None:
-    """Write train pool and cache pool with the teacher's answers, whole or not at all."""
-    rows = exported_rows(tables, _until(tables, about.round))
+def write_dataset(
+    tables: Tables, about: Provenance, out: Path, card: str, *, thoughts: bool = False
+) -> None:
+    """Write train pool and cache pool with the teacher's answers, whole or not at all.
+
+    With `thoughts`, the conversations have those of the teacher.
+    """
+    rows = exported_rows(tables, _until(tables, about.round), thoughts=thoughts)
     train = rows.filter(round=about.round)
     if not train.height:
         raise InputError(

@@ -7,22 +7,30 @@ from lion.pools.instructions import messages_of, tasks_of
 from lion.pools.tables import without_unused
 from lion.runs.run import Tables
 
-_EXAMINED = ("verdict", "teacher_score", "student_score", "gap", "student_answer")
+_EXAMINED = (
+    "verdict",
+    "teacher_score",
+    "student_score",
+    "gap",
+    "student_answer",
+    "student_thoughts",
+)
 
 
-def exported_rows(tables: Tables, rounds: list[str]) -> pl.DataFrame:
+def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) -> pl.DataFrame:
     """Return every instruction of `rounds` with its answer and its last examination in them.
 
-    `messages` is the conversation: system prompt, earlier turns, task, teacher's answer. The
-    columns of the examination, and `examined`, its round, are null for a row that no student was
-    examined on.
+    `messages` is the conversation: system prompt, earlier turns, task, and the teacher's answer,
+    with `thoughts` behind a block of <think>. The columns of the examination, and `examined`, its
+    round, are null for a row that no student was examined on.
     """
     pool = tables.pool.filter(pl.col("round").is_in(rounds))
     models = tables.answers.select("id", "model").unique("id", keep="first")
     rows = with_answers(pool, tables.answers).rename({"answer": "output"})
     rows = rows.join(models, on="id", how="left", maintain_order="left")
     rows = rows.join(_examinations(tables, rounds), on="id", how="left", maintain_order="left")
-    texts = zip(tasks_of(rows), rows["output"], strict=True)
+    answers = rows.select("output", "thoughts" if thoughts else pl.lit(None)).iter_rows()
+    texts = zip(tasks_of(rows), (_with_thoughts(*answer) for answer in answers), strict=True)
     talks = [[*messages_of(task), _turn("assistant", answer)] for task, answer in texts]
     turn = pl.Struct({"role": pl.String, "content": pl.String})
     rows = rows.with_columns(pl.Series("messages", talks, dtype=pl.List(turn)))
@@ -39,12 +47,16 @@ def preferences(rows: pl.DataFrame) -> pl.DataFrame:
     better = usable(rows.rename({"output": "answer"})).filter(
         pl.col("gap") > 0, pl.col("student_answer").str.strip_chars() != ""
     )
+    sides = (
+        pl.concat_list(pl.struct(role=pl.lit("assistant"), content=pl.col(name)))
+        for name in ("answer", "student_answer")
+    )
+    chosen, rejected = sides
     turns = pl.col("messages").list
-    rejected = pl.concat_list(pl.struct(role=pl.lit("assistant"), content=pl.col("student_answer")))
     return better.select(
         "id",
         prompt=turns.head(turns.len() - 1),
-        chosen=turns.tail(1),
+        chosen=chosen,
         rejected=rejected,
         score_chosen="teacher_score",
         score_rejected="student_score",
@@ -52,12 +64,18 @@ def preferences(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _examinations(tables: Tables, rounds: list[str]) -> pl.DataFrame:
-    answers = tables.responses.select("id", "round", student_answer="answer")
+    answers = tables.responses.select(
+        "id", "round", student_answer="answer", student_thoughts="thoughts"
+    )
     scores = tables.scores.rename({"teacher": "teacher_score", "student": "student_score"})
     exams = scores.join(answers, on=["id", "round"], how="left", maintain_order="left")
     known = exams.filter(pl.col("round").is_in(rounds))  # oldest round first
     last = known.unique("id", keep="last", maintain_order=True)
     return last.select("id", *_EXAMINED, examined="round")
+
+
+def _with_thoughts(answer: str, thoughts: str | None) -> str:
+    return f"<think>\n{thoughts}\n</think>\n\n{answer}" if thoughts else answer
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

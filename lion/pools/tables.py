@@ -15,7 +15,7 @@ from lion.support.errors import InputError
 from lion.support.files import replacing
 
 Schema = dict[str, Any]
-OPTIONAL = {"system", "thoughts", "turns"}  # columns that a table may lack
+OPTIONAL = {"student_thoughts", "system", "thoughts", "turns"}  # columns that a table may lack
 
 INSTRUCTION: Schema = {
     "id": pl.String,  # hash of instruction, input and, if there are any, system and turns

@@ -129,6 +129,7 @@ def _examinations(tables: Tables, id: str) -> list[Row]:
             "round": response["round"],
             "by": before.get(response["round"]),
             "response": response["answer"],
+            "thoughts": response["thoughts"],
             "finish_reason": response["finish_reason"],
             "reviews": reviews.filter(round=response["round"]).drop("round").to_dicts(),
             **(_first(scores.filter(round=response["round"]).drop("round")) or {"verdict": None}),
@@ -178,6 +179,7 @@ def _lines(history: Row) -> Iterator[str]:
         yield f"cache pool   {', '.join(history['cache_pools'])}"
     if answer := history["answer"]:
         yield f"teacher      {_meta(answer['model'], answer['finish_reason'])}"
+        yield from _thoughts(answer)
         yield _quoted(answer["answer"])
     for row in history["examinations"]:
         yield from _examination_lines(row)
@@ -209,6 +211,7 @@ def _rejection_lines(row: Row, word: str) -> Iterator[str]:
 
 def _examination_lines(row: Row) -> Iterator[str]:
     yield f"{row['round']}: student {row['by']} answered {_meta('', row['finish_reason'])}".rstrip()
+    yield from _thoughts(row)
     yield _quoted(row["response"])
     for review in row["reviews"]:
         order = visible(review["order"].replace("_", " "))
@@ -218,6 +221,13 @@ def _examination_lines(row: Row) -> Iterator[str]:
     if row["verdict"]:
         gap = "" if row["gap"] is None else f" (gap {row['gap']:.2f}; {_scores(row)})"
         yield f"  → {visible(row['verdict'])}{gap}"
+
+
+def _thoughts(row: Row) -> Iterator[str]:
+    """What was thought before an answer, where thoughts are learnt."""
+    if row["thoughts"]:
+        yield "  thoughts"
+        yield _quoted(row["thoughts"], depth=4)
 
 
 def _scores(row: Row) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -99,6 +100,32 @@ def test_preference_pairs_have_the_form_of_dpo(dataset: Path, tmp_path: Path) ->
     loaded = datasets.load_dataset(str(dataset), "preferences", cache_dir=cache)["train"]
     assert loaded.num_rows == pairs.height > 0
     assert loaded[0]["chosen"] == pairs["chosen"].to_list()[0]
+
+
+def test_thoughts_stand_in_columns_and_on_demand_in_the_conversations(
+    tables: Tables, about: hub.Provenance, tmp_path: Path
+) -> None:
+    first = pl.int_range(pl.len()) == 0
+    thinking = replace(
+        tables,
+        answers=tables.answers.with_columns(thoughts=pl.when(first).then(pl.lit("hm"))),
+        responses=tables.responses.with_columns(thoughts=pl.lit("well")),
+    )
+    for asked in (False, True):
+        hub.write_dataset(thinking, about, tmp_path / "out", "", thoughts=asked)
+        rows = pl.read_ndjson(tmp_path / "out" / "cache_pool.jsonl", infer_schema_length=None)
+        row, other = rows.head(2).to_dicts()
+        assert (row["thoughts"], row["student_thoughts"]) == ("hm", "well")
+        assert "hm" not in row["output"]
+        block = "<think>\nhm\n</think>\n\n" if asked else ""
+        assert row["messages"][1]["content"] == block + row["output"]
+        assert other["messages"][1]["content"] == other["output"]
+        pairs = (tmp_path / "out" / "preferences.jsonl").read_text()
+        assert "<think>" not in pairs
+
+
+def test_without_thoughts_no_column_is_for_them(dataset: Path) -> None:
+    assert "thoughts" not in (dataset / "cache_pool.jsonl").read_text()
 
 
 def test_round_0_has_no_pairs(params: Params, tables: Tables, tmp_path: Path) -> None:

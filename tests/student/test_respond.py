@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 import yaml
 
-from lion.chat import Reply, Request
+from lion.chat import UNCLEAR, Reply, Request
 from lion.params import Compute, Params
 from lion.prompts import Message
 from lion.student import answering
@@ -40,8 +41,11 @@ def nobody(params: Params) -> AbstractContextManager[None]:
 class Server:
     """Answers what was asked last, and remembers whom it was asked as."""
 
-    def __init__(self, text: str = " red ") -> None:
-        self.text = text
+    def __init__(
+        self, text: str = " red ", thoughts: str = "", unclear: dict[str, str] | None = None
+    ) -> None:
+        self.text, self.thoughts = text, thoughts
+        self.unclear = unclear or {}  # by task
         self.models: list[str] = []
         self.seeds: list[int] = []
         self.texts: list[str] = []
@@ -53,10 +57,17 @@ class Server:
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
         self.seeds += [request.seed for request in requests]
-        self.texts += [request.messages[0]["content"] for request in requests]
         self.talks += [request.messages for request in requests]
-        told = {"finish_reason": "stop", "model": "m", "prompt_tokens": 3, "completion_tokens": 2}
-        return [Reply(text=self.text, **told) for _ in requests]
+        texts = [request.messages[0]["content"] for request in requests]
+        self.texts += texts
+        return [self._reply(text) for text in texts]
+
+    def _reply(self, task: str) -> Reply:
+        counts = {"prompt_tokens": 3, "completion_tokens": 2}
+        if text := self.unclear.get(task):
+            return Reply(text=text, finish_reason=UNCLEAR, model="m", **counts)
+        reply = Reply(text=self.text, finish_reason="stop", model="m", **counts)
+        return replace(reply, thoughts=self.thoughts)
 
 
 def test_the_engine_transformers_answers_as_answer_pool(tiny_base: Path) -> None:
