@@ -31,6 +31,7 @@ class Query:
     category: str = ""
     low: float | None = None  # gap, points
     high: float | None = None
+    tau: Annotated[float, Field(ge=-9, le=9)] | None = None  # for verdicts; None: the run's own
     text: str = ""  # in the instruction, its input or its id
     sort: Literal["gap", "change", "student", "teacher", "length", "text"] = "gap"
     down: bool = True
@@ -88,10 +89,19 @@ class Index:
 
     def find(self, query: Query) -> tuple[int, list[Row]]:
         """Return the number of matches, and the rows of one page of the list."""
+        frame = self._ordered(query)
+        return frame.height, listed(frame.slice(query.offset, query.limit))
+
+    def whole(self, query: Query) -> pl.DataFrame:
+        """Return all matches in the list's order, with their full text, for a download."""
+        frame = self._ordered(query).with_columns(verdict=_verdict(query.tau))
+        names = ("id", "instruction", "input", "origin", "parent", "round", "category", "exam")
+        return frame.select(*names, "teacher", "student", "gap", "verdict", "change")
+
+    def _ordered(self, query: Query) -> pl.DataFrame:
         frame = self.exams.get(query.exam, self.exams[LATEST]).filter(_condition(query))
         key = "place" if query.sort == "text" else query.sort
-        page = frame.sort(key, "id", descending=[query.down, False], nulls_last=True)
-        return frame.height, listed(page.slice(query.offset, query.limit))
+        return frame.sort(key, "id", descending=[query.down, False], nulls_last=True)
 
     def rows_of(self, id: str) -> list[Row]:
         """Return the list row of one instruction in every examination, for filters in the page."""
@@ -170,12 +180,13 @@ def examinations(
 
 def _condition(query: Query) -> pl.Expr:
     equal = {
-        "verdict": query.verdict,
         "origin": query.origin,
         "round": query.joined,
         "category": query.category,
     }
     wanted = [pl.col(name) == value for name, value in equal.items() if value]
+    if query.verdict:
+        wanted.append(_verdict(query.tau) == query.verdict)
     if query.low is not None:
         wanted.append(pl.col("gap") >= query.low)
     if query.high is not None:
@@ -184,6 +195,23 @@ def _condition(query: Query) -> pl.Expr:
         pl.col("haystack").str.contains(word, literal=True) for word in query.text.lower().split()
     ]
     return pl.all_horizontal(wanted) if wanted else pl.lit(True)
+
+
+def _verdict(tau: float | None) -> pl.Expr:
+    """The verdict at another tau; a row without a gap keeps its own."""
+    if tau is None:
+        return pl.col("verdict")
+    hard = pl.when(pl.col("gap") >= tau).then(pl.lit("hard")).otherwise(pl.lit("easy"))
+    return pl.when(pl.col("gap").is_null()).then(pl.col("verdict")).otherwise(hard)
+
+
+def as_csv(frame: pl.DataFrame) -> str:
+    """Return CSV; text that a spreadsheet would run as a formula gets an apostrophe."""
+    texts = pl.col(pl.String)
+    risky = texts.str.contains(r"^[=+\-@\t\r]")
+    return frame.with_columns(
+        pl.when(risky).then(pl.lit("'") + texts).otherwise(texts).name.keep()
+    ).write_csv()
 
 
 def listed(frame: pl.DataFrame) -> list[Row]:

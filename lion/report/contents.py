@@ -64,6 +64,7 @@ class Contents:
     training: list[Row]
     charts: dict[str, str]
     more_categories: int  # of questions, beyond those on the chart
+    hard_map: Row  # cells behind the chart of hard shares, and the share of its darkest colour
     gaps: list[Row]  # by round: round, svg, counts ([gap in hundredths, rows])
     outcomes: list[Row]
     most_drawn: list[Row]
@@ -96,6 +97,7 @@ def contents(
     trust = trust_rows(tables, params.tau)
     gains = gains_of(tables)
     floor = floor_of(tables.evaluated)
+    hard = hard_shares(tables)
     shared = visible(shared_model(tables) or "")
     quality = quality_table(tables).filter(pl.col("category") != ALL)
     return Contents(
@@ -117,8 +119,10 @@ def contents(
         trust=trust,
         shared_model=shared,
         training=_training(tables),
-        charts=_drawn(tables, rows, quality, (control, floor)),
+        charts=_drawn(tables, rows, quality, (control, floor))
+        | _named({"hard by category": _shares(hard.drop("gaps"))}),
         more_categories=max(0, quality["category"].n_unique() - _CATEGORIES),
+        hard_map=_hard_map(hard),
         gaps=_gaps(tables, params.tau),
         outcomes=outcome_rows(tables.draws),
         most_drawn=most_drawn(tables, 8),
@@ -146,11 +150,34 @@ def _drawn(
         "lengths": length_chart(lengths(tables.pool)),
         "categories": _shares(category_shares(tables.pool)),
         "draws": outcome_chart(outcomes(tables.draws)),
-        "hard by category": _shares(hard_shares(tables)),
         "referee orders": matrix_chart(score_matrix(tables.reviews)),
         "loss": loss_chart(_thinned(loss_table(tables))),
     }
+    return _named(charts)
+
+
+def _named(charts: dict[str, Chart | None]) -> dict[str, str]:
     return {name: page_svg(chart, name) for name, chart in charts.items() if chart is not None}
+
+
+def _hard_map(cells: pl.DataFrame) -> Row:
+    """Return each cell of the map with the counts of its gaps, so that the page can move tau."""
+    rows = cells.drop_nulls("share").iter_rows(named=True)
+    listed = [
+        {
+            "round": row["round"],
+            "category": visible(row["category"]),
+            "counts": _counts(pl.Series("gap", row["gaps"])),
+        }
+        for row in rows
+    ]
+    return {"cells": listed, "top": cells["share"].max() or 1.0}
+
+
+def _counts(gaps: pl.Series) -> list[list[int]]:
+    """Count gaps by hundredths of a point, rounded down."""
+    hundredths = (gaps.cast(pl.Float64) * 100 + 1e-4).floor().cast(pl.Int64)
+    return [list(row) for row in hundredths.value_counts(name="rows").sort("gap").iter_rows()]
 
 
 def _quality_heat(categories: pl.DataFrame) -> Chart | None:
@@ -232,14 +259,12 @@ def _gaps(tables: Tables, tau: float) -> list[Row]:
         chart = gap_chart(bins.sort("gap"), tau)
         if chart is None:
             continue
-        hundredths = (pl.col("gap") * 100 + 1e-4).floor().cast(pl.Int64)
-        counts = frame.group_by(hundredths).agg(pl.len().alias("rows")).sort("gap")
         rows.append(
             {
                 "round": name,
                 "total": tables.scores.filter(round=name).height,
                 "svg": page_svg(chart, f"gap in {name}"),
-                "counts": [list(row) for row in counts.iter_rows()],
+                "counts": _counts(gaps),
             }
         )
     return rows

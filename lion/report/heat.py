@@ -17,7 +17,8 @@ def heat_chart(
 ) -> Chart | None:
     """Return a heat map with figures: `x` is a round, the colours span `low` to `high`.
 
-    The tooltip of a cell has all columns.
+    The tooltip of a cell has all columns. The marks are named `cells` and `values`, in the order
+    of `cells`, so that tau.js can recolour them.
     """
     cells = cells.drop_nulls(value)
     if not cells.height:
@@ -31,10 +32,12 @@ def heat_chart(
         tooltip=[name for name in cells.columns if name != "level"],
     )
     layers = [
-        base.mark_rect(stroke=ink("paper"), strokeWidth=2).encode(
-            color=alt.Color("level:O", scale=_COLOURS, legend=None)
-        ),
-        base.mark_text().encode(
+        base.mark_rect(stroke=ink("paper"), strokeWidth=2)
+        .properties(name="cells")
+        .encode(color=alt.Color("level:O", scale=_COLOURS, legend=None)),
+        base.mark_text()
+        .properties(name="values")
+        .encode(
             text=alt.Text(f"{value}:Q", format=form),
             color=alt.Color("level:O", scale=_TEXTS, legend=None),
         ),

@@ -32,6 +32,7 @@ def render(runs: list[Contents], browse: list[Row], *, served: bool) -> str:
                 "tau": run.tau,
                 "rounds": [row["round"] for row in run.rounds],
                 "gaps": {g["round"]: g["counts"] for g in run.gaps},
+                "map": run.hard_map,
             }
             | about
             for run, about in zip(runs, browse, strict=True)
@@ -71,6 +72,7 @@ def _script() -> str:
         "base.js",
         "address.js",
         "charts.js",
+        "tau.js",
         "listing.js",
         "instructions.js",
         "questions.js",

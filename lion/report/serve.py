@@ -14,7 +14,7 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from lion.params import load_params
-from lion.report.browse import Index, Query
+from lion.report.browse import Index, Query, as_csv
 from lion.report.contents import contents
 from lion.report.page import render
 from lion.report.questions import Questions
@@ -28,6 +28,7 @@ from lion.support.text import brief
 
 HOST = "127.0.0.1"
 _QUERY = TypeAdapter(Query)
+_FORMS = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -47,11 +48,23 @@ class Site:
 
     def instructions(self, fields: dict[str, str]) -> Any:
         """Return one page of a list; ValidationError or ValueError for an invalid field."""
+        total, rows = self._index(fields).find(_QUERY.validate_python(fields))
+        return {"total": total, "rows": rows}
+
+    def download(self, fields: dict[str, str]) -> tuple[str, str]:
+        """Return a type and a file: every match, as `form` csv or jsonl; errors as above."""
+        form = fields.pop("form", "")
+        if form not in _FORMS:
+            raise ValueError(f"form {form}: use csv or jsonl")
+        frame = self._index(fields).whole(_QUERY.validate_python(fields))
+        return _FORMS[form], frame.write_ndjson() if form == "jsonl" else as_csv(frame)
+
+    def _index(self, fields: dict[str, str]) -> Index:
+        """Return the index of the run that `fields` names, without its name."""
         run = int(fields.pop("run", "0"))
         if not 0 <= run < len(self.indexes):
             raise ValueError(f"run {run}: there are {len(self.indexes)}")
-        total, rows = self.indexes[run].find(_QUERY.validate_python(fields))
-        return {"total": total, "rows": rows}
+        return self.indexes[run]
 
     def instruction(self, fields: dict[str, str]) -> Any:
         """Return one instruction as each run has it; None for a run that does not have it."""
@@ -137,18 +150,26 @@ class _Answer(BaseHTTPRequestHandler):
         }
         if address.path == "/":
             self._send(HTTPStatus.OK, "text/html", site.page)
+        elif address.path == "/api/download":
+            self._checked(lambda: self._send(HTTPStatus.OK, *site.download(fields)))
         elif address.path in answers:
             self._answer(answers[address.path], fields)
         else:
             self._send(HTTPStatus.NOT_FOUND, "text/plain", "There is no such page.")
 
     def _answer(self, ask: Callable[[dict[str, str]], Any], fields: dict[str, str]) -> None:
+        def send() -> None:
+            answer = json.dumps(ask(fields), ensure_ascii=False)
+            self._send(HTTPStatus.OK, "application/json", answer)
+
+        self._checked(send)
+
+    def _checked(self, send: Callable[[], None]) -> None:
+        """Answer, or refuse an invalid field."""
         try:
-            answer = ask(fields)
+            send()
         except (ValidationError, ValueError) as error:
             self._send(HTTPStatus.BAD_REQUEST, "text/plain", str(error))
-            return
-        self._send(HTTPStatus.OK, "application/json", json.dumps(answer, ensure_ascii=False))
 
     def _send(self, status: HTTPStatus, kind: str, text: str) -> None:
         body = text.encode(errors="replace")

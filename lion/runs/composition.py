@@ -103,7 +103,10 @@ def category_shares(pool: pl.DataFrame) -> pl.DataFrame:
 
 
 def hard_shares(tables: Tables) -> pl.DataFrame:
-    """Share of hard instructions by round and category: columns round, category, share, judged."""
+    """Share of hard instructions by round and category.
+
+    Columns round, category, share, judged, and gaps: those of all judged instructions, as a list.
+    """
     judged = tables.scores.drop_nulls("gap").join(
         tables.pool.select("id", topic()), on="id", maintain_order="left"
     )
@@ -111,7 +114,7 @@ def hard_shares(tables: Tables) -> pl.DataFrame:
     shares = (
         judged.with_columns(category)
         .group_by("round", "category", maintain_order=True)
-        .agg(share=(pl.col("verdict") == "hard").mean(), judged=pl.len())
+        .agg(share=(pl.col("verdict") == "hard").mean(), judged=pl.len(), gaps=pl.col("gap"))
     )
     return _in_order(shares, names)
 

@@ -1,5 +1,6 @@
 """The static page, driven in a real browser."""
 
+import json
 import re
 from pathlib import Path
 
@@ -141,16 +142,60 @@ def test_an_older_answer_is_compared_with_the_newer_one(chromium: Browser, page:
         assert seen.locator("#instruction ins").count() > 0
 
 
-def test_moving_tau_recounts_the_hard_ones(chromium: Browser, page: str) -> None:
-    with looking_at(chromium, page) as seen:
-        line, count = seen.locator(".tau_marks line").first, seen.locator(".count").first
-        at, told = line.get_attribute("transform"), count.inner_text()
-        seen.locator(".tau input").fill("-9")
-        assert "(100.0%)" in count.inner_text()
+def test_moving_tau_moves_all_that_hangs_on_it_and_back(chromium: Browser, page: str) -> None:
+    with looking_at(chromium, page, viewport={"width": 1280, "height": 800}) as seen:
+        parts = (
+            ".count >> nth=0",
+            "[data-hard=r3]",
+            "#gap .values_marks text >> nth=0",
+            "#list tbody",
+        )
+        before = [seen.locator(part).text_content() for part in parts]
+        line = seen.locator(".tau_marks line").first
+        at = line.get_attribute("transform")
+        seen.select_option("#filter [name=verdict]", "easy")
+        easy = found(seen)
         seen.locator(".tau input").fill("9")
-        assert count.inner_text().startswith("0 of ")
-        seen.locator(".tau input").fill("1")
-        assert (line.get_attribute("transform"), count.inner_text()) == (at, told)
+        assert found(seen) > easy
+        assert set(seen.locator("#list .chip").all_inner_texts()) == {"easy"}
+        assert seen.locator("#list .chip.changed").count() > 0
+        assert seen.inner_text(parts[0]).startswith("0 of ")
+        assert seen.inner_text(parts[1]) == "0.0%"
+        assert seen.locator(parts[2]).text_content() == "0%"
+        assert "would have gone otherwise" in seen.inner_text("#moved")
+        assert "tau=9" in seen.url
+        seen.click("#moved button")
+        seen.select_option("#filter [name=verdict]", "")
+        found(seen)
+        assert [seen.locator(part).text_content() for part in parts] == before
+        assert line.get_attribute("transform") == at
+        assert not seen.locator("#moved").is_visible()
+
+
+def test_a_list_is_sorted_by_its_headers_and_shared_by_its_address(
+    chromium: Browser, page: str
+) -> None:
+    address = f"{page}#verdict=easy&tau=4&sort=student&down=0"
+    with looking_at(chromium, address, viewport={"width": 1280, "height": 800}) as seen:
+        assert seen.inner_text("#list-chips") == "Verdict: easy ×"
+        assert seen.inner_text(".tau output") == "4.0"
+        head = seen.locator("#list th", has_text="student")
+        assert head.get_attribute("aria-sort") == "ascending"
+        head.locator("button").click()
+        found(seen)
+        assert head.get_attribute("aria-sort") == "descending"
+        seen.select_option("#list-size", "50")
+        found(seen)
+        with seen.expect_download() as download:
+            seen.click("#list-tools [data-download=jsonl]")
+        rows = [json.loads(line) for line in download.value.path().read_text().splitlines()]
+        assert len(rows) == found(seen)
+        assert {row["verdict"] for row in rows} == {"easy"}
+        students = [row["student"] for row in rows]
+        assert students == sorted(students, reverse=True)
+        seen.click("#list-chips button")
+        assert found(seen) > len(rows)
+        assert "verdict" not in seen.url
 
 
 def test_it_is_used_with_the_keyboard_alone(chromium: Browser, page: str) -> None:
@@ -167,23 +212,35 @@ def test_it_is_used_with_the_keyboard_alone(chromium: Browser, page: str) -> Non
         assert seen.inner_text(".tau output") == "1.1"
 
 
-@pytest.mark.parametrize(
-    "context",
-    [
-        {"viewport": {"width": 360, "height": 740}},
-        {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2},  # 1280 at 200%
-    ],
-    ids=["360 pixels", "200% zoom"],
-)
-def test_nothing_is_cut_off_on_a_small_screen(
-    chromium: Browser, page: str, context: dict[str, object]
-) -> None:
-    with looking_at(chromium, page, **context) as seen:
-        assert seen.evaluate("document.documentElement.scrollWidth <= innerWidth")
+def test_charts_fill_their_columns_and_nothing_is_cut_off(chromium: Browser, page: str) -> None:
+    """At five widths, one of them 1280 pixels at 200% zoom, and in print."""
+    with looking_at(chromium, page, device_scale_factor=2) as seen:
+        for width in (360, 640, 768, 1100, 1440, 1920):
+            seen.set_viewport_size({"width": width, "height": 800})
+            assert seen.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+            assert seen.evaluate(_TOO_WIDE) == [], width
+            smallest, largest, least = seen.evaluate(_CHARTS)
+            assert smallest >= 9, width
+            assert largest <= 20, width
+            assert least > 0.97, width
+            assert seen.evaluate("document.querySelector('header').offsetHeight") < 60
+        seen.set_viewport_size({"width": 360, "height": 800})
         seen.click("#list .open >> nth=0")
         assert seen.evaluate("document.querySelector('#instruction').scrollWidth <= innerWidth")
-        size = "Math.min(...[...document.querySelectorAll('.chart text')]"
-        assert seen.evaluate(f"{size}.map((t) => t.getBoundingClientRect().height))") >= 9
+
+
+_TOO_WIDE = """() => [...document.querySelectorAll('.scroll, table, .answer, .chart')]
+  .filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth)
+  .map((element) => element.outerHTML.slice(0, 80))"""
+# The smallest and the largest size of text in pixels, and the least share of a column filled.
+_CHARTS = """() => {
+  const charts = [...document.querySelectorAll('.chart svg')];
+  const width = (element) => element.getBoundingClientRect().width;
+  const sizes = charts.flatMap((chart) => [...chart.querySelectorAll('text')].map((text) =>
+    parseFloat(getComputedStyle(text).fontSize) * width(chart) / chart.viewBox.baseVal.width));
+  const filled = charts.map((chart) => width(chart) / width(chart.parentElement));
+  return [Math.min(...sizes), Math.max(...sizes), Math.min(...filled)];
+}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -217,14 +274,20 @@ _CONTRAST = """() => {
 }"""
 
 
-def test_it_prints_its_charts_and_tables(chromium: Browser, page: str) -> None:
+def test_it_prints_on_two_to_four_pages_with_contents(chromium: Browser, page: str) -> None:
     with looking_at(chromium, page, color_scheme="dark") as seen:
+        seen.set_viewport_size({"width": 690, "height": 1000})  # the width that A4 leaves
         seen.emulate_media(media="print")
         assert not seen.locator("#filter").is_visible()
         assert seen.locator(".chart svg").first.is_visible()
+        assert seen.locator("nav.contents a").count() == 6
         ground = "getComputedStyle(document.documentElement).backgroundColor"
         assert seen.evaluate(ground) == "rgb(255, 255, 255)"
-        assert len(seen.pdf()) > 10_000
+        lefts = (
+            "[...document.querySelectorAll('.chart')].map((c) => c.getBoundingClientRect().left)"
+        )
+        assert len(set(seen.evaluate(lefts))) == 1  # one column
+        assert 2 <= len(re.findall(rb"/Type\s*/Page\b", seen.pdf(format="A4"))) <= 4
 
 
 def test_nothing_of_a_hostile_run_runs(chromium: Browser, tmp_path: Path) -> None:

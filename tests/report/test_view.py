@@ -1,5 +1,6 @@
 """`lion view`: a real server on loopback, asked over HTTP and looked at in a browser."""
 
+import csv
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,11 +12,13 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser
 
 from lion.cli import main
+from lion.report.browse import as_csv
 from lion.report.serve import HOST, Server, site_of
 from tests.report.conftest import CONTROL, as_project
 from tests.report.looking import found, looking_at
@@ -94,6 +97,25 @@ def test_rows_are_sorted_and_the_unknown_comes_last(ask: Ask, sort: str, down: s
     known = [value.lower() if sort == "text" else value for value in values if value is not None]
     assert known == sorted(known, reverse=down == "1")
     assert values[len(known) :] == [None] * (len(values) - len(known))
+
+
+def test_a_filtered_list_is_downloaded_whole(ask: Ask) -> None:
+    fields = {"verdict": "easy", "tau": "4", "sort": "student", "form": "jsonl"}
+    answer = ask(f"/api/download?{urlencode(fields)}")
+    assert answer.headers["Content-Type"].startswith("application/x-ndjson")
+    rows = [json.loads(line) for line in answer.read().decode().splitlines()]
+    assert 0 < len(rows) < 120
+    assert all(row["gap"] < 4 and row["verdict"] == "easy" for row in rows)
+    assert {"instruction", "input", "parent"} < set(rows[0])
+    table = ask(f"/api/download?{urlencode(fields | {'form': 'csv'})}").read().decode()
+    assert len(list(csv.reader(table.splitlines()))) == len(rows) + 1
+    refused = ask("/api/download?form=exe")
+    assert (refused.status, refused.read()) == (400, b"form exe: use csv or jsonl")
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_text() -> None:
+    cells = as_csv(pl.DataFrame({"a": ["=1+1", "@x", "-1", "plain"], "gap": [-1.0, 1.0, 0.0, 2.0]}))
+    assert cells == "a,gap\n'=1+1,-1.0\n'@x,1.0\n'-1,0.0\nplain,2.0\n"
 
 
 def test_an_examination_shows_its_own_scores(ask: Ask) -> None:

@@ -11,8 +11,19 @@ const address = {
   // The filters of every list, without those that filter nothing.
   filters() {
     const fields = new URLSearchParams();
+    taus.forEach((tau, run) => { if (isMoved(run)) fields.set(`tau${run || ""}`, tau); });
     for (const list of listings) for (const [name, value] of list.filters()) fields.set(list.prefix + name, value);
     return fields;
+  },
+
+  // Take tau and filters from the address, if it has any.
+  restore() {
+    const fields = address.fields();
+    taus.forEach((_, run) => {
+      const tau = Number(fields.get(`tau${run || ""}`) ?? NaN);
+      if (tau >= GAPS[0] && tau <= GAPS[1]) setTau(run, tau);
+    });
+    for (const list of listings) list.restore(fields);
   },
 
   open(kind, id) {

@@ -31,11 +31,11 @@ function review(reply) {
   return make("div", {}, make("h4", {}, title), prose(reply.reply));
 }
 
-function examined(exam, teacher, kind) {
+function examined(exam, teacher, kind, run) {
   const points = teacher && make("div", {},
     make("h4", {}, `teacher: ${figure(exam.teacher)} points${cut(teacher.finish_reason)}`), prose(teacher.text));
   const title = kind === "i"
-    ? make("h3", {}, `Examined in ${exam.round}: gap ${figure(exam.gap)} `, chip(exam.verdict ?? "unjudged"))
+    ? make("h3", {}, `Examined in ${exam.round}: gap ${figure(exam.gap)} `, chip(run, exam))
     : make("h3", {}, `Evaluated after ${exam.round}: gap ${figure(exam.gap)}`);
   return [
     title,
@@ -51,11 +51,11 @@ function about(detail, kind) {
     `, inspired ${detail.draws} ${detail.draws === 1 ? "draft" : "drafts"}, id ${detail.id}`);
 }
 
-function side(detail, label, kind) {
-  const title = data.runs.length > 1 ? make("h3", { className: "revision" }, make("bdi", {}, label)) : null;
+function side(detail, run, kind) {
+  const title = data.runs.length > 1 ? make("h3", { className: "revision" }, make("bdi", {}, data.runs[run].label)) : null;
   if (!detail) return make("div", { className: "side" }, title, make("p", { className: "empty" }, data.served ? "Not in this run." : "Not on this page; lion view shows all of it."));
   const { teacher, exams } = detail;
-  const blocks = [...exams].reverse().flatMap((exam) => examined(exam, teacher, kind));
+  const blocks = [...exams].reverse().flatMap((exam) => examined(exam, teacher, kind, run));
   if (!exams.length) {
     blocks.push(make("p", { className: "empty" }, "No student has been examined on this yet."));
     if (teacher) blocks.push(make("div", { className: "columns" }, make("div", {}, make("h4", {}, "teacher"), prose(teacher.text))));
@@ -93,7 +93,7 @@ async function open() {
   const details = await detailsOf(wanted).catch(silence);
   const heading = make("h2", { id: "instruction-title" }, wanted.kind === "i" ? "Instruction" : "Question");
   const sides = details.failed ? [make("p", { className: "empty" }, details.failed)]
-    : details.map((detail, index) => side(detail, data.runs[index].label, wanted.kind));
+    : details.map((detail, index) => side(detail, index, wanted.kind));
   find("#instruction-body").replaceChildren(heading, make("div", { className: "sides" }, ...sides));
   showPlace(wanted);
   if (!dialog.open) dialog.showModal();

@@ -39,20 +39,20 @@ class Listing {
       head.replaceChildren(button);
       head.dataset.sort = sort;
     });
-    let timer;
-    const later = (wait) => {
-      this.isBusy(true);
-      clearTimeout(timer);
-      timer = setTimeout(() => this.changed(), wait);
-    };
-    this.form.addEventListener("input", () => later(120)); // wait for a pause in typing
-    this.form.addEventListener("reset", () => later(0)); // wait until the fields are empty
+    this.form.addEventListener("input", () => this.later(120)); // wait for a pause in typing
+    this.form.addEventListener("reset", () => this.later(0)); // wait until the fields are empty
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.changed(); });
     this.part("size").addEventListener("change", () => this.turnTo(0));
     for (const button of this.part("pages").children)
       button.addEventListener("click", () => this.turnTo(this.offset + Number(button.dataset.turn) * this.size));
     for (const button of this.part("tools").querySelectorAll("button"))
       button.addEventListener("click", () => this.download(button.dataset.download));
+  }
+
+  later(wait) {
+    this.isBusy(true);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.changed(), wait);
   }
 
   sortBy(sort) {

@@ -1,9 +1,7 @@
 addEventListener("hashchange", () => {
-  for (const list of listings) list.restore(address.fields());
+  address.restore();
   open();
 });
-for (const list of listings) {
-  list.restore(address.fields());
-  if (!list.turns) list.show();
-}
+address.restore();
+for (const list of listings) if (!list.turns) list.show();
 if (address.opened()) open();
