@@ -6,7 +6,7 @@ SETUP := .venv/.ready
 
 .PHONY: repro test browser lint bench
 repro: $(SETUP)
-	lion doctor --fix
+	lion doctor --fix --quick
 	dvc repro
 
 test: lint browser

@@ -9,7 +9,7 @@ from lion.support.command_line import HELP
 # Name: module and function, and its line in the list (reading docstrings would import them all).
 COMMANDS = {
     "check": ("lion.evaluate.check:check", "Check seeds, and pools for evaluation questions."),
-    "doctor": ("lion.versions.doctor:doctor", "Check what keeps the project from running."),
+    "doctor": ("lion.versions.doctor:doctor", "Check all that a run needs, before it pays."),
     "estimate": ("lion.versions.cli:estimate", "Estimate what would run, and its cost."),
     "evaluate": ("lion.evaluate.cli:evaluate", "Measure the relative quality of candidates."),
     "export": ("lion.export.cli:export", "Export a round's pools and student for Hugging Face."),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -231,7 +232,7 @@ def _load(source: str, revision: str | None, options: LoadOptions) -> PreTrained
             quantization_config=_four_bit() if options.four_bit else None,
             device_map={"": device()} if options.four_bit else None,
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise InputError(
             f"student {source}: not a causal language model: {one_line(error)}"
         ) from None

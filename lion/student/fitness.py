@@ -1,0 +1,84 @@
+"""Whether a base model can be the student on this machine: its files, and the memory it needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from lion.params import Params
+from lion.student.check import check_base
+from lion.student.memory import GIB, Need, advice, estimate, free_memory
+from lion.student.models import LoadOptions, device, load_student, precision, write_base
+from lion.support.errors import InputError
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """What training the student takes, in the largest batch that the parameters allow."""
+
+    parameters: int
+    need: Need
+    free: float  # bytes on the device
+    where: str
+    advice: str  # what lowers the need
+
+    @property
+    def fits(self) -> bool:
+        """Whether the memory suffices."""
+        return self.need.total <= self.free
+
+    def __str__(self) -> str:
+        return (
+            f"{self.parameters / 1e6:,.1f}M parameters; training takes up to "
+            f"{self.need.total / GIB:,.2f} of {self.free / GIB:,.2f} GiB free on {self.where}"
+        )
+
+
+def fitness_of(params: Params, scratch: Path) -> Fitness:
+    """Check the base as the stage `seed` does, load it if it is here, and estimate its memory.
+
+    InputError names what is wrong. `scratch` is a folder for a while.
+    """
+    student, compute = params.student, params.compute
+    check_base(student.base, student.revision, thinks=params.teacher.thoughts == "learn")
+    config = AutoConfig.from_pretrained(
+        student.base, revision=student.revision, trust_remote_code=False
+    )
+    with torch.device("meta"):  # shapes without weights
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    model.requires_grad_(params.imitate.lora is None)
+    rows = min(compute.micro_batch or params.imitate.batch, params.imitate.batch)
+    rows = -(-rows // compute.processes) if compute.micro_batch is None else rows
+    arithmetic = precision(student, compute)
+    where = device(compute.device)
+    fitness = Fitness(
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        need=estimate(
+            model,
+            tokens=rows * params.imitate.max_length,
+            shards=compute.processes if compute.sharding != "none" else 1,
+            bytes_a_number=arithmetic.itemsize,
+            recompute=compute.activation_checkpointing,
+        ),
+        free=free_memory(where),
+        where=str(where),
+        advice=advice(compute, rows=rows, adapter=params.imitate.lora is not None),
+    )
+    if Path(student.base).is_dir():
+        _load(params, scratch, fitness)
+    return fitness
+
+
+def _load(params: Params, scratch: Path, fitness: Fitness) -> None:
+    """Load the weights once; InputError if they cannot be, or would not fit into the memory."""
+    size = fitness.parameters * 2  # bytes in bfloat16
+    free = free_memory(torch.device("cpu"))
+    if size > free:
+        raise InputError(
+            f"student.base: {params.student.base}: its weights take {size / GIB:.1f} GiB, and "
+            f"{free / GIB:.1f} GiB of memory are free; use a smaller base or a larger machine"
+        )
+    pointer = scratch / "base"
+    write_base(pointer, base=params.student.base, revision=params.student.revision)
+    load_student(pointer, options=LoadOptions(dtype=torch.bfloat16))

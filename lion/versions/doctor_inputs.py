@@ -1,0 +1,95 @@
+"""Checks of `lion doctor` on what a run reads and trains: seeds, questions, the student."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from lion.chat.offline import check_offline
+from lion.evaluate.check_seeds import describe, lengths_of
+from lion.evaluate.questions import read_questions
+from lion.params import Params
+from lion.pools.instructions import task_text
+from lion.pools.seeds import read_seeds
+from lion.support.errors import LionError
+from lion.versions.doctor_files import Finding
+
+_ADAM = 12  # bytes per parameter of a checkpoint: float32 weights and both moments
+
+
+def data_of(params: Params) -> Iterator[Finding]:
+    """Check seeds as `lion check seeds` does, but for near-duplicates, and every question."""
+    path = Path(params.seeds)
+    try:
+        seeds = read_seeds(
+            path,
+            columns=params.seeds_columns,
+            too_long=params.seeds_too_long,
+            answers=params.seeds_answers,
+        )
+        tasks = [(s.place, task_text(s.instruction, s.input)) for s in seeds.seeds.values()]
+        check_offline(params, tasks)
+        yield Finding("OK", f"seeds: {next(describe(path, seeds, params.seeds_columns))}")
+        base = Path(params.student.base)
+        if base.is_dir():
+            line = lengths_of(seeds, base, limit=params.imitate.max_length)
+            yield _room(line, params)
+    except LionError as error:
+        yield Finding("error", f"seeds: {error.format_message()}")
+    for name, file in {
+        "evaluate.questions": params.evaluate.questions,
+        **{f"decontaminate.files.{key}": at for key, at in params.decontaminate.files.items()},
+    }.items():
+        try:
+            questions = read_questions(Path(file))
+            yield Finding("OK", f"{name}: {file}: {questions.height:,} questions")
+        except LionError as error:
+            yield Finding("error", f"{name}: {error.format_message()}")
+
+
+def _room(line: str, params: Params) -> Finding:
+    """Judge the line about the prompts' lengths: one without room for an answer ends training."""
+    over = re.search(r"; ([\d,]+) leave an answer no room", line)
+    if over is None or over[1] == "0":
+        return Finding("OK", f"seeds: {line}")
+    if params.imitate.truncate:
+        return Finding("warning", f"seeds: {line}; imitate.truncate leaves them out")
+    fix = "raise it, set imitate.truncate: true, or remove these seeds"
+    return Finding("error", f"seeds: {line}; {fix}")
+
+
+def student_of(params: Params) -> Iterator[Finding]:
+    """Check that the base loads, shows its template the task, and fits into memory and disk."""
+    from lion.student.fitness import fitness_of
+
+    named = f"student: {params.student.base}"
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            fitness = fitness_of(params, Path(scratch))
+    except LionError as error:
+        yield Finding("error", error.format_message())
+        return
+    if fitness.fits:
+        yield Finding("OK", f"{named}: {fitness}")
+    else:
+        yield Finding("warning", f"{named}: {fitness}; {fitness.advice}")
+    if params.student.engine == "vllm" and find_spec("vllm") is None:
+        yield Finding(
+            "error",
+            "student.engine: vllm is not installed; run pip install 'lion[vllm]' on a machine with"
+            " a GPU, or set student.engine: transformers",
+        )
+    if params.imitate.lora is None:
+        rounds = len(params.round_names)
+        checkpoints = 2 * _ADAM if params.compute.checkpoint_steps else 0
+        # DVC's cache holds a second copy of each student unless the disk shares their blocks.
+        bytes_needed = fitness.parameters * (2 * 4 * rounds + checkpoints)
+        free = shutil.disk_usage(Path()).free
+        text = f"disk: {rounds} students take up to {bytes_needed / 1e9:,.1f} GB"
+        if bytes_needed > free:
+            fix = "free disk space, or train an adapter (imitate.lora)"
+            yield Finding("warning", f"{text}, and {free / 1e9:,.1f} GB are free; {fix}")
+        else:
+            yield Finding("OK", f"{text} of {free / 1e9:,.1f} GB free")

@@ -1,0 +1,145 @@
+"""Checks of `lion doctor` on the roles: one short request to each role's model.
+
+The task changes with every call, so that the store never answers in the server's place.
+"""
+
+import io
+import json
+import os
+import random
+import re
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
+from typing import get_args
+
+import polars as pl
+
+from lion.chat import Asks
+from lion.chat.offered import offered_models
+from lion.chat.source import source_of
+from lion.discriminate.referee import Protocol, review
+from lion.generate.generator import generate
+from lion.imitate.teacher import teach
+from lion.params import Params, Referee, Role
+from lion.pools.contamination import Questions
+from lion.pools.instructions import instruction_id
+from lion.support.errors import ChatError, LionError
+from lion.versions.asking import Asking
+from lion.versions.doctor_files import Finding
+
+_WORDS = ("owl", "cat", "dog", "cow", "pig", "fox", "hen", "bee", "ant", "elk", "eel", "ram")
+_LABEL = "lion doctor"
+_KEPT = re.compile(r"; [\d,]+ of [\d,]+ replies are kept, run again to continue$")
+
+
+def roles_of(params: Params) -> Iterator[Finding]:
+    """Ask each role once and say how its model answered, what it cost, and what it lacks."""
+    said: set[str] = set()  # a missing key is one line, not one for each role
+    for role in get_args(Role):
+        if role == "student":
+            continue
+        words = random.SystemRandom().sample(_WORDS, 5)
+        for finding in _ask(_prepared(params, role), params, role, words):
+            if finding.message not in said:
+                yield finding
+            said.add(finding.message)
+
+
+def _prepared(params: Params, role: Role) -> Params:
+    """Ask at once and with few retries; the referee is asked for JSON to see if it can do it."""
+    endpoint = params.endpoint_of(role).model_copy(
+        update={"mode": "live", "retries": 1, "patience": 30.0, "structured": role == "referee"}
+    )
+    return params.model_copy(update={"endpoints": {**params.endpoints, role: endpoint}})
+
+
+def _ask(prepared: Params, params: Params, role: Role, words: list[str]) -> Iterator[Finding]:
+    source = source_of(params, role)
+    where = "in this process" if source.in_process else f"at {source.url}"
+    name = f"{role}: {params.model_of(role)} {where}"
+    if os.environ.get("LION_OFFLINE", "0") not in ("", "0") and not source.in_process:
+        yield Finding("warning", f"{name}: not asked, since LION_OFFLINE is set")
+        return
+    asking, notices = Asking(prepared, role, "doctor"), io.StringIO()
+    try:
+        with redirect_stderr(notices):
+            asking.run(_work(prepared, role, words))
+        yield Finding("OK", f"{name}: replied in {asking.seconds:.1f} s; {asking.cost}")
+    except ChatError as error:
+        message = _KEPT.sub("", error.format_message()).removeprefix(f"doctor {role}, ")
+        yield Finding("error", f"{message}{_offered(params, role, message)}")
+    except LionError as error:
+        reason = error.format_message().removeprefix(f"{_LABEL}: ")
+        yield Finding("warning", f"{name}: {reason}; {asking.cost}")
+    for line in notices.getvalue().splitlines():
+        if not line.startswith((_LABEL, "generate ")) and "structured: false" not in line:
+            yield Finding("warning", line.removeprefix(f"doctor {role}: "))
+    if role == "referee" and asking.replies and not source.in_process:
+        yield from _structured(params, asking)
+
+
+def _structured(params: Params, asking: Asking) -> Iterator[Finding]:
+    """Say whether the server writes JSON of a schema, where the parameters say otherwise."""
+    try:
+        is_json = isinstance(json.loads(asking.replies[0].text), dict)
+    except ValueError:
+        is_json = False
+    wanted = params.endpoint_of("referee").structured
+    named = "referee" if "referee" in params.endpoints else "default"
+    if is_json and not wanted:
+        yield Finding(
+            "warning",
+            "referee: the server can return scores as JSON (response_format), which is always"
+            f" readable; set `structured: true` under endpoints.{named}",
+        )
+    elif wanted and not is_json:
+        yield Finding(
+            "warning",
+            "referee: the server does not do response_format (JSON of a schema); set"
+            f" `structured: false` under endpoints.{named}",
+        )
+
+
+def _offered(params: Params, role: Role, message: str) -> str:
+    """Name the server's models if it may not know the one that it was asked for."""
+    if "status 404" not in message and "model" not in message:
+        return ""
+    models = offered_models(params, role)
+    more = f" and {len(models) - 5} more" if len(models) > 5 else ""
+    return f"; the server offers {', '.join(models[:5])}{more}" if models else ""
+
+
+def _work(params: Params, role: Role, words: list[str]) -> Callable[[Asks], object]:
+    """Return what the role does with its model, on a task that every model can do."""
+    pool = pl.DataFrame(
+        {
+            "id": [instruction_id(f"Reverse: {' '.join(words)}", "")],
+            "instruction": [f"Reverse: {' '.join(words)}"],
+            "input": [""],
+            "answer": [" ".join(reversed(words))],
+            "response": [" ".join(words)],
+            "group": [0],
+        }
+    )
+    if role == "teacher":
+        teaching = params.teacher.model_copy(update={"retries": 0})
+        return lambda chat: teach(pool, chat, teaching, label=_LABEL)
+    if role == "generator":
+        few = params.generate.model_copy(update={"count": 1, "max_draws": 1, "novelty": 1.0})
+        return lambda chat: generate(
+            {"hard": pool.select("id", "instruction", "input", "group"), "easy": pool.clear()},
+            pool,
+            chat,
+            settings=few,
+            asking=params.generator,
+            avoid=Questions([], [], words=0),
+            round="r1",
+            seed=params.seed,
+        )
+    settings: Referee = params.judge if role == "judge" else params.referee
+    once = settings.model_copy(update={"retries": 0})
+    scores_first = role == "judge" and params.judge.setting == 1
+    protocol: Protocol = "judge.txt" if scores_first else "referee.txt"
+    return lambda chat: review(
+        pool, chat, once, label=_LABEL, protocol=protocol, orders=("teacher_first",)
+    )
