@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lion.params import Params, load_params
+from lion.support.command_line import HELP
 from lion.support.errors import LionError
 from lion.support.home import project_root, store_home
 from lion.support.text import visible
@@ -15,7 +16,7 @@ from lion.versions.doctor_files import Finding, dvc_files, storage
 _NO_CONTROL = "DVC needs a file's name; for no control name lion/report/assets/no_control.csv"
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option("--fix", is_flag=True, help="Mend DVC files that a killed run left empty or cut.")
 @click.option("--quick", is_flag=True, help="Check DVC's files, parameters, store and disk alone.")
 def doctor(fix: bool, quick: bool) -> None:

@@ -12,7 +12,7 @@ from lion.evaluate.check_seeds import describe, lengths_of
 from lion.evaluate.questions import read_questions
 from lion.params import Params
 from lion.pools.instructions import task_text
-from lion.pools.seeds import read_seeds
+from lion.pools.seeds import seeds_of
 from lion.support.errors import LionError
 from lion.versions.doctor_files import Finding
 
@@ -23,12 +23,7 @@ def data_of(params: Params) -> Iterator[Finding]:
     """Check seeds as `lion check seeds` does, but for near-duplicates, and every question."""
     path = Path(params.seeds)
     try:
-        seeds = read_seeds(
-            path,
-            columns=params.seeds_columns,
-            too_long=params.seeds_too_long,
-            answers=params.seeds_answers,
-        )
+        seeds = seeds_of(params, path)
         tasks = [(s.place, task_text(s.instruction, s.input)) for s in seeds.seeds.values()]
         check_offline(params, tasks)
         yield Finding("OK", f"seeds: {next(describe(path, seeds, params.seeds_columns))}")
