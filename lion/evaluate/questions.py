@@ -1,7 +1,8 @@
 """Files of evaluation questions: the keys of the first row show the format.
 
 Vicuna's 80 (FastChat), the 252 user-oriented instructions (Self-Instruct), WizardLM's test set,
-and plain JSONL or JSON of {instruction, input, category}.
+conversations of OpenAI or ShareGPT, whose last question counts, and plain JSONL or JSON of
+{instruction, input, category}. Any of them may have a system prompt and earlier turns, as seeds do.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from typing import Any
 
 import polars as pl
 
-from lion.pools.instructions import instruction_id
+from lion.params import SeedsColumns
 from lion.pools.rows import read_objects, text_at
+from lion.pools.seed_forms import CONTEXT_KEYS, drafts_of
+from lion.pools.seeds import Seed, seed_of
 from lion.pools.tables import QUESTION, from_rows
 from lion.support.errors import InputError
 
@@ -31,7 +34,7 @@ class _Format:
     marks: tuple[str, ...]
     text: str
     category: str
-    input: Callable[[dict[str, Any], str], str]
+    input: Callable[[dict[str, Any], str], str] | None  # None: `text` is a conversation
 
 
 def _input(row: dict[str, Any], place: str) -> str:
@@ -51,6 +54,8 @@ _FORMATS = (
         "Self-Instruct's", ("instruction", "instances"), "instruction", "motivation_app", _instance
     ),
     _Format("plain", ("instruction",), "instruction", "category", _input),
+    _Format("OpenAI's", ("messages",), "messages", "category", None),
+    _Format("ShareGPT's", ("conversations",), "conversations", "category", None),
     _Format("Vicuna's", ("question_id", "text"), "text", "category", _input),
     _Format("WizardLM's", ("Instruction", "Skill"), "Instruction", "Skill", _input),
 )
@@ -101,17 +106,25 @@ def _row(place: str, raw: object, form: _Format) -> dict[str, str | None]:
     if missing or not isinstance(raw, dict):
         keys = ", ".join(map(repr, missing))
         raise InputError(f"{place}: lacks {keys}; the file began in {form.name} format")
-    instruction = text_at(raw, form.text, place, required=True)
-    if not instruction:
-        raise InputError(f"{place}: '{form.text}' is empty; fill it in or remove the row")
-    input = form.input(raw, place)
+    seed = _texts(place, raw, form)
     return {
+        **seed.columns,
         "category": text_at(raw, form.category, place) or "all",
-        "id": instruction_id(instruction, input),
-        "input": input,
-        "instruction": instruction,
+        "id": seed.id,
         "key": own_id(raw),
     }
+
+
+def _texts(place: str, raw: dict[str, Any], form: _Format) -> Seed:
+    """Read the texts of a row as seeds are read; keys that hold none of them do not matter."""
+    item = {key: raw[key] for key in (form.text, *CONTEXT_KEYS) if key in raw}
+    if form.input is None:
+        columns = SeedsColumns()
+    else:
+        item |= {"input": form.input(raw, place)}
+        columns = SeedsColumns(instruction=form.text)
+    [draft] = drafts_of(place, item, columns).drafts
+    return seed_of(draft, "ask")
 
 
 def _check_distinct(rows: list[dict[str, str | None]], places: list[str], column: str) -> None:

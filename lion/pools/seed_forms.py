@@ -33,7 +33,8 @@ _SYSTEMS = ("system", "system_prompt")
 _INPUTS = ("input", "context")
 _OUTPUTS = ("output", "response", "answer", "completion")
 _EARLIER = ("history", "turns")
-_PLAIN = (*_INPUTS, *_OUTPUTS, *_SYSTEMS, *_EARLIER)
+CONTEXT_KEYS = (*_SYSTEMS, *_EARLIER)  # what stands before an instruction
+_PLAIN = (*_INPUTS, *_OUTPUTS, *CONTEXT_KEYS)
 _SELF_INSTRUCT = ("name", "is_classification", "motivation_app")
 
 

@@ -123,7 +123,7 @@ class Index:
             **{name: row[name] for name in ("id", "origin", "round", "category")},
             "instruction": visible(row["instruction"]),
             "input": visible(row["input"]),
-            **_before(row),
+            **before_of(row),
             "ancestors": self._ancestors(row["parent"]),
             "children": [_kin(child) for child in children.head(_KIN).iter_rows(named=True)],
             "offspring": children.height,
@@ -239,7 +239,7 @@ def changed(before: str | None, after: str) -> list[tuple[str, bool]]:
     return parts
 
 
-def _before(row: Row) -> Row:
+def before_of(row: Row) -> Row:
     """Return the system prompt and earlier turns of an instruction, if it has any."""
     messages = [{name: visible(m[name]) for name in ("role", "content")} for m in context_of(row)]
     return {"before": messages} if messages else {}

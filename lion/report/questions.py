@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lion.report.browse import answer_of, examinations, excerpt
+from lion.report.browse import answer_of, before_of, examinations, excerpt
 from lion.runs.run import Tables
 from lion.support.text import as_json, brief, visible
 
@@ -63,6 +63,7 @@ class Questions:
             "category": visible(matches[0]["category"] or ""),
             "instruction": visible(matches[0]["instruction"]),
             "input": visible(matches[0]["input"] or ""),
+            **before_of(matches[0]),
             "teacher": answer_of(answers[0]) if answers else None,
             "exams": examinations(*own, by={name: name for name in tables.rounds}),
         }

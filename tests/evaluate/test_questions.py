@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lion.evaluate.questions import read_keyed_questions
+from lion.pools.instructions import instruction_id, tasks_of
 from lion.support.errors import InputError
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -25,6 +26,32 @@ GOOD: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         ("Mail", "a b", "Shorten.", "t0"),
     ),
 }
+SYSTEM, ASK, ANSWER, MORE = (
+    {"role": role, "content": text}
+    for role, text in zip(
+        ("system", "user", "assistant", "user"), ("Be brief.", "Hi?", "Hi.", "And?"), strict=True
+    )
+)
+# Format and row; the messages that a model is asked with.
+TALKS: dict[str, tuple[dict[str, Any], tuple[dict[str, str], ...]]] = {
+    "plain": ({"instruction": "Hi?", "system": "Be brief."}, (SYSTEM, ASK)),
+    "plain with turns": ({"instruction": "And?", "history": [["Hi?", "Hi."]]}, (ASK, ANSWER, MORE)),
+    "Vicuna's": ({"question_id": 1, "text": "Hi?", "system_prompt": "Be brief."}, (SYSTEM, ASK)),
+    "WizardLM's": ({"Skill": "s", "Instruction": "Hi?", "system": "Be brief."}, (SYSTEM, ASK)),
+    "Self-Instruct's": (
+        {**USER, "instances": [{"input": ""}], "instruction": "Hi?", "system": "Be brief."},
+        (SYSTEM, ASK),
+    ),
+    "OpenAI's": (
+        {"messages": [SYSTEM, ASK, ANSWER, MORE], "id": 1, "notes": "x"},
+        (SYSTEM, ASK, ANSWER, MORE),
+    ),
+    "OpenAI's with an answer": ({"messages": [SYSTEM, ASK, ANSWER]}, (SYSTEM, ASK)),
+    "ShareGPT's": (
+        {"conversations": [{"from": "human", "value": "Hi?"}], "system": "Be brief."},
+        (SYSTEM, ASK),
+    ),
+}
 FIRST = {"question_id": 1, "text": "Hi?"}
 
 BAD: dict[str, tuple[list[Any], str]] = {
@@ -35,6 +62,8 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "repeated": ([FIRST, {**FIRST, "question_id": 2}], "line 2: repeats .*line 1"),
     "empty": ([{**FIRST, "text": " "}], "line 1: 'text' is empty"),
     "two instances": ([{**USER, "instances": [{}, {}]}], "line 1: 'instances' must be a list of"),
+    "conversation of answers": ([{"messages": [ANSWER]}], r"by turns \(found: assistant\)"),
+    "system a number": ([{**FIRST, "system": 3}], "line 1: 'system' must be a string"),
     "no rows": ([], "no rows; known formats"),
 }
 
@@ -50,6 +79,21 @@ def test_each_format_is_recognised(tmp_path: Path, name: str) -> None:
     row, expected = GOOD[name]
     table = read_keyed_questions(write(tmp_path, [row]))
     assert table.select("category", "input", "instruction", "key").row(0) == expected
+
+
+@pytest.mark.parametrize("name", TALKS)
+def test_system_prompts_and_earlier_turns_are_read(tmp_path: Path, name: str) -> None:
+    row, messages = TALKS[name]
+    table = read_keyed_questions(write(tmp_path, [row]))
+    assert tasks_of(table) == [messages]
+    assert table["category"][0] in ("all", "s", "Mail")
+
+
+def test_the_same_question_under_two_system_prompts_is_two_questions(tmp_path: Path) -> None:
+    rows = [{"instruction": "Hi?", "system": text} for text in ("a", "b", "")]
+    table = read_keyed_questions(write(tmp_path, rows))
+    assert table["id"].n_unique() == 3
+    assert table["id"][2] == instruction_id("Hi?", "")
 
 
 @pytest.mark.parametrize("name", BAD)
