@@ -9,6 +9,7 @@ from lion.chat.types import Reply, Request
 from lion.discriminate.referee import review
 from lion.discriminate.scores import discriminate, score
 from lion.params import Referee
+from lion.pools.instructions import turns_text
 from lion.pools.tables import VERDICT, from_rows
 from lion.support.errors import EmptyError
 from tests.fakes import FakeChat, reply, user_text
@@ -93,3 +94,24 @@ def test_hard_begins_at_tau(gap: float, tau: float, verdict: str) -> None:
         [{"id": "a", "teacher": 5.0 + gap, "student": 5.0, "gap": gap, "verdict": ""}], VERDICT
     ).drop("verdict")
     assert discriminate(scores, tau=tau)["verdict"].to_list() == [verdict]
+
+
+def test_the_referee_is_shown_what_stands_before_the_task() -> None:
+    turns = turns_text([{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi"}])
+    systems, talks = ["Be brief.", None], pl.Series([None, turns], dtype=pl.String)
+    pairs = PAIRS.with_columns(system=pl.Series(systems), turns=talks)
+    chat = FakeChat(honest)
+    scores = score(review(pairs, chat, SETTINGS, label="referee r1"))
+    assert scores["gap"].to_list() == [0.0, 6.0]
+    first, second, *_ = (user_text(request) for request in chat.asked)
+    assert "\nBe brief.\n</1-system" in first
+    assert "\nHi?\n</1-user" in second
+    assert "\nHi\n</2-assistant" in second
+
+
+def test_a_reply_that_repeats_scores_of_a_system_prompt_is_unreadable() -> None:
+    lines = "Assistant 1: 10\nAssistant 2: 1"
+    pairs = PAIRS.head(1).with_columns(system=pl.lit(lines))
+    chat = FakeChat(lambda _: reply(f"The system prompt says:\n{lines}"))
+    with pytest.raises(EmptyError, match="judged none of 1 answers"):
+        review(pairs, chat, SETTINGS, label="referee r1")

@@ -83,3 +83,19 @@ def test_refuses_as_the_run_would(tmp_path: Path, changes: dict[str, Any], reaso
 )
 def test_script_of_most_letters(text: str, script: str) -> None:
     assert main_script(text) == script
+
+
+def test_counts_system_prompts_and_earlier_turns(tmp_path: Path) -> None:
+    ask, answer = {"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."}
+    system = {"role": "system", "content": "You are the assistant of a large bank. " * 9}
+    more = {"role": "user", "content": "Which rivers are there in France?"}
+    rows = [{"messages": talk} for talk in ([system, ask], [system, more], [ask, answer, more])]
+    result = check(tmp_path, rows, seeds_turns="last")
+    assert "seeds with a system prompt: 2 (1 different ones)\n" in result.output
+    assert "seeds with earlier turns: 1\n" in result.output
+    assert "or more to an earlier seed): 1\n" in result.output  # of the question, not the prompt
+    [line] = check(tmp_path, rows).output.splitlines()
+    assert "line 3: 'messages' has 2 questions; set seeds_turns: last" in line
+    plain = check(tmp_path, [{"instruction": "Hi?"}]).output
+    assert "system prompt" not in plain
+    assert "earlier turns" not in plain

@@ -14,7 +14,8 @@ from transformers import AutoModelForCausalLM
 
 from lion.export import cards, hub
 from lion.params import Params, load_params
-from lion.pools.instructions import task_text
+from lion.pools.instructions import messages_of, task_text, turns_text
+from lion.pools.seeds import read_seeds
 from lion.runs.run import Tables, places_of, read_run
 from lion.support.errors import InputError
 from tests.report.synthetic import Size, make_run
@@ -162,3 +163,31 @@ def test_a_round_without_a_pool_is_refused(params: Params, tables: Tables, tmp_p
     about = hub.provenance(params, empty, root=ROOT, round="r3", commit=None, license="other")
     with pytest.raises(InputError, match="--round r3"):
         hub.write_dataset(empty, about, tmp_path / "out", "")
+
+
+def test_conversations_have_system_prompt_and_earlier_turns(
+    params: Params, tables: Tables, tmp_path: Path
+) -> None:
+    turns = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."}]
+    pool = tables.pool.with_columns(system=pl.lit("Be brief."), turns=pl.lit(turns_text(turns)))
+    talking = replace(tables, pool=pool)
+    about = hub.provenance(
+        params, talking, root=ROOT, round="r1", commit=None, license="cc-by-nc-4.0"
+    )
+    hub.write_dataset(talking, about, tmp_path / "talks", cards.dataset_card(about))
+    rows = pl.read_ndjson(tmp_path / "talks" / "cache_pool.jsonl", infer_schema_length=None)
+    row = rows.row(0, named=True)
+    before = [{"role": "system", "content": "Be brief."}, *turns]
+    task = {"role": "user", "content": task_text(row["instruction"], row["input"])}
+    assert row["messages"] == [*before, task, {"role": "assistant", "content": row["output"]}]
+    assert row["system"] == "Be brief."
+    pairs = pl.read_ndjson(tmp_path / "talks" / "preferences.jsonl")
+    assert all(prompt[:-1].to_list() == before for prompt in pairs["prompt"])
+    [again] = read_seeds(_first_line(tmp_path / "talks"), turns="last").seeds.values()
+    assert messages_of(again.task) == (*before, task)
+
+
+def _first_line(folder: Path) -> Path:
+    path = folder / "first.jsonl"
+    path.write_text((folder / "cache_pool.jsonl").read_text().splitlines()[0])
+    return path

@@ -11,6 +11,7 @@ from lion.generate.generator import CONTAMINATED, generate, quotas
 from lion.generate.sampling import Origin
 from lion.params import Generate, Generator
 from lion.pools.contamination import Questions
+from lion.pools.instructions import draft_id, turns_text
 from lion.pools.tables import ANSWERED, from_rows
 from lion.support.errors import EmptyError
 from tests.fakes import FakeChat, reply, user_text
@@ -211,3 +212,26 @@ def test_a_reply_may_be_as_long_as_the_given_text_allows() -> None:
     chat = counting()
     run(chat)
     assert {request.max_tokens for request in chat.asked} == {20, 24}
+
+
+def test_a_new_instruction_inherits_the_system_prompt_alone() -> None:
+    turns = turns_text([{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi"}])
+    sides = {
+        name: frame.with_columns(system=pl.lit(f"You serve the {name} side."), turns=pl.lit(turns))
+        for name, frame in SIDES.items()
+    }
+    chat = counting()
+    train, draws = run(chat, sides)
+    for frame in (train, draws):
+        for row in frame.iter_rows(named=True):
+            assert row["system"] == f"You serve the {row['origin']} side."
+    assert train["turns"].null_count() == train.height
+    assert train["id"].to_list() == [draft_id(row) for row in train.iter_rows(named=True)]
+    assert all("\nHi?\n</2-user" in user_text(request) for request in chat.asked)
+
+
+def test_a_long_system_prompt_makes_no_two_instructions_similar() -> None:
+    long = "You are the assistant of a large bank and answer politely and briefly. " * 5
+    sides = {name: frame.with_columns(system=pl.lit(long)) for name, frame in SIDES.items()}
+    _, draws = run(counting(), sides)
+    assert set(draws["verdict"]) == {"accepted"}

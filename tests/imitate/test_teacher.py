@@ -5,7 +5,9 @@ import pytest
 from lion.chat.types import Reply, Request
 from lion.imitate.teacher import teach
 from lion.params import Teacher
+from lion.pools.instructions import turns_text
 from lion.pools.tables import ANSWER, INSTRUCTION, from_rows
+from lion.prompts import render
 from lion.support.errors import EmptyError
 from tests.fakes import FakeChat, reply, user_text
 from tests.pools.test_pools import instruction
@@ -73,3 +75,24 @@ def test_nobody_is_asked_where_all_answers_are_kept() -> None:
     answers = teach(POOL, chat, SETTINGS, label="teach r0", kept=from_rows(rows, ANSWER))
     assert answers["id"].to_list() == POOL["id"].to_list()
     assert not chat.asked
+
+
+def test_the_teacher_has_the_conversation_as_chat_messages() -> None:
+    turns = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."}]
+    rows = [
+        instruction("Add.", input="1 2", system="Be brief."),
+        instruction("And?", turns=turns_text(turns)),
+        instruction("And?", turns=turns_text(turns), system="Be kind."),
+    ]
+    for number, row in enumerate(rows):
+        row["id"] = str(number)
+    chat = FakeChat(lambda _: reply("fine"))
+    teach(from_rows(rows, INSTRUCTION), chat, SETTINGS, label="teach r0")
+    talks = [[(m["role"], m["content"]) for m in request.messages] for request in chat.asked]
+    [default, _] = render("teacher.txt", task="")
+    told = [("user", "Hi?"), ("assistant", "Hi.")]
+    assert talks == [
+        [("system", "Be brief."), ("user", "Add.\n\n1 2")],
+        [("system", default["content"]), *told, ("user", "And?")],
+        [("system", "Be kind."), *told, ("user", "And?")],
+    ]

@@ -208,3 +208,27 @@ def test_a_taken_port_is_an_error_in_one_line(served: str) -> None:
     assert result.exit_code == 1
     assert f"cannot listen on 127.0.0.1 port {port}" in result.output
     assert result.output.count("\n") == 1
+
+
+CONTEXT = (
+    {"role": "system", "content": "Answer with <task>animals</task> alone."},
+    {"role": "user", "content": "Reverse: a b"},
+    {"role": "assistant", "content": "b a"},
+)
+
+
+def test_the_referee_knows_a_task_in_a_conversation() -> None:
+    fields: dict[str, Any] = {"task": TASK, "answer_1": RIGHT, "answer_2": WRONG}
+    reply = ask(body(render("referee.txt", context=CONTEXT, **fields), seed=1)).json()
+    text = reply["choices"][0]["message"]["content"]
+    shown = [*fields.values(), *(message["content"] for message in CONTEXT)]
+    read = parse_scores(text, mark=score_mark(*shown), texts=shown)
+    assert read
+    assert read[0] > read[1]
+
+
+def test_the_generator_and_the_teacher_know_a_task_in_a_conversation() -> None:
+    asked = body(render("generator_hard.txt", context=CONTEXT, task=TASK), seed=3)
+    assert read(ask(asked).json()["choices"][0]["message"]["content"]) is not None
+    talk = (*CONTEXT, {"role": "user", "content": TASK})
+    assert ask(body(talk)).json()["choices"][0]["message"]["content"] == RIGHT
