@@ -43,7 +43,7 @@ def stored_requests(
     role: Role = "teacher" if step.word == "teach" else "referee"
     if step.word not in {"teach", "referee"} or _input_changes(step, plan) or not path.exists():
         return 0
-    listed = _requests(step, plan.params, tables)
+    listed = first_requests(step, plan.params, tables)
     requests = [request for request in listed if step.word != "teach" or request.id not in kept]
     with Store(path) as store:
         return len(store.find([_key(plan.params, role, request) for request in requests]))
@@ -57,7 +57,7 @@ def _input_changes(step: Step, plan: Plan) -> bool:
     )
 
 
-def _requests(step: Step, params: Params, tables: Tables) -> list[Request]:
+def first_requests(step: Step, params: Params, tables: Tables) -> list[Request]:
     """What the step asks at first, as the step itself would put it."""
     listing = _Listing()
     with suppress(_Listed):

@@ -2,20 +2,27 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 
 from lion.chat import connect
 from lion.chat.types import Measured
+from lion.chat.wire import body_of, most_tokens
 from lion.imitate.teacher import teach
-from lion.params import load_params
+from lion.params import Role, load_params
+from lion.pools.instructions import turns_text
 from lion.runs.run import Tables, places_of, read_run
+from lion.versions.bounds import Bounds
 from lion.versions.estimate import StageCost, read_inputs, stage_costs
+from lion.versions.expected import Sizes
 from lion.versions.plan import Plan, Step
 from lion.versions.show_estimate import as_text
+from lion.versions.stored import first_requests
 from tests.report.synthetic import Size, make_run
 from tests.repository import ROOT
 from tests.versions.conftest import Lion
@@ -167,6 +174,24 @@ def test_the_bound_counts_every_retry_and_draw(estimated: Estimated) -> None:
     assert estimated("referee@r2", referee={"retries": 2}).most.requests == 3 * 2 * (40 + 10)
     assert estimated("generate@r1", generate={"max_draws": 7}).most.requests == 7 * 25
     assert estimated("evaluate@r1", judge={"retries": 1, "samples": 3}).most.requests == 12 * 5
+
+
+@pytest.mark.parametrize(("name", "role"), [("teach@r1", "teacher"), ("referee@r1", "referee")])
+def test_the_bound_covers_system_prompts_and_earlier_turns(
+    tmp_path: Path, name: str, role: Role
+) -> None:
+    tables = _tables(tmp_path, 2)
+    turns = turns_text([{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi"}])
+    talks = {"system": pl.lit("Be brief."), "turns": pl.lit(turns)}
+    tables = replace(tables, pool=tables.pool.with_columns(**talks))
+    params = load_params(ROOT / "params.yaml")
+    step = _step(name)
+    endpoint, settings = params.endpoint_of(role), getattr(params, role)
+    asked = first_requests(step, params, tables)
+    bodies = [body_of(request, "m", endpoint) for request in asked]
+    sent = sum(most_tokens(body)[0] for body in bodies) * (1 + settings.retries)
+    most = Bounds(Sizes(Plan(params, [step], 0), tables, None)).of(step, role)
+    assert 0 < sent <= most.prompt_tokens
 
 
 def test_a_stage_that_never_ran_is_planned_and_no_other(lion: Lion) -> None:
