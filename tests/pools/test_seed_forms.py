@@ -68,7 +68,7 @@ GOOD: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
         [("Add.", "", "")],
     ),
     "a pool of Lion's": (
-        {"instruction": "Add.", "answer": "5", "finish_reason": "stop", "origin": "seed"},
+        {"instruction": "Add.", "answer": "5", "thoughts": "2 + 3", "origin": "seed"},
         [("Add.", "", "5")],
     ),
 }
