@@ -18,8 +18,8 @@ class Request:
     """One question to a role's model.
 
     `id` names the row in messages to the user and is not sent. `attempt` counts from 0 and grows
-    when a role repeats a question on purpose. `schema` is a JSON schema of the reply; it is sent
-    only if the endpoint has `structured: true`.
+    when a role repeats a question on purpose. `schema` is a JSON schema of the reply; it is not
+    sent if the endpoint has `structured: false`, or once the server has refused it.
     """
 
     id: str

@@ -16,17 +16,19 @@ from lion.support.errors import EmptyError
 
 Protocol = Literal["referee.txt", "judge.txt"]  # evidence first; scores first
 
-# The reply's schema for servers with structured output. It is the same for every request, because
-# providers compile each new schema; the prompt tells the mark.
+# The form of the prompt as JSON, for servers with structured output. It is the same for every
+# request, because providers compile each new schema. So it has no mark, which small models do not
+# copy into a field.
+_FIELDS = {
+    "about_answer_1": {"type": "string"},
+    "about_answer_2": {"type": "string"},
+    "assistant_1": {"type": "integer", "enum": [*range(1, 11)]},
+    "assistant_2": {"type": "integer", "enum": [*range(1, 11)]},
+}
 VERDICT_SCHEMA = {
     "type": "object",
-    "properties": {
-        "evidence": {"type": "string"},
-        "mark": {"type": "string"},
-        "assistant_1": {"type": "integer"},
-        "assistant_2": {"type": "integer"},
-    },
-    "required": ["evidence", "mark", "assistant_1", "assistant_2"],
+    "properties": _FIELDS,
+    "required": [*_FIELDS],
     "additionalProperties": False,
 }
 

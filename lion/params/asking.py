@@ -32,7 +32,7 @@ class Endpoint(Record):
     retries: Annotated[int, Field(ge=0, le=20)] = 8
     patience: Annotated[float, Field(gt=0)] = 600.0
     poll: Annotated[float, Field(gt=0)] = 30.0
-    structured: bool = False
+    structured: bool = True
     thinking_tokens: Annotated[int, Field(ge=0)] = 0
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     omit: list[Literal["temperature", "seed", "stream_options"]] = Field(default_factory=list)
