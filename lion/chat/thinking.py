@@ -52,7 +52,7 @@ def _text_of(beside: str) -> str:
         return beside.strip()
     if not all(isinstance(part, dict) and is_thought(part) for part in values):
         return beside.strip()
-    return "\n\n".join(filter(None, (text.strip(), *map(_text_in, values))))
+    return "\n\n".join(filter(None, (text.strip(), *(_text_in(part).strip() for part in values))))
 
 
 def _text_in(part: object) -> str:
@@ -60,7 +60,7 @@ def _text_in(part: object) -> str:
     if isinstance(part, list):
         return "".join(map(_text_in, part))
     if not isinstance(part, dict):
-        return part.strip() if isinstance(part, str) else ""
+        return part if isinstance(part, str) else ""
     names = ("thinking", "reasoning", "thought", "text", "summary")
     return next((_text_in(part[name]) for name in names if part.get(name)), "")
 

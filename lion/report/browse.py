@@ -170,6 +170,7 @@ def examinations(
                 "by": by.get(name, "?"),
                 "parts": changed(last, response["answer"]),
                 "finish_reason": visible(response["finish_reason"]),
+                **_thoughts(response),
                 **{key: score.get(key) for key in ("teacher", "student", "gap", "verdict")},
                 "reviews": [_review(row) for row in reviews.filter(round=name).to_dicts()],
             }
@@ -260,7 +261,12 @@ def answer_of(row: Row) -> Row:
         "text": visible(row["answer"]),
         "finish_reason": visible(row["finish_reason"]),
         "model": visible(row["model"]),
+        **_thoughts(row),
     }
+
+
+def _thoughts(row: Row) -> Row:
+    return {"thoughts": visible(row["thoughts"])} if row["thoughts"] else {}
 
 
 def _review(row: Row) -> Row:

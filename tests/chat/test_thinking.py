@@ -132,6 +132,87 @@ def test_thoughts_in_a_field_are_kept_beside_the_answer(
     assert len(server.asked) == 1
 
 
+ALONE = {
+    "both marks": "A city. It is Paris.",
+    "reasoning": "A city.",
+    "two blocks": "hm\n\nwell",
+    "closing mark on its own line": "A city. Paris it is.",
+    "quoted in the thoughts": 'Use "</think>" or `</think>`?',
+    "Command": "hm",
+    "Gemma": "hm",
+    "gpt-oss": "A city.",
+    "gpt-oss with a plan": "A.\n\nPlan.",
+    "gpt-oss without special tokens": "We need a city.",
+    "empty thoughts": "",
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_thoughts_are_given_without_their_marks(
+    server: Server, params_at: ParamsOf, name: str
+) -> None:
+    content = SEPARATED[name].replace(
+        "<think>hm</think>\n\nP", "<think>A city. It is Paris.</think>P"
+    )
+    server.answering = lambda asked: Answer(completion(content))
+    reply = ask(params_at(server.url))
+    assert (reply.text, reply.thoughts) == ("Paris.", ALONE[name])
+
+
+PARTS = {
+    "text": ([{"type": "thinking", "thinking": "Two </think> two."}], "Two </think> two."),
+    "parts of parts": (
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "Two"}, {"text": " two."}]}],
+        "Two two.",
+    ),
+    "a summary": ([{"type": "reasoning", "summary": [{"text": "Two."}]}], "Two."),
+    "two": (
+        [{"type": "thinking", "thinking": word} for word in ("Two.", "Four?")],
+        "Two.\n\nFour?",
+    ),
+    "encrypted": ([{"type": "redacted_thinking", "data": "x1y2"}], ""),
+}
+
+
+@pytest.mark.parametrize(("parts", "thoughts"), PARTS.values(), ids=PARTS)
+def test_thoughts_in_parts_of_the_content_are_given_as_text(
+    server: Server, params_at: ParamsOf, parts: list[object], thoughts: str
+) -> None:
+    content = [*parts, {"type": "text", "text": "Four."}]
+    server.answering = lambda asked: Answer(completion("", content=content))
+    for _ in range(2):
+        reply = ask(params_at(server.url))
+        assert (reply.text, reply.thoughts) == ("Four.", thoughts)
+
+
+@pytest.mark.parametrize("thoughts", ['A list: [{"a": 1}]', '[{"type": "thinking"', "[{" * 50_000])
+def test_thoughts_that_look_like_parts_stay_as_they_are(
+    server: Server, params_at: ParamsOf, thoughts: str
+) -> None:
+    server.answering = lambda asked: Answer(completion("Four.", reasoning_content=thoughts))
+    assert ask(params_at(server.url)).thoughts == thoughts
+
+
+def test_the_same_thoughts_in_a_field_and_in_the_text_are_given_once(
+    server: Server, params_at: ParamsOf
+) -> None:
+    content = "<think>Two two.</think>Four."
+    for field, thoughts in (("Two two.", "Two two."), ("One.", "One.\n\nTwo two.")):
+        server.answering = lambda asked, field=field: Answer(  # type: ignore[misc]
+            completion(content, reasoning_content=field)
+        )
+        reply = ask(params_at(server.url), max_tokens=100 + len(field))
+        assert (reply.text, reply.thoughts) == ("Four.", thoughts)
+
+
+def test_unclear_and_refused_replies_have_no_thoughts(server: Server, params_at: ParamsOf) -> None:
+    server.answering = lambda asked: Answer(completion(UNSEPARATED[1]))
+    assert ask(params_at(server.url)).thoughts == ""
+    message = {"refusal": "No.", "reasoning_content": "hm"}
+    server.answering = lambda asked: Answer(completion("", **message))
+    assert ask(params_at(server.url), max_tokens=21).text == ""
+
+
 def test_a_key_in_the_thoughts_is_hidden_and_the_answer_stays_alone(
     server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

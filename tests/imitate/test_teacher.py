@@ -1,9 +1,13 @@
 """The teacher answers; what is cut, empty or refused is asked again and marked."""
 
+from dataclasses import replace
+from typing import Literal
+
+import polars as pl
 import pytest
 
 from lion.chat.types import Reply, Request
-from lion.imitate.teacher import teach
+from lion.imitate.teacher import check_thoughts, teach
 from lion.params import Teacher
 from lion.pools.instructions import turns_text
 from lion.pools.tables import ANSWER, INSTRUCTION, from_rows
@@ -57,6 +61,26 @@ def test_no_whole_answer_at_all_is_an_error_with_one_raw_reply() -> None:
     chat = FakeChat(lambda request: reply("bla bla", finish_reason="length"))
     with pytest.raises(EmptyError, match=r"teach r0: none of 2 answers is whole.*'bla bla'"):
         teach(POOL, chat, SETTINGS, label="teach r0")
+
+
+@pytest.mark.parametrize("choice", ["drop", "learn"])
+def test_thoughts_are_kept_where_they_are_learnt(choice: Literal["drop", "learn"]) -> None:
+    chat = FakeChat(lambda _: replace(reply("Hello"), thoughts="hm"))
+    settings = SETTINGS.model_copy(update={"thoughts": choice})
+    answers = teach(POOL, chat, settings, label="teach r0")
+    assert answers["answer"].to_list() == ["Hello"] * 2
+    assert answers["thoughts"].to_list() == [{"drop": None, "learn": "hm"}[choice]] * 2
+
+
+def test_a_teacher_without_thoughts_is_named_where_they_are_learnt() -> None:
+    kept = from_rows([dict.fromkeys(ANSWER) | KEPT | {"id": POOL["id"][1]}], ANSWER)
+    chat = FakeChat(lambda _: reply("Hello"))
+    answers = teach(POOL, chat, SETTINGS, label="teach r0", kept=kept)
+    with pytest.raises(EmptyError, match=r"teach r0: .* none of 1 answers of fake came with"):
+        check_thoughts(answers, kept, label="teach r0")
+    check_thoughts(answers.filter(id=POOL["id"][1]), kept, label="teach r0")
+    half = pl.Series(["hm", None])
+    check_thoughts(answers.with_columns(thoughts=half), None, label="teach r0")
 
 
 def test_a_kept_answer_is_not_asked_for() -> None:

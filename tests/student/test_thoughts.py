@@ -1,6 +1,7 @@
 """Thoughts of the student: written in its template's form, and told apart from its answer."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,10 +11,15 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from lion.chat import UNCLEAR
-from lion.params import Compute, Imitate, Lora, Params
+from lion.chat import UNCLEAR, connect
+from lion.evaluate.candidates import answers_of
+from lion.evaluate.choices import Item
+from lion.evaluate.reasoning import reason
+from lion.evaluate.reasoning_cli import _renderer
+from lion.params import Compute, Endpoint, Evaluate, Imitate, Lora, Params
 from lion.pools.cache import with_responses
 from lion.student.adapters import prepare_adapter
+from lion.student.merge import merge
 from lion.student.models import load_student, load_tokenizer, save_student, tokenizer_of, write_base
 from lion.student.respond import answer_with
 from lion.student.template import encode_prompt
@@ -28,6 +34,9 @@ from lion.student.thoughts import (
 )
 from lion.student.training import train
 from lion.support.errors import EmptyError, InputError, LionError
+from tests.chat.server import Answer as Http
+from tests.chat.server import Asked, completion
+from tests.chat.server import Server as HttpServer
 from tests.repository import ROOT
 from tests.student.test_respond import Server, params
 from tests.student.test_template import byte_level
@@ -165,11 +174,11 @@ SETTINGS = Imitate(
 
 @pytest.fixture(scope="module")
 def thinker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A student that learnt to think "hm" and to answer "red"."""
+    """A student that learnt to think "blue hm" and to answer "red"."""
     folder = tmp_path_factory.mktemp("thinker")
     loaded = load_student(make_tiny_base(folder / "base", more=MARKS))
     loaded.thoughts = form_to_learn(loaded.tokenizer)
-    lessons = [(task, "red", "hm hm") for task in TASKS]
+    lessons = [(task, "red", "blue hm") for task in TASKS]
     train(loaded, lessons, settings=SETTINGS, compute=Compute(), seed=1, label="imitate r0")
     save_student(loaded, folder / "r0")
     return folder / "r0"
@@ -198,7 +207,7 @@ def test_the_folder_says_how_the_student_thinks(thinker: Path) -> None:
 def test_transformers_gives_thoughts_and_answer_apart(thinker: Path) -> None:
     table = answers(thinker)
     assert table["answer"].to_list() == ["red"] * len(TASKS)
-    assert table["thoughts"].to_list() == ["hm hm"] * len(TASKS)
+    assert table["thoughts"].to_list() == ["blue hm"] * len(TASKS)
     assert with_responses(POOL, table).columns == [*POOL.columns, "response"]
 
 
@@ -264,6 +273,68 @@ def test_a_served_students_unclear_reply_is_no_answer(
     assert table["answer"].to_list() == ["red", "", "red", "red"]
     assert table["finish_reason"].to_list() == ["stop", UNCLEAR, "stop", "stop"]
     assert table["thoughts"].to_list() == (["hm", whole, "hm", "hm"] if learnt else [None] * 4)
+
+
+def test_a_served_student_over_http(
+    thinker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = {
+        "say red": "<think>\nhm\n</think>\n\nred",
+        "say blue": "red\n<think>hm</think>\nblue",
+        "say green": "red",
+    }
+
+    def answer(asked: Asked) -> Http:
+        task = asked.body["messages"][-1]["content"]
+        if task in texts:
+            return Http(completion(texts[task]))
+        return Http(completion("", reasoning_content="hm and on", finish="length"))
+
+    with HttpServer(answer) as server:
+        options = params(thinker, engine="server")
+        endpoints = {"default": options.endpoints["default"].over(Endpoint(base_url=server.url))}
+        options = options.model_copy(update={"endpoints": endpoints})
+        connect_student = partial(connect, role="student", stage="respond", round="r1")
+        table = answer_with(options, thinker, POOL, connect=connect_student, label="respond r1")
+    assert table["answer"].to_list() == ["red", "", "red", ""]
+    assert table["thoughts"].to_list() == ["hm", texts["say blue"], None, "hm and on"]
+    assert table["finish_reason"].to_list() == ["stop", UNCLEAR, "stop", "length"]
+    said = capsys.readouterr().err
+    assert "1 of 4 replies contain thoughts that cannot be told apart" in said
+    assert "2 of 4 answers have no text behind their thoughts" in said
+
+
+def test_an_exported_student_knows_its_form(thinker: Path, tmp_path: Path) -> None:
+    merge(thinker, tmp_path / "whole", lessons=[("say red", "red")])
+    assert read_form(tmp_path / "whole") == PLAIN
+    assert answers(tmp_path / "whole").equals(answers(thinker))
+
+
+@pytest.mark.parametrize("kind", ["student", "checkpoint"])
+def test_a_candidate_of_the_evaluation_answers_without_its_thoughts(
+    kind: str, thinker: Path
+) -> None:
+    candidate = {kind: str(thinker)} | ({"template": "chat"} if kind == "checkpoint" else {})
+    options = params(thinker, temperature=0.0, max_tokens=8)
+    evaluation = Evaluate.model_validate({"questions": "q", "candidates": {"c": candidate}})
+    options = options.model_copy(update={"evaluate": evaluation})
+    table = answers_of("c", POOL, options)
+    assert set(table["answer"]) == {"red"}
+    assert set(table["thoughts"]) == {"blue hm"}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_reasoning_tasks_read_the_reply_behind_the_thoughts(thinker: Path) -> None:
+    items = {"colours": [Item("say red", ("blue", "red"), "red")]}
+    render = _renderer("own", tokenizer_of(thinker))
+    for form, letter in ((PLAIN, 100.0), (None, 0.0)):
+        loaded = load_student(thinker)
+        loaded.thoughts = form
+        [result] = reason(loaded, "bbh", items, render=render, batch=1, thinking_tokens=8)
+        assert (result.letter, result.unread) == (letter, 100.0 - letter)
+    loaded.thoughts = PLAIN
+    with pytest.raises(InputError, match=r"replies of 1016 tokens leave a prompt no room"):
+        reason(loaded, "bbh", items, render=render, batch=1, thinking_tokens=1000)
 
 
 def test_rows_cut_within_their_thoughts_are_not_learnt(

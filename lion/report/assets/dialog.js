@@ -20,8 +20,10 @@ function answered(exam) {
     [index ? " " : "", fresh ? make("ins", {}, text) : text]);
   const text = make("p", { className: "text", dir: "auto" }, ...(exam.parts.length ? parts : ["(empty)"]));
   const title = `student ${exam.by}: ${figure(exam.student)} points${cut(exam.finish_reason)}`;
-  return make("div", {}, make("h4", {}, title), text);
+  return make("div", {}, make("h4", {}, title), thoughtsOf(exam), text);
 }
+
+const thoughtsOf = ({ thoughts }) => (thoughts ? make("details", {}, make("summary", {}, "Thoughts"), prose(thoughts)) : null);
 
 const cut = (reason) => (reason === "stop" ? "" : `, ended by ${reason}`);
 
@@ -33,7 +35,7 @@ function review(reply) {
 
 function examined(exam, teacher, kind, run) {
   const points = teacher && make("div", {},
-    make("h4", {}, `teacher: ${figure(exam.teacher)} points${cut(teacher.finish_reason)}`), prose(teacher.text));
+    make("h4", {}, `teacher: ${figure(exam.teacher)} points${cut(teacher.finish_reason)}`), thoughtsOf(teacher), prose(teacher.text));
   const title = kind === "i"
     ? make("h3", {}, `Examined in ${exam.round}: gap ${figure(exam.gap)} `, chip(run, exam))
     : make("h3", {}, `Evaluated after ${exam.round}: gap ${figure(exam.gap)}`);
@@ -58,7 +60,7 @@ function side(detail, run, kind) {
   const blocks = [...exams].reverse().flatMap((exam) => examined(exam, teacher, kind, run));
   if (!exams.length) {
     blocks.push(make("p", { className: "empty" }, "No student has been examined on this yet."));
-    if (teacher) blocks.push(make("div", { className: "columns" }, make("div", {}, make("h4", {}, "teacher"), prose(teacher.text))));
+    if (teacher) blocks.push(make("div", { className: "columns" }, make("div", {}, make("h4", {}, "teacher"), thoughtsOf(teacher), prose(teacher.text))));
   }
   if (exams.length > 1) blocks.unshift(make("p", { className: "hint" }, "Latest first. Underlined: words that the previous round's answer did not have."));
   return make("div", { className: "side" }, title,
