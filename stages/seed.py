@@ -11,9 +11,9 @@ from lion.chat.offline import check_offline
 from lion.evaluate.questions import read_questions
 from lion.params import load_params
 from lion.pools.cache import start_cache
-from lion.pools.instructions import task_text, task_texts
+from lion.pools.instructions import context_of, task_text, task_texts
 from lion.pools.seeds import Seeds, seeds_of
-from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, QUESTION, without_unused, write_table
+from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, QUESTION, write_table
 from lion.student.check import check_base
 from lion.student.models import write_base
 
@@ -49,7 +49,7 @@ def main(
         params.student.base,
         params.student.revision,
         thinks=params.teacher.thoughts == "learn",
-        turns=any("turns" in frame.columns for frame in (distinct.frame, without_unused(asked))),
+        contexts=_contexts(distinct.frame, asked),
     )
     write_base(student, base=params.student.base, revision=params.student.revision)
     rows = distinct.frame.with_columns(
@@ -70,6 +70,12 @@ def main(
         f"{rows.height} seeds from {seeds} ({distinct.duplicates} duplicates dropped), "
         f"{asked.height} questions from {questions}"
     )
+
+
+def _contexts(*frames: pl.DataFrame) -> set[tuple[str, ...]]:
+    """Return the roles of the messages before each row."""
+    rows = (row for frame in frames for row in frame.iter_rows(named=True))
+    return {tuple(message["role"] for message in context_of(row)) for row in rows} - {()}
 
 
 def _remarks(seeds: Seeds, kept: int, choice: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from lion.chat import Asks, Reply, Request
-from lion.generate.rules import fault
+from lion.generate.rules import REPEATS, fault
 from lion.generate.sampling import Origin
 from lion.params import Generate, Generator
 from lion.params.pools import Rules
@@ -174,6 +174,8 @@ def _unmatched(draw: Draw, reply: Reply, avoid: Questions, rules: Rules) -> dict
     """Return a draw's row before the novelty check."""
     text = unwrap(reply.text)
     verdict, nearest = fault(reply, rules), None
+    if verdict is None and draw.system and draw.system in text:
+        verdict = REPEATS
     if verdict is None and (overlap := avoid.overlap(text)):
         verdict, nearest = CONTAMINATED, overlap.question
     return {

@@ -18,11 +18,13 @@ _REFUSAL = re.compile(
 )
 # The prompt's own marks, or a remark about the task before it.
 _PROMPT = re.compile(
-    r"</?task [0-9a-f]{8,}>|^write one new task, inspired by"
+    r"</?(?:task|\d+-(?:system|user|assistant)) [0-9a-f]{8,}>|^write one new task, inspired by"
     r"|^(?:(?:sure|certainly|of course)[,!.]* )?here(?:['’]s| is)[^:\n]*"
     r"\b(?:instruction|prompt|task)\b[^:\n]{0,40}:",
     re.IGNORECASE,
 )
+
+REPEATS = "repeats the prompt"
 
 
 def fault(reply: Reply, rules: Rules) -> str | None:
@@ -46,7 +48,7 @@ def _any(text: str) -> str | None:
     if _REFUSAL.match(text):
         return "refused or empty"
     if _PROMPT.search(text):
-        return "repeats the prompt"
+        return REPEATS
     return None
 
 

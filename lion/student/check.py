@@ -1,5 +1,7 @@
 """Check a base model before the first paid request: its kind, its template, its tokens."""
 
+from collections.abc import Iterable
+
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from lion.pools.instructions import Task
@@ -7,6 +9,7 @@ from lion.student.models import check_causal, check_place, load_tokenizer, one_l
 from lion.student.sandbox import render_untrusted
 from lion.student.template import encode_prompt, pad_id
 from lion.student.thoughts import form_to_learn
+from lion.student.turns import for_template
 from lion.support.errors import InputError
 
 # What a template must not trim, recase, escape, collapse or cut.
@@ -14,12 +17,16 @@ PROBE = "Compare  Äpfel & 'pears' <b>\n\tin {{ two }} 句子.\n\n" + "Be brief.
 
 
 def check_base(
-    base: str, revision: str | None, *, thinks: bool = False, turns: bool = False
+    base: str,
+    revision: str | None,
+    *,
+    thinks: bool = False,
+    contexts: Iterable[tuple[str, ...]] = (),
 ) -> None:
     """Refuse, in one line, a base that cannot be trained or would be trained on wrong prompts.
 
-    With `thinks` it must be able to write thoughts, with `turns` its template must show the earlier
-    turns of a conversation.
+    With `thinks` it must be able to write thoughts. Its template must show each of `contexts`, the
+    roles of the messages before an instruction.
     """
     check_place(base, revision)
     try:
@@ -37,8 +44,9 @@ def check_base(
             "not learn to stop; set eos_token in tokenizer_config.json"
         )
     _check_template(tokenizer, base)
-    if turns:
-        _check_turns(tokenizer, base)
+    # One earlier question stands for any number of them.
+    for roles in sorted({context[: 2 + context.count("system")] for context in contexts}):
+        _check_context(tokenizer, base, roles)
     _check_ids(tokenizer, config, base)
 
 
@@ -52,17 +60,19 @@ def _check_template(tokenizer: PreTrainedTokenizerBase, base: str) -> None:
         )
 
 
-def _check_turns(tokenizer: PreTrainedTokenizerBase, base: str) -> None:
-    roles = ("user", "assistant", "user")
-    texts = [f"{number}. {PROBE}" for number, _ in enumerate(roles)]
-    talk = tuple({"role": r, "content": text} for r, text in zip(roles, texts, strict=True))
-    prompt = _prompt(tokenizer, talk, base)
-    places = [prompt.find(text) for text in texts]
+def _check_context(tokenizer: PreTrainedTokenizerBase, base: str, roles: tuple[str, ...]) -> None:
+    talk = [
+        {"role": role, "content": f"{number}. {PROBE}"}
+        for number, role in enumerate((*roles, "user"))
+    ]
+    messages = for_template(tokenizer, talk)
+    prompt = _prompt(tokenizer, tuple(messages), base)
+    places = [prompt.find(message["content"]) for message in messages]
     if -1 in places or places != sorted(places):
         raise InputError(
-            f"student.base: {base}: its chat template does not show the earlier turns of a "
-            "conversation unchanged and in their order; use another template, or set "
-            "seeds_turns: refuse and remove the rows with several questions"
+            f"student.base: {base}: its chat template does not show a conversation "
+            f"({', '.join(roles)}, user) unchanged and in order; use another template, or remove "
+            "the rows with such messages before the question"
         )
 
 

@@ -1,7 +1,7 @@
 """Conversations as a chat template can show them: some templates have no system role.
 
-A template that knows none refuses a system prompt, leaves it out, changes it, or shows it as an
-answer. Then the prompt stands in front of the first question.
+A template that knows none refuses a system prompt, leaves it out, changes it, or shows it as
+somebody's turn. Then the prompt stands in front of the first question.
 """
 
 from collections.abc import Sequence
@@ -52,8 +52,9 @@ def folded(messages: Sequence[Message]) -> list[Message]:
 
 @cache
 def _has_system_role(template: str, marks: tuple[tuple[str, str], ...]) -> bool:
-    system, assistant = (_rendered(template, dict(marks), role) for role in ("system", "assistant"))
-    return _SYSTEM in system and _TASK in system and system != assistant
+    roles = ("system", "assistant", "user")
+    system, *others = (_rendered(template, dict(marks), role) for role in roles)
+    return _SYSTEM in system and _TASK in system and system not in others
 
 
 def _rendered(template: str, marks: dict[str, Any], role: str) -> str:

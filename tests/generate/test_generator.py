@@ -230,6 +230,20 @@ def test_a_new_instruction_inherits_the_system_prompt_alone() -> None:
     assert all("\nHi?\n</2-user" in user_text(request) for request in chat.asked)
 
 
+def test_a_draft_that_repeats_the_system_prompt_is_rejected() -> None:
+    system = "You answer in one word."
+    sides = {name: frame.with_columns(system=pl.lit(system)) for name, frame in SIDES.items()}
+    fresh = counting()
+    copies = itertools.chain([True], itertools.repeat(False))
+
+    def answer(request: Request) -> Reply:
+        new = fresh.answer(request)
+        return reply(f"{system} {new.text}") if next(copies) else new
+
+    _, draws = run(FakeChat(answer), sides)
+    assert draws["verdict"].to_list().count("repeats the prompt") == 1
+
+
 def test_a_long_system_prompt_makes_no_two_instructions_similar() -> None:
     long = "You are the assistant of a large bank and answer politely and briefly. " * 5
     sides = {name: frame.with_columns(system=pl.lit(long)) for name, frame in SIDES.items()}

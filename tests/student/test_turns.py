@@ -49,6 +49,11 @@ TEMPLATES = {
         "{{ m['content'] }}{% endfor %}",
         False,
     ),
+    "shown as a question": (
+        "{% for m in messages %}{{ '[assistant]' if m['role'] == 'assistant' else '[user]' }}"
+        "{{ m['content'] }}{% endfor %}",
+        False,
+    ),
     "escaped": (
         "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] | e if m['role'] == 'system' "
         "else m['content'] }}{% endfor %}",
@@ -119,20 +124,34 @@ def test_a_mark_in_any_turn_is_text(place: int) -> None:
 
 @pytest.mark.parametrize(
     ("template", "reason"),
-    [(LAST_ONLY, "does not show the earlier turns"), (OF_LISTS, "chat template")],
+    [
+        (LAST_ONLY, r"\(user, assistant, user\) unchanged and in order"),
+        (OF_LISTS, "chat template"),
+    ],
 )
 def test_a_template_that_shows_no_earlier_turns_is_refused_if_there_are_any(
     tmp_path: Path, template: str, reason: str
 ) -> None:
     folder = str(base(tmp_path / "base", template))
     with pytest.raises(InputError, match=reason) as caught:
-        check_base(folder, None, turns=True)
+        check_base(folder, None, contexts=[("user", "assistant", "user", "assistant")])
     assert "\n" not in caught.value.message
 
 
 def test_other_templates_pass(tmp_path: Path) -> None:
-    for number, (template, turns) in enumerate([(LAST_ONLY, False), (NONE + ROLES, True)]):
-        check_base(str(base(tmp_path / str(number), template)), None, turns=turns)
+    every = [("system",), ("user", "assistant"), ("system", "user", "assistant")]
+    for number, (template, contexts) in enumerate([(LAST_ONLY, []), (NONE + ROLES, every)]):
+        check_base(str(base(tmp_path / str(number), template)), None, contexts=contexts)
+
+
+def test_a_template_that_has_turns_or_a_system_prompt_but_not_both_is_refused(
+    tmp_path: Path,
+) -> None:
+    fails = "{% if messages | length > 3 %}{{ raise_exception('too many') }}{% endif %}" + ROLES
+    folder = str(base(tmp_path / "base", fails))
+    check_base(folder, None, contexts=[("system",), ("user", "assistant")])
+    with pytest.raises(InputError, match="too many"):
+        check_base(folder, None, contexts=[("system", "user", "assistant")])
 
 
 def pool() -> pl.DataFrame:
