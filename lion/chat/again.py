@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from lion.chat.types import Reply, Request
 
@@ -21,11 +21,13 @@ def ask_again(
     label: str,
     retries: int,
     usable: Callable[[int, Reply], bool],
+    schema: dict[str, Any] | None = None,
 ) -> list[list[Reply]]:
     """Return all attempts at each request, in order; the last is usable, or the retries are spent.
 
     A request that the provider refused is not sent again. `usable` is given the row of the request
-    and the reply to it.
+    and the reply to it. `schema` is the JSON schema that retries ask for, where the server offers
+    structured output.
     """
     attempts: list[list[Reply]] = [[reply] for reply in chat.ask(requests, label=label)]
     for attempt in range(1, retries + 1):
@@ -37,7 +39,12 @@ def ask_again(
         if not open_rows:
             break
         again = [
-            replace(requests[row], attempt=attempt, seed=_seed_of(requests[row].seed, attempt))
+            replace(
+                requests[row],
+                attempt=attempt,
+                seed=_seed_of(requests[row].seed, attempt),
+                schema=schema,
+            )
             for row in open_rows
         ]
         replies = chat.ask(again, label=f"{label}, attempt {attempt + 1}")

@@ -16,9 +16,10 @@ from lion.support.errors import EmptyError
 
 Protocol = Literal["referee.txt", "judge.txt"]  # evidence first; scores first
 
-# The form of the prompt as JSON, for servers with structured output. It is the same for every
-# request, because providers compile each new schema. So it has no mark, which small models do not
-# copy into a field.
+# The form of the prompt as JSON, for retries at servers with structured output. Small models score
+# worse in JSON than in the prompt's own form, so the first attempt asks for no schema. The schema
+# is the same for every request, because providers compile each new one. So it has no mark, which
+# small models do not copy into a field.
 _FIELDS = {
     "about_answer_1": {"type": "string"},
     "about_answer_2": {"type": "string"},
@@ -82,6 +83,7 @@ def review(
         label=label,
         retries=settings.retries,
         usable=lambda row, reply: comparisons[row].read(reply) is not None,
+        schema=VERDICT_SCHEMA if protocol == "referee.txt" else None,
     )
     reviews = from_rows(
         [
@@ -114,7 +116,6 @@ def _comparison(
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
         seed=stable_seed("referee", row["id"], order, *further),
-        schema=VERDICT_SCHEMA if protocol == "referee.txt" else None,
     )
     texts = (task, first, second, *(message["content"] for message in context))
     return _Comparison(row["id"], order, texts, request)

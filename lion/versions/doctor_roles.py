@@ -4,7 +4,6 @@ The task changes with every call, so that the store never answers in the server'
 """
 
 import io
-import json
 import os
 import random
 import re
@@ -46,9 +45,9 @@ def roles_of(params: Params) -> Iterator[Finding]:
 
 
 def _prepared(params: Params, role: Role) -> Params:
-    """Ask at once and with few retries; the referee is asked for JSON to see if it can do it."""
+    """Ask at once and with few retries."""
     endpoint = params.endpoint_of(role).model_copy(
-        update={"mode": "live", "retries": 1, "patience": 30.0, "structured": role == "referee"}
+        update={"mode": "live", "retries": 1, "patience": 30.0}
     )
     return params.model_copy(update={"endpoints": {**params.endpoints, role: endpoint}})
 
@@ -72,32 +71,8 @@ def _ask(prepared: Params, params: Params, role: Role, words: list[str]) -> Iter
         reason = error.format_message().removeprefix(f"{_LABEL}: ")
         yield Finding("warning", f"{name}: {reason}; {asking.cost}")
     for line in notices.getvalue().splitlines():
-        if not line.startswith((_LABEL, "generate ")) and "structured: false" not in line:
+        if not line.startswith((_LABEL, "generate ")):
             yield Finding("warning", line.removeprefix(f"doctor {role}: "))
-    if role == "referee" and asking.replies and not source.in_process:
-        yield from _structured(params, asking)
-
-
-def _structured(params: Params, asking: Asking) -> Iterator[Finding]:
-    """Say whether the server writes JSON of a schema, where the parameters say otherwise."""
-    try:
-        is_json = isinstance(json.loads(asking.replies[0].text), dict)
-    except ValueError:
-        is_json = False
-    wanted = params.endpoint_of("referee").structured
-    named = "referee" if "referee" in params.endpoints else "default"
-    if is_json and not wanted:
-        yield Finding(
-            "warning",
-            "referee: the server can return scores as JSON (response_format), which is always"
-            f" readable; set `structured: true` under endpoints.{named}",
-        )
-    elif wanted and not is_json:
-        yield Finding(
-            "warning",
-            "referee: the server does not do response_format (JSON of a schema); set"
-            f" `structured: false` under endpoints.{named}",
-        )
 
 
 def _offered(params: Params, role: Role, message: str) -> str:

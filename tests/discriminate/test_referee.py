@@ -58,9 +58,11 @@ def test_an_unreadable_reply_is_asked_again_and_kept() -> None:
     def answer(request: Request) -> Reply:
         return reply("No idea.") if request.attempt == 0 else honest(request)
 
-    reviews = review(PAIRS, FakeChat(answer), SETTINGS, label="referee r1")
+    chat = FakeChat(answer)
+    reviews = review(PAIRS, chat, SETTINGS, label="referee r1")
     assert reviews.height == 8
     assert reviews.filter(attempt=0)["teacher"].null_count() == 4
+    assert [request.schema is None for request in chat.asked] == 4 * [True] + 4 * [False]
     assert score(reviews)["gap"].to_list() == [0.0, 6.0]
 
 

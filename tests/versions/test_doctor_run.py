@@ -76,7 +76,7 @@ def test_each_role_is_asked_once_and_its_cost_is_told(raw: dict[str, Any], tmp_p
     price = {"input": 100.0, "output": 100.0}
     raw["prices"] = {"currency": "USD", "date": "2026-11-01", "models": {"some-model": price}}
     with Server(able) as server:
-        params = served(raw, server.url, structured=True)
+        params = served(raw, server.url)
         for _ in range(2):  # the store does not answer in the server's place
             findings = list(roles_of(params))
             assert len(by_level(findings, "OK")) == 4, findings
@@ -117,28 +117,6 @@ def test_a_server_that_is_not_there_is_an_error_for_each_role(raw: dict[str, Any
     assert all("tried 2 times" in finding.message for finding in findings)
 
 
-def test_a_server_without_response_format_is_named(raw: dict[str, Any]) -> None:
-    def answering(asked: Asked) -> Answer:
-        if "response_format" in asked.body:
-            return refusal(400, "response_format is not supported")
-        return able(asked)
-
-    with Server(answering) as server:
-        wrong = by_level(list(roles_of(served(raw, server.url, structured=True))), "warning")
-        right = list(roles_of(served(raw, server.url, structured=False)))
-    assert wrong[-1] == (
-        "referee: the server does not do response_format (JSON of a schema); set "
-        "`structured: false` under endpoints.default"
-    )
-    assert not [line for line in by_level(right, "warning") if "response_format" in line]
-
-
-def test_a_server_that_could_return_json_is_named(raw: dict[str, Any]) -> None:
-    with Server(able) as server:
-        warnings = by_level(list(roles_of(served(raw, server.url))), "warning")
-    assert any("set `structured: true` under endpoints.default" in line for line in warnings)
-
-
 def test_a_field_that_the_server_refuses_is_named(raw: dict[str, Any]) -> None:
     def answering(asked: Asked) -> Answer:
         if "seed" in asked.body:
@@ -146,7 +124,7 @@ def test_a_field_that_the_server_refuses_is_named(raw: dict[str, Any]) -> None:
         return able(asked)
 
     with Server(answering) as server:
-        findings = list(roles_of(served(raw, server.url, structured=True)))
+        findings = list(roles_of(served(raw, server.url)))
     assert any("Write `omit: [seed]`" in line for line in by_level(findings, "warning"))
     assert len(by_level(findings, "OK")) == 4
 
