@@ -1,11 +1,19 @@
 """`lion export`: a round in Hugging Face's form."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 import click
 
+from lion.export.gguf import TYPES, find_converter, write_gguf
+from lion.export.serving import Server, commands, modelfile
 from lion.support.command_line import HELP
 from lion.support.errors import InputError
+
+if TYPE_CHECKING:
+    from lion.export.places import Places
+
+GGUF, MODELFILE = "student.gguf", "Modelfile"
 
 
 @click.command(context_settings=HELP)
@@ -30,34 +38,80 @@ from lion.support.errors import InputError
     show_default=True,
     help="Put the teacher's thoughts before its answers in `messages` (teacher.thoughts: learn).",
 )
+@click.option(
+    "--gguf",
+    type=click.Choice(TYPES),
+    is_flag=False,
+    flag_value="auto",
+    help="Also write the model for llama.cpp, Ollama and LM Studio, in this number type; without "
+    "one in the model's own.",
+)
+@click.option(
+    "--to",
+    "server",
+    type=click.Choice(get_args(Server)),
+    help="Print the commands that serve the model there; ollama implies --gguf.",
+)
 def export(
-    round_: str, out: Path | None, license_: str, dataset: bool, student: bool, thoughts: bool
+    round_: str,
+    out: Path | None,
+    license_: str,
+    dataset: bool,
+    student: bool,
+    thoughts: bool,
+    gguf: str | None,
+    server: Server | None,
 ) -> None:
     """Write a round's pools and student as folders that datasets and transformers load.
 
     Each has a card that tells where it comes from. An adapter is merged into its base. Nothing is
     uploaded.
     """
-    from lion.export import cards, hub
     from lion.export.places import places_of
-    from lion.params import load_params
-    from lion.runs.revision import WORKSPACE, open_revisions
 
+    kind = gguf or ("auto" if server == "ollama" else None)
+    converter = find_converter() if kind else None
     places = places_of(round_)
-    params = load_params(places.root / "params.yaml")
     target = out or Path("exports") / round_
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {target}: cannot be written ({error.strerror})") from None
+    _write_folders(
+        places, round_, target, license_, dataset=dataset, student=student, thoughts=thoughts
+    )
+    if not kind and not server:
+        return
+    if not (target / "student").is_dir():
+        raise InputError(f"{target / 'student'}: no exported student; leave out --no-student")
+    if converter and kind:
+        _write_gguf(places, round_, target, converter, kind, with_modelfile=server == "ollama")
+    _show_commands(server or "llama.cpp", target, round_)
+
+
+def _write_folders(
+    places: "Places",
+    round: str,
+    target: Path,
+    license: str,
+    *,
+    dataset: bool,
+    student: bool,
+    thoughts: bool,
+) -> None:
+    from lion.export import cards, hub
+    from lion.params import load_params
+    from lion.runs.revision import WORKSPACE, open_revisions
+
+    params = load_params(places.root / "params.yaml")
     with open_revisions(WORKSPACE) as (here,):
         about = hub.provenance(
             params,
             here.tables,
             root=places.root,
-            round=round_,
+            round=round,
             commit=places.commit,
-            license=license_,
+            license=license,
         )
         if dataset:
             if thoughts and here.tables.answers["thoughts"].is_null().all():
@@ -68,4 +122,44 @@ def export(
         if student:
             card = cards.model_card(about)
             hub.write_student(places.student, here.tables, about, target / "student", card)
-            click.echo(f"{target / 'student'}: student of {round_}")
+            click.echo(f"{target / 'student'}: student of {round}")
+
+
+def _write_gguf(
+    places: "Places",
+    round: str,
+    target: Path,
+    converter: Path,
+    kind: str,
+    *,
+    with_modelfile: bool,
+) -> None:
+    from lion.params import load_params
+    from lion.student.served import layout_of, vocabulary_of
+
+    file = target / GGUF
+    write_gguf(
+        target / "student",
+        file,
+        converter=converter,
+        kind=kind,
+        name=_name(round),
+        vocabulary=vocabulary_of(places.student, target / "student"),
+    )
+    click.echo(f"{file}: {file.stat().st_size / 1e6:,.0f} MB, numbers: {kind}")
+    if with_modelfile:
+        settings = load_params(places.root / "params.yaml").student
+        layout = layout_of(target / "student")
+        text = modelfile(file, layout, temperature=settings.temperature)
+        (target / MODELFILE).write_text(text, encoding="utf-8")
+        click.echo(f"{target / MODELFILE}: the prompt template for Ollama")
+
+
+def _show_commands(server: str, target: Path, round: str) -> None:
+    places = {"student": target / "student", "gguf": target / GGUF, "modelfile": target / MODELFILE}
+    for line in commands(server, name=_name(round), **places):
+        click.echo(line)
+
+
+def _name(round: str) -> str:
+    return f"lion-{round}"

@@ -1,0 +1,103 @@
+"""A student as one GGUF file for llama.cpp, Ollama and LM Studio, by llama.cpp's own converter."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lion.support.errors import InputError
+from lion.support.files import replacing
+from lion.support.text import brief
+
+if TYPE_CHECKING:
+    from lion.student.served import Vocabulary
+
+SCRIPT = "convert_hf_to_gguf.py"
+TYPES = ("auto", "f32", "f16", "bf16", "q8_0")  # number types that the converter writes
+HOME = "LLAMA_CPP"  # environment variable with the folder of llama.cpp's source
+_GET = f"git clone https://github.com/ggml-org/llama.cpp, and set {HOME} to its folder"
+_EXTRA = "pip install 'lion[gguf]'"
+_CONFIG = "tokenizer_config.json"
+# The converter lets the tokenizer's own habit overrule tokenizer_config.json.
+_WITHOUT_BOS = """
+import sys, gguf
+field = gguf.GGUFReader(sys.argv[1], "r+").fields["tokenizer.ggml.add_bos_token"]
+field.parts[field.data[0]][0] = False
+"""
+
+
+def find_converter() -> Path:
+    """Return the converter in the folder LLAMA_CPP, else the one on PATH."""
+    folder = os.environ.get(HOME)
+    found = Path(folder) / SCRIPT if folder else shutil.which(SCRIPT)
+    if found and Path(found).is_file():
+        return Path(found).absolute()
+    where = f"{HOME}={folder}" if folder else "--gguf"
+    raise InputError(f"{where}: llama.cpp's converter {SCRIPT} is missing; {_GET}; {_EXTRA}")
+
+
+def write_gguf(
+    student: Path, out: Path, *, converter: Path, kind: str, name: str, vocabulary: "Vocabulary"
+) -> None:
+    """Write student folder `student`, a whole model, to `out` with numbers of type `kind`.
+
+    A chat endpoint of llama.cpp then reads a prompt as the same tokens as Lion. InputError with the
+    converter's last line if it fails.
+    """
+    with tempfile.TemporaryDirectory() as scratch, replacing(out) as written:
+        folder = Path(scratch) / "student"
+        _prepare(student, folder, vocabulary)
+        options = ["--outfile", str(written), "--outtype", kind, "--model-name", name]
+        _run(student, converter, str(converter), str(folder), *options)
+        if not vocabulary.starts_with_bos:
+            _run(student, converter, "-c", _WITHOUT_BOS, str(written))
+
+
+def _prepare(student: Path, folder: Path, vocabulary: "Vocabulary") -> None:
+    """Fill `folder` with links to the student's files and what the converter needs besides.
+
+    Without add_bos_token it guesses whether a prompt starts with BOS.
+    """
+    folder.mkdir()
+    for file in student.iterdir():
+        if file.name != _CONFIG:
+            (folder / file.name).symlink_to(file.absolute())
+    if vocabulary.sentencepiece:
+        (folder / "tokenizer.model").unlink(missing_ok=True)
+        (folder / "tokenizer.model").symlink_to(vocabulary.sentencepiece.absolute())
+    elif vocabulary.needs_sentencepiece:
+        raise InputError(
+            f"{student}: its base has no tokenizer.model, without which llama.cpp splits words "
+            "otherwise than in training; add the base's own file to this folder"
+        )
+    config = json.loads((student / _CONFIG).read_text(encoding="utf-8"))
+    config |= {"add_bos_token": vocabulary.starts_with_bos, "add_eos_token": False}
+    (folder / _CONFIG).write_text(json.dumps(config), encoding="utf-8")
+
+
+def _run(student: Path, converter: Path, *arguments: str) -> None:
+    """Run Python with llama.cpp's own package gguf before an installed one."""
+    paths = [str(converter.parent / "gguf-py"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise InputError(f"{student}: {_reason(done.stderr)}")
+
+
+def _reason(errors: str) -> str:
+    """Return why the converter failed: the last line that it wrote."""
+    last = brief((errors.strip().splitlines() or ["it wrote no file"])[-1], 200)
+    if "No module named" in last:
+        return f"llama.cpp's converter lacks a package ({last}); {_EXTRA}"
+    if "pre-tokenizer was not recognized" in last:
+        return (
+            "llama.cpp does not know this tokenizer, so it cannot serve the student; serve it with "
+            "--to vllm or --to transformers, or train a base that llama.cpp knows"
+        )
+    return f"llama.cpp's converter failed: {last}"

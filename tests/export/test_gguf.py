@@ -1,0 +1,120 @@
+"""What `lion export --gguf` and `--to` say: commands, Ollama's Modelfile, and why it failed."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lion.cli import main
+from lion.export.gguf import find_converter, write_gguf
+from lion.export.serving import commands, modelfile
+from lion.student.served import Layout, Vocabulary, layout_of, vocabulary_of
+from lion.support.errors import InputError
+from tests.repository import ROOT
+
+NONE = Vocabulary(sentencepiece=None, needs_sentencepiece=False, starts_with_bos=False)
+BASE = ROOT / "data" / "base"
+
+
+@pytest.fixture(autouse=True)
+def no_converter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("LLAMA_CPP", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+
+def _converter(folder: Path, text: str) -> Path:
+    """Write a program that stands where llama.cpp's converter stands."""
+    folder.mkdir()
+    (folder / "convert_hf_to_gguf.py").write_text(text)
+    (folder / "convert_hf_to_gguf.py").chmod(0o755)
+    return folder
+
+
+def test_a_missing_converter_is_said_before_anything_is_written() -> None:
+    result = CliRunner().invoke(main, ["export", "--round", "r3", "--gguf"])
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: --gguf: llama.cpp's converter convert_hf_to_gguf.py is missing; git clone "
+        "https://github.com/ggml-org/llama.cpp, and set LLAMA_CPP to its folder; "
+        "pip install 'lion[gguf]'\n"
+    )
+
+
+def test_the_converter_is_that_of_the_folder_or_of_the_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    on_path = _converter(tmp_path / "bin", "#!/usr/bin/env python3\n")
+    assert find_converter().parent == on_path
+    own = _converter(tmp_path / "llama.cpp", "")
+    monkeypatch.setenv("LLAMA_CPP", str(own))
+    assert find_converter().parent == own
+    monkeypatch.setenv("LLAMA_CPP", str(tmp_path))
+    with pytest.raises(InputError, match=f"LLAMA_CPP={tmp_path}: llama.cpp's converter"):
+        find_converter()
+
+
+@pytest.mark.parametrize(
+    ("program", "vocabulary", "message"),
+    [
+        ("import nosuchpackage", NONE, "lacks a package .*nosuchpackage.*lion\\[gguf\\]"),
+        (
+            "raise NotImplementedError('BPE pre-tokenizer was not recognized - update')",
+            NONE,
+            "llama.cpp does not know this tokenizer",
+        ),
+        ("raise SystemExit('no \\x1b[31mroom')", NONE, "failed: no ⟦U\\+001B⟧\\[31mroom"),
+        ("", Vocabulary(None, True, False), "its base has no tokenizer.model"),
+    ],
+)
+def test_a_failure_is_one_line_and_leaves_no_file(
+    tmp_path: Path, program: str, vocabulary: Vocabulary, message: str
+) -> None:
+    converter = _converter(tmp_path / "llama.cpp", program) / "convert_hf_to_gguf.py"
+    out = tmp_path / "out" / "student.gguf"
+    with pytest.raises(InputError, match=message) as raised:
+        write_gguf(BASE, out, converter=converter, kind="f32", name="x", vocabulary=vocabulary)
+    assert "\n" not in raised.value.format_message()
+    assert not list(out.parent.iterdir())
+
+
+def test_the_vocabulary_says_what_a_prompt_starts_with() -> None:
+    assert vocabulary_of(BASE, BASE).starts_with_bos  # its chat template writes BOS
+    assert not vocabulary_of(BASE, BASE).needs_sentencepiece
+
+
+@pytest.mark.parametrize(
+    ("server", "lines"),
+    [
+        ("vllm", ["vllm serve 'a b/student' --served-model-name lion-r3"]),
+        ("ollama", ["ollama create lion-r3 -f 'a b/Modelfile'"]),
+        ("llama.cpp", ["llama-server -m 'a b/student.gguf' --alias lion-r3"]),
+        (
+            "transformers",
+            ["pip install 'transformers[serving]'", "transformers serve 'a b/student'"],
+        ),
+    ],
+)
+def test_commands_can_be_pasted(server: str, lines: list[str]) -> None:
+    folder = Path("a b")
+    shown = commands(
+        server,
+        student=folder / "student",
+        gguf=folder / "student.gguf",
+        modelfile=folder / "Modelfile",
+        name="lion-r3",
+    )
+    assert shown[:-1] == lines
+    assert shown[-1].startswith("# OpenAI's protocol at http://127.0.0.1:")
+
+
+def test_ollamas_template_is_the_students() -> None:
+    layout = layout_of(BASE)
+    assert layout == Layout(before="", system=("", ""), between="<|sep|>", after="<|sep|>")
+    layout = Layout("<u>{{x}}", ("<s>", "</s><u>"), "</u><a>", "</a>")
+    assert modelfile(Path("r3/student.gguf"), layout, temperature=0.7) == (
+        'FROM ./student.gguf\nTEMPLATE """{{ if .System }}<s>{{ .System }}</s><u>{{ else }}'
+        '<u>{{ "{{" }}x}}{{ end }}{{ .Prompt }}</u><a>{{ .Response }}</a>"""\n'
+        "PARAMETER temperature 0.7\n"
+    )
+    with pytest.raises(InputError, match='"""'):
+        modelfile(Path("x"), Layout('"""', None, "", ""), temperature=0)
