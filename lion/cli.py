@@ -8,6 +8,7 @@ from lion.support.command_line import HELP
 
 # Name: module and function, and its line in the list (reading docstrings would import them all).
 COMMANDS = {
+    "chat": ("lion.export.chat:chat", "Ask a student and the teacher side by side."),
     "check": ("lion.evaluate.check:check", "Check seeds, and pools for evaluation questions."),
     "doctor": ("lion.versions.doctor:doctor", "Check all that a run needs, before it pays."),
     "estimate": ("lion.versions.cli:estimate", "Estimate what would run, and its cost."),

@@ -9,6 +9,7 @@ from transformers import AutoConfig, PreTrainedModel
 from lion.pools.instructions import Task
 from lion.student.models import Loaded, is_adapter, load_student, save_student, source_of
 from lion.student.template import Example, encode_example
+from lion.student.turns import folding
 from lion.support.errors import InputError
 from lion.support.files import replacing_folder
 
@@ -23,8 +24,9 @@ HALF = 0.1
 def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> None:
     """Write student `folder` to `out` as a whole model in its base's number type.
 
-    A lesson is a task and an answer. InputError, and nothing written, if the written model gives
-    their tokens other log-probabilities than the student.
+    Its chat template shows system prompts as the student learnt them, also if its base has no role
+    for them. A lesson is a task and an answer. InputError, and nothing written, if the written
+    model gives their tokens other log-probabilities than the student.
     """
     if not lessons:
         raise InputError(
@@ -38,6 +40,7 @@ def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> No
     dtype = _stored_type(folder)
     _merge_adapter(loaded)
     loaded.model.to(dtype)  # type: ignore[arg-type]
+    loaded.tokenizer.chat_template = folding(loaded.tokenizer)
     with replacing_folder(out) as written:
         save_student(loaded, written)
         del loaded

@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.hub import cached_file
 
 from lion.student.models import load_tokenizer, source_of
-from lion.student.template import RENDER_ERRORS, encode_prompt
+from lion.student.template import encode_prompt
+from lion.student.turns import RENDER_ERRORS
 from lion.support.errors import InputError
 
 SENTENCEPIECE = "tokenizer.model"

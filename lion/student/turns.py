@@ -16,6 +16,12 @@ from lion.prompts import Message
 
 _SYSTEM = "Be <b>brief</b> & kind,\n\twhoever asks.  Always."  # what a template must not change
 _TASK = "Say hi."
+# In front of a template: does for other programs what `folded` does here.
+_FOLD = (
+    "{% if messages|length > 1 and messages[0]['role'] == 'system' %}"
+    "{% set messages = [{'role': 'user', 'content': messages[0]['content'] + '\\n\\n'"
+    " + messages[1]['content']}] + messages[2:] %}{% endif %}{{ '' }}"
+)
 # What rendering a template can raise, apart from ValueError.
 RENDER_ERRORS = (
     jinja2.TemplateError,
@@ -48,6 +54,12 @@ def folded(messages: Sequence[Message]) -> list[Message]:
         return [*messages]
     turns[0] = turns[0] | {"content": f"{first['content']}\n\n{turns[0]['content']}"}
     return turns
+
+
+def folding(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the tokenizer's template for other programs, which hand it system prompts as such."""
+    template = str(tokenizer.chat_template)
+    return template if has_system_role(tokenizer) else _FOLD + template
 
 
 @cache

@@ -2,12 +2,26 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
 from tqdm import tqdm
 
 EVERY = 10.0  # seconds between plain lines
+_shown = ContextVar("shown", default=True)
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Show no progress in the block: a conversation asks one thing at a time."""
+    token = _shown.set(False)
+    try:
+        yield
+    finally:
+        _shown.reset(token)
 
 
 class Progress:
@@ -22,10 +36,11 @@ class Progress:
         self._before = self._done = done
         self._note = ""
         self._bar: tqdm[Any] | None = None
+        self._shown = _shown.get()
 
     def __enter__(self) -> Self:
         self._begun = self._said = time.monotonic()
-        if sys.stderr.isatty():
+        if self._shown and sys.stderr.isatty():
             self._bar = tqdm(
                 total=self._total,
                 initial=self._done,
@@ -67,6 +82,8 @@ class Progress:
 
     def _say(self) -> None:
         """One plain line: done, rate, time left or taken, note."""
+        if not self._shown:
+            return
         self._said = time.monotonic()
         seconds = self._said - self._begun
         here = self._done - self._before

@@ -67,6 +67,20 @@ def width_of(text: str) -> int:
     return sum(map(_columns, text))
 
 
+def wrapped(lines: Sequence[str], width: int) -> list[str]:
+    """Break lines into lines of at most `width` columns, at blanks where there are some."""
+    broken = []
+    for line in lines:
+        while width_of(line) > width:
+            fitting = sum(columns <= width for columns in accumulate(map(_columns, line)))
+            blank = line.rfind(" ", 1, fitting + 1)
+            end = blank if blank > 0 else max(fitting, 1)
+            broken.append(line[:end].rstrip())
+            line = line[end:].lstrip()
+        broken.append(line)
+    return broken
+
+
 def _columns(character: str) -> int:
     """Wide characters and emoji take two columns, combining marks none."""
     if category(character) in {"Mn", "Me"}:

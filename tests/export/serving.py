@@ -17,6 +17,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from lion.params import Compute, Imitate
+from lion.pools.instructions import Task, messages_of
 from lion.student.decoding import Work, decode
 from lion.student.merge import merge
 from lion.student.models import load_student, save_student
@@ -32,15 +33,21 @@ _SETTINGS = Imitate(
 Said = tuple[str, int, int]  # answer, tokens of the prompt, tokens of the answer
 
 
-def questions() -> list[tuple[str, str]]:
-    """Return 20 tasks with their answers; some tasks have an input below a blank line."""
+def questions() -> list[tuple[Task, str]]:
+    """Return 20 tasks with their answers: in one line, with an input, with a system prompt."""
     rng = random.Random(1)
     lists = [rng.sample(_WORDS, 3) for _ in range(20)]
-    heads = ["Reverse: ", "Reverse this list.\n\n"]
     return [
-        (heads[number % 2] + " ".join(words), " ".join(reversed(words)))
+        (_task(number, " ".join(words)), " ".join(reversed(words)))
         for number, words in enumerate(lists)
     ]
+
+
+def _task(number: int, words: str) -> Task:
+    if number % 4 == 3:
+        system = {"role": "system", "content": "Reverse\tthe user's list."}
+        return system, {"role": "user", "content": words}
+    return f"Reverse: {words}" if number % 2 else f"Reverse this list.\n\n{words}"
 
 
 def trained_student(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
@@ -66,7 +73,7 @@ def trained_student(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
     return folder / "student"
 
 
-def by_lion(student: Path, tasks: Sequence[str]) -> list[Said]:
+def by_lion(student: Path, tasks: Sequence[Task]) -> list[Said]:
     """Answer greedily with Lion's own engine."""
     loaded = load_student(student)
     prompts = [encode_prompt(loaded.tokenizer, task) for task in tasks]
@@ -84,7 +91,7 @@ def by_lion(student: Path, tasks: Sequence[str]) -> list[Said]:
     return [(texts[n].strip(), len(prompts[n]), len(rows[n])) for n in range(len(tasks))]
 
 
-def by_server(url: str, model: str, tasks: Sequence[str]) -> list[Said]:
+def by_server(url: str, model: str, tasks: Sequence[Task]) -> list[Said]:
     """Ask the chat endpoint at `url` for greedy answers."""
     return [_ask(url, model, task) for task in tasks]
 
@@ -122,10 +129,10 @@ def _wait(server: "subprocess.Popen[str]", address: str) -> None:
     raise AssertionError(f"{address}: no answer in {_PATIENCE} s")
 
 
-def _ask(url: str, model: str, task: str) -> Said:
+def _ask(url: str, model: str, task: Task) -> Said:
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": "user", "content": task}],
+        "messages": messages_of(task),
         "temperature": 0,
         "max_tokens": _LIMIT,
     }

@@ -29,7 +29,7 @@ def _without_template() -> PreTrainedTokenizerBase:
 
 def test_transformers_serve_answers_what_lion_answers(tmp_path: Path) -> None:
     student = trained_student(_without_template(), tmp_path)
-    mine = by_lion(student, TASKS)
+    mine = by_lion(tmp_path / "r0", TASKS)
     assert len({answer for answer, _, _ in mine}) > 10  # it learnt to tell tasks apart
     command = Path(sys.executable).with_name("transformers")
     with serving(str(command), "serve", str(student), "--device", "cpu") as url:
@@ -56,7 +56,7 @@ def test_llama_server_answers_what_lion_answers(tmp_path: Path) -> None:
         name="lion-r0",
         vocabulary=vocabulary_of(tmp_path / "base", student),
     )
-    mine = by_lion(student, TASKS)
+    mine = by_lion(tmp_path / "r0", TASKS)
     assert len({answer for answer, _, _ in mine}) > 10
     server = [os.environ["LLAMA_SERVER"], "-m", str(file), "-c", "512", "-np", "1", "-t", "1"]
     exact = [
