@@ -79,13 +79,24 @@ def _whiskers(base: alt.Chart, scale: alt.Scale) -> list[alt.Chart]:
     ]
 
 
+_DASHES = {"dashed": [5, 4], "dotted": [1, 4], "dash-dotted": [8, 3, 1, 3]}
+
+
 def _control(control: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    line = alt.Chart(control).encode(x=x, y=y)
-    label = control.tail(1).select(quality=0, label=pl.format("dashed: {}", "label"))
-    name = alt.Chart(label).encode(x=alt.value(4), y=y, text="label")
+    """Draw other runs as lines, told apart by their dashes; their names stand at the bottom."""
+    labels = control["label"].unique(maintain_order=True).to_list()
+    names = "; ".join(f"{name}: {label}" for name, label in zip(_DASHES, labels, strict=False))
+    scale = alt.Scale(domain=labels, range=list(_DASHES.values()))
+    base = alt.Chart(control).encode(x=x, y=y, detail="label:N")
+    text = alt.Chart(pl.DataFrame({"quality": [0], "label": [names]}))
     return [
-        line.mark_line(color=ink("seed"), strokeDash=[5, 4], point={"color": ink("seed")}),
-        name.mark_text(align="left", baseline="bottom", dy=-4, color=ink("muted")),
+        base.mark_line(color=ink("seed")).encode(
+            strokeDash=alt.StrokeDash("label:N", scale=scale, legend=None)
+        ),
+        base.mark_circle(color=ink("seed"), opacity=1),
+        text.mark_text(align="left", baseline="bottom", dy=-4, color=ink("muted")).encode(
+            x=alt.value(4), y=y, text="label"
+        ),
     ]
 
 

@@ -1,8 +1,9 @@
-"""`lion view`: the page of a whole run, or of two revisions side by side, in the browser."""
+"""`lion view`: the page of a whole run, or of revisions side by side, in the browser."""
 
 import webbrowser
 from contextlib import ExitStack, chdir
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,13 +11,18 @@ from lion.support.command_line import HELP
 from lion.support.errors import InputError
 from lion.support.home import project_root
 
+if TYPE_CHECKING:
+    from lion.runs.revision import Revision
+
+_MOST = 4  # revisions side by side
+
 
 @click.command(context_settings=HELP)
 @click.option(
     "--rev",
     "revisions",
     multiple=True,
-    help="Commit, tag, branch or experiment instead of the workspace; give two to compare.",
+    help="Commit, tag, branch or experiment instead of the workspace; give up to four to compare.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8400, show_default=True)
 @click.option("--open/--no-open", "opens", default=False, help="Open a browser.")
@@ -24,10 +30,13 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
     """Show a run in a browser on this machine, with every instruction."""
     from lion.report.serve import Server, site_of
 
-    if len(revisions) > 2:
-        raise InputError(f"--rev: {len(revisions)} revisions given. Give one, or two to compare.")
+    if len(revisions) > _MOST:
+        raise InputError(f"--rev: {len(revisions)} revisions given. Give up to {_MOST} to compare.")
     with chdir(project_root()), ExitStack() as stack:
-        site = site_of(_fetched(revisions, stack) or [("workspace", Path())])
+        fetched = _fetched(revisions, stack)
+        roots = [(revision.label, revision.folder) for revision in fetched]
+        commits = {revision.label: revision.sha or "" for revision in fetched}
+        site = site_of(roots or [("workspace", Path())], commits)
         try:
             server = stack.enter_context(Server(site, port))
         except OSError as error:
@@ -43,8 +52,8 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
             click.echo()
 
 
-def _fetched(revisions: tuple[str, ...], stack: ExitStack) -> list[tuple[str, Path]]:
-    """Each revision with a folder of its tables, which is deleted when `stack` closes."""
+def _fetched(revisions: tuple[str, ...], stack: ExitStack) -> list["Revision"]:
+    """Revisions with their tables in a folder, which is deleted when `stack` closes."""
     if not revisions:
         return []
     from lion.runs.revision import open_revisions
@@ -53,4 +62,4 @@ def _fetched(revisions: tuple[str, ...], stack: ExitStack) -> list[tuple[str, Pa
     for revision in opened:
         click.echo(f"reading {revision.label} ...", err=True)
         revision.fetch()
-    return [(revision.label, revision.folder) for revision in opened]
+    return opened

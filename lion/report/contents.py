@@ -268,14 +268,3 @@ def _gaps(tables: Tables, tau: float) -> list[Row]:
             }
         )
     return rows
-
-
-def differences(first: list[Row], second: list[Row]) -> list[Row]:
-    """Return `second` minus `first` for the rounds of both; None if either is unknown."""
-    names = ("quality", "hard_share", "mean_gap", "flip_share", "acceptance")
-    pairs = [(a, b) for a in first for b in second if a["round"] == b["round"]]
-    return [
-        {"round": a["round"]}
-        | {name: None if None in (a[name], b[name]) else b[name] - a[name] for name in names}
-        for a, b in pairs
-    ]

@@ -4,21 +4,31 @@ import base64
 import hashlib
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import DictLoader, Environment
 from markupsafe import Markup
 
-from lion.report.contents import Contents, differences
+from lion.report.contents import Contents
 from lion.report.drawing import palette_css
 from lion.report.sample import KINDS
+from lion.runs.compare import Difference
 from lion.support.text import as_json
 
 Row = dict[str, Any]
 
 
-def render(runs: list[Contents], browse: list[Row], *, served: bool) -> str:
-    """Return the page of one run, or of two side by side.
+class Compared(NamedTuple):
+    """What stands above runs side by side."""
+
+    differences: list[Difference]  # of each later run to the first
+    params: list[Row]  # that differ
+
+
+def render(
+    runs: list[Contents], browse: list[Row], *, served: bool, compared: Compared | None = None
+) -> str:
+    """Return the page of one run, or of several side by side.
 
     `browse` holds for each run the options of its filters, its questions and, unless `served`
     answers queries, the sample of instructions itself.
@@ -43,7 +53,7 @@ def render(runs: list[Contents], browse: list[Row], *, served: bool) -> str:
         browse=browse,
         served=served,
         kinds=KINDS,
-        differences=differences(runs[0].rounds, runs[1].rounds) if len(runs) == 2 else [],
+        compared=compared,
         policy=policy(script, style, served=served),
         script=Markup(script),
         style=Markup(style),
@@ -100,6 +110,7 @@ def _template() -> Any:
         "page.html",
         "macros.html",
         "glance.html",
+        "compared.html",
         "evaluation.html",
         "pools.html",
         "gap.html",

@@ -11,16 +11,18 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import click
+import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from lion.params import load_params
 from lion.report.browse import Index, Query, as_csv
 from lion.report.contents import contents
-from lion.report.page import render
+from lion.report.page import Compared, render
 from lion.report.questions import Questions
 from lion.report.sample import offer
+from lion.runs.compare import Run, changed_params, differences
 from lion.runs.figures import control_of, read_control, round_rows
-from lion.runs.identity import identity_of
+from lion.runs.identity import Identity, identity_of
 from lion.runs.run import places_of, read_run
 from lion.support.errors import EmptyError
 from lion.support.home import project_root
@@ -75,33 +77,45 @@ class Site:
         return [questions.detail(fields.get("id", "")) for questions in self.questions]
 
 
-def site_of(roots: list[tuple[str, Path]]) -> Site:
-    """Return the site of runs by label and folder (with its dvc.yaml).
+def site_of(roots: list[tuple[str, Path]], commits: dict[str, str] | None = None) -> Site:
+    """Return the site of runs by label and folder (with its dvc.yaml), and their commits by label.
 
     EmptyError if a run has no pool yet.
     """
-    runs = []
-    for label, root in roots:
-        params = load_params(root / "params.yaml")
-        places = places_of(root)
-        tables = read_run(places, params.round_names)
-        if tables.pool.is_empty():
-            raise EmptyError(f"{label}: no pool yet. Run `dvc repro` or `dvc pull` first.")
-        runs.append((label, params, tables, identity_of(tables, params, places)))
-    controls = [control_of(round_rows(tables), label) for label, _, tables, _ in runs]
-    if len(runs) == 1:
-        controls = [read_control(runs[0][1].report.control, project_root())]
+    opened = [_opened(label, root, (commits or {}).get(label, "")) for label, root in roots]
+    runs = [run for run, _ in opened]
     shown = [
-        contents(tables, params, identity, label=label, control=control)
-        for (label, params, tables, identity), control in zip(runs, reversed(controls), strict=True)
+        contents(run.tables, run.params, identity, label=run.label, control=_beside(run, runs))
+        for run, identity in opened
     ]
-    indexes = [Index(tables) for _, _, tables, _ in runs]
-    questions = [Questions(tables) for _, _, tables, _ in runs]
+    indexes = [Index(run.tables) for run in runs]
+    questions = [Questions(run.tables) for run in runs]
     about = [
         offer(index) | {"questions": own.served()}
         for index, own in zip(indexes, questions, strict=True)
     ]
-    return Site(render(shown, about, served=True), indexes, questions)
+    compared = Compared(differences(runs), changed_params(runs)) if len(runs) > 1 else None
+    return Site(render(shown, about, served=True, compared=compared), indexes, questions)
+
+
+def _opened(label: str, root: Path, commit: str) -> tuple[Run, Identity]:
+    params = load_params(root / "params.yaml")
+    places = places_of(root)
+    tables = read_run(places, params.round_names)
+    if tables.pool.is_empty():
+        raise EmptyError(f"{label}: no pool yet. Run `dvc repro` or `dvc pull` first.")
+    return Run(label, params, tables), identity_of(tables, params, places, commit=commit)
+
+
+def _beside(run: Run, runs: list[Run]) -> pl.DataFrame | None:
+    """The quality of the other runs, to draw beside one's own; alone, that of the control."""
+    if len(runs) == 1:
+        return read_control(run.params.report.control, project_root())
+    others = [
+        control_of(round_rows(other.tables), other.label) for other in runs if other is not run
+    ]
+    known = [other for other in others if other is not None]
+    return pl.concat(known) if known else None
 
 
 class Server(ThreadingHTTPServer):

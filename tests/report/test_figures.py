@@ -12,7 +12,6 @@ from lion.pools.tables import ACCEPTED, REVIEW, from_rows
 from lion.report.answers import trusted
 from lion.report.browse import changed
 from lion.report.charts import trend_chart
-from lion.report.contents import differences
 from lion.report.drawing import page_svg
 from lion.report.story import headline, warnings
 from lion.runs.composition import category_shares, most_drawn, outcome_rows, outcomes, topic
@@ -158,15 +157,6 @@ def test_one_model_in_three_roles_is_named(
 def test_the_headline_of_equilibrium() -> None:
     rows = [_round("r0", quality=99.0), _round("r1", quality=100.0, hard_share=0.0)]
     assert "the referee cannot tell student from teacher" in str(headline(rows, []))
-
-
-def test_a_difference_with_something_unknown_is_unknown() -> None:
-    found = differences(
-        [_round("r0", quality=70.0), _round("r1")], [_round("r0", quality=72.0), _round("r1")]
-    )
-    assert found[0]["quality"] == 2.0
-    assert found[0]["hard_share"] is None
-    assert found[1]["quality"] is None
 
 
 @pytest.mark.parametrize(

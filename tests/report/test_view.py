@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse
@@ -18,6 +20,7 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser
 
 from lion.cli import main
+from lion.pools.tables import SCORE, read_table, write_table
 from lion.report.browse import as_csv
 from lion.report.serve import HOST, Server, site_of
 from tests.report.conftest import CONTROL, as_project
@@ -34,9 +37,11 @@ def serving(*roots: Path) -> Iterator[Server]:
     with Server(site, 0) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -251,12 +256,28 @@ def test_a_server_that_has_ended_is_said_so(chromium: Browser, run: Path) -> Non
     opened.close()
 
 
-def test_two_runs_stand_side_by_side(chromium: Browser, run: Path, tmp_path: Path) -> None:
-    other = as_project(make_run(tmp_path / "other", Size(rounds=3), seed=2))
-    with serving(run, other) as server, looking_at(chromium, server.address) as seen:
-        assert seen.locator("#glance .side").count() == 2
-        assert seen.locator("#differences tbody tr").count() == 4
-        assert seen.locator(".chart svg text", has_text="other").count() == 1
+def test_three_runs_are_compared_before_they_stand_side_by_side(
+    chromium: Browser, run: Path, tmp_path: Path
+) -> None:
+    """`other` has another tau and fewer rounds; `third` the same questions and more skill."""
+    other = as_project(make_run(tmp_path / "other", Size(rounds=3), seed=2, tau=2.0))
+    text = (other / "params.yaml").read_text()
+    (other / "params.yaml").write_text(text.replace("tau: 1.0", "tau: 2.0"))
+    third = tmp_path / "third"
+    shutil.copytree(run, third)
+    for path in third.rglob("evaluation/*/scores.parquet"):
+        scores = read_table(path, SCORE).with_columns(pl.col("student") + 1, pl.col("gap") - 1)
+        write_table(path, scores, SCORE)
+    with serving(run, other, third) as server, looking_at(chromium, server.address) as seen:
+        lines = seen.locator("#compared .difference")
+        assert "no question in common after r3" not in lines.nth(0).inner_text()
+        assert "nothing can be paired" in lines.nth(0).inner_text()
+        assert re.search(r"\+1\d\.\d points of quality after r3", lines.nth(1).inner_text())
+        assert seen.inner_text("#changed tbody tr >> nth=0").split() == ["tau", "1.0", "2.0", "1.0"]
+        assert "both hard shares are counted at tau 1.0" in seen.inner_text("#compared")
+        assert seen.locator(".differences").nth(0).locator("tbody tr").count() == 4
+        assert seen.locator("#glance .side").count() == 3
+        assert seen.locator(".chart svg text", has_text="dotted: third").count() == 2
         assert found(seen) == 120
         seen.select_option("#filter [name=run]", "1")
         assert found(seen) == 100
@@ -265,8 +286,8 @@ def test_two_runs_stand_side_by_side(chromium: Browser, run: Path, tmp_path: Pat
         assert "(100.0%)" in seen.locator(".gaps").nth(1).inner_text()
         seen.click("#list .open >> nth=0")
         seen.wait_for_selector("#instruction .side")
-        assert seen.locator("#instruction .side").count() == 2
-        assert seen.locator("#instruction .empty", has_text="Not in this run").count() == 1
+        assert seen.locator("#instruction .side").count() == 3
+        assert seen.locator("#instruction .empty", has_text="Not in this run").count() == 2
 
 
 def test_nothing_of_a_hostile_run_runs_when_served(chromium: Browser, tmp_path: Path) -> None:
@@ -294,11 +315,11 @@ def test_a_port_in_use_is_one_line(
     assert result.output.startswith(f"Error: --port: cannot use {server.server_port}")
 
 
-def test_three_revisions_are_one_too_many(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_five_revisions_are_one_too_many(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run)
-    result = CliRunner().invoke(main, ["view", "--rev", "a", "--rev", "b", "--rev", "c"])
+    result = CliRunner().invoke(main, ["view", *(f"--rev={name}" for name in "abcde")])
     assert result.exit_code == 1
-    assert "3 revisions given" in result.output
+    assert "5 revisions given" in result.output
 
 
 def test_a_folder_that_is_no_project_is_one_line(

@@ -1,0 +1,118 @@
+"""One run against another: the difference of their quality, of their rounds and parameters."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from lion.params import Params
+from lion.runs.figures import round_rows
+from lion.runs.gain import paired_gain
+from lion.runs.run import Tables
+from lion.support.text import brief
+
+Row = dict[str, Any]
+_NEUTRAL = {"budget", "compute", "endpoints", "prices", "report"}  # sections that change no result
+_VALUE = 60  # columns of a parameter's value
+_COMPARED = ("quality", "mean_gap", "flip_share", "acceptance")
+
+
+class Run(NamedTuple):
+    """A run to compare."""
+
+    label: str
+    params: Params
+    tables: Tables
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`label` minus the first run. `rounds` has a row for each round of both; unknown is None.
+
+    `tau` is the one at which both runs' hard shares are counted: the first run's, since shares
+    under different tau are different measures.
+    """
+
+    label: str
+    sentence: str
+    mood: str  # good | bad | plain
+    tau: float
+    own_tau: float
+    rounds: list[Row]
+
+
+def differences(runs: list[Run]) -> list[Difference]:
+    """Return the difference of each later run to the first."""
+    return [_difference(runs[0], run) for run in runs[1:]]
+
+
+def _difference(first: Run, second: Run) -> Difference:
+    sentence, mood = _quality(first, second)
+    tau = first.params.tau
+    rows = [_rows(run.tables, tau) for run in (first, second)]
+    shared = [name for name in rows[0] if name in rows[1]]
+    compared = [{"round": name} | _minus(rows[1][name], rows[0][name]) for name in shared]
+    return Difference(second.label, sentence, mood, tau, second.params.tau, compared)
+
+
+def _quality(first: Run, second: Run) -> tuple[str, str]:
+    """Return what the second run's student scores beyond the first's, after the last common round.
+
+    Only questions that both answered count; without any there is nothing to subtract.
+    """
+    judged = [set(run.tables.evaluated.drop_nulls("gap")["round"]) for run in (first, second)]
+    common = [name for name in first.tables.rounds if name in judged[0] & judged[1]]
+    if not common:
+        return "no round of both runs has been evaluated", "plain"
+    last = common[-1]
+    before, after = (run.tables.evaluated.filter(round=last) for run in (first, second))
+    gain = paired_gain(before, after, last)
+    if gain is None:
+        return f"the runs have no question in common after {last}: nothing can be paired", "plain"
+    sentence = (
+        f"{gain.gain:+.1f} points of quality after {last} (95%: {gain.low:+.1f} to "
+        f"{gain.high:+.1f}), paired over {gain.questions:,} questions"
+    )
+    if not gain.is_shown:
+        return f"{sentence}: no difference is shown", "plain"
+    return sentence, "good" if gain.low > 0 else "bad"
+
+
+def _rows(tables: Tables, tau: float) -> dict[str, Row]:
+    """Return each round's figures, the hard share at `tau`."""
+    judged = tables.scores.drop_nulls("gap")
+    hard = judged.group_by("round").agg(share=(pl.col("gap") >= tau).mean())
+    shares = dict(hard.iter_rows())
+    return {
+        row["round"]: {name: row[name] for name in _COMPARED}
+        | {"hard_share": shares.get(row["round"])}
+        for row in round_rows(tables)
+    }
+
+
+def _minus(second: Row, first: Row) -> Row:
+    return {
+        name: None if None in (value, first[name]) else value - first[name]
+        for name, value in second.items()
+    }
+
+
+def changed_params(runs: list[Run]) -> list[Row]:
+    """Return the parameters that differ and can change a result: name, values (one per run)."""
+    flat = [dict(_flat(run.params.model_dump())) for run in runs]
+    names = dict.fromkeys(name for values in flat for name in values)
+    rows = [{"name": name, "values": [values.get(name, "–") for values in flat]} for name in names]
+    return [row for row in rows if len(set(row["values"])) > 1]
+
+
+def _flat(section: Row, before: str = "") -> list[tuple[str, str]]:
+    """Return parameters by their dotted names, values as text."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in section.items():
+        if not before and name in _NEUTRAL:
+            continue
+        if isinstance(value, dict) and value:
+            pairs += _flat(value, f"{before}{name}.")
+        else:
+            pairs.append((f"{before}{name}", brief(str(value), _VALUE)))
+    return pairs
