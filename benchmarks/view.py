@@ -21,7 +21,8 @@ from lion.report.browse import Index
 from lion.report.contents import contents
 from lion.report.page import render
 from lion.report.sample import offer, sample
-from lion.report.serve import Server, site_of
+from lion.report.serve import Server
+from lion.report.site import site_of
 from lion.runs.run import places_of, read_run
 from tests.report.synthetic import Size, make_run
 

@@ -27,8 +27,9 @@ _MOST = 4  # revisions side by side
 @click.option("--port", type=click.IntRange(0, 65535), default=8400, show_default=True)
 @click.option("--open/--no-open", "opens", default=False, help="Open a browser.")
 def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
-    """Show a run in a browser on this machine, with every instruction."""
-    from lion.report.serve import Server, site_of
+    """Show a run in a browser on this machine, with every instruction; also while it runs."""
+    from lion.report.serve import Server
+    from lion.report.site import Workspace, site_of
 
     if len(revisions) > _MOST:
         raise InputError(f"--rev: {len(revisions)} revisions given. Give up to {_MOST} to compare.")
@@ -36,9 +37,9 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
         fetched = _fetched(revisions, stack)
         roots = [(revision.label, revision.folder) for revision in fetched]
         commits = {revision.label: revision.sha or "" for revision in fetched}
-        site = site_of(roots or [("workspace", Path())], commits)
+        shown = site_of(roots, commits) if roots else Workspace(Path())
         try:
-            server = stack.enter_context(Server(site, port))
+            server = stack.enter_context(Server(shown, port))
         except OSError as error:
             raise InputError(
                 f"--port: cannot use {port} ({error.strerror}). Use 0 for a free port."

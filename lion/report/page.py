@@ -26,16 +26,23 @@ class Compared(NamedTuple):
 
 
 def render(
-    runs: list[Contents], browse: list[Row], *, served: bool, compared: Compared | None = None
+    runs: list[Contents],
+    browse: list[Row],
+    *,
+    served: bool,
+    compared: Compared | None = None,
+    version: str = "",
 ) -> str:
     """Return the page of one run, or of several side by side.
 
     `browse` holds for each run the options of its filters, its questions and, unless `served`
-    answers queries, the sample of instructions itself.
+    answers queries, the sample of instructions itself. A page with a `version` asks whether the
+    run goes on, and loads itself again when the version has changed.
     """
     script, style = _script(), palette_css() + _style()
     data = {
         "served": served,
+        "version": version,
         "runs": [
             {
                 "label": run.label,
@@ -54,6 +61,7 @@ def render(
         served=served,
         kinds=KINDS,
         compared=compared,
+        version=version,
         policy=policy(script, style, served=served),
         script=Markup(script),
         style=Markup(style),
@@ -88,6 +96,7 @@ def _script() -> str:
         "questions.js",
         "dialog.js",
         "start.js",
+        "live.js",
     )
 
 

@@ -3,34 +3,19 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import click
-import polars as pl
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from lion.params import load_params
-from lion.report.browse import Index, Query, as_csv
-from lion.report.contents import contents
-from lion.report.page import Compared, render
-from lion.report.questions import Questions
-from lion.report.sample import offer
-from lion.runs.compare import Run, changed_params, differences
-from lion.runs.figures import control_of, read_control, round_rows
-from lion.runs.identity import Identity, identity_of
-from lion.runs.run import places_of, read_run
-from lion.support.errors import EmptyError
-from lion.support.home import project_root
+from lion.report.site import Site, Workspace
+from lion.support.errors import LionError
 from lion.support.text import brief
 
 HOST = "127.0.0.1"
-_QUERY = TypeAdapter(Query)
-_FORMS = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -40,92 +25,26 @@ _HEADERS = {
 }
 
 
-@dataclass(frozen=True)
-class Site:
-    """What is served: the page, and the runs that it queries."""
-
-    page: str
-    indexes: list[Index]
-    questions: list[Questions]
-
-    def instructions(self, fields: dict[str, str]) -> Any:
-        """Return one page of a list; ValidationError or ValueError for an invalid field."""
-        total, rows = self._index(fields).find(_QUERY.validate_python(fields))
-        return {"total": total, "rows": rows}
-
-    def download(self, fields: dict[str, str]) -> tuple[str, str]:
-        """Return a type and a file: every match, as `form` csv or jsonl; errors as above."""
-        form = fields.pop("form", "")
-        if form not in _FORMS:
-            raise ValueError(f"form {form}: use csv or jsonl")
-        frame = self._index(fields).whole(_QUERY.validate_python(fields))
-        return _FORMS[form], frame.write_ndjson() if form == "jsonl" else as_csv(frame)
-
-    def _index(self, fields: dict[str, str]) -> Index:
-        """Return the index of the run that `fields` names, without its name."""
-        run = int(fields.pop("run", "0"))
-        if not 0 <= run < len(self.indexes):
-            raise ValueError(f"run {run}: there are {len(self.indexes)}")
-        return self.indexes[run]
-
-    def instruction(self, fields: dict[str, str]) -> Any:
-        """Return one instruction as each run has it; None for a run that does not have it."""
-        return [index.detail(fields.get("id", "")) for index in self.indexes]
-
-    def question(self, fields: dict[str, str]) -> Any:
-        """Return one question as each run has it; None for a run that does not have it."""
-        return [questions.detail(fields.get("id", "")) for questions in self.questions]
-
-
-def site_of(roots: list[tuple[str, Path]], commits: dict[str, str] | None = None) -> Site:
-    """Return the site of runs by label and folder (with its dvc.yaml), and their commits by label.
-
-    EmptyError if a run has no pool yet.
-    """
-    opened = [_opened(label, root, (commits or {}).get(label, "")) for label, root in roots]
-    runs = [run for run, _ in opened]
-    shown = [
-        contents(run.tables, run.params, identity, label=run.label, control=_beside(run, runs))
-        for run, identity in opened
-    ]
-    indexes = [Index(run.tables) for run in runs]
-    questions = [Questions(run.tables) for run in runs]
-    about = [
-        offer(index) | {"questions": own.served()}
-        for index, own in zip(indexes, questions, strict=True)
-    ]
-    compared = Compared(differences(runs), changed_params(runs)) if len(runs) > 1 else None
-    return Site(render(shown, about, served=True, compared=compared), indexes, questions)
-
-
-def _opened(label: str, root: Path, commit: str) -> tuple[Run, Identity]:
-    params = load_params(root / "params.yaml")
-    places = places_of(root)
-    tables = read_run(places, params.round_names)
-    if tables.pool.is_empty():
-        raise EmptyError(f"{label}: no pool yet. Run `dvc repro` or `dvc pull` first.")
-    return Run(label, params, tables), identity_of(tables, params, places, commit=commit)
-
-
-def _beside(run: Run, runs: list[Run]) -> pl.DataFrame | None:
-    """The quality of the other runs, to draw beside one's own; alone, that of the control."""
-    if len(runs) == 1:
-        return read_control(run.params.report.control, project_root())
-    others = [
-        control_of(round_rows(other.tables), other.label) for other in runs if other is not run
-    ]
-    known = [other for other in others if other is not None]
-    return pl.concat(known) if known else None
-
-
 class Server(ThreadingHTTPServer):
-    """Serves `site` on loopback until it is shut down; port 0 picks a free one."""
+    """Serves a site on loopback until it is shut down; port 0 picks a free one.
+
+    A workspace is read again before its page is sent, so the server may stay for days.
+    """
 
     daemon_threads = True
 
-    def __init__(self, site: Site, port: int) -> None:
+    def __init__(self, shown: Site | Workspace, port: int) -> None:
         super().__init__((HOST, port), _Answer)
-        self.site = site
+        self.workspace = shown if isinstance(shown, Workspace) else None
+        self._site = shown if isinstance(shown, Site) else None
+
+    @property
+    def site(self) -> Site:
+        """What is served now."""
+        if self.workspace is not None:
+            return self.workspace.site
+        assert self._site is not None
+        return self._site
 
     @property
     def address(self) -> str:
@@ -156,6 +75,9 @@ class _Answer(BaseHTTPRequestHandler):
         except ValueError:
             self._send(HTTPStatus.BAD_REQUEST, "text/plain", "The address cannot be read.")
             return
+        workspace = self.server.workspace
+        if workspace and address.path == "/":
+            workspace.renew()
         site = self.server.site
         answers: dict[str, Callable[[dict[str, str]], Any]] = {
             "/api/instructions": site.instructions,
@@ -164,6 +86,8 @@ class _Answer(BaseHTTPRequestHandler):
         }
         if address.path == "/":
             self._send(HTTPStatus.OK, "text/html", site.page)
+        elif address.path == "/api/now" and workspace:
+            self._answer(lambda _: workspace.now(), fields)
         elif address.path == "/api/download":
             self._checked(lambda: self._send(HTTPStatus.OK, *site.download(fields)))
         elif address.path in answers:
@@ -182,7 +106,7 @@ class _Answer(BaseHTTPRequestHandler):
         """Answer, or refuse an invalid field."""
         try:
             send()
-        except (ValidationError, ValueError) as error:
+        except (ValidationError, ValueError, LionError) as error:
             self._send(HTTPStatus.BAD_REQUEST, "text/plain", str(error))
 
     def _send(self, status: HTTPStatus, kind: str, text: str) -> None:

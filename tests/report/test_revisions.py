@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from lion.cli import main
 from lion.report.drawing import plots_page
-from lion.report.serve import site_of
+from lion.report.site import site_of
 from lion.runs.revision import open_revisions
 from lion.support.errors import InputError
 from tests.report.conftest import ROOT, as_project

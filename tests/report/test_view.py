@@ -22,7 +22,8 @@ from playwright.sync_api import Browser
 from lion.cli import main
 from lion.pools.tables import SCORE, read_table, write_table
 from lion.report.browse import as_csv
-from lion.report.serve import HOST, Server, site_of
+from lion.report.serve import HOST, Server
+from lion.report.site import Site, Workspace, site_of
 from tests.report.conftest import CONTROL, as_project
 from tests.report.looking import found, looking_at
 from tests.report.synthetic import Size, make_run
@@ -33,8 +34,14 @@ Ask = Callable[..., HTTPResponse]
 @contextmanager
 def serving(*roots: Path) -> Iterator[Server]:
     """A server of these runs, on a free port."""
-    site = site_of([(root.name, root) for root in roots])
-    with Server(site, 0) as server:
+    with served(site_of([(root.name, root) for root in roots])) as server:
+        yield server
+
+
+@contextmanager
+def served(shown: Site | Workspace) -> Iterator[Server]:
+    """A server of this site, on a free port."""
+    with Server(shown, 0) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -328,7 +335,7 @@ def test_a_folder_that_is_no_project_is_one_line(
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["view"])
     assert result.exit_code == 1
-    assert result.output.startswith("Error: params.yaml: no such file")
+    assert result.output.startswith("Error: dvc.yaml: no such file")
 
 
 def test_a_project_without_tables_is_one_line(

@@ -1,0 +1,146 @@
+"""What `lion view` serves: the page of one run or of several, and their instructions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import polars as pl
+from pydantic import TypeAdapter
+
+from lion.params import load_params
+from lion.report.browse import Index, Query, as_csv
+from lion.report.contents import contents
+from lion.report.page import Compared, render
+from lion.report.questions import Questions
+from lion.report.sample import offer
+from lion.runs.compare import Run, changed_params, differences
+from lion.runs.figures import control_of, read_control, round_rows
+from lion.runs.identity import Identity, identity_of
+from lion.runs.run import places_of, read_run
+from lion.runs.running import fingerprint, now, running_stage
+from lion.support.errors import EmptyError, LionError
+from lion.support.home import project_root, store_home
+
+WORKSPACE = "workspace"
+_QUERY = TypeAdapter(Query)
+_FORMS = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is served: the page, and the runs that it queries."""
+
+    page: str
+    indexes: list[Index]
+    questions: list[Questions]
+
+    def instructions(self, fields: dict[str, str]) -> Any:
+        """Return one page of a list; ValidationError or ValueError for an invalid field."""
+        total, rows = self._index(fields).find(_QUERY.validate_python(fields))
+        return {"total": total, "rows": rows}
+
+    def download(self, fields: dict[str, str]) -> tuple[str, str]:
+        """Return a type and a file: every match, as `form` csv or jsonl; errors as above."""
+        form = fields.pop("form", "")
+        if form not in _FORMS:
+            raise ValueError(f"form {form}: use csv or jsonl")
+        frame = self._index(fields).whole(_QUERY.validate_python(fields))
+        return _FORMS[form], frame.write_ndjson() if form == "jsonl" else as_csv(frame)
+
+    def _index(self, fields: dict[str, str]) -> Index:
+        """Return the index of the run that `fields` names, without its name."""
+        run = int(fields.pop("run", "0"))
+        if not 0 <= run < len(self.indexes):
+            raise ValueError(f"run {run}: there are {len(self.indexes)}")
+        return self.indexes[run]
+
+    def instruction(self, fields: dict[str, str]) -> Any:
+        """Return one instruction as each run has it; None for a run that does not have it."""
+        return [index.detail(fields.get("id", "")) for index in self.indexes]
+
+    def question(self, fields: dict[str, str]) -> Any:
+        """Return one question as each run has it; None for a run that does not have it."""
+        return [questions.detail(fields.get("id", "")) for questions in self.questions]
+
+
+def site_of(
+    roots: list[tuple[str, Path]], commits: dict[str, str] | None = None, *, version: str = ""
+) -> Site:
+    """Return the site of runs by label and folder (with its dvc.yaml), and their commits by label.
+
+    A `version` is that of a workspace whose run may go on. EmptyError if a run has no pool yet,
+    unless a stage is at work.
+    """
+    opened = [_opened(label, root, (commits or {}).get(label, "")) for label, root in roots]
+    runs = [run for run, _ in opened]
+    shown = [
+        contents(run.tables, run.params, identity, label=run.label, control=_beside(run, runs))
+        for run, identity in opened
+    ]
+    indexes = [Index(run.tables) for run in runs]
+    questions = [Questions(run.tables) for run in runs]
+    about = [
+        offer(index) | {"questions": own.served()}
+        for index, own in zip(indexes, questions, strict=True)
+    ]
+    compared = Compared(differences(runs), changed_params(runs)) if len(runs) > 1 else None
+    return Site(
+        render(shown, about, served=True, compared=compared, version=version), indexes, questions
+    )
+
+
+def _opened(label: str, root: Path, commit: str) -> tuple[Run, Identity]:
+    params = load_params(root / "params.yaml")
+    places = places_of(root)
+    tables = read_run(places, params.round_names)
+    if tables.pool.is_empty() and not running_stage(root, places):
+        raise EmptyError(f"{label}: no pool yet. Run `dvc repro` or `dvc pull` first.")
+    return Run(label, params, tables), identity_of(tables, params, places, commit=commit)
+
+
+def _beside(run: Run, runs: list[Run]) -> pl.DataFrame | None:
+    """The quality of the other runs, to draw beside one's own; alone, that of the control."""
+    if len(runs) == 1:
+        return read_control(run.params.report.control, project_root())
+    others = [
+        control_of(round_rows(other.tables), other.label) for other in runs if other is not run
+    ]
+    known = [other for other in others if other is not None]
+    return pl.concat(known) if known else None
+
+
+class Workspace:
+    """The run in the workspace, read again whenever its tables have changed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._lock = root, Lock()
+        self._version = self._fingerprint()
+        self.site = site_of([(WORKSPACE, root)], version=self._version)
+
+    def _fingerprint(self) -> str:
+        return fingerprint(places_of(self._root))
+
+    def renew(self) -> None:
+        """Read the run again if it has changed.
+
+        The site stays as it is while tables cannot be read: DVC removes them when a stage begins.
+        """
+        with self._lock:
+            version = self._fingerprint()
+            if version == self._version:
+                return
+            try:
+                self.site = site_of([(WORKSPACE, self._root)], version=version)
+            except LionError:
+                return
+            self._version = version
+
+    def now(self) -> dict[str, Any]:
+        """Return the stage at work with its progress, and the version of the tables."""
+        self.renew()
+        params, places = load_params(self._root / "params.yaml"), places_of(self._root)
+        stage = running_stage(self._root, places)
+        tables = self.site.indexes[0].tables
+        store = store_home() / "replies.sqlite"
+        return now(params, tables, stage, store) | {"version": self._version}

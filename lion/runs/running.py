@@ -1,0 +1,202 @@
+"""A run under way: the stage that works now, its replies, their rate, and what is left."""
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lion.chat.accounts import KIND
+from lion.chat.budget import Budget, Usage
+from lion.chat.database import connect
+from lion.params import Params
+from lion.runs.run import Places, Tables
+from lion.support.text import brief
+
+Row = dict[str, Any]
+_LOCK = ".dvc/tmp/rwlock"  # DVC names in it what a stage writes, and its own process
+_RECENT = 300.0  # seconds that tell the rate
+_NEWEST = 6  # replies shown
+_EXCERPT = 200  # columns
+# The stage that writes each table, and the role that it asks.
+_STAGES = {
+    "pools": ("generate", "generator"),
+    "answers": ("teach", "teacher"),
+    "losses": ("imitate", ""),
+    "responses": ("respond", ""),
+    "reviews": ("referee", "referee"),
+    "scores": ("discriminate", ""),
+    "draws": ("generate", "generator"),
+    "evaluation": ("evaluate", "judge"),
+}
+
+
+class Stage(NamedTuple):
+    """The stage that works now: `round` of the loop, the `role` it asks, and when it began."""
+
+    name: str
+    round: str
+    role: str
+    begun: float  # seconds since 1970
+
+
+def running_stage(root: Path, places: Places) -> Stage | None:
+    """Return the stage that writes a table of the run now; None if no living process does."""
+    lock = root / _LOCK
+    try:
+        locks = json.loads(lock.read_text(encoding="utf-8") or "{}")
+        begun = lock.stat().st_mtime
+    except (OSError, ValueError):
+        return None
+    for path, owner in locks.get("write", {}).items():
+        if not _is_alive(int(owner["pid"])):
+            continue
+        for place, folder in places.items():
+            inside = Path(path)
+            if place in _STAGES and folder.absolute() in (inside, *inside.parents):
+                name, role = _STAGES[place]
+                return Stage(name, inside.name.split(".")[0], role, begun)
+    return None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def fingerprint(places: Places) -> str:
+    """Return a text that changes when a table of the run is written or removed."""
+    files = sorted(
+        file
+        for place in set(places.values())
+        for file in ([place] if place.is_file() else place.glob("**/*"))
+    )
+    parts = []
+    for file in files:
+        try:
+            state = file.stat()
+        except FileNotFoundError:  # DVC removes a stage's outputs before it runs
+            continue
+        parts.append((str(file), state.st_mtime_ns, state.st_size))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def requests_of_loop(params: Params, tables: Tables) -> dict[tuple[str, str], int]:
+    """Return how many replies each (stage, round) of the whole loop needs, retries aside."""
+    seeds = tables.pool.filter(round="r0").height
+    judged = tables.questions.height * (2 if params.judge.setting == 2 else 1)
+    new = params.generate.count
+    needed = {}
+    for number, name in enumerate(params.round_names):
+        if number:
+            needed["referee", name] = 2 * (seeds + (number - 1) * new)
+            needed["generate", name] = new
+        needed["teach", name] = new if number else seeds
+        needed["evaluate", name] = judged * params.judge.samples
+    return needed
+
+
+def now(params: Params, tables: Tables, stage: Stage | None, store: Path) -> Row:
+    """Return what `lion view` shows of a run under way; `store` is the store of replies.
+
+    `left` is the time in seconds that the requests of the rest of the loop take at the present
+    rate; training is not in it. Unknown values are None.
+    """
+    if stage is None:
+        return {"stage": None}
+    replies = _Replies(store)
+    needed = requests_of_loop(params, tables)
+    total = needed.get((stage.name, stage.round))
+    done, rate = replies.of(stage) if total else (0, 0.0)
+    done = min(done, total or 0)
+    later = _later(needed, stage, params.round_names)
+    left = (total or 0) - done + later
+    return {
+        "stage": f"{stage.name}@{stage.round}",
+        "seconds": round(time.time() - stage.begun),
+        "done": done if total else None,
+        "total": total,
+        "rate": round(rate, 2) if rate else None,
+        "left": round(left / rate) if rate else None,
+        "money": replies.money(params),
+        "newest": replies.newest(),
+    }
+
+
+def _later(needed: dict[tuple[str, str], int], stage: Stage, rounds: list[str]) -> int:
+    """Return the replies that later stages need, in this round and in later ones."""
+    order = ("referee", "generate", "teach", "evaluate")
+    before = {
+        "respond": 0,
+        "referee": 1,
+        "discriminate": 1,
+        "generate": 2,
+        "teach": 3,
+        "imitate": 3,
+    }
+    place = before.get(stage.name, len(order))
+    number = rounds.index(stage.round) if stage.round in rounds else len(rounds)
+    return sum(
+        count
+        for (name, round), count in needed.items()
+        if rounds.index(round) > number
+        or (rounds.index(round) == number and order.index(name) >= place)
+    )
+
+
+class _Replies:
+    """The store of replies, read without a lock while stages write to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._uri = f"{path.absolute().as_uri()}?mode=ro"
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        try:
+            with closing(connect(self._uri, uri=True)) as db:
+                return db.execute(query, values).fetchall()
+        except sqlite3.Error:  # no store yet, or one that is being replaced: shown next time
+            return []
+
+    def of(self, stage: Stage) -> tuple[int, float]:
+        """Return the replies of this stage since it began, and those per second lately."""
+        since = max(stage.begun, time.time() - _RECENT)
+        rows = self._rows(
+            "SELECT count(*), coalesce(sum(received >= ?), 0) FROM replies JOIN ledger"
+            " ON ledger.id = entry WHERE role = ? AND round = ? AND received >= ?",
+            *(since, stage.role, stage.round, stage.begun),
+        )
+        count, lately = rows[0] if rows else (0, 0)
+        return int(count), lately / max(1.0, time.time() - since)
+
+    def money(self, params: Params) -> str | None:
+        """Return what this project has spent so far; None without prices."""
+        budget = Budget(params.prices, params.budget)
+        rows = self._rows(
+            f"SELECT {KIND}, requests, prompt_tokens, completion_tokens, cached_tokens"
+            " FROM ledger l"
+        )
+        costs = [budget.cost(Usage(*row)) for row in rows]
+        known = [cost for cost in costs if cost is not None]
+        if not params.prices or not known:
+            return None
+        return f"{sum(known):,.2f} {budget.currency}"
+
+    def newest(self) -> list[Row]:
+        """Return the latest replies, newest first: role, round, text."""
+        rows = self._rows(
+            "SELECT role, round, text FROM replies JOIN ledger ON ledger.id = entry"
+            f" ORDER BY received DESC LIMIT {_NEWEST}"
+        )
+        names = ("role", "round", "text")
+        return [
+            {key: brief(text, _EXCERPT) for key, text in zip(names, row, strict=True)}
+            for row in rows
+        ]

@@ -1,0 +1,111 @@
+"""`lion view` on a run under way: a real store of replies, DVC's lock, a living process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from lion.chat.store import Store
+from lion.chat.types import Caller, Reply
+from lion.pools.tables import VERDICT, read_table, write_table
+from lion.report.site import Workspace
+from lion.runs.run import places_of
+from lion.runs.running import running_stage
+from tests.report.conftest import as_project
+from tests.report.synthetic import make_run
+from tests.report.test_view import served
+
+REFEREE = Caller("referee", "referee", "r3", "http://localhost:1/v1", "gpt-x", "live")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run whose referee examines round 3 now, under this very process."""
+    root = as_project(make_run(tmp_path))
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("LION_HOME", str(root / ".lion"))
+    lock(root, os.getpid())
+    return root
+
+
+def lock(root: Path, pid: int) -> None:
+    """Write DVC's lock as it is while a stage runs."""
+    file = root / ".dvc" / "tmp" / "rwlock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    place = str(root / "data" / "reviews" / "r3.jsonl")
+    file.write_text(json.dumps({"write": {place: {"pid": pid, "cmd": "dvc repro"}}, "read": {}}))
+
+
+def keep(root: Path, numbers: range) -> None:
+    (root / ".lion").mkdir(exist_ok=True)
+    with Store(root / ".lion" / "replies.sqlite") as store:
+        entry = store.entry(REFEREE)
+        for number in numbers:
+            reply = Reply(
+                text=f"verdict <b>{number}</b>",
+                finish_reason="stop",
+                model="gpt-x",
+                prompt_tokens=30,
+                completion_tokens=20,
+            )
+            store.keep(number.to_bytes(32, "big"), entry, reply, 0.1)
+
+
+def test_a_run_under_way_tells_its_stage_and_loads_itself_again(
+    chromium: Browser, root: Path
+) -> None:
+    keep(root, range(12))
+    with served(Workspace(root)) as server:
+        context = chromium.new_context()
+        seen = context.new_page()
+        seen.goto(server.address)
+        seen.wait_for_selector("#live:not([hidden])")
+        text = seen.inner_text("#live p")
+        assert "referee@r3" in text
+        # The pool of r0 to r2 in params.yaml's sizes: 60 seeds and twice 600 new, in both orders.
+        assert "12 of 2,520 replies" in text
+        assert "of requests left in the whole loop" in text
+        seen.click("#live summary")
+        assert seen.locator("#live li bdi").first.inner_text() == "verdict <b>11</b>"
+        assert seen.locator("#live li b").count() == 6  # the roles; a reply is text
+        seen.click("#live summary")
+        scores = root / "data/scores/r3.parquet"
+        write_table(scores, read_table(scores, VERDICT).head(5), VERDICT)
+        seen.wait_for_selector("[data-round=r3] .count:text('5 in all')")
+        context.close()
+
+
+@pytest.fixture
+def ended() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_lock_that_a_killed_run_left_is_no_run(root: Path, ended: int) -> None:
+    places = places_of(root)
+    stage = running_stage(root, places)
+    assert stage is not None
+    assert stage[:3] == ("referee", "r3", "referee")
+    lock(root, ended)
+    assert running_stage(root, places) is None
+    (root / ".dvc/tmp/rwlock").write_text("")
+    assert running_stage(root, places) is None
+
+
+def test_tables_that_a_stage_is_about_to_write_leave_the_page_as_it_was(root: Path) -> None:
+    workspace = Workspace(root)
+    before = workspace.site
+    params = (root / "params.yaml").read_text()
+    (root / "data/scores/r3.parquet").write_bytes(b"half")
+    workspace.renew()
+    assert workspace.site is before
+    (root / "data/scores/r3.parquet").unlink()
+    workspace.renew()
+    assert workspace.site is not before
+    assert (root / "params.yaml").read_text() == params
