@@ -117,14 +117,17 @@ def run_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> N
         begun = time.process_time()
         own = changed(bench.params, seed, VARIANTS[name])
         if name in SEEDS_ONLY:
+            bench.chat.spent.clear()
             _append(out, bench, name, seed, seeds_only(bench, own), begun)
             continue
         if shared is None:
+            bench.chat.spent.clear()
             shared = begin(bench, seed)
             if (bench.mix, START, seed) not in done:
                 start = iter([{"round": 0, **evaluate(bench, shared, params)}])
                 _append(out, bench, START, seed, start, begun)
             begun = time.process_time()
+        bench.chat.spent.clear()
         figures = rounds(bench, shared, own, each=name in FIVE_ROUNDS)
         _append(out, bench, name, seed, figures, begun)
 
@@ -132,12 +135,13 @@ def run_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> N
 def _append(
     out: Path, bench: Bench, name: str, seed: int, rows: Iterator[Row], begun: float
 ) -> None:
-    """Compute `rows` and append them to `out` at once, with the CPU seconds they took."""
+    """Compute `rows` and append them to `out` at once, with what they spent and the CPU seconds."""
     complete = [{"mix": bench.mix, "variant": name, "seed": seed, **row} for row in rows]
-    context = {"base": bench.digest, "seconds": round(time.process_time() - begun)}
+    seconds = round(time.process_time() - begun)
+    context = {"base": bench.digest, "seconds": seconds, "spent": dict(bench.chat.spent)}
     with out.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(row | context) + "\n" for row in complete)
-    click.echo(f"{json.dumps(complete[-1])} {context['seconds']} s", err=True)
+    click.echo(f"{json.dumps(complete[-1])} {seconds} s", err=True)
 
 
 def changed(params: Params, seed: int, changes: dict[str, Any]) -> Params:
@@ -245,7 +249,7 @@ def evaluate(bench: Bench, state: State, params: Params) -> Row:
 
 
 def _quality(bench: Bench, state: State, questions: pl.DataFrame, params: Params) -> float:
-    answers = teach(questions, bench.chat, params.teacher, label="teach questions")
+    answers = teach(questions, bench.chat, params.teacher, label="questions")
     asked = usable(with_answers(questions, answers))
     pairs = with_responses(asked, _answers(state, asked, params))
     judged = score(review(pairs, bench.chat, params.judge, label="judge")).drop_nulls("gap")

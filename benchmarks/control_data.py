@@ -58,14 +58,25 @@ def questions_of() -> dict[str, pl.DataFrame]:
 
 
 class DirectChat:
-    """A chat with the oracle in this process, without client and store: same replies, faster."""
+    """A chat with the oracle in this process, without client and store: same replies, faster.
+
+    `spent` counts requests, prompt tokens and completion tokens by the first word of their label:
+    teach, referee, generate; and judge or questions for the evaluation.
+    """
 
     def __init__(self, oracle: Oracle) -> None:
+        self.spent: dict[str, tuple[int, int, int]] = {}
         self._app = create_app(position_bias=oracle.position_bias, unreadable=oracle.unreadable)
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
         """Return a reply to each request."""
-        return asyncio.run(self._all(requests))
+        replies = asyncio.run(self._all(requests))
+        word = label.split()[0]
+        before = self.spent.get(word, (0, 0, 0))
+        prompt = sum(reply.prompt_tokens for reply in replies)
+        completion = sum(reply.completion_tokens for reply in replies)
+        self.spent[word] = (before[0] + len(replies), before[1] + prompt, before[2] + completion)
+        return replies
 
     async def _all(self, requests: Sequence[Request]) -> list[Reply]:
         return [await self._reply(request) for request in requests]

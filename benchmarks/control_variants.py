@@ -43,6 +43,8 @@ _REPLACED: dict[str, Changes] = {
 _REPLAYED: dict[str, Changes] = {
     "replay-referee-rows": {},
     "replay-chance-rows": _CHANCE,
+    "replay-referee-clusters": _CLUSTERS,
+    "replay-chance-clusters": _CLUSTERS | _CHANCE,
     "replay-hard-only": _HARD_ONLY,
     "replay-chance-hard-only": _HARD_ONLY | _CHANCE,
     "replay-clusters-hard-only": _CLUSTERS | _HARD_ONLY,
@@ -110,6 +112,10 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "replay: against none": ("replay-referee-rows", "referee-rows"),
     "replay: against 20 epochs without": ("replay-referee-rows", "epochs-20"),
     "replay: referee against chance": ("replay-referee-rows", "replay-chance-rows"),
+    "replay, clusters: referee against chance": (
+        "replay-referee-clusters",
+        "replay-chance-clusters",
+    ),
     "replay, hard only: referee against chance": ("replay-hard-only", "replay-chance-hard-only"),
     "replay, hard only, clusters: referee against chance": (
         "replay-clusters-hard-only",

@@ -69,7 +69,7 @@ def test_the_player_hears_what_the_stages_hear() -> None:
         for animal in ("yak", "hare")
     ]
     with connect(PARAMS, "teacher", stage="teach", round="r0") as chat:
-        assert DirectChat(PARAMS.oracle).ask(asked, label="") == chat.ask(asked, label="teach")
+        assert DirectChat(PARAMS.oracle).ask(asked, label="teach") == chat.ask(asked, label="teach")
 
 
 def test_the_mixes_differ_in_how_common_the_families_are() -> None:
