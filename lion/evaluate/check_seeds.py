@@ -34,7 +34,7 @@ def describe(file: Path, seeds: Seeds, columns: SeedsColumns) -> Iterator[str]:
     yield f"seeds with an answer of their own: {own:,}"
     if systems := [seed.system for seed in seeds.seeds.values() if seed.system]:
         different = len(set(systems))
-        yield f"seeds with a system prompt: {len(systems):,} ({different:,} different ones)"
+        yield f"seeds with a system prompt: {len(systems):,} ({different:,} distinct)"
     if talks := sum(bool(seed.turns) for seed in seeds.seeds.values()):
         yield f"seeds with earlier turns: {talks:,}"
     scripts = Counter(main_script(_text(seed)) for seed in seeds.seeds.values())

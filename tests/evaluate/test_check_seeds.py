@@ -91,7 +91,7 @@ def test_counts_system_prompts_and_earlier_turns(tmp_path: Path) -> None:
     more = {"role": "user", "content": "Which rivers are there in France?"}
     rows = [{"messages": talk} for talk in ([system, ask], [system, more], [ask, answer, more])]
     result = check(tmp_path, rows, seeds_turns="last")
-    assert "seeds with a system prompt: 2 (1 different ones)\n" in result.output
+    assert "seeds with a system prompt: 2 (1 distinct)\n" in result.output
     assert "seeds with earlier turns: 1\n" in result.output
     assert "or more to an earlier seed): 1\n" in result.output  # of the question, not the prompt
     [line] = check(tmp_path, rows).output.splitlines()

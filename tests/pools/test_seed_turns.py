@@ -8,14 +8,7 @@ import polars as pl
 import pytest
 
 from lion.params import SeedsColumns
-from lion.pools.instructions import (
-    context_of,
-    flat_text,
-    instruction_id,
-    messages_of,
-    task_of,
-    turns_text,
-)
+from lion.pools.instructions import context_of, instruction_id, messages_of
 from lion.pools.seeds import Seed, Seeds, read_seeds
 from lion.support.errors import InputError
 
@@ -243,18 +236,3 @@ def test_conversations_of_parquet(tmp_path: Path) -> None:
     pl.DataFrame({"messages": [[SYSTEM, ASK, ANSWER, MORE]]}).write_parquet(path)
     [seed] = read_seeds(path, turns="last").seeds.values()
     assert messages_of(seed.task) == (SYSTEM, ASK, ANSWER, MORE)
-
-
-@pytest.mark.parametrize(
-    ("before", "text"),
-    [
-        ((), "Another one."),
-        ((SYSTEM,), "Be brief.\n\nAnother one."),
-        ((ASK, ANSWER), "User: Name a fruit.\n\nAssistant: Pear.\n\nUser: Another one."),
-    ],
-)
-def test_a_task_as_one_text(before: tuple[dict[str, str], ...], text: str) -> None:
-    system = before[0]["content"] if before and before[0] == SYSTEM else None
-    turns = turns_text([message for message in before if message != SYSTEM])
-    row = {"instruction": "Another one.", "input": "", "system": system, "turns": turns}
-    assert flat_text(task_of(row)) == text
