@@ -5,6 +5,7 @@ of its requests, so that the next run collects it instead of paying again.
 """
 
 import hashlib
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,7 @@ from openai.types import Batch
 from pydantic import ValidationError
 
 from lion.chat.batch_file import PATH, Line, chunks, line_of
+from lion.chat.batch_limit import EnqueuedLimit
 from lion.chat.budget import Budget
 from lion.chat.dialect import spoken
 from lion.chat.failures import is_transient
@@ -28,6 +30,7 @@ from lion.chat.wire import Job, most_tokens
 from lion.support.errors import ChatError
 
 _CLAIMS = 2_000  # in one transaction
+_PAGE = 100  # batches of a list that a server sends at a time
 _LOST = {"failed", "expired", "cancelled", "cancelling"}
 _OVER = {"completed", "failed", "expired", "cancelled"}
 T = TypeVar("T")
@@ -52,22 +55,25 @@ class Batches:
         self._put_by = sender.endpoint  # the dialect in which a batch was sent
         self._reason = ""  # why the last request without a reply has none
         self._emptied: set[str] = set()  # batches whose replies are all in the store
+        self._limit = EnqueuedLimit()
 
     async def ask(self, jobs: list[Job]) -> None:
         """Store the replies to all jobs; ChatError if one is missing in the end.
 
-        Requests that a batch leaves unanswered go into the next one, up to `retries` times.
+        Requests that a batch leaves unanswered go into the next one, up to `retries` times. Smaller
+        batches because of the provider's limit of waiting tokens are no retries.
         """
         endpoint = self._sender.endpoint
         rounds, waited = 0, 0.0
         while jobs and rounds <= endpoint.retries and waited <= endpoint.patience:
-            if await self._round(jobs):
-                rounds += 1
-            else:
+            was_sent, before = await self._round(jobs), len(jobs)
+            if not was_sent:
                 waited += endpoint.poll
                 await self._sender.rest(endpoint.poll)
             stored = self._store.find([job.key for job in jobs])
             jobs = [job for job in jobs if job.key not in stored]
+            split = self._limit.refused or (self._limit.held_back and len(jobs) < before)
+            rounds += was_sent and not split
         if jobs:
             why = self._reason or "another process claimed it and received nothing"
             raise ChatError(f"{jobs[0].row}: {why}; tried {rounds} times")
@@ -75,7 +81,8 @@ class Batches:
     async def _round(self, jobs: list[Job]) -> bool:
         """Send unclaimed jobs and collect replies; False if other processes claimed all jobs."""
         names = self._open_batches(jobs)
-        claimed = self._claimed(jobs, alone=not names)
+        fitting = self._limit.fitting(sorted(jobs, key=lambda job: job.key))
+        claimed = self._claimed(fitting, alone=not names)
         dialect = self._sender.dialect.endpoint
         put = [replace(job, body=spoken(job.body, dialect)) for job in claimed]
         for chunk in chunks(put):
@@ -94,11 +101,10 @@ class Batches:
             return list(dict.fromkeys(owner for key, owner in rows if key in keys))
 
     def _claimed(self, jobs: list[Job], *, alone: bool) -> list[Job]:
-        """Claim as many jobs as are free and within the budget."""
+        """Claim as many jobs, in the order of their keys, as are free and within the budget."""
         claimed: list[Job] = []
-        ordered = sorted(jobs, key=lambda job: job.key)
-        for start in range(0, len(ordered), _CLAIMS):
-            part = ordered[start : start + _CLAIMS]
+        for start in range(0, len(jobs), _CLAIMS):
+            part = jobs[start : start + _CLAIMS]
             wanted = [(job.key, most_tokens(job.body)) for job in part]
             claims = self._store.claim_many(wanted, self._entry, self._budget)
             claimed += [job for job, claim in zip(part, claims, strict=False) if claim == "mine"]
@@ -128,7 +134,7 @@ class Batches:
 
     async def _find_or_create(self, jobs: list[Job], mark: str) -> Batch:
         """Look before each try: if the reply to a creation got lost, do not pay twice."""
-        for batch in await self._listed():
+        async for batch in self._listed():
             is_own = (batch.metadata or {}).get("lion") == mark
             # A finished batch without replies will never have any.
             lost = batch.status in _LOST or (batch.status in _OVER and not batch.output_file_id)
@@ -144,12 +150,23 @@ class Batches:
         )
         return _checked(batch, id=str)
 
-    async def _listed(self) -> list[Batch]:
-        try:
-            page = await self._client.batches.list(limit=100)
-        except AttributeError as error:  # from the client itself, for a page that is not JSON
-            raise UnusableBody(f"not a list of batches: {error}") from error
-        return _checked(page, data=list).data
+    async def _listed(self) -> AsyncIterator[Batch]:
+        """Yield all batches of this account, newest first; a server may ignore `after`."""
+        seen: set[str] = set()
+        after: str | openai.Omit = openai.omit
+        while True:
+            try:
+                page = await self._client.batches.list(limit=_PAGE, after=after)
+            except AttributeError as error:  # from the client itself, for a page that is not JSON
+                raise UnusableBody(f"not a list of batches: {error}") from error
+            new = [batch for batch in _checked(page, data=list).data if batch.id not in seen]
+            for batch in new:
+                yield batch
+            has_more = len(page.data) >= _PAGE if page.has_more is None else page.has_more
+            if not new or not has_more:
+                return
+            seen.update(batch.id for batch in new)
+            after = new[-1].id
 
     async def _collected(self, name: str, jobs: list[Job]) -> ChatError | None:
         """Wait for a batch, store its replies, end its claims; return its permanent error."""
@@ -163,7 +180,7 @@ class Batches:
             hint = f"if it is gone for good, `lion store forget {number}` allows Lion to resend it"
             raise ChatError(f"{error.message}; {hint}") from error
         wanted = {job.key: job for job in jobs}
-        fault = self._failure(batch)
+        fault = None if self._limit.is_exceeded(batch) else self._failure(batch)
         self._put_by = self._sender.dialect.endpoint
         with self._store.reading() as db:
             query = "SELECT key, entry FROM claims WHERE owner = ?"

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 from tests.chat.server import Answer, Asked, Body, echo, refusal
 
@@ -27,6 +28,9 @@ class BatchServer:
     end: str = "completed"  # the status of a batch that ends
     looks: int = 3
     requests: int = 0  # lines in batches that were created
+    most_waiting: int = 10**9  # what batches may hold at a time: for simplicity in bytes
+    says_limit: bool = True
+    waiting: dict[str, int] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, Body] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
@@ -38,7 +42,7 @@ class BatchServer:
         if found := re.fullmatch(r"/files/(.+)/content", path):
             return Answer(self.files[found[1]], headers={"content-type": "application/jsonl"})
         if path == "/batches":
-            return self._list() if asked.method == "GET" else self._create(asked.body)
+            return self._list(asked.query) if asked.method == "GET" else self._create(asked.body)
         if found := re.fullmatch(r"/batches/(.+)", path):
             return self._look(found[1])
         return refusal(404, f"no {path} here")
@@ -55,6 +59,7 @@ class BatchServer:
         number = f"batch-{len(self.batches)}"
         lines = self.files[body["input_file_id"]].splitlines()
         self.requests += len(lines)
+        self.waiting[number] = sum(map(len, lines))
         self.batches[number] = {
             **body,
             "id": number,
@@ -65,8 +70,14 @@ class BatchServer:
         }
         return Answer(self.batches[number])
 
-    def _list(self) -> Answer:
-        return Answer({"object": "list", "data": list(self.batches.values()), "has_more": False})
+    def _list(self, query: str) -> Answer:
+        """A page of batches, newest first."""
+        newest = list(self.batches.values())[::-1]
+        fields = parse_qs(query)
+        if after := fields.get("after"):
+            newest = newest[[batch["id"] for batch in newest].index(after[0]) + 1 :]
+        page = newest[: int(fields["limit"][0])]
+        return Answer({"object": "list", "data": page, "has_more": len(page) < len(newest)})
 
     def _look(self, number: str) -> Answer:
         if (batch := self.batches.get(number)) is None:
@@ -74,9 +85,21 @@ class BatchServer:
         self.seen[number] = self.seen.get(number, 0) + 1
         if self.seen[number] >= self.looks and batch["status"] in ("validating", "in_progress"):
             self._end(batch)
+        elif batch["status"] == "validating" and self._waiting() > self.most_waiting:
+            words = (
+                f"Enqueued token limit reached for m. Limit: {self.most_waiting:,} enqueued tokens."
+            )
+            error = {"code": "token_limit_exceeded", "message": words if self.says_limit else ""}
+            batch |= {"status": "failed", "errors": {"object": "list", "data": [error]}}
         elif batch["status"] == "validating":
             batch["status"] = "in_progress"
         return Answer(batch)
+
+    def _waiting(self) -> int:
+        going = {"validating", "in_progress"}
+        return sum(
+            size for number, size in self.waiting.items() if self.batches[number]["status"] in going
+        )
 
     def _end(self, batch: Body) -> None:
         batch["status"] = self.end

@@ -310,3 +310,62 @@ def test_a_store_that_is_rescued_still_knows_its_open_batch(
     salvage(home / "replies.sqlite")
     assert len(ask(params, 25)) == 25
     assert batches.requests == 25
+
+
+@pytest.mark.parametrize("says_limit", [True, False])
+def test_a_batch_beyond_the_limit_of_waiting_tokens_is_split(
+    says_limit: bool, params: Params, batches: BatchServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batches.most_waiting, batches.says_limit = 4_000, says_limit
+    assert len({reply.text for reply in ask(params, 200)}) == 200
+    ends = Counter(batch["status"] for batch in batches.batches.values())
+    assert ends["failed"] <= 8
+    assert ends["completed"] > 9  # more than the retries
+    done = [name for name, batch in batches.batches.items() if batch["status"] == "completed"]
+    assert sum(batches.batches[name]["request_counts"]["total"] for name in done) == 200
+    assert capsys.readouterr().err.count("fewer tokens wait in batches") <= 1
+
+
+def test_a_single_request_beyond_the_limit_of_waiting_tokens_fails_with_the_servers_words(
+    params: Params, batches: BatchServer
+) -> None:
+    batches.most_waiting = 10
+    with pytest.raises(ChatError, match="failed: Enqueued token limit reached for m"):
+        ask(params, 5)
+    batches.most_waiting = 10**9
+    assert len(ask(params, 5)) == 5
+
+
+@pytest.mark.parametrize("has_more", [True, None])
+def test_a_batch_is_found_behind_a_hundred_newer_ones(
+    has_more: bool | None, server: Server, params: Params, batches: BatchServer
+) -> None:
+    def answering(asked: Asked) -> Answer:
+        answer = batches(asked)
+        if asked.path == "/v1/batches" and asked.method == "POST" and len(batches.batches) == 1:
+            [own] = batches.batches.values()
+            for n in range(250):
+                batches.batches[f"other-{n}"] = own | {"id": f"other-{n}", "metadata": {}}
+            return refusal(500, "the batch is made, and the reply is lost")
+        if asked.path == "/v1/batches" and asked.method == "GET" and has_more is None:
+            assert isinstance(answer.body, dict)
+            return Answer({key: value for key, value in answer.body.items() if key != "has_more"})
+        return answer
+
+    server.answering = answering
+    assert len(ask(params, 3)) == 3
+    assert batches.requests == 3
+
+
+def test_a_list_that_repeats_its_first_page_for_ever_is_read_once(
+    server: Server, params: Params, batches: BatchServer
+) -> None:
+    page = [{"id": f"other-{n}", "status": "completed", "metadata": {}} for n in range(100)]
+
+    def answering(asked: Asked) -> Answer:
+        if asked.path == "/v1/batches" and asked.method == "GET":
+            return Answer({"object": "list", "data": page, "has_more": True})
+        return batches(asked)
+
+    server.answering = answering
+    assert len(ask(params, 3)) == 3

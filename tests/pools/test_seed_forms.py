@@ -231,4 +231,8 @@ def test_kept_answers_name_their_model_and_file(tmp_path: Path) -> None:
         ("1", "log.jsonl", None, "stop"),
     ]
     assert kept["id"].to_list() == [*seeds.seeds][:2]
+    assert kept["thoughts"].is_null().all()
+    learnt = seeds.kept("keep", path.name, thoughts="learn")
+    assert learnt["thoughts"].to_list() == [None, "One."]
+    assert learnt.drop("thoughts").equals(kept.drop("thoughts"))
     assert seeds.kept("ask", path.name).is_empty()
