@@ -103,6 +103,8 @@ def replies_so_far(params: Params) -> dict[Role, Measured]:
         return {}
     with Store(path) as store:
         measured = {role: store.measured(role, params.model_of(role)) for role in get_args(Role)}
+    if params.model_of("judge") == params.model_of("referee") and not measured["judge"].count:
+        measured["judge"] = measured["referee"]  # equal requests have one reply, the first asker's
     return {role: replies for role, replies in measured.items() if replies.count}
 
 

@@ -56,6 +56,24 @@ def as_text(plan: Plan, costs: list[StageCost]) -> str:
     return "\n".join([body, "", *notes])
 
 
+def in_one_line(plan: Plan, costs: list[StageCost]) -> str:
+    """Return the totals of a run, for a person who has not seen the stages."""
+    total = as_dict(plan, costs)["total"]
+    money = "money unknown (set prices:)"
+    if total["money"] is not None:
+        currency = plan.params.prices.currency if plan.params.prices else ""
+        most = total["most"]["money"]
+        money = f"{total['money']:,.2f} (at most {most:,.2f}) {currency}".strip()
+    hours = (
+        "hours unknown" if total["hours"] is None else f"{total['hours']:,.1f} hours of requests"
+    )
+    return (
+        f"The run would take {total['requests']:,} requests (at most"
+        f" {total['most']['requests']:,}), {money}, {hours}, and the student's training. See `lion"
+        " estimate`."
+    )
+
+
 def _rows(step: Step, costs: list[StageCost]) -> list[dict[str, Any]]:
     """Return the step's rows: one, or one for each role that it asks."""
     asked = [

@@ -1,0 +1,109 @@
+"""One round of the loop on a tenth of the rows, offline, in a temporary folder.
+
+The commands are those of dvc.yaml, one after another in this process: most of a short stage's time
+goes into starting Python. Nothing of the project changes.
+"""
+
+import os
+import runpy
+import shlex
+import shutil
+import sys
+import tempfile
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import click
+import networkx as nx
+import yaml
+
+from lion.params import load_params
+from lion.runs.figures import as_text, round_rows
+from lion.runs.gain import gain_between
+from lion.runs.project import open_project
+from lion.runs.run import places_of, read_run
+from lion.support.errors import ParamsError
+
+_SHARE = 10  # one seed of so many, and as large a part of the new instructions
+_QUESTIONS = 3  # one question of so many: more of them, to see a small gain
+_STEPS = 4  # so many more steps of training for each row, since so few rows make few steps
+_LEFT_OUT = {"code", "report"}  # they help DVC, and draw the page
+_KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "DVC_ROOT")  # neither a key nor a server is needed
+
+
+def play_a_tenth(root: Path) -> str:
+    """Play rounds r0 and r1 of the project at `root`, and say whether the student got better.
+
+    Changes this process's environment, so nothing may follow but the end of the command.
+    """
+    params = load_params(root / "params.yaml")
+    if params.model != "oracle":
+        raise ParamsError(
+            f"params.yaml: model: {params.model}: --loop is for the offline oracle; to try your"
+            " own model, run `lion try`"
+        )
+    with tempfile.TemporaryDirectory(prefix="lion-try-") as scratch:
+        folder = Path(scratch)
+        _lay_out(folder, root, yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")))
+        sys.path.insert(0, str(root.absolute()))  # where Python finds the stages
+        for name in _KEYS:
+            os.environ.pop(name, None)
+        os.environ["LION_HOME"] = str(folder / ".lion")
+        with chdir(folder):
+            for description, command in _commands():
+                click.echo(f"{description}.")
+                _run(command)
+            return _verdict(folder)
+
+
+def _lay_out(folder: Path, root: Path, params: dict[str, Any]) -> None:
+    """Write a project of a tenth of the rows to `folder`."""
+    files = {params["seeds"]: _SHARE, params["evaluate"]["questions"]: _QUESTIONS}
+    for name, share in files.items():
+        lines = (root / name).read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("".join(lines[::share]), encoding="utf-8")
+    params["rounds"] = {"r1": "r0"}
+    params["imitate"]["batch"] = max(1, params["imitate"]["batch"] // _STEPS)
+    params["generate"]["count"] = max(1, params["generate"]["count"] // _SHARE)
+    params["student"]["base"] = str((root / params["student"]["base"]).absolute())
+    params["report"]["control"] = str((root / params["report"]["control"]).absolute())
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    shutil.copyfile(root / "dvc.yaml", folder / "dvc.yaml")
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text("[core]\nno_scm = true\n", encoding="utf-8")
+
+
+def _commands() -> list[tuple[str, str]]:
+    """Return each stage's description and command, in an order in which they can run."""
+    with open_project() as repo:
+        ordered = nx.dfs_postorder_nodes(repo.index.graph)
+        return [
+            (str(stage.desc), str(stage.cmd))
+            for stage in ordered
+            if stage.addressing not in _LEFT_OUT
+        ]
+
+
+def _run(command: str) -> None:
+    """Do what `python -m MODULE ...` does, in this process."""
+    module, *arguments = shlex.split(command.removeprefix("python -m "))
+    sys.argv = [module, *arguments]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if end.code:
+            raise click.exceptions.Exit(1) from None
+
+
+def _verdict(folder: Path) -> str:
+    tables = read_run(places_of(folder), ["r0", "r1"])
+    click.echo(as_text(round_rows(tables)))
+    gain = gain_between(tables, "r0", "r1")
+    if gain is None:
+        return "No question was judged in both rounds, so nothing can be said."
+    figures = f"{gain.gain:+.1f} points from r0 to r1 (95%: {gain.low:+.1f} to {gain.high:+.1f})"
+    if gain.low > 0:
+        return f"The student got better: {figures}."
+    return f"The student did not surely get better: {figures}. A tenth of the rows is little."

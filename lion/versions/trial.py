@@ -1,0 +1,193 @@
+"""`lion try`: a few of the user's seeds in every role, printed as a person reads them."""
+
+import random
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+
+from lion.chat import connect
+from lion.chat.offline import check_offline
+from lion.discriminate.referee import review
+from lion.discriminate.scores import ORDERS, discriminate, score
+from lion.evaluate.judging import judge_answers
+from lion.evaluate.questions import read_questions
+from lion.generate.generator import generate
+from lion.imitate.teacher import teach
+from lion.params import Params
+from lion.pools.cache import usable, with_answers, with_responses
+from lion.pools.contamination import known_questions
+from lion.pools.instructions import flat_text, task_of, task_text
+from lion.pools.seeds import seeds_of
+from lion.student.models import write_base
+from lion.student.respond import answer_with
+from lion.support.errors import LionError
+from lion.support.text import visible
+
+Row = dict[str, Any]
+_STAGE = "try"
+_COLUMNS = 80
+_SHOWN = 700  # characters of a text
+_DRAWS = 3  # drafts of a new instruction
+
+
+@dataclass
+class Trial:
+    """What every role made of a few seeds; `fault` says why a role brought nothing."""
+
+    seeds: pl.DataFrame  # id, place, instruction, input
+    answers: pl.DataFrame | None = None  # ANSWER, of the teacher
+    responses: pl.DataFrame | None = None  # ANSWER, of the student
+    reviews: dict[str, pl.DataFrame] = field(default_factory=dict)  # REVIEW, by role
+    drafts: pl.DataFrame | None = None  # DRAW
+    fault: LionError | None = None
+
+
+def try_roles(params: Params, count: int) -> Trial:
+    """Put `count` seeds through every role; the run reuses the replies that it needs as well.
+
+    The roles after one that fails are not asked.
+    """
+    path = Path(params.seeds)
+    seeds = seeds_of(params, path)
+    tasks = [(s.place, task_text(s.instruction, s.input)) for s in seeds.seeds.values()]
+    check_offline(params, tasks)
+    frame = seeds.frame.with_columns(
+        pl.Series("id", [*seeds.seeds]),
+        pl.Series("place", [seed.place for seed in seeds.seeds.values()]),
+        group=pl.lit(0),
+    )
+    drawn = random.Random(params.seed).sample(range(frame.height), min(count, frame.height))
+    trial = Trial(frame[sorted(drawn)])
+    kept = seeds.kept(params.seeds_answers, path.name, thoughts=params.teacher.thoughts)
+    steps: list[Callable[[], None]] = [
+        lambda: _teach(trial, params, kept),
+        lambda: _respond(trial, params),
+        lambda: _review(trial, params),
+        lambda: _generate(trial, params),
+    ]
+    try:
+        for step in steps:
+            step()
+    except LionError as error:
+        trial.fault = error
+    return trial
+
+
+def _teach(trial: Trial, params: Params, kept: pl.DataFrame) -> None:
+    with connect(params, "teacher", stage=_STAGE, round="r0") as chat:
+        trial.answers = teach(trial.seeds, chat, params.teacher, label="teacher", kept=kept)
+
+
+def _respond(trial: Trial, params: Params) -> None:
+    """Let the base answer, since no student is trained yet, on this machine."""
+    settings = params.student
+    if settings.engine == "server":
+        settings = settings.model_copy(update={"engine": "transformers"})
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "base"
+        write_base(folder, base=settings.base, revision=settings.revision)
+        trial.responses = answer_with(
+            params.model_copy(update={"student": settings}),
+            folder,
+            trial.seeds,
+            connect=partial(connect, role="student", stage=_STAGE, round="base"),
+            label="student",
+        )
+
+
+def _pairs(trial: Trial) -> pl.DataFrame:
+    assert trial.answers is not None
+    assert trial.responses is not None
+    return with_responses(usable(with_answers(trial.seeds, trial.answers)), trial.responses)
+
+
+def _review(trial: Trial, params: Params) -> None:
+    with connect(params, "referee", stage=_STAGE, round="r1") as chat:
+        trial.reviews["referee"] = review(_pairs(trial), chat, params.referee, label="referee")
+    with connect(params, "judge", stage=_STAGE, round="r0") as chat:
+        trial.reviews["judge"] = judge_answers(_pairs(trial), chat, params.judge, label="judge")
+
+
+def _generate(trial: Trial, params: Params) -> None:
+    """Ask for one instruction, as if every seed of the trial were hard."""
+    words = params.decontaminate.words
+    settings = params.generate.model_copy(update={"count": 1, "max_draws": _DRAWS})
+    with connect(params, "generator", stage=_STAGE, round="r1") as chat:
+        _, trial.drafts = generate(
+            {"hard": trial.seeds, "easy": trial.seeds.clear()},
+            trial.seeds,
+            chat,
+            settings=settings,
+            asking=params.generator,
+            avoid=known_questions(read_questions(Path(params.evaluate.questions)), words=words),
+            round="r1",
+            seed=params.seed,
+        )
+
+
+def as_text(trial: Trial, *, tau: float) -> Iterator[str]:
+    """Yield the lines that show the trial."""
+    for number, row in enumerate(trial.seeds.iter_rows(named=True), start=1):
+        yield f"{number}. {visible(row['place'])}"
+        yield from _block("task", flat_text(task_of(row)))
+        for name, frame in (("teacher", trial.answers), ("student", trial.responses)):
+            if frame is not None:
+                [answer] = frame.filter(id=row["id"]).iter_rows(named=True)
+                note = "" if answer["finish_reason"] == "stop" else f" [{answer['finish_reason']}]"
+                yield from _block(name, answer["answer"] + note)
+        verdicts = {
+            _verdict(reviews.filter(id=row["id"]), tau): role
+            for role, reviews in reversed(trial.reviews.items())
+        }  # equal verdicts are shown once
+        for verdict, role in reversed(verdicts.items()):
+            yield from _block(role, verdict)
+        yield ""
+    if trial.drafts is not None:
+        last = trial.drafts[-1].row(0, named=True)
+        yield f"A new instruction, inspired by {visible(_place(trial, last['parent']))}"
+        yield from _block("task", last["instruction"])
+        yield ""
+
+
+def _place(trial: Trial, id: str) -> str:
+    return str(trial.seeds.filter(id=id)["place"][0])
+
+
+def _verdict(reviews: pl.DataFrame, tau: float) -> str:
+    """Say the points in each order, and what follows from both."""
+    points = []
+    for order in ORDERS:
+        replies = reviews.filter(order=order)
+        if replies.height:
+            first = order.removesuffix("_first")
+            last = replies.sort("attempt")[-1].row(0, named=True)
+            scores = "no readable scores"
+            if last["teacher"] is not None:
+                scores = f"teacher {last['teacher']:g}, student {last['student']:g}"
+            points.append(f"{first} shown first: {scores}")
+    if not points:
+        return "not asked: the teacher's answer is not whole"
+    orders = tuple(order for order in ORDERS if reviews.filter(order=order).height)
+    [verdict] = discriminate(score(reviews, orders), tau=tau)["verdict"]
+    return f"{'; '.join(points)}: {verdict}"
+
+
+def _block(name: str, text: str) -> list[str]:
+    """Wrap a text beside its name; a long one is cut."""
+    text = visible(text)
+    shown = text
+    if len(text) > _SHOWN:
+        shown = f"{text[:_SHOWN].rstrip()} ... ({len(text):,} characters)"
+    lines = [
+        line
+        for paragraph in shown.splitlines()
+        for line in textwrap.wrap(paragraph, _COLUMNS - 11) or [""]
+    ]
+    first, *more = lines or ["(empty)"]
+    return [f"   {name:<8}{first}", *(f"{'':11}{line}".rstrip() for line in more)]
