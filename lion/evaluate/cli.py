@@ -1,6 +1,7 @@
 """`lion evaluate`: candidates against a reference, from live requests or recorded reviews."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ import polars as pl
 from lion.chat import connect
 from lion.evaluate.candidates import answers_of
 from lion.evaluate.comparison import Comparison, compare, from_recorded
+from lion.evaluate.human import agreements, read_marks
 from lion.evaluate.output import as_json, as_text
 from lion.evaluate.questions import read_keyed_questions
 from lion.evaluate.recorded import RecordedReview, read_answers, read_reviews
@@ -43,6 +45,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for all replies."
 )
+@click.option(
+    "--human",
+    type=_FILE,
+    help="Marks of verdicts as right or wrong, from `lion view` or a table; sends no request.",
+)
 @click.option("--json", "as_json_", is_flag=True, help="Print JSON, one line a candidate.")
 @click.option("--params", "params_path", type=_FILE, default="params.yaml", show_default=True)
 def evaluate(
@@ -52,10 +59,15 @@ def evaluate(
     place: str,
     answers: tuple[Path, Path] | None,
     out: Path | None,
+    human: Path | None,
     as_json_: bool,
     params_path: Path,
 ) -> None:
     """Relative response quality of the candidates NAMES (default: all in evaluate.candidates)."""
+    if human:
+        for agreement in agreements(read_marks(human)):
+            click.echo(json.dumps(asdict(agreement)) if as_json_ else str(agreement))
+        return
     if reviews:
         if not questions:
             raise click.UsageError("--reviews needs --questions: the file that its ids refer to")

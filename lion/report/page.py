@@ -43,6 +43,7 @@ def render(
     data = {
         "served": served,
         "version": version,
+        "marking": bool(version),
         "runs": [
             {
                 "label": run.label,
@@ -94,6 +95,7 @@ def _script() -> str:
         "listing.js",
         "instructions.js",
         "questions.js",
+        "marks.js",
         "dialog.js",
         "start.js",
         "live.js",

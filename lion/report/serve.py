@@ -16,6 +16,7 @@ from lion.support.errors import LionError
 from lion.support.text import brief
 
 HOST = "127.0.0.1"
+_MOST = 4000  # bytes of a mark
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -64,9 +65,36 @@ class _Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30  # seconds until an idle connection is closed
 
-    def do_GET(self) -> None:
+    def do_POST(self) -> None:
+        """Keep a mark. Only this server's own page may send one, and only as JSON."""
+        workspace, size = self.server.workspace, self.headers.get("Content-Length", "")
+        is_own = self.headers.get("Origin") in [f"http://{name}" for name in self._names()]
+        if not (self._is_host() and is_own):
+            self._refuse(HTTPStatus.FORBIDDEN, "Only the page of `lion view` may mark verdicts.")
+        elif workspace is None or self.path != "/api/mark":
+            self._refuse(HTTPStatus.NOT_FOUND, "There is no such page.")
+        elif not (size.isdecimal() and len(size) < 6 and int(size) <= _MOST):
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "A mark has at most 4,000 bytes.")
+        elif self.headers.get("Content-Type") != "application/json":
+            self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON.")
+        else:
+            body = self.rfile.read(int(size))
+            self._answer(lambda _: workspace.mark(body), {})
+
+    def _refuse(self, status: HTTPStatus, text: str) -> None:
+        """Answer without reading the body, and end the connection."""
+        self.close_connection = True
+        self._send(status, "text/plain", text)
+
+    def _names(self) -> tuple[str, str]:
         port = self.server.server_port
-        if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
+        return f"{HOST}:{port}", f"localhost:{port}"
+
+    def _is_host(self) -> bool:
+        return self.headers.get("Host") in self._names()
+
+    def do_GET(self) -> None:
+        if not self._is_host():
             self._send(HTTPStatus.FORBIDDEN, "text/plain", "This server answers on loopback only.")
             return
         try:
@@ -88,6 +116,8 @@ class _Answer(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, "text/html", site.page)
         elif address.path == "/api/now" and workspace:
             self._answer(lambda _: workspace.now(), fields)
+        elif address.path == "/api/marks" and workspace:
+            self._answer(lambda _: workspace.marks(), fields)
         elif address.path == "/api/download":
             self._checked(lambda: self._send(HTTPStatus.OK, *site.download(fields)))
         elif address.path in answers:

@@ -11,13 +11,14 @@ from pydantic import TypeAdapter
 from lion.params import load_params
 from lion.report.browse import Index, Query, as_csv
 from lion.report.contents import contents
+from lion.report.marks import Mark, Marks
 from lion.report.page import Compared, render
 from lion.report.questions import Questions
 from lion.report.sample import offer
 from lion.runs.compare import Run, changed_params, differences
 from lion.runs.figures import control_of, read_control, round_rows
 from lion.runs.identity import Identity, identity_of
-from lion.runs.run import places_of, read_run
+from lion.runs.run import pipeline_variable, places_of, read_run
 from lion.runs.running import fingerprint, now, running_stage
 from lion.support.errors import EmptyError, LionError
 from lion.support.home import project_root, store_home
@@ -116,6 +117,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self._root, self._lock = root, Lock()
         self._version = self._fingerprint()
+        self._marks = Marks(root / str(pipeline_variable(root, "marks")))
         self.site = site_of([(WORKSPACE, root)], version=self._version)
 
     def _fingerprint(self) -> str:
@@ -144,3 +146,13 @@ class Workspace:
         tables = self.site.indexes[0].tables
         store = store_home() / "replies.sqlite"
         return now(params, tables, stage, store) | {"version": self._version}
+
+    def marks(self) -> dict[str, Any]:
+        """Return the marks of verdicts, the agreement with them, and what to look at next."""
+        tau = load_params(self._root / "params.yaml").tau
+        return self._marks.summary(self.site.indexes[0].tables, tau)
+
+    def mark(self, body: bytes) -> dict[str, Any]:
+        """Keep a person's word; ValidationError or InputError if it makes no sense."""
+        self._marks.add(Mark.model_validate_json(body), self.site.indexes[0].tables)
+        return {"kept": True}

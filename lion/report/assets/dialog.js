@@ -33,7 +33,7 @@ function review(reply) {
   return make("div", {}, make("h4", {}, title), prose(reply.reply));
 }
 
-function examined(exam, teacher, kind, run) {
+function examined(exam, teacher, kind, run, id) {
   const points = teacher && make("div", {},
     make("h4", {}, `teacher: ${figure(exam.teacher)} points${cut(teacher.finish_reason)}`), thoughtsOf(teacher), prose(teacher.text));
   const title = kind === "i"
@@ -41,10 +41,11 @@ function examined(exam, teacher, kind, run) {
     : make("h3", {}, `Evaluated after ${exam.round}: gap ${figure(exam.gap)}`);
   return [
     title,
+    kind === "i" ? marking(id, exam) : null,
     make("div", { className: "columns" }, points, answered(exam)),
     make("details", {}, make("summary", {}, `${kind === "i" ? "Referee" : "Judge"}'s replies (${exam.reviews.length})`),
       make("div", { className: "columns" }, ...exam.reviews.map(review))),
-  ];
+  ].filter(Boolean);
 }
 
 function about(detail, kind) {
@@ -57,7 +58,7 @@ function side(detail, run, kind) {
   const title = data.runs.length > 1 ? make("h3", { className: "revision" }, make("bdi", {}, data.runs[run].label)) : null;
   if (!detail) return make("div", { className: "side" }, title, make("p", { className: "empty" }, data.served ? "Not in this run." : "Not on this page; lion view shows all of it."));
   const { teacher, exams } = detail;
-  const blocks = [...exams].reverse().flatMap((exam) => examined(exam, teacher, kind, run));
+  const blocks = [...exams].reverse().flatMap((exam) => examined(exam, teacher, kind, run, detail.id));
   if (!exams.length) {
     blocks.push(make("p", { className: "empty" }, "No student has been examined on this yet."));
     if (teacher) blocks.push(make("div", { className: "columns" }, make("div", {}, make("h4", {}, "teacher"), thoughtsOf(teacher), prose(teacher.text))));

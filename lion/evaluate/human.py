@@ -1,0 +1,126 @@
+"""A person's word on a referee: marks of its verdicts as right or wrong, and the agreement."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lion.evaluate.statistics import Interval
+from lion.pools.tables import Schema
+from lion.support.errors import InputError
+from lion.support.text import brief, visible
+
+MARK: Schema = {
+    "by": pl.String,  # who marked
+    "id": pl.String,  # of the instruction
+    "right": pl.Boolean,
+    "round": pl.String,  # of the examination
+    "verdict": pl.String,  # the referee's, when it was marked: hard | easy
+    "when": pl.String,  # ISO 8601, UTC
+}
+_YES = ("true", "1", "yes", "right")
+_NO = ("false", "0", "no", "wrong")
+_Z = 1.96  # standard deviations that hold 95%
+_NAME = 60  # columns of a name
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often a referee's verdicts are right, says a person; `share` is in percent (Wilson)."""
+
+    by: str
+    verdict: str  # hard | easy | all
+    marks: int
+    right: int
+    share: Interval
+
+    def __str__(self) -> str:
+        kind = "" if self.verdict == "all" else f"{self.verdict} "
+        return (
+            f"{self.by}: the referee is right in {self.right:,} of {self.marks:,} {kind}verdicts, "
+            f"{self.share.value:.0f}% (95%: {self.share.low:.0f} to {self.share.high:.0f})"
+        )
+
+
+def agreements(marks: pl.DataFrame) -> list[Agreement]:
+    """Return each person's agreement on all verdicts, then on hard and easy ones; `marks` is MARK.
+
+    The last mark of a person on a verdict counts.
+    """
+    keyed = marks.with_row_index("row").with_columns(
+        pl.coalesce("id", pl.format("row {}", "row")).alias("id")
+    )
+    last = keyed.unique(["by", "id", "round"], keep="last", maintain_order=True)
+    return [
+        _agreement(name, verdict, own)
+        for (name,), rows in last.group_by("by", maintain_order=True)
+        for verdict in ("all", "hard", "easy")
+        if (own := rows if verdict == "all" else rows.filter(verdict=verdict)).height
+    ]
+
+
+def _agreement(by: object, verdict: str, rows: pl.DataFrame) -> Agreement:
+    right = int(rows["right"].sum())
+    return Agreement(str(by), verdict, rows.height, right, wilson(right, rows.height).scaled(100))
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """Return a share with Wilson's 95% interval, which holds for few trials, too."""
+    share = successes / trials
+    middle = (share + _Z**2 / (2 * trials)) / (1 + _Z**2 / trials)
+    variance = share * (1 - share) / trials + _Z**2 / (4 * trials**2)
+    half = _Z * sqrt(variance) / (1 + _Z**2 / trials)
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def read_marks(path: Path) -> pl.DataFrame:
+    """Read marks (MARK) from JSONL or CSV; InputError says which columns are missing.
+
+    A plain table has a column `right`, or two columns `person` and `referee` with their verdicts;
+    `by`, `id`, `round` and `verdict` are optional.
+    """
+    try:
+        if path.suffix == ".csv":
+            frame = pl.read_csv(path, infer_schema=False)
+        elif path.stat().st_size == 0:
+            return pl.DataFrame(schema=MARK)
+        else:
+            frame = pl.read_ndjson(path, infer_schema_length=None)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path}: not a table of marks: {str(error).splitlines()[0]}") from None
+    names = set(frame.columns)
+    if "right" not in names and not {"person", "referee"} <= names:
+        raise InputError(
+            f"{path}: marks need a column `right` (true or false), or columns `person` and "
+            f"`referee` with their verdicts; found {', '.join(map(visible, frame.columns))}."
+        )
+    rows = list(_marks(path, frame))
+    return pl.DataFrame(rows, schema=MARK, orient="row")
+
+
+def _marks(path: Path, frame: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(frame.iter_rows(named=True), start=1):
+        if "right" in row:
+            word = str(row["right"]).strip().lower()
+            if word not in _YES + _NO:
+                raise InputError(
+                    f"{path}, row {number}: right is {visible(word)!r}; write true or false."
+                )
+            right = word in _YES
+        else:
+            right = _same(row["person"], row["referee"])
+        texts = {name: row.get(name) for name in ("id", "round", "when")}
+        by, verdict = row.get("by") or path.stem, row.get("verdict", row.get("referee"))
+        yield {
+            **{name: None if text is None else str(text) for name, text in texts.items()},
+            "by": brief(str(by), _NAME),
+            "right": right,
+            "verdict": None if verdict is None else str(verdict).strip().lower(),
+        }
+
+
+def _same(person: object, referee: object) -> bool:
+    return str(person).strip().lower() == str(referee).strip().lower()
