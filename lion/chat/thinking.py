@@ -22,10 +22,12 @@ def answer_in(reply: Reply, request: Body, *, thinks: bool) -> Reply:
     """Return `reply` with the answer alone as its text, and its thoughts; the store keeps all.
 
     Where thoughts cannot be separated for certain, the text stays whole and the reply is marked by
-    the finish_reason UNCLEAR, so that nobody learns from it.
+    the finish_reason UNCLEAR, so that nobody learns from it. Marks in the question or in earlier
+    turns may be quoted by the reply; a system prompt with marks asks for thoughts.
     """
     beside, text = beside_of(reply.text)
-    quotes = any(has_marks(message["content"]) for message in request["messages"])
+    turns = (message for message in request["messages"] if message["role"] != "system")
+    quotes = any(has_marks(message["content"]) for message in turns)
     parts = split_thoughts(text, thinks=thinks, quotes=quotes)
     answer = without_end_marks(parts.answer, quotes=quotes)
     if answer == reply.text and parts.clear:

@@ -84,7 +84,8 @@ class Seeds:
         """
         rows = []
         for seed in self.seeds.values() if answers == "keep" else ():
-            quotes = any(has_marks(text) for text in seed.columns.values() if text)
+            # As in a reply: a system prompt with marks asks for thoughts, it is not quoted.
+            quotes = any(map(has_marks, (seed.instruction, seed.input, seed.turns or "")))
             parts = split_thoughts(seed.answer, quotes=quotes)
             if parts.clear and (answer := parts.answer.strip()):
                 model = f"{seed.model} in {source}" if seed.model else source

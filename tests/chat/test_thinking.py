@@ -106,6 +106,13 @@ def test_marks_in_the_prompt_may_be_quoted_so_nothing_is_separated(
     assert ask(params_at(server.url), messages=(message,)).finish_reason == UNCLEAR
 
 
+def test_a_system_prompt_with_marks_asks_for_thoughts(server: Server, params_at: ParamsOf) -> None:
+    server.answering = lambda asked: Answer(completion("<think>\nhm\n</think>\n\nParis."))
+    system = {"role": "system", "content": "Think in <think> and </think>, then answer."}
+    reply = ask(params_at(server.url), messages=(system, {"role": "user", "content": "Where?"}))
+    assert (reply.text, reply.finish_reason) == ("Paris.", "stop")
+
+
 @pytest.mark.parametrize("content", ["<think>and on", "analysisWe need", "[THINK]and on"])
 def test_thoughts_without_an_end_leave_no_answer(
     server: Server, params_at: ParamsOf, content: str

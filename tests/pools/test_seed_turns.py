@@ -225,10 +225,13 @@ def test_of_equal_conversations_the_first_answer_is_kept(tmp_path: Path) -> None
     assert row["id"] == instruction_id("Name a fruit.", "", "Be brief.")
 
 
-def test_marks_of_thoughts_in_a_system_prompt_may_be_quoted_by_an_answer(tmp_path: Path) -> None:
+def test_a_system_prompt_may_ask_for_thoughts_and_a_question_may_quote_them(tmp_path: Path) -> None:
     answer = {"role": "assistant", "content": "<think>x</think> y"}
     system = {"role": "system", "content": "Write <think>, then </think>."}
-    assert _read(tmp_path, [{"messages": [system, ASK, answer]}]).kept("keep", "l").is_empty()
+    kept = _read(tmp_path, [{"messages": [system, ASK, answer]}]).kept("keep", "l")
+    assert kept["answer"].to_list() == ["y"]
+    quoting = ASK | {"content": "What is <think>?"}
+    assert _read(tmp_path, [{"messages": [quoting, answer]}]).kept("keep", "l").is_empty()
 
 
 def test_conversations_of_parquet(tmp_path: Path) -> None:
