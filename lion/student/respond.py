@@ -27,6 +27,7 @@ from lion.student.models import (
 from lion.student.resumable import Resumable
 from lion.student.template import encode_prompt, unmarked
 from lion.student.thoughts import ThoughtForm, read_form
+from lion.student.turns import for_template
 from lion.support.errors import LionError, ParamsError
 
 Connect = Callable[[Params], AbstractContextManager[Any]]  # lion.chat.connect for the student
@@ -199,9 +200,12 @@ def _served_answer(reply: Reply, form: ThoughtForm | None) -> Answer:
 
 
 def _for_server(student: Path, tasks: list[Task]) -> list[tuple[Message, ...]]:
-    """Return the tasks with broken control marks: a server reads every mark as a token."""
+    """Return the tasks with broken control marks: a server reads every mark as a token.
+
+    A system prompt stands where it stood in training, whatever the server's template does with it.
+    """
     tokenizer = tokenizer_of(student)
-    whole = [messages_of(task) for task in tasks]
+    whole = [tuple(for_template(tokenizer, messages_of(task))) for task in tasks]
     texts = [tuple(unmarked(tokenizer, messages)) for messages in whole]
     if changed := sum(text != task for text, task in zip(texts, whole, strict=True)):
         click.echo(

@@ -1,5 +1,6 @@
 """System prompts and earlier turns in the student's own template, and folded where it has none."""
 
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -15,7 +16,7 @@ from lion.student.check import check_base
 from lion.student.models import load_tokenizer
 from lion.student.respond import answer_with
 from lion.student.template import PLAIN, encode_example, encode_prompt
-from lion.student.turns import has_system_role
+from lion.student.turns import folded, has_system_role
 from lion.support.errors import InputError
 from tests.repository import ROOT
 from tests.student.test_check import base
@@ -26,7 +27,7 @@ SYSTEM: Message = {"role": "system", "content": "Be brief."}
 FIRST: Message = {"role": "user", "content": "Name a fruit."}
 ANSWER: Message = {"role": "assistant", "content": "Pear."}
 LAST: Message = {"role": "user", "content": "Another one."}
-TALK: Task = (SYSTEM, FIRST, ANSWER, LAST)
+TALK: tuple[Message, ...] = (SYSTEM, FIRST, ANSWER, LAST)
 
 ROLES = "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}"
 NONE = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
@@ -168,13 +169,18 @@ def pool() -> pl.DataFrame:
     )
 
 
-def test_a_server_gets_the_whole_conversation(tiny_base: Path) -> None:
-    server = Server()
-    answer_with(
-        params(tiny_base, engine="server"), tiny_base, pool(), connect=server, label="respond"
-    )
-    assert server.talks == [TALK, (LAST,)]
-    assert len(set(server.seeds)) == 2
+def test_a_server_gets_the_whole_conversation_as_it_was_learnt(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    without = tuple(folded(TALK))
+    for template, talk in ((ROLES, TALK), (TEMPLATES["left out"][0], without)):
+        student = shutil.copytree(tiny_base, tmp_path / str(len(talk)))
+        (student / "chat_template.jinja").write_text(template)
+        server = Server()
+        options = params(student, engine="server")
+        answer_with(options, student, pool(), connect=server, label="respond")
+        assert server.talks == [talk, (LAST,)]
+        assert len(set(server.seeds)) == 2
 
 
 @pytest.fixture
