@@ -30,6 +30,7 @@ lint: $(SETUP)
 
 bench: $(SETUP)
 	python -m benchmarks.novelty
+	python -m benchmarks.english
 	python -m benchmarks.chat
 	python -m benchmarks.student
 	python -m benchmarks.versions
