@@ -84,6 +84,7 @@ def answer_tasks(
 ) -> list[Answer]:
     """Return one answer per task, in order; temperature 0 is greedy."""
     cpu = device(compute.device).type == "cpu"
+    launch.limit_threads(compute)
     launch.join(cpu=cpu)
     launch.check_share(len(tasks), what=label)
     work = Work(

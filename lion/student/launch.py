@@ -49,6 +49,14 @@ def _torchrun(arguments: list[str]) -> None:
     raise SystemExit(0)
 
 
+def limit_threads(compute: Compute) -> None:
+    """Let this process compute with `compute.threads` threads, if they are given."""
+    if compute.threads is not None:
+        import torch
+
+        torch.set_num_threads(compute.threads)
+
+
 def world() -> int:
     """Return how many processes run this stage together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
