@@ -25,6 +25,7 @@ from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
 from benchmarks.control_variants import FIVE_ROUNDS, SEEDS_ONLY, START, VARIANTS, command
 from lion.discriminate.referee import review
 from lion.discriminate.scores import discriminate, score
+from lion.generate.drafts import Drafts
 from lion.generate.generator import generate
 from lion.generate.sampling import sides_of
 from lion.imitate.replay import replayed
@@ -202,9 +203,8 @@ def examine(
     pool, _ = generate(
         sides,
         state.cache,
-        bench.chat,
+        Drafts(bench.chat, params.generator),
         settings=params.generate,
-        asking=params.generator,
         avoid=known_questions(
             pl.concat(bench.questions.values()).unique("id", maintain_order=True),
             words=params.decontaminate.words,

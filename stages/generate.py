@@ -6,6 +6,7 @@ import click
 
 import stages
 from lion.chat import connect
+from lion.generate.drafts import Drafts
 from lion.generate.generator import generate
 from lion.generate.sampling import sides_of
 from lion.params import load_params
@@ -42,13 +43,13 @@ def main(
         )
     # Named, not globbed: the folder may still hold a file that left the parameters.
     tables = [avoid / f"{name}.jsonl" for name in ("evaluate", *params.decontaminate.files)]
+    is_slow = params.endpoint_of("generator").mode == "batch"
     with connect(params, "generator", stage="generate", round=round_) as chat:
         new, drawn = generate(
             sides,
             known,
-            chat,
+            Drafts(chat, params.generator, ahead=is_slow),
             settings=params.generate,
-            asking=params.generator,
             avoid=read_avoided(tables, words=params.decontaminate.words),
             round=round_,
             seed=params.seed,

@@ -4,46 +4,25 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from lion.chat import Asks, Reply, Request
+from lion.chat import Reply
+from lion.generate.drafts import Drafts, Draw, Urn, draws_for
 from lion.generate.rules import REPEATS, fault
 from lion.generate.sampling import Origin
-from lion.params import Generate, Generator
+from lion.params import Generate
 from lion.params.pools import Rules
 from lion.pools.contamination import Questions
-from lion.pools.instructions import context_of, draft_id, stable_seed, task_text, task_texts
+from lion.pools.instructions import draft_id, stable_seed, task_texts
 from lion.pools.novelty import NoveltyFilter
 from lion.pools.tables import ACCEPTED, DRAW, INSTRUCTION, from_rows
-from lion.pools.tokens import length_in_words
-from lion.prompts import Message, render, unwrap
+from lion.prompts import unwrap
 from lion.support.errors import EmptyError
 
 CONTAMINATED = "repeats a question of the evaluation"
 NOT_NEEDED = "one more than wanted"
-
-
-@dataclass(frozen=True)
-class Draw:
-    """A drawn parent; `turn` counts how often this round has drawn it.
-
-    A new instruction inherits the system prompt of its parent, but not the parent's earlier turns:
-    it must make sense on its own.
-    """
-
-    origin: Origin
-    parent: str
-    text: str
-    turn: int
-    context: tuple[Message, ...] = ()
-
-    @property
-    def system(self) -> str | None:
-        """Return the parent's system prompt."""
-        return next((m["content"] for m in self.context if m["role"] == "system"), None)
 
 
 def quotas(settings: Generate, *, hard: int, easy: int) -> dict[Origin, int]:
@@ -64,10 +43,9 @@ def quotas(settings: Generate, *, hard: int, easy: int) -> dict[Origin, int]:
 def generate(
     sides: dict[Origin, pl.DataFrame],
     cache: pl.DataFrame,
-    chat: Asks,
+    drafts: Drafts,
     *,
     settings: Generate,
-    asking: Generator,
     avoid: Questions,
     round: str,
     seed: int,
@@ -82,68 +60,29 @@ def generate(
     texts = task_texts(cache)
     known = NoveltyFilter(texts, cache["id"].to_list(), threshold=settings.novelty)
     urns = {
-        origin: _Urn(origin, frame, random.Random(f"{seed} {round} {origin}"))
+        origin: Urn(origin, frame, random.Random(f"{seed} {round} {origin}"))
         for origin, frame in sides.items()
     }
     rows: list[dict[str, Any]] = []
+    own = stable_seed("generator", seed, round)
     for wave in itertools.count(1):
-        draws = [
-            draw
-            for origin, urn in urns.items()
-            for draw in urn.take(_due(rows, origin, wanted[origin], settings.max_draws, wave))
-        ]
+        due = {
+            origin: _due(rows, origin, wanted[origin], settings.max_draws, wave) for origin in urns
+        }
+        draws = [draw for origin, urn in urns.items() for draw in urn.take(due[origin])]
         if not draws:
             break
-        replies = chat.ask(
-            [_request(draw, asking, stable_seed("generator", seed, round)) for draw in draws],
-            label=f"generate {round}, wave {wave}",
-        )
+        further: list[Draw] = []
+        if drafts.ahead:
+            likely = {o: _likely(rows, o, wanted[o], settings.max_draws) - due[o] for o in urns}
+            further = [draw for o, urn in urns.items() for draw in urn.peek(max(0, likely[o]))]
+        label = f"generate {round}, wave {wave}"
+        replies = drafts.replies(draws, further, seed=own, label=label)
         rows += _judge(draws, replies, known, avoid, rules=settings.rules, start=len(rows))
         _keep_quotas(rows, wanted)
     _check_full(rows, wanted, settings, round)
     draws_table = from_rows(rows, DRAW)
     return _train_pool(draws_table, round), draws_table
-
-
-class _Urn:
-    """Draws parents of one side with replacement: first a group, then one of its rows."""
-
-    def __init__(self, origin: Origin, frame: pl.DataFrame, rng: random.Random) -> None:
-        self.origin = origin
-        groups: dict[int, list[dict[str, Any]]] = {}
-        for row in frame.iter_rows(named=True):
-            groups.setdefault(row["group"], []).append(row)
-        self.groups = [*groups.values()]
-        self.rng = rng
-        self.turns: Counter[str] = Counter()
-
-    def take(self, count: int) -> list[Draw]:
-        draws = []
-        for _ in range(count):
-            [parents] = self.rng.choices(self.groups)
-            [row] = self.rng.choices(parents)
-            parent, text = row["id"], task_text(row["instruction"], row["input"])
-            self.turns[parent] += 1
-            draws.append(Draw(self.origin, parent, text, self.turns[parent], context_of(row)))
-        return draws
-
-
-def _request(draw: Draw, asking: Generator, seed: int) -> Request:
-    """Build the request for `draw`; `seed` is the round's own.
-
-    With another seed in each round, a parent drawn again gets a new draft, not its stored one.
-    """
-    return Request(
-        id=draw.parent,
-        messages=(
-            render("generator_hard.txt", context=draw.context, task=draw.text)
-            if draw.origin == "hard"
-            else render("generator_easy.txt", context=draw.context, task=draw.text)
-        ),
-        temperature=asking.temperature,
-        max_tokens=max(asking.min_tokens, asking.tokens_per_word * length_in_words(draw.text)),
-        seed=stable_seed(seed, draw.parent, draw.turn),
-    )
 
 
 def _judge(
@@ -197,6 +136,14 @@ def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int, w
     drawn = len([row for row in rows if row["origin"] == origin])
     missing = wanted - _accepted(rows, origin)
     return min(missing << max(0, wave - max_draws), max_draws * wanted - drawn)
+
+
+def _likely(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int) -> int:
+    """Return how many draws will probably still be made, within max_draws per wanted row."""
+    drawn = len([row for row in rows if row["origin"] == origin])
+    accepted = _accepted(rows, origin)
+    likely = draws_for(wanted - accepted, accepted=accepted, drawn=drawn)
+    return min(likely, max_draws * wanted - drawn)
 
 
 def _keep_quotas(rows: list[dict[str, Any]], wanted: dict[Origin, int]) -> None:

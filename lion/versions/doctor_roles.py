@@ -17,6 +17,7 @@ from lion.chat import Asks
 from lion.chat.offered import offered_models
 from lion.chat.source import source_of
 from lion.discriminate.referee import Protocol, review
+from lion.generate.drafts import Drafts
 from lion.generate.generator import generate
 from lion.imitate.teacher import teach
 from lion.params import Params, Referee, Role
@@ -104,9 +105,8 @@ def _work(params: Params, role: Role, words: list[str]) -> Callable[[Asks], obje
         return lambda chat: generate(
             {"hard": pool.select("id", "instruction", "input", "group"), "easy": pool.clear()},
             pool,
-            chat,
+            Drafts(chat, params.generator),
             settings=few,
-            asking=params.generator,
             avoid=Questions([], [], words=0),
             round="r1",
             seed=params.seed,

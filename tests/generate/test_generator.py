@@ -1,5 +1,6 @@
 """Generation keeps the quota, the paper's rules and every reject with its reason."""
 
+import hashlib
 import itertools
 from typing import Any
 
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 from lion.chat.types import Reply, Request
+from lion.generate.drafts import Drafts
 from lion.generate.generator import CONTAMINATED, generate, quotas
 from lion.generate.sampling import Origin
 from lion.params import Generate, Generator
@@ -54,9 +56,8 @@ def run(chat: FakeChat, sides: dict[Origin, pl.DataFrame] = SIDES, **more: Any) 
     return generate(
         sides,
         CACHE,
-        chat,
+        Drafts(chat, ASKING),
         settings=settings(**more),
-        asking=ASKING,
         avoid=NOTHING,
         round="r1",
         seed=1,
@@ -141,15 +142,66 @@ def test_the_last_missing_ones_are_not_waited_for_one_by_one() -> None:
     assert kinds["one more than wanted"] == draws.height - 8 - kinds["three words or fewer"] > 0
 
 
+def rejecting(share: float) -> FakeChat:
+    """A generator whose drafts are too short in a share of cases, which the request decides."""
+
+    def answer(request: Request) -> Reply:
+        digest = hashlib.sha256(str(request.seed).encode()).hexdigest()
+        kept = int(digest[:8], 16) / 16**8 >= share
+        return reply(
+            " ".join(f"{digest[at : at + 6]}x" for at in range(0, 30, 6)) if kept else "no"
+        )
+
+    return FakeChat(answer)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.7])
+def test_asking_ahead_takes_three_waves_for_the_same_tables(share: float) -> None:
+    tables, asked = [], []
+    for ahead in (False, True):
+        chat = rejecting(share)
+        tables.append(
+            generate(
+                SIDES,
+                CACHE,
+                Drafts(chat, ASKING, ahead=ahead),
+                settings=settings(count=1000, max_draws=10),
+                avoid=NOTHING,
+                round="r1",
+                seed=1,
+            )
+        )
+        asked.append((len(chat.labels), len(chat.asked)))
+    for plain, early in zip(*tables, strict=True):
+        assert plain.equals(early)
+    (waves, requests), (few, more) = asked
+    assert few <= 3 <= waves
+    assert requests <= more <= 1.2 * requests
+
+
+def test_asking_ahead_stays_within_the_allowed_draws() -> None:
+    chat = FakeChat(lambda request: reply("An instruction, again and again"))
+    with pytest.raises(EmptyError, match="0 of 8"):
+        generate(
+            SIDES,
+            CACHE,
+            Drafts(chat, ASKING, ahead=True),
+            settings=settings(),
+            avoid=NOTHING,
+            round="r1",
+            seed=1,
+        )
+    assert len(chat.asked) == 24
+
+
 def test_the_same_seed_draws_the_same_and_another_differently() -> None:
     def parents(seed: int) -> list[str]:
         chat = counting()
         generate(
             SIDES,
             CACHE,
-            chat,
+            Drafts(chat, ASKING),
             settings=settings(),
-            asking=ASKING,
             avoid=NOTHING,
             round="r1",
             seed=seed,
@@ -172,8 +224,10 @@ def test_a_parent_drawn_again_in_another_round_or_run_is_asked_with_another_seed
 ) -> None:
     def seeds(**which: Any) -> set[int]:
         chat = counting()
-        given = {"settings": settings(), "asking": ASKING, "avoid": NOTHING}
-        generate(SIDES, CACHE, chat, **given, **({"round": "r1", "seed": 1} | which))
+        given = {"settings": settings(), "avoid": NOTHING}
+        generate(
+            SIDES, CACHE, Drafts(chat, ASKING), **given, **({"round": "r1", "seed": 1} | which)
+        )
         return {request.seed for request in chat.asked}
 
     assert seeds() == seeds()
@@ -197,9 +251,8 @@ def test_what_repeats_a_question_is_refused_and_kept_with_the_question() -> None
     _, draws = generate(
         SIDES,
         CACHE,
-        fresh,
+        Drafts(fresh, ASKING),
         settings=settings(),
-        asking=ASKING,
         avoid=Questions([first], ["q1"], words=4),
         round="r1",
         seed=1,

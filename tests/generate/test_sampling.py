@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lion.generate.generator import _Urn
+from lion.generate.drafts import Urn
 from lion.generate.sampling import clusters, sides_of
 from lion.params import Sampling
 from lion.pools.tables import ANSWERED, VERDICT, from_rows
@@ -39,7 +39,7 @@ NOW = verdicts(5, 0, 2, 0, 0, None, 3, 0, 0)
 
 def drawn(frame: pl.DataFrame, count: int = 6000) -> dict[str, float]:
     """The share of draws of each text."""
-    urn = _Urn("hard", frame, random.Random(1))
+    urn = Urn("hard", frame, random.Random(1))
     counts = Counter(draw.text for draw in urn.take(count))
     return {text: number / count for text, number in counts.items()}
 
