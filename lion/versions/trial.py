@@ -17,6 +17,7 @@ from lion.discriminate.referee import review
 from lion.discriminate.scores import ORDERS, discriminate, score
 from lion.evaluate.judging import judge_answers
 from lion.evaluate.questions import read_questions
+from lion.generate.drafts import Drafts
 from lion.generate.generator import generate
 from lion.imitate.teacher import teach
 from lion.params import Params
@@ -122,9 +123,8 @@ def _generate(trial: Trial, params: Params) -> None:
         _, trial.drafts = generate(
             {"hard": trial.seeds, "easy": trial.seeds.clear()},
             trial.seeds,
-            chat,
+            Drafts(chat, params.generator),
             settings=settings,
-            asking=params.generator,
             avoid=known_questions(read_questions(Path(params.evaluate.questions)), words=words),
             round="r1",
             seed=params.seed,
