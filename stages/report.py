@@ -80,7 +80,8 @@ def _write_tables(out: Path, tables: Tables, run: Contents) -> None:
     with replacing_folder(out) as folder:
         pl.DataFrame(run.rounds, infer_schema_length=None).write_csv(folder / "rounds.csv")
         quality.filter(category=ALL).drop("category").write_csv(folder / "quality.csv")
-        quality.filter(pl.col("category") != ALL).write_csv(folder / "categories.csv")
+        categories = quality.filter(pl.col("category") != ALL)
+        categories.drop("quality_low", "quality_high").write_csv(folder / "categories.csv")
         gap_table(tables).write_csv(folder / "gaps.csv")
         loss_table(tables).write_csv(folder / "losses.csv")
 

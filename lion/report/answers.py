@@ -111,4 +111,4 @@ def what_next(step: str) -> Row:
     if not reason:
         return answer(question, "Unknown yet", "The last round has not been evaluated.")
     good = {"Go on": True, "Stop": None}.get(verdict, False)
-    return answer(question, verdict, f"{reason[0].upper()}{reason[1:]}", good=good)
+    return answer(question, verdict, reason, good=good)

@@ -36,8 +36,8 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
     with chdir(project_root()), ExitStack() as stack:
         fetched = _fetched(revisions, stack)
         roots = [(revision.label, revision.folder) for revision in fetched]
-        commits = {revision.label: revision.sha or "" for revision in fetched}
-        shown = site_of(roots, commits) if roots else Workspace(Path())
+        origins = {revision.label: revision.origin for revision in fetched}
+        shown = site_of(roots, origins) if roots else Workspace(Path())
         try:
             server = stack.enter_context(Server(shown, port))
         except OSError as error:

@@ -42,6 +42,8 @@ PALETTE = {
     "heat-high": ("#ffffff", "#101215"),  # text on heat-4 to heat-6
 }
 LEVELS = 7
+_COLUMN = 84.0  # millimetres: a column of a two-column paper
+_SIZE = re.compile(r'width="(\d+)" height="(\d+)"')
 _VEGA_LITE = "5.21"  # the major version that DVC's chart templates are written for
 
 
@@ -101,9 +103,16 @@ def _label(value: Any) -> Any:
 
 
 def file_svg(svg: str) -> str:
-    """Return the same SVG as a file of its own: light colours on white."""
+    """Return the same SVG as a file of its own: light colours on white, as wide as a column."""
     plain = re.sub(r"var\(--([a-z0-9-]+)\)", lambda match: PALETTE[match[1]][0], svg)
+    plain = _SIZE.sub(_in_paper, plain, count=1)
     return plain.replace('fill="transparent"', 'fill="#ffffff"', 1)
+
+
+def _in_paper(size: re.Match[str]) -> str:
+    """Width and height in millimetres; text of 12 pixels is then 8 points high."""
+    width, height = int(size[1]), int(size[2])
+    return f'width="{_COLUMN:g}mm" height="{height * _COLUMN / width:.1f}mm"'
 
 
 @cache

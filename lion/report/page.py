@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from jinja2 import DictLoader, Environment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lion.report.contents import Contents
 from lion.report.drawing import palette_css
@@ -132,12 +132,21 @@ def _template() -> Any:
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=DictLoader(texts)
     )
-    environment.filters |= {"svg": Markup, "figure": _figure}
+    environment.filters |= {"svg": Markup, "figure": _figure, "code": _code}
     return environment.get_template("page.html")
 
 
 def _named(*names: str) -> dict[str, str]:
     return {name: _asset(name) for name in names}
+
+
+def _code(text: str) -> Markup:
+    """Set the parts of `text` between backticks as code."""
+    parts = (
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(text.split("`"))
+    )
+    return Markup("").join(parts)
 
 
 def _figure(value: float | None, form: str = ".2f") -> str:

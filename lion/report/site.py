@@ -17,9 +17,9 @@ from lion.report.questions import Questions
 from lion.report.sample import offer
 from lion.runs.compare import Run, changed_params, differences
 from lion.runs.figures import control_of, read_control, round_rows
-from lion.runs.identity import Identity, identity_of
+from lion.runs.identity import Identity, Origin, identity_of
 from lion.runs.run import pipeline_variable, places_of, read_run
-from lion.runs.running import fingerprint, now, running_stage
+from lion.runs.running import fingerprint, now, running_stage, written
 from lion.support.errors import EmptyError, LionError
 from lion.support.home import project_root, store_home
 
@@ -66,14 +66,15 @@ class Site:
 
 
 def site_of(
-    roots: list[tuple[str, Path]], commits: dict[str, str] | None = None, *, version: str = ""
+    roots: list[tuple[str, Path]], origins: dict[str, Origin] | None = None, *, version: str = ""
 ) -> Site:
-    """Return the site of runs by label and folder (with its dvc.yaml), and their commits by label.
+    """Return the site of runs by label and folder (with its dvc.yaml), and their origins by label.
 
     A `version` is that of a workspace whose run may go on. EmptyError if a run has no pool yet,
     unless a stage is at work.
     """
-    opened = [_opened(label, root, (commits or {}).get(label, "")) for label, root in roots]
+    known = origins or {}
+    opened = [_opened(label, root, known.get(label, Origin())) for label, root in roots]
     runs = [run for run, _ in opened]
     shown = [
         contents(run.tables, run.params, identity, label=run.label, control=_beside(run, runs))
@@ -91,13 +92,13 @@ def site_of(
     )
 
 
-def _opened(label: str, root: Path, commit: str) -> tuple[Run, Identity]:
+def _opened(label: str, root: Path, origin: Origin) -> tuple[Run, Identity]:
     params = load_params(root / "params.yaml")
     places = places_of(root)
     tables = read_run(places, params.round_names)
     if tables.pool.is_empty() and not running_stage(root, places):
         raise EmptyError(f"{label}: no pool yet. Run `dvc repro` or `dvc pull` first.")
-    return Run(label, params, tables), identity_of(tables, params, places, commit=commit)
+    return Run(label, params, tables), identity_of(tables, params, places, origin)
 
 
 def _beside(run: Run, runs: list[Run]) -> pl.DataFrame | None:
@@ -118,10 +119,14 @@ class Workspace:
         self._root, self._lock = root, Lock()
         self._version = self._fingerprint()
         self._marks = Marks(root / str(pipeline_variable(root, "marks")))
-        self.site = site_of([(WORKSPACE, root)], version=self._version)
+        self.site = self._read(self._version)
 
     def _fingerprint(self) -> str:
         return fingerprint(places_of(self._root))
+
+    def _read(self, version: str) -> Site:
+        origin = Origin(date=written(places_of(self._root)))
+        return site_of([(WORKSPACE, self._root)], {WORKSPACE: origin}, version=version)
 
     def renew(self) -> None:
         """Read the run again if it has changed.
@@ -133,7 +138,7 @@ class Workspace:
             if version == self._version:
                 return
             try:
-                self.site = site_of([(WORKSPACE, self._root)], version=version)
+                self.site = self._read(version)
             except LionError:
                 return
             self._version = version

@@ -107,8 +107,12 @@ def metrics(rows: list[Row]) -> Row:
 
 
 def quality_table(tables: Tables) -> pl.DataFrame:
-    """Return quality by round (a number) and category, judged and asked; 'all' is the total."""
+    """Return quality by round (a number) and category, judged and asked; 'all' is the total.
+
+    The total alone has an interval, quality_low and quality_high.
+    """
     schema: Schema = {"round": pl.Int32, "category": pl.String, "quality": pl.Float64}
+    schema |= {"quality_low": pl.Float64, "quality_high": pl.Float64}
     schema |= {"judged": pl.Int64, "asked": pl.Int64}
     parts = [pl.DataFrame(schema=schema)]
     for name in tables.rounds:
@@ -119,12 +123,12 @@ def quality_table(tables: Tables) -> pl.DataFrame:
         total = pl.DataFrame(
             {
                 "category": [ALL],
-                "quality": [relative_quality(scores)],
+                **{name: [value] for name, value in _quality(scores).items()},
                 "judged": [scores["gap"].count()],
                 "asked": [scores.height],
             }
         )
-        both = pl.concat([total, table.select(total.columns)], how="vertical_relaxed")
+        both = pl.concat([total, table], how="diagonal_relaxed")
         number = pl.lit(int(name[1:]), pl.Int32)
         parts.append(both.select(number.alias("round"), *total.columns).cast(pl.Schema(schema)))
     return pl.concat(parts)

@@ -22,13 +22,23 @@ class Identity(NamedTuple):
     command: str
 
 
+class Origin(NamedTuple):
+    """The commit of a run and the date of its data; empty if unknown."""
+
+    commit: str = ""
+    date: str = ""
+
+
+_UNKNOWN = Origin()
+
+
 def identity_of(
-    tables: Tables, params: Params, places: Places, *, commit: str = "", date: str = ""
+    tables: Tables, params: Params, places: Places, origin: Origin = _UNKNOWN
 ) -> Identity:
     """Return the identity of a run.
 
-    `commit` and `date` are known where git was asked; a page that a stage writes may depend on its
-    data alone, so there the checksum of the newest scores leads to the commit.
+    A page that a stage writes may depend on its data alone, so it has no `origin`: the checksum of
+    the newest scores leads to its commit.
     """
     teacher = _models(tables.answers) or params.model_of("teacher")
     judges = dict.fromkeys(filter(None, (_models(tables.reviews), _models(tables.judged))))
@@ -47,8 +57,8 @@ def identity_of(
         ("replay", f"{params.replay:g}"),
         ("sampling", by),
         ("random seed", str(params.seed)),
-        ("commit", commit[:_SHORT]),
-        ("date", date),
+        ("commit", origin.commit[:_SHORT]),
+        ("date", origin.date),
     ]
     checksum = _checksum(tables, places)
     if checksum:
@@ -56,7 +66,7 @@ def identity_of(
     return Identity(
         f"{teacher} teaches {base}",
         [(name, value) for name, value in facts if value],
-        _command(commit, checksum),
+        _command(origin.commit, checksum),
     )
 
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from dvc.repo import Repo
 from dvc_data.index import DataIndexDirError
 
 from lion.pools.tables import read_table
+from lion.runs.identity import Origin
 from lion.runs.project import commit_of, one_line, open_project
 from lion.runs.run import SOURCES, Places, Tables, places_of, read_run, table_file
 from lion.support.errors import InputError
@@ -49,6 +51,14 @@ class Revision:
     sha: str | None
     folder: Path
     fs: DVCFileSystem
+
+    @property
+    def origin(self) -> Origin:
+        """Its commit and the commit's date; the workspace has none."""
+        if self.sha is None:
+            return Origin()
+        seconds = self.fs.repo.scm.resolve_commit(self.sha).commit_time
+        return Origin(self.sha, datetime.fromtimestamp(seconds, UTC).date().isoformat())
 
     @cached_property
     def places(self) -> Places:

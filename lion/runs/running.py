@@ -5,7 +5,9 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,19 +76,24 @@ def _is_alive(pid: int) -> bool:
 
 def fingerprint(places: Places) -> str:
     """Return a text that changes when a table of the run is written or removed."""
-    files = sorted(
+    parts = [(str(file), state.st_mtime_ns, state.st_size) for file, state in _files(places)]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def written(places: Places) -> str:
+    """Return the date of the newest table, ISO 8601; empty without tables."""
+    times = [state.st_mtime for _, state in _files(places)]
+    return datetime.fromtimestamp(max(times), UTC).date().isoformat() if times else ""
+
+
+def _files(places: Places) -> Iterator[tuple[Path, os.stat_result]]:
+    for file in sorted(
         file
         for place in set(places.values())
         for file in ([place] if place.is_file() else place.glob("**/*"))
-    )
-    parts = []
-    for file in files:
-        try:
-            state = file.stat()
-        except FileNotFoundError:  # DVC removes a stage's outputs before it runs
-            continue
-        parts.append((str(file), state.st_mtime_ns, state.st_size))
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    ):
+        with suppress(FileNotFoundError):  # DVC removes a stage's outputs before it runs
+            yield file, file.stat()
 
 
 def requests_of_loop(params: Params, tables: Tables) -> dict[tuple[str, str], int]:

@@ -94,6 +94,7 @@ def test_figures_stand_alone(reported: tuple[Path, str]) -> None:
     for figure in figures:
         text = figure.read_text()
         assert "var(" not in text
+        assert 'width="84mm"' in text
         assert ElementTree.fromstring(text).tag.endswith("svg")
 
 

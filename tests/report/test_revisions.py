@@ -101,7 +101,7 @@ def test_outside_a_repository_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 CSV = {
-    "quality.csv": "round,quality\n0,50\n1,60\n",
+    "quality.csv": "round,quality,quality_low,quality_high\n0,50,45,55\n1,60,56,64\n",
     "gaps.csv": "round,gap,rows\nr1,0.0,3\nr1,0.5,4\n",
     "losses.csv": "round,step,loss\nr0,1,2.5\nr0,2,1.5\nr1,1,1.4\n",
 }
@@ -119,7 +119,9 @@ def test_dvc_plots_draw_without_a_network(project: Path, chromium: Browser) -> N
     (project / "reports/plots.html").write_text(plots_page())
     run("git", "add", "--all")
     run("git", "commit", "--quiet", "--message", "plots")
-    (project / "reports/tables/quality.csv").write_text("round,quality\n0,50\n1,70\n")
+    (project / "reports/tables/quality.csv").write_text(
+        "round,quality,quality_low,quality_high\n0,50,45,55\n1,70,66,75\n"
+    )
     for command in (["show"], ["diff", "HEAD"]):
         run("dvc", "plots", *command)
         opened = chromium.new_context(offline=True)
@@ -128,5 +130,9 @@ def test_dvc_plots_draw_without_a_network(project: Path, chromium: Browser) -> N
         page.on("request", lambda request, asked=asked: asked.append(request.url))
         page.goto((project / "dvc_plots/index.html").as_uri())
         page.wait_for_function("document.querySelectorAll('.vega-embed svg.marks').length === 3")
+        labels = page.locator("svg.marks >> nth=0 >> .role-axis-label >> nth=0")
+        assert list(filter(None, labels.locator("text").all_text_contents())) == ["0", "1"]
+        intervals = page.locator("svg.marks >> nth=0 >> [aria-label*='quality_high']")
+        assert intervals.count() > 0
         assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
         opened.close()
