@@ -53,14 +53,14 @@ def write_gguf(
         _prepare(student, folder, vocabulary)
         options = ["--outfile", str(written), "--outtype", kind, "--model-name", name]
         _run(student, converter, str(converter), str(folder), *options)
-        if not vocabulary.starts_with_bos:
+        if not vocabulary.adds_bos:
             _run(student, converter, "-c", _WITHOUT_BOS, str(written))
 
 
 def _prepare(student: Path, folder: Path, vocabulary: "Vocabulary") -> None:
     """Fill `folder` with links to the student's files and what the converter needs besides.
 
-    Without add_bos_token it guesses whether a prompt starts with BOS.
+    Without add_bos_token and add_prefix_space it guesses how a prompt starts.
     """
     folder.mkdir()
     for file in student.iterdir():
@@ -75,7 +75,8 @@ def _prepare(student: Path, folder: Path, vocabulary: "Vocabulary") -> None:
             "otherwise than in training; add the base's own file to this folder"
         )
     config = json.loads((student / _CONFIG).read_text(encoding="utf-8"))
-    config |= {"add_bos_token": vocabulary.starts_with_bos, "add_eos_token": False}
+    config |= {"add_bos_token": vocabulary.adds_bos, "add_eos_token": False}
+    config["add_prefix_space"] = vocabulary.adds_space
     (folder / _CONFIG).write_text(json.dumps(config), encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ from lion.student.turns import RENDER_ERRORS
 from lion.support.errors import InputError
 
 SENTENCEPIECE = "tokenizer.model"
+_SPACE = "\u2581"  # how SentencePiece writes a space
 _SYSTEM, _TASK, _ANSWER = "LION-SYSTEM", "LION-TASK", "LION-ANSWER"
 
 
@@ -36,20 +37,20 @@ class Vocabulary:
 
     sentencepiece: Path | None  # tokenizer.model of the base, if it has one
     needs_sentencepiece: bool  # without its scores, llama.cpp merges tokens in another order
-    starts_with_bos: bool  # a prompt, as Lion lays it out
+    adds_bos: bool  # the tokenizer puts BOS before a text, and Lion's prompts start with it
+    adds_space: bool  # SentencePiece's mark of a space before the first word of Lion's prompts
 
 
 def vocabulary_of(student: Path, exported: Path) -> Vocabulary:
     """Return the facts about the tokenizer of a student folder and its export."""
     tokenizer = load_tokenizer(str(exported), None)
-    first = encode_prompt(tokenizer, _TASK)[:1]
-    starts = tokenizer.bos_token_id is not None and first == [tokenizer.bos_token_id]
     model = json.loads((exported / "tokenizer.json").read_text(encoding="utf-8"))["model"]
     own = exported / SENTENCEPIECE
     return Vocabulary(
         sentencepiece=own if own.exists() else _cached(*source_of(student), SENTENCEPIECE),
         needs_sentencepiece=model["type"] == "BPE" and bool(model.get("byte_fallback")),
-        starts_with_bos=starts,
+        adds_bos=_adds_bos(tokenizer),
+        adds_space=_adds_space(tokenizer),
     )
 
 
@@ -72,7 +73,7 @@ def _cached(source: str, revision: str | None, name: str) -> Path | None:
 def layout_of(student: Path) -> Layout:
     """Return how the template of student folder `student` lays out a conversation.
 
-    A BOS at its start is left out: Ollama adds it where `starts_with_bos`.
+    A BOS at its start is left out if servers add it, see `Vocabulary.adds_bos`.
     """
     tokenizer = load_tokenizer(*source_of(student))
     task = {"role": "user", "content": _TASK}
@@ -108,4 +109,16 @@ def _split(
         if not mark:
             raise InputError(f"{tokenizer.name_or_path}: its chat template leaves out a message")
         texts.append(before)
-    return [texts[0].removeprefix(str(tokenizer.bos_token or "")), *texts[1:], text]
+    start = str(tokenizer.bos_token) if _adds_bos(tokenizer) else ""
+    return [texts[0].removeprefix(start), *texts[1:], text]
+
+
+def _adds_bos(tokenizer: PreTrainedTokenizerBase) -> bool:
+    starts = (tokenizer("a")["input_ids"][:1], encode_prompt(tokenizer, _TASK)[:1])
+    return starts == ([tokenizer.bos_token_id], [tokenizer.bos_token_id])
+
+
+def _adds_space(tokenizer: PreTrainedTokenizerBase) -> bool:
+    ids = encode_prompt(tokenizer, _TASK)
+    words = [id for id in ids if id not in tokenizer.all_special_ids]
+    return str(tokenizer.convert_ids_to_tokens(words[0])).startswith(_SPACE)

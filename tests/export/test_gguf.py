@@ -1,5 +1,8 @@
 """What `lion export --gguf` and `--to` say: commands, Ollama's Modelfile, and why it failed."""
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from lion.student.served import Layout, Vocabulary, layout_of, vocabulary_of
 from lion.support.errors import InputError
 from tests.repository import ROOT
 
-NONE = Vocabulary(sentencepiece=None, needs_sentencepiece=False, starts_with_bos=False)
+NONE = Vocabulary(None, needs_sentencepiece=False, adds_bos=False, adds_space=False)
 BASE = ROOT / "data" / "base"
 
 
@@ -63,7 +66,7 @@ def test_the_converter_is_that_of_the_folder_or_of_the_path(
             "llama.cpp does not know this tokenizer",
         ),
         ("raise SystemExit('no \\x1b[31mroom')", NONE, "failed: no ⟦U\\+001B⟧\\[31mroom"),
-        ("", Vocabulary(None, True, False), "its base has no tokenizer.model"),
+        ("", replace(NONE, needs_sentencepiece=True), "its base has no tokenizer.model"),
     ],
 )
 def test_a_failure_is_one_line_and_leaves_no_file(
@@ -77,9 +80,21 @@ def test_a_failure_is_one_line_and_leaves_no_file(
     assert not list(out.parent.iterdir())
 
 
-def test_the_vocabulary_says_what_a_prompt_starts_with() -> None:
-    assert vocabulary_of(BASE, BASE).starts_with_bos  # its chat template writes BOS
-    assert not vocabulary_of(BASE, BASE).needs_sentencepiece
+def test_a_server_adds_bos_where_tokenizer_and_template_agree(tmp_path: Path) -> None:
+    vocabulary = vocabulary_of(BASE, BASE)  # its template writes BOS, its tokenizer adds none
+    assert vocabulary == NONE
+    assert layout_of(BASE).before == "<|bos|>"
+    shutil.copytree(BASE, tmp_path / "adding")
+    file = tmp_path / "adding" / "tokenizer.json"
+    facts = json.loads(file.read_text())
+    bos = {"SpecialToken": {"id": "<|bos|>", "type_id": 0}}
+    facts["post_processor"]["single"].insert(0, bos)
+    facts["post_processor"]["special_tokens"] = {
+        "<|bos|>": {"id": "<|bos|>", "ids": [1], "tokens": ["<|bos|>"]}
+    }
+    file.write_text(json.dumps(facts))
+    assert vocabulary_of(BASE, tmp_path / "adding").adds_bos
+    assert layout_of(tmp_path / "adding").before == ""
 
 
 @pytest.mark.parametrize(
@@ -108,8 +123,6 @@ def test_commands_can_be_pasted(server: str, lines: list[str]) -> None:
 
 
 def test_ollamas_template_is_the_students() -> None:
-    layout = layout_of(BASE)
-    assert layout == Layout(before="", system=("", ""), between="<|sep|>", after="<|sep|>")
     layout = Layout("<u>{{x}}", ("<s>", "</s><u>"), "</u><a>", "</a>")
     assert modelfile(Path("r3/student.gguf"), layout, temperature=0.7) == (
         'FROM ./student.gguf\nTEMPLATE """{{ if .System }}<s>{{ .System }}</s><u>{{ else }}'

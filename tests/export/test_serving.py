@@ -44,8 +44,11 @@ def _missing_for_llama() -> str:
 
 
 @pytest.mark.skipif(bool(_missing_for_llama()), reason=_missing_for_llama())
-def test_llama_server_answers_what_lion_answers(tmp_path: Path) -> None:
-    student = trained_student(_sentencepiece(tmp_path), tmp_path)
+@pytest.mark.parametrize("bos", [True, False])
+def test_llama_server_answers_what_lion_answers(tmp_path: Path, bos: bool) -> None:
+    tokenizer = _sentencepiece(tmp_path, bos=bos)
+    assert (tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id) == bos
+    student = trained_student(tokenizer, tmp_path)
     shutil.copy(tmp_path / "tokenizer.model", tmp_path / "base")  # as bases have it
     file = tmp_path / "student.gguf"
     write_gguf(
@@ -71,7 +74,7 @@ def test_llama_server_answers_what_lion_answers(tmp_path: Path) -> None:
         assert by_server(url, "lion-r0", TASKS) == mine
 
 
-def _sentencepiece(folder: Path) -> PreTrainedTokenizerBase:
+def _sentencepiece(folder: Path, *, bos: bool) -> PreTrainedTokenizerBase:
     """Train a tokenizer like that of Llama 2: words that depend on the order of merges."""
     import sentencepiece
 
@@ -85,4 +88,4 @@ def _sentencepiece(folder: Path) -> PreTrainedTokenizerBase:
         byte_fallback=True,
         hard_vocab_limit=False,
     )
-    return LlamaTokenizer.from_pretrained(folder)
+    return LlamaTokenizer.from_pretrained(folder, add_bos_token=bos)
