@@ -33,7 +33,7 @@ _FORMS = (*_PLAIN, *_SPECIAL)
 LITERAL = tuple(
     pair
     for form in _FORMS
-    if (pair := tuple(mark.replace("\\", "") for mark in form))
+    if (pair := tuple(mark.removesuffix(r"\b").replace("\\", "") for mark in form))
     and all(re.fullmatch(mark, text) for mark, text in zip(form, pair, strict=True))
 )
 # All marks begin with few characters, which makes the search fast.

@@ -52,9 +52,10 @@ class Loaded:
 
     @property
     def ends(self) -> list[int]:
-        """Return the tokens that end an answer."""
+        """Return the tokens that end an answer; a mark between thoughts and answer does not."""
         ends = self.model.generation_config.eos_token_id
-        return list(ends) if isinstance(ends, list) else []
+        marks = self.thoughts.ids(self.tokenizer) if self.thoughts else set()
+        return [id for id in ends if id not in marks] if isinstance(ends, list) else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +154,8 @@ def save_student(loaded: Loaded, out: Path) -> None:
     weights = loaded.gather() if loaded.gather else None
     if not launch.is_main():
         return
+    if loaded.thoughts:
+        loaded.model.generation_config.eos_token_id = loaded.ends
     with replacing_folder(out) as folder:
         with quiet_peft(UserWarning):  # it saves embedding layers that the adapter targets
             loaded.model.save_pretrained(folder, state_dict=weights)

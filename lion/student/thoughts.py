@@ -49,10 +49,13 @@ class ThoughtForm:
         inner = encode_answer(tokenizer, text)
         return [*_ids(tokenizer, self.before), *inner, *_ids(tokenizer, self.between)]
 
+    def ids(self, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+        """Return the ids of the marks."""
+        return {*_ids(tokenizer, self.before), *_ids(tokenizer, self.between)}
+
     def text_of(self, tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
         """Decode what the student wrote, with no other control token than those of this form."""
-        own = {*_ids(tokenizer, self.before), *_ids(tokenizer, self.between)}
-        hidden = {*tokenizer.all_special_ids} - own
+        hidden = {*tokenizer.all_special_ids} - self.ids(tokenizer)
         return str(tokenizer.decode([id for id in ids if id not in hidden]))
 
     def split(self, text: str, task: str, ending: str) -> Parts:
@@ -147,7 +150,8 @@ def encode_thoughtful(
 
 
 def _block(opening: str, closing: str) -> ThoughtForm:
-    return ThoughtForm(f"{opening}\n", f"\n{closing}\n\n")
+    gap = "" if closing.endswith("|>") else "\n\n"  # after a mark that is a token, none
+    return ThoughtForm(f"{opening}\n", f"\n{closing}{gap}")
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from importlib import resources
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -48,6 +49,7 @@ POOL = pl.DataFrame({"id": TASKS, "instruction": TASKS, "input": [""] * len(TASK
 EXAMPLE = "{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' %}"
 END = "{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]"
 # Chat templates in the manner of published models, and the form in which they lay out thoughts.
+TRL = resources.files("trl").joinpath("chat_templates")
 TEMPLATES = {
     "Qwen3": (
         EXAMPLE + "<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}" + END + "{%- if "
@@ -97,6 +99,45 @@ def test_a_row_has_the_form_of_the_template(template: str, form: ThoughtForm) ->
     assert tokenizer.decode(row.answer) == f"{form.before}hm{form.between}So.<eos>"
     assert tokenizer.decode(row.answer[: row.thoughts]) == f"{form.before}hm{form.between}"
     assert (own_form(tokenizer) is None) == (template == TEMPLATES["none"][0])
+
+
+BLOCK_IN_PROMPT = ThoughtForm("", "\n</think>\n\n")
+PUBLISHED = {
+    "qwen3": PLAIN,
+    "qwen3_5_nothink": BLOCK_IN_PROMPT,
+    "qwen3_instruct_2507": PLAIN,
+    "deepseek_r1_distill": BLOCK_IN_PROMPT,
+    "deepseekv3": BLOCK_IN_PROMPT,
+    "nemotron_3_nano": ThoughtForm("", "\n</think>\n"),
+    "glm4moe": ThoughtForm("\n<think>", "</think>\n"),
+    "lfm2_2_5": ThoughtForm("<think>", "</think>"),
+    "gemma4": ThoughtForm("<|channel>thought\n", "\n<channel|>"),
+    "gemma4_v5": ThoughtForm("<|channel>thought\n", "\n<channel|>"),
+    "gptoss": ThoughtForm(
+        "<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"
+    ),
+    "llama3_2": PLAIN,
+}
+
+
+@pytest.mark.parametrize(("name", "form"), PUBLISHED.items(), ids=PUBLISHED)
+def test_published_templates_are_known(name: str, form: ThoughtForm) -> None:
+    template = TRL.joinpath(f"{name}.jinja").read_text(encoding="utf-8")
+    tokenizer = tokenizer_with(template)
+    assert form_to_learn(tokenizer) == form
+    row = encode_thoughtful(tokenizer, form, "Why?", "So.", "hm")
+    text = form.text_of(tokenizer, row.answer)
+    assert form.split(text, "Why?", "stop") == ("hm", "So.", "stop")
+
+
+def test_a_mark_of_the_form_does_not_end_an_answer(tmp_path: Path) -> None:
+    loaded = load_student(make_tiny_base(tmp_path / "base", more=MARKS))
+    mark, eos = loaded.tokenizer.convert_tokens_to_ids(["</think>", "<eos>"])
+    loaded.model.generation_config.eos_token_id = [eos, mark]
+    assert loaded.ends == [eos, mark]
+    loaded.thoughts = form_to_learn(loaded.tokenizer)
+    save_student(loaded, tmp_path / "r0")
+    assert loaded.ends == load_student(tmp_path / "r0").ends == [eos]
 
 
 def test_without_a_form_a_row_is_the_answer_alone() -> None:
