@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, chdir
 from functools import partial
+from io import TextIOWrapper
 from itertools import zip_longest
 from pathlib import Path
 
@@ -106,6 +107,8 @@ def _answer(ask: Ask, question: str) -> str:
 
 def _questions() -> Iterator[str]:
     """Yield the lines that hold a question; InputError if one is no text."""
+    if isinstance(sys.stdin, TextIOWrapper):  # text_at refuses what is not UTF-8
+        sys.stdin.reconfigure(errors="surrogateescape")
     prompt = "> " if sys.stdin.isatty() else ""
     while True:
         try:

@@ -1,5 +1,6 @@
 """`lion export`: a round in Hugging Face's form."""
 
+from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -73,19 +74,22 @@ def export(
     converter = find_converter() if kind else None
     places = places_of(round_)
     target = out or Path("exports") / round_
+    if Path.cwd() != places.root:
+        target = target.absolute()
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {target}: cannot be written ({error.strerror})") from None
-    _write_folders(
-        places, round_, target, license_, dataset=dataset, student=student, thoughts=thoughts
-    )
-    if not kind and not server:
-        return
-    if not (target / "student").is_dir():
-        raise InputError(f"{target / 'student'}: no exported student; leave out --no-student")
-    if converter and kind:
-        _write_gguf(places, round_, target, converter, kind, with_modelfile=server == "ollama")
+    with chdir(places.root):  # where the paths of params.yaml and of students begin
+        _write_folders(
+            places, round_, target, license_, dataset=dataset, student=student, thoughts=thoughts
+        )
+        if not kind and not server:
+            return
+        if not (target / "student").is_dir():
+            raise InputError(f"{target / 'student'}: no exported student; leave out --no-student")
+        if converter and kind:
+            _write_gguf(places, round_, target, converter, kind, with_modelfile=server == "ollama")
     _show_commands(server or "llama.cpp", target, round_)
 
 

@@ -54,6 +54,15 @@ def test_the_student_answers_alone(project: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "lion-home" / "replies.sqlite").exists()
 
 
+def test_a_question_that_is_not_utf_8_is_one_line(project: Path) -> None:
+    result = CliRunner().invoke(main, ["chat", "r0"], input=b"caf\xe9\n")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        "Error: standard input: 'question' contains U+DCE9 at character 4"
+    )
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_the_budget_holds(project: Path) -> None:
     params = yaml.safe_load((project / "params.yaml").read_text())
     params["budget"] = {"requests": 0}
