@@ -1,22 +1,20 @@
 """Search, filter, sort and open the instructions of a run, for the page and for `lion view`."""
 
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from typing import Annotated, Any, Literal
 
 import polars as pl
 from pydantic import Field
 
-from lion.pools.instructions import context_of
 from lion.pools.tables import INSTRUCTION, with_optional
+from lion.report.details import answer_of, before_of, examinations, excerpt, kin
 from lion.runs.composition import topic
 from lion.runs.run import Tables
-from lion.support.text import brief, visible
+from lion.support.text import visible
 
 Row = dict[str, Any]
 LATEST = "latest"
 UNEXAMINED = "unexamined"
-_EXCERPT = 160  # columns of an instruction in a list
 _KIN = 50  # children listed
 
 
@@ -125,7 +123,7 @@ class Index:
             "input": visible(row["input"]),
             **before_of(row),
             "ancestors": self._ancestors(row["parent"]),
-            "children": [_kin(child) for child in children.head(_KIN).iter_rows(named=True)],
+            "children": [kin(child) for child in children.head(_KIN).iter_rows(named=True)],
             "offspring": children.height,
             "draws": self.tables.draws.filter(parent=id).height,
             "teacher": answer_of(answers[0]) if answers else None,
@@ -139,7 +137,7 @@ class Index:
             matches = self.pool.filter(id=parent).to_dicts() if parent else []
             if not matches:
                 break
-            line.append(_kin(matches[0]))
+            line.append(kin(matches[0]))
             parent = matches[0]["parent"]
         return line
 
@@ -149,34 +147,6 @@ class Index:
         tables = self.tables
         own = (table.filter(id=id) for table in (tables.responses, tables.reviews, tables.scores))
         return examinations(*own, by=by)
-
-
-def examinations(
-    responses: pl.DataFrame, reviews: pl.DataFrame, scores: pl.DataFrame, *, by: dict[str, str]
-) -> list[Row]:
-    """Return each round's answer to one instruction or question with its scores and replies.
-
-    `by` maps a round to that of the student who answered. `parts` marks the words that changed
-    since the answer before.
-    """
-    scored = {row["round"]: row for row in scores.to_dicts()}
-    exams, last = [], None
-    for response in responses.iter_rows(named=True):
-        name = response["round"]
-        score = scored.get(name, {})
-        exams.append(
-            {
-                "round": name,
-                "by": by.get(name, "?"),
-                "parts": changed(last, response["answer"]),
-                "finish_reason": visible(response["finish_reason"]),
-                **_thoughts(response),
-                **{key: score.get(key) for key in ("teacher", "student", "gap", "verdict")},
-                "reviews": [_review(row) for row in reviews.filter(round=name).to_dicts()],
-            }
-        )
-        last = response["answer"]
-    return exams
 
 
 def _condition(query: Query) -> pl.Expr:
@@ -226,55 +196,3 @@ def listed(frame: pl.DataFrame) -> list[Row]:
         }
         for row in frame.iter_rows(named=True)
     ]
-
-
-def changed(before: str | None, after: str) -> list[tuple[str, bool]]:
-    """Split `after` into parts, each marked as new or not; a first answer has no new parts."""
-    if before is None or before == after:
-        return [(visible(after), False)]
-    old, new = before.split(" "), after.split(" ")
-    parts = []
-    for kind, _, _, start, end in SequenceMatcher(None, old, new).get_opcodes():
-        if start < end:
-            parts.append((visible(" ".join(new[start:end])), kind != "equal"))
-    return parts
-
-
-def before_of(row: Row) -> Row:
-    """Return the system prompt and earlier turns of an instruction, if it has any."""
-    messages = [{name: visible(m[name]) for name in ("role", "content")} for m in context_of(row)]
-    return {"before": messages} if messages else {}
-
-
-def excerpt(row: Row) -> str:
-    """Return an instruction with its input on one short line."""
-    return brief(f"{row['instruction']} {row['input']}", _EXCERPT)
-
-
-def _kin(row: Row) -> Row:
-    return {"id": row["id"], "origin": row["origin"], "round": row["round"], "text": excerpt(row)}
-
-
-def answer_of(row: Row) -> Row:
-    """Return an answer as the page shows it."""
-    return {
-        "text": visible(row["answer"]),
-        "finish_reason": visible(row["finish_reason"]),
-        "model": visible(row["model"]),
-        **_thoughts(row),
-    }
-
-
-def _thoughts(row: Row) -> Row:
-    return {"thoughts": visible(row["thoughts"])} if row["thoughts"] else {}
-
-
-def _review(row: Row) -> Row:
-    return {
-        "order": visible(row["order"]),
-        "attempt": row["attempt"],
-        "model": visible(row["model"]),
-        "teacher": row["teacher"],
-        "student": row["student"],
-        "reply": visible(row["reply"]),
-    }

@@ -9,7 +9,6 @@ from lion.evaluate.quality import ALL
 from lion.params import Params
 from lion.report import answers
 from lion.report.charts import (
-    gap_chart,
     length_chart,
     loss_chart,
     origin_chart,
@@ -19,6 +18,7 @@ from lion.report.charts import (
 )
 from lion.report.cost import cost_rows, role_costs
 from lion.report.drawing import Chart, page_svg
+from lion.report.gaps import gap_rows, hard_map
 from lion.report.heat import heat_chart, matrix_chart
 from lion.report.story import Headline, headline, warnings
 from lion.runs.closing import next_step
@@ -122,8 +122,8 @@ def contents(
         charts=_drawn(tables, rows, quality, (control, floor))
         | _named({"hard by category": _shares(hard.drop("gaps"))}),
         more_categories=max(0, quality["category"].n_unique() - _CATEGORIES),
-        hard_map=_hard_map(hard),
-        gaps=_gaps(tables, params.tau),
+        hard_map=hard_map(hard),
+        gaps=gap_rows(tables, params.tau),
         outcomes=outcome_rows(tables.draws),
         most_drawn=most_drawn(tables, 8),
         rejects=rejects(tables, 3),
@@ -158,26 +158,6 @@ def _drawn(
 
 def _named(charts: dict[str, Chart | None]) -> dict[str, str]:
     return {name: page_svg(chart, name) for name, chart in charts.items() if chart is not None}
-
-
-def _hard_map(cells: pl.DataFrame) -> Row:
-    """Return each cell of the map with the counts of its gaps, so that the page can move tau."""
-    rows = cells.drop_nulls("share").iter_rows(named=True)
-    listed = [
-        {
-            "round": row["round"],
-            "category": visible(row["category"]),
-            "counts": _counts(pl.Series("gap", row["gaps"])),
-        }
-        for row in rows
-    ]
-    return {"cells": listed, "top": cells["share"].max() or 1.0}
-
-
-def _counts(gaps: pl.Series) -> list[list[int]]:
-    """Count gaps by hundredths of a point, rounded down."""
-    hundredths = (gaps.cast(pl.Float64) * 100 + 1e-4).floor().cast(pl.Int64)
-    return [list(row) for row in hundredths.value_counts(name="rows").sort("gap").iter_rows()]
 
 
 def _quality_heat(categories: pl.DataFrame) -> Chart | None:
@@ -243,28 +223,3 @@ def _thinned(losses: pl.DataFrame) -> pl.DataFrame:
     return counted.group_by(
         "round", (pl.int_range(pl.len()).over("round") // every).alias("part"), maintain_order=True
     ).agg(pl.col("step").first(), pl.col("loss").mean().round(4))
-
-
-def _gaps(tables: Tables, tau: float) -> list[Row]:
-    """Histogram and counts by round.
-
-    Counts are by hundredths of a point, rounded down, so that the page can count `gap >= tau`
-    exactly for any tau in hundredths.
-    """
-    rows = []
-    for name in tables.rounds:
-        gaps = tables.scores.filter(round=name).drop_nulls("gap")["gap"]
-        frame = pl.DataFrame({"gap": gaps})
-        bins = frame.group_by((pl.col("gap") * 2).floor() / 2).agg(pl.len().alias("rows"))
-        chart = gap_chart(bins.sort("gap"), tau)
-        if chart is None:
-            continue
-        rows.append(
-            {
-                "round": name,
-                "total": tables.scores.filter(round=name).height,
-                "svg": page_svg(chart, f"gap in {name}"),
-                "counts": _counts(gaps),
-            }
-        )
-    return rows

@@ -13,7 +13,7 @@ from pydantic import Field
 from lion.evaluate.human import MARK, agreements, read_marks
 from lion.evaluate.quality import leads_by_order
 from lion.params.record import Record
-from lion.report.browse import excerpt
+from lion.report.details import excerpt
 from lion.runs.run import Tables
 from lion.support.errors import InputError
 from lion.support.text import brief

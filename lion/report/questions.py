@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lion.report.browse import answer_of, before_of, examinations, excerpt
+from lion.report.details import answer_of, before_of, examinations, excerpt
 from lion.runs.run import Tables
 from lion.support.text import as_json, brief, visible
 

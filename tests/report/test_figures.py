@@ -10,8 +10,8 @@ import pytest
 from lion.discriminate.scores import ORDERS, discriminate, score
 from lion.pools.tables import ACCEPTED, REVIEW, from_rows
 from lion.report.answers import trusted
-from lion.report.browse import changed
 from lion.report.charts import trend_chart
+from lion.report.details import changed
 from lion.report.drawing import page_svg
 from lion.report.story import headline, warnings
 from lion.runs.composition import category_shares, most_drawn, outcome_rows, outcomes, topic
