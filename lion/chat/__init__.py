@@ -7,8 +7,9 @@ with connect(params, "teacher", stage="teach", round="r1") as chat:
 from lion.chat.again import Asks, ask_again
 from lion.chat.chat import Chat
 from lion.chat.notices import say_once
-from lion.chat.types import UNCLEAR, Reply, Request
+from lion.chat.types import Reply, Request
 from lion.params import Params, Role
+from lion.prompts.marks import UNCLEAR
 
 __all__ = ["UNCLEAR", "Asks", "Chat", "Reply", "Request", "ask_again", "connect"]
 

@@ -21,9 +21,10 @@ from lion.chat.refusals import Refusals, summary_of
 from lion.chat.source import source_of
 from lion.chat.store import Store
 from lion.chat.thinking import ThinkingBudget, answer_in
-from lion.chat.types import UNCLEAR, Caller, Reply, Request
+from lion.chat.types import Caller, Reply, Request
 from lion.chat.wire import Body, Job, body_of, key_of, most_tokens
 from lion.params import Params, Role
+from lion.prompts.marks import UNCLEAR
 from lion.support.errors import ChatError
 from lion.support.home import machine_home, store_home
 from lion.support.progress import Progress

@@ -4,9 +4,10 @@ import json
 from dataclasses import replace
 
 from lion.chat.reading import is_thought
-from lion.chat.types import REFUSED, UNCLEAR, Reply
+from lion.chat.types import REFUSED, Reply
 from lion.chat.wire import Body
 from lion.prompts.marks import (
+    UNCLEAR,
     beside_of,
     has_marks,
     split_thoughts,

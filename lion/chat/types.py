@@ -10,7 +10,6 @@ from lion.prompts import Message
 
 # What ended a request that the provider refused: its content policy, or the prompt's length.
 REFUSED = ("content_filter", "context_length")
-UNCLEAR = "unclear thoughts"  # ends a reply whose thoughts cannot be separated from the answer
 
 
 @dataclass(frozen=True, kw_only=True)

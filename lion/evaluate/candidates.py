@@ -13,6 +13,7 @@ from lion.evaluate.recorded import read_answers
 from lion.evaluate.templates import RENDERED, TEMPLATES
 from lion.imitate.teacher import teach
 from lion.params import Candidate, Compute, Endpoint, Params
+from lion.pools.cache import without_unclear
 from lion.pools.instructions import context_of, flat_text, task_of
 from lion.support.errors import InputError
 
@@ -56,7 +57,8 @@ def _as_teacher(params: Params, candidate: Candidate) -> Params:
 
 def _asked(name: str, questions: pl.DataFrame, params: Params) -> pl.DataFrame:
     with connect(params, "teacher", stage="evaluate", round=name) as chat:
-        return teach(questions, chat, params.teacher, label=f"evaluate {name}: answers")
+        answers = teach(questions, chat, params.teacher, label=f"evaluate {name}: answers")
+    return without_unclear(answers)
 
 
 def _generated(

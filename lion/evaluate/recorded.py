@@ -11,6 +11,7 @@ from lion.discriminate.verdicts import parse_scores
 from lion.evaluate.questions import KEYS, own_id
 from lion.pools.rows import read_objects
 from lion.pools.tables import ANSWER, from_rows
+from lion.prompts.marks import answer_alone
 from lion.support.errors import InputError
 
 _TEXTS = ("answer", "text", "output")  # what a file of answers calls them, in the order tried
@@ -30,11 +31,13 @@ class RecordedReview:
 def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
     """Recorded answers (ANSWER) to `questions` (KEYED); those that lack or are empty are left out.
 
+    So are those whose thoughts cannot be told apart from the answer; others lose their thoughts.
     Rows are matched by the file's ids; a file without ids, in AlpacaEval's manner, by instruction.
     """
     rows: dict[str, dict[str, Any]] = {}
     by_text = dict(questions.select("instruction", "id").iter_rows())
     by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
+    asked = dict(questions.select("id", "instruction").iter_rows())
     for place, row in read_objects(path):
         text = _text(place, row, _TEXTS)
         key = own_id(row)
@@ -43,8 +46,9 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
             raise InputError(f"{place}: no id ({', '.join(KEYS)}) and no 'instruction'; add one")
         if id in rows:
             raise InputError(f"{place}: a second answer to question {key or id}; remove one")
-        if id is not None and text.strip():
-            rows[id] = _answer(id, text, str(row.get("model_id") or path.stem))
+        answer = answer_alone(text, asked=asked[id]) if id is not None else ""
+        if id is not None and answer.strip():
+            rows[id] = _answer(id, answer, str(row.get("model_id") or path.stem))
     if not rows:
         raise InputError(
             f"{path}: answers none of the {questions.height} questions; {_why(by_key)}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from lion.pools.tables import ANSWERED, from_rows, read_table, write_table
+from lion.prompts.marks import UNCLEAR
 from lion.support.errors import InputError
 from lion.support.files import replacing_folder
 
@@ -49,6 +50,12 @@ def with_answers(pool: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
 def usable(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with a complete answer: not cut by the limit, not refused, not empty."""
     return frame.filter(finish_reason="stop").filter(pl.col("answer").str.strip_chars() != "")
+
+
+def without_unclear(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return `frame` with an empty answer where thoughts cannot be told apart from it."""
+    unclear = pl.col("finish_reason") == UNCLEAR
+    return frame.with_columns(answer=pl.when(unclear).then(pl.lit("")).otherwise("answer"))
 
 
 def with_responses(pool: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import itertools
 import re
 from typing import NamedTuple
 
+UNCLEAR = "unclear thoughts"  # ends a reply whose thoughts cannot be separated from the answer
 # Opening and closing marks. Plain ones may also stand in an answer that explains them.
 _PLAIN = (
     *(
@@ -142,6 +143,12 @@ def split_thoughts(text: str, *, thinks: bool = False, quotes: bool = False) -> 
             return unclear
         end = closing.end
     return _ended(text, end)
+
+
+def answer_alone(text: str, *, asked: str) -> str:
+    """Return the answer to `asked` without its thoughts; empty if they cannot be told apart."""
+    parts = split_thoughts(text, quotes=has_marks(asked))
+    return parts.answer if parts.clear or not has_marks(text) else ""
 
 
 def thoughts_alone(thoughts: str) -> str:

@@ -9,10 +9,11 @@ import click
 import polars as pl
 from transformers import PreTrainedTokenizerBase
 
-from lion.chat.types import UNCLEAR, Reply, Request
+from lion.chat.types import Reply, Request
 from lion.params import Params
 from lion.pools.instructions import Task, messages_of, stable_seed, tasks_of
 from lion.prompts import Message
+from lion.prompts.marks import UNCLEAR
 from lion.student.answering import Answer, answer_pool, answer_table, text_of, without_thoughts
 from lion.student.launch import is_main
 from lion.student.models import (

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
-from lion.chat.types import UNCLEAR
 from lion.pools.instructions import Task
-from lion.prompts.marks import LITERAL, has_marks, split_thoughts
+from lion.prompts.marks import LITERAL, UNCLEAR, has_marks, split_thoughts
 from lion.student.template import ZERO_WIDTH_SPACE, Example, encode_answer, encode_example
 from lion.student.turns import RENDER_ERRORS
 from lion.support.errors import InputError

@@ -47,6 +47,22 @@ def test_answers_are_read_in_every_common_form(tmp_path: Path, row: dict[str, An
     assert answers.select("id", "answer").rows() == [("id0", "Yes.")]
 
 
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        ("<think>Is it?</think>\nYes.", ["Yes."]),
+        ("Yes.\n<think>Is it?</think>\nNo.", []),
+        ("Write `</think>` at the end.", ["Write `</think>` at the end."]),
+        ("<think>Is it?", []),
+    ],
+)
+def test_thoughts_are_no_part_of_a_recorded_answer(
+    tmp_path: Path, text: str, answers: list[str]
+) -> None:
+    path = write(tmp_path, {"id": "7", "text": text}, {"id": "8", "text": " Right. "})
+    assert read_answers(path, questions("7", "8"))["answer"].to_list() == [*answers, " Right. "]
+
+
 def test_an_empty_answer_is_a_missing_one(tmp_path: Path) -> None:
     path = write(tmp_path, {"id": "7", "text": " "}, {"id": "8", "text": "Yes."})
     assert read_answers(path, questions("7", "8"))["id"].to_list() == ["id1"]

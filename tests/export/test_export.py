@@ -12,6 +12,7 @@ import pytest
 import yaml
 from transformers import AutoModelForCausalLM
 
+from lion.chat import UNCLEAR
 from lion.export import cards, hub
 from lion.params import Params, load_params
 from lion.pools.instructions import messages_of, task_text, turns_text
@@ -123,6 +124,21 @@ def test_thoughts_stand_in_columns_and_on_demand_in_the_conversations(
         assert other["messages"][1]["content"] == other["output"]
         pairs = (tmp_path / "out" / "preferences.jsonl").read_text()
         assert "<think>" not in pairs
+
+
+def test_a_reply_with_unclear_thoughts_is_exported_without_its_text(
+    tables: Tables, about: hub.Provenance, tmp_path: Path
+) -> None:
+    first = pl.int_range(pl.len()) == 0
+    marked = tables.answers.with_columns(
+        finish_reason=pl.when(first).then(pl.lit(UNCLEAR)).otherwise("finish_reason")
+    )
+    hub.write_dataset(replace(tables, answers=marked), about, tmp_path / "out", "")
+    rows = pl.read_ndjson(tmp_path / "out" / "cache_pool.jsonl", infer_schema_length=None)
+    row, other = rows.head(2).to_dicts()
+    assert (row["output"], row["finish_reason"]) == ("", UNCLEAR)
+    assert row["messages"][-1] == {"role": "assistant", "content": ""}
+    assert other["output"] == tables.answers["answer"][1]
 
 
 def test_without_thoughts_no_column_is_for_them(dataset: Path) -> None:

@@ -364,6 +364,20 @@ def test_a_candidate_of_the_evaluation_answers_without_its_thoughts(
     assert set(table["thoughts"]) == {"blue hm"}
 
 
+def test_an_api_candidates_unclear_reply_is_no_answer(thinker: Path) -> None:
+    def answer(asked: Asked) -> Http:
+        unclear = "say blue" in asked.body["messages"][-1]["content"]
+        return Http(
+            completion("red\n<think>hm</think>\nblue" if unclear else "<think>x</think>red")
+        )
+
+    with HttpServer(answer) as server:
+        candidate = {"api": "m", "base_url": server.url}
+        evaluation = Evaluate.model_validate({"questions": "q", "candidates": {"c": candidate}})
+        options = params(thinker).model_copy(update={"evaluate": evaluation})
+        assert answers_of("c", POOL, options)["answer"].to_list() == ["red", "", "red", "red"]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_reasoning_tasks_read_the_reply_behind_the_thoughts(thinker: Path) -> None:
     items = {"colours": [Item("say red", ("blue", "red"), "red")]}
