@@ -14,8 +14,9 @@ from lion.support.errors import InputError
 DESCRIPTIVE = {
     *("id", "idx", "index", "uid", "uuid", "question_id", "conversation_id", "", "Unnamed: 0"),
     *("category", "categories", "tags", "dataset", "split", "license", "model", "finish_reason"),
-    *("timestamp", "created_at", "updated_at", "origin", "parent", "round", "thoughts"),
+    *("timestamp", "created_at", "updated_at", "origin", "parent", "round"),
 }
+THOUGHTS = ("thoughts", "reasoning_content", "reasoning", "thinking")  # that led to an output
 MAP = "map it in seeds_columns, or list it there under ignore"
 
 Fields = dict[str, tuple[str, Any]]  # by Lion's name of a key: the file's name and the value
@@ -37,6 +38,7 @@ class Draft:
     turns: tuple[Turn, ...] = ()
     talk: str = ""
     model: str | None = None  # that wrote the output, if the row names it
+    thoughts: tuple[str, Any] = ("thoughts", None)
 
 
 def fields_of(place: str, item: dict[Any, Any], columns: SeedsColumns) -> Fields:

@@ -14,6 +14,7 @@ from lion.params.pools import SeedsColumns
 from lion.pools.rows import text_at
 from lion.pools.seed_fields import (
     MAP,
+    THOUGHTS,
     Draft,
     Fields,
     Turn,
@@ -34,7 +35,7 @@ _INPUTS = ("input", "context")
 _OUTPUTS = ("output", "response", "answer", "completion")
 _EARLIER = ("history", "turns")
 CONTEXT_KEYS = (*_SYSTEMS, *_EARLIER)  # what stands before an instruction
-_PLAIN = (*_INPUTS, *_OUTPUTS, *CONTEXT_KEYS)
+_PLAIN = (*_INPUTS, *_OUTPUTS, *CONTEXT_KEYS, *THOUGHTS)
 _SELF_INSTRUCT = ("name", "is_classification", "motivation_app")
 
 
@@ -53,9 +54,9 @@ def _plain(place: str, fields: Fields, _: SeedsColumns) -> Iterator[Draft]:
     output = only(place, fields, _OUTPUTS)
     system, (key, turns) = only(place, fields, _SYSTEMS), only(place, fields, _EARLIER)
     before = _earlier(place, key, turns)
-    yield Draft(
-        place, fields["instruction"], input, output, system, before, key, model=model_of(fields)
-    )
+    texts = (fields["instruction"], input, output, system, before, key)
+    thoughts = only(place, fields, THOUGHTS)
+    yield Draft(place, *texts, model=model_of(fields), thoughts=thoughts)
 
 
 def _earlier(place: str, key: str, turns: Any) -> tuple[Turn, ...]:
@@ -111,7 +112,11 @@ def _conversation(place: str, fields: Fields, columns: SeedsColumns) -> Iterator
     system, talk = _system(place, fields, texts), [turn for turn in texts if turn[0] != "system"]
     roles = [role for role, _ in talk]
     _check_roles(place, key, roles)
-    output = talk.pop()[1] if roles[-1] == "assistant" else ("assistant", None)
+    output, thoughts = ("assistant", None), ("thoughts", None)
+    if roles[-1] == "assistant":
+        output = talk.pop()[1]
+        own = {name: (name, value) for name, value in turns[-1].items()}
+        thoughts = only(f"{place}, turn {len(turns)}", own, THOUGHTS)
     _, question = talk.pop()
     before = tuple(talk)
     yield Draft(
@@ -122,6 +127,7 @@ def _conversation(place: str, fields: Fields, columns: SeedsColumns) -> Iterator
         turns=before,
         talk=key,
         model=model_of(fields),
+        thoughts=thoughts,
     )
 
 
@@ -196,7 +202,8 @@ def _turn(place: str, turn: object) -> Turn:
             " (gpt)"
         )
     own = {key: (key, value) for key, value in turn.items()}
-    refuse_rest(place, own, (role_key, text_key, "weight"))
+    thoughts = THOUGHTS if _ROLES[role] == "assistant" else ()
+    refuse_rest(place, own, (role_key, text_key, "weight", *thoughts))
     return _ROLES[role], (text_key, _joined(place, turn.get(text_key)))
 
 

@@ -33,6 +33,7 @@ class Seed:
     model: str | None  # that wrote the answer, if the row names it
     system: str | None = None  # system prompt
     turns: str | None = None  # earlier turns, as the column of this name holds them
+    thoughts: str = ""  # before its answer, if they stand in a key of their own
 
     @property
     def columns(self) -> dict[str, str | None]:
@@ -90,8 +91,9 @@ class Seeds:
             if parts.clear and (answer := parts.answer.strip()):
                 model = f"{seed.model} in {source}" if seed.model else source
                 known = {"id": seed.id, "answer": answer, "model": model, "finish_reason": "stop"}
-                own = thoughts_alone(parts.thoughts) if thoughts == "learn" else ""
-                rows.append(dict.fromkeys(ANSWER) | known | {"thoughts": own or None})
+                own = dict.fromkeys(filter(None, (seed.thoughts, thoughts_alone(parts.thoughts))))
+                text = "\n\n".join(own) if thoughts == "learn" else None
+                rows.append(dict.fromkeys(ANSWER) | known | {"thoughts": text or None})
         return from_rows(rows, ANSWER)
 
     def add(self, seed: Seed) -> None:
@@ -99,7 +101,9 @@ class Seeds:
         known = self.seeds.setdefault(seed.id, seed)
         self.duplicates += known is not seed
         if seed.answer and not known.answer:
-            self.seeds[seed.id] = replace(known, answer=seed.answer, model=seed.model)
+            self.seeds[seed.id] = replace(
+                known, answer=seed.answer, model=seed.model, thoughts=seed.thoughts
+            )
 
 
 def seeds_of(params: Params, path: Path) -> Seeds:
@@ -157,12 +161,13 @@ def seed_of(draft: Draft, answers: SeedsAnswers) -> Seed:
     input = _text(draft.input, place)
     try:
         answer = _text(draft.output, place, limit=None)
+        thoughts = _text(draft.thoughts, place, limit=None)
     except InputError:
         if answers == "keep":
             raise
-        answer = ""  # the teacher writes another one
+        answer = thoughts = ""  # the teacher writes others
     system, turns = _text(draft.system, place) or None, turns_text(_turns(draft))
-    return Seed(place, instruction, input, answer, draft.model, system, turns)
+    return Seed(place, instruction, input, answer, draft.model, system, turns, thoughts)
 
 
 def _check_turns(draft: Draft, turns: SeedsTurns) -> None:

@@ -215,6 +215,30 @@ def test_of_equal_rows_the_first_answer_counts(tmp_path: Path) -> None:
     assert [seed.answer for seed in _read(tmp_path, rows)] == ["5"]
 
 
+@pytest.mark.parametrize("key", ["thoughts", "reasoning_content", "reasoning", "thinking"])
+def test_thoughts_in_a_key_of_their_own_are_learnt(tmp_path: Path, key: str) -> None:
+    talk = [{"role": "user", "content": "Count."}]
+    reply = {"role": "assistant", "content": "<think>Two.</think>2", key: "One."}
+    rows = [
+        {"instruction": "Add.", "output": "5", key: "2 and 3."},
+        {"messages": [*talk, reply]},
+        {"instruction": "Guess.", "output": "7", key: None},
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seeds = read_seeds(path, answers="keep")
+    learnt = seeds.kept("keep", path.name, thoughts="learn")
+    assert learnt["answer"].to_list() == ["5", "2", "7"]
+    assert learnt["thoughts"].to_list() == ["2 and 3.", "One.\n\nTwo.", None]
+    assert seeds.kept("keep", path.name)["thoughts"].is_null().all()
+
+
+def test_a_question_has_no_thoughts(tmp_path: Path) -> None:
+    turn = {"role": "user", "content": "Count.", "thinking": "hm"}
+    with pytest.raises(InputError, match="'thinking' holds text that no form reads"):
+        _read(tmp_path, [{"messages": [turn]}])
+
+
 def test_kept_answers_name_their_model_and_file(tmp_path: Path) -> None:
     rows = [
         {"instruction": "Add.", "output": "5", "model": "gpt-4"},
