@@ -71,7 +71,18 @@ def read_items(suite: Suite, folder: Path) -> dict[str, list[Item]]:
 
 
 def read_hub_items(suite: Suite) -> dict[str, list[Item]]:
-    """The same items from the Hugging Face hub (or its cache), through `datasets`."""
+    """The same items from the Hugging Face hub (or its cache); InputError if it fails."""
+    try:
+        return _from_hub(suite)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(
+            f"--{suite} hub: the hub's items cannot be read ({reason}); download the files and "
+            "name their folder"
+        ) from None
+
+
+def _from_hub(suite: Suite) -> dict[str, list[Item]]:
     from datasets import load_dataset
 
     if suite == "agieval":

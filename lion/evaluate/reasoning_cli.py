@@ -65,6 +65,12 @@ def reasoning(
         raise click.UsageError("nothing to do: give --agieval FOLDER or --bbh FOLDER, or 'hub'")
     if importlib.util.find_spec("lm_eval") is None:
         raise InputError("lm-eval is not installed; `pip install 'lion[reasoning]'` brings it")
+    if any(source == "hub" for _, source in suites):  # a long download
+        from lion.student.check import check_hub
+        from lion.student.models import check_place
+
+        check_place(student, revision)
+        check_hub(student, revision)
     items = {suite: _items(suite, source, limit) for suite, source in suites}
 
     params = load_params(params_path)

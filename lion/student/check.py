@@ -1,7 +1,9 @@
 """Check a base model before the first paid request: its kind, its template, its tokens."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from httpx2 import HTTPError
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from lion.pools.instructions import Task
@@ -12,6 +14,7 @@ from lion.student.thoughts import form_to_learn
 from lion.student.turns import for_template
 from lion.support.errors import InputError
 
+_TIMEOUT = 10.0  # seconds for the hub
 # What a template must not trim, recase, escape, collapse or cut.
 PROBE = "Compare  Äpfel & 'pears' <b>\n\tin {{ two }} 句子.\n\n" + "Be brief. " * 200 + "Done?"
 
@@ -29,6 +32,7 @@ def check_base(
     roles of the messages before an instruction.
     """
     check_place(base, revision)
+    check_hub(base, revision)
     try:
         config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
         check_causal(config)
@@ -48,6 +52,39 @@ def check_base(
     for roles in sorted({context[: 2 + context.count("system")] for context in contexts}):
         _check_context(tokenizer, base, roles)
     _check_ids(tokenizer, config, base)
+
+
+def check_hub(base: str, revision: str | None) -> None:
+    """Refuse a name that the hub does not have, by one request; loading would repeat it for long.
+
+    A model in the hub's cache on this machine needs no request.
+    """
+    if Path(base).is_dir():
+        return
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        if isinstance(try_to_load_from_cache(base, "config.json", revision=revision), str):
+            return
+        HfApi().model_info(base, revision=revision, timeout=_TIMEOUT)
+    except GatedRepoError:
+        problem = "needs an access token; accept its terms on the hub and set HF_TOKEN"
+    except RevisionNotFoundError:
+        problem = f"the hub has no revision {revision} of it; correct student.revision"
+    except (RepositoryNotFoundError, HFValidationError):
+        problem = "neither a folder nor a model on the hub; correct it, or set HF_TOKEN if private"
+    except (HfHubHTTPError, HTTPError, OSError) as error:
+        problem = f"the hub cannot be reached ({one_line(error)[:80]}); name a folder instead"
+    else:
+        return
+    raise InputError(f"student {base}: {problem}")
 
 
 def _check_template(tokenizer: PreTrainedTokenizerBase, base: str) -> None:

@@ -1,13 +1,16 @@
 """Monitor a training run: progress, speed, and complete checkpoints."""
 
+import logging
+import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback
 
 from lion.student.launch import is_main, world
 from lion.support.progress import Progress
@@ -64,3 +67,22 @@ def last_checkpoint(folder: Path) -> Path | None:
         else:
             shutil.rmtree(path)
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+@contextmanager
+def without_alarm(model: PreTrainedModel) -> Iterator[None]:
+    """Silence the Trainer's warning that a checkpoint lacks weights which are another's copy."""
+    tied = set(getattr(model, "all_tied_weights_keys", None) or ())
+
+    def is_of_use(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if not message.startswith("There were missing keys in the checkpoint model loaded"):
+            return True
+        return not tied or not set(re.findall(r"'([^']+)'", message)) <= tied
+
+    logger = logging.getLogger("transformers.trainer")
+    logger.addFilter(is_of_use)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_use)

@@ -22,7 +22,7 @@ from lion.student.adapters import prepare_adapter
 from lion.student.batches import Collator, Micro, draw_steps, split_step
 from lion.student.memory import advice, check_memory, estimate, explained
 from lion.student.models import Loaded, device, is_adapter, model_digest
-from lion.student.monitor import TrainingMonitor, last_checkpoint
+from lion.student.monitor import TrainingMonitor, last_checkpoint, without_alarm
 from lion.student.resumable import Resumable, work_key
 from lion.student.template import Example, pad_id
 from lion.student.thoughts import encode_thoughtful
@@ -208,7 +208,8 @@ def _run(loaded: Loaded, plan: Plan, arguments: dict[str, Any], label: str) -> p
     trainer = _trainer(loaded, plan, TrainingArguments(**arguments), monitor)
     begun = last_checkpoint(Path(arguments["output_dir"])) if launch.is_main() else None
     begun = launch.share(begun)
-    trainer.train(resume_from_checkpoint=str(begun) if begun else None)
+    with without_alarm(loaded.model):
+        trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         loaded.gather = lambda: trainer.accelerator.get_state_dict(trainer.model_wrapped)
     rows = [entry for entry in trainer.state.log_history if "loss" in entry]

@@ -11,6 +11,11 @@ from typing import Any, Self
 from tqdm import tqdm
 
 EVERY = 10.0  # seconds between plain lines
+# The bar keeps its width; a terminal that is too narrow loses the end of the note instead.
+_BAR = (
+    "{desc}: {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt}, {remaining} left,"
+    " {rate_noinv_fmt}{postfix}"
+)
 _shown = ContextVar("shown", default=True)
 
 
@@ -48,6 +53,7 @@ class Progress:
                 unit=f" {self._unit}",
                 file=sys.stderr,
                 dynamic_ncols=True,
+                bar_format=_BAR,
             )
         else:
             self._say()

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -56,16 +57,37 @@ def test_a_note_alone_is_told_too_when_nothing_moves(
     assert capsys.readouterr().err.splitlines()[1] == "teach: 0/5 rows, waiting 50 s"
 
 
-def test_on_a_terminal_there_is_a_bar() -> None:
+def on_a_terminal(code: str, *, columns: int) -> list[str]:
+    """What a program shows on a terminal so wide, one entry for each time that it draws."""
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 100))
-    code = (
-        "from lion.support.progress import Progress\n"
-        "with Progress(4, 'teach') as bar: bar.advance(4)"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=theirs, check=True)
+    termios.tcsetwinsize(theirs, (24, columns))
+    begin = "import time; from lion.support.progress import Progress\n"
+    subprocess.run([sys.executable, "-c", begin + code], cwd=ROOT, stderr=theirs, check=True)
     os.close(theirs)
-    said = os.read(ours, 10_000).decode()
+    shown = os.read(ours, 100_000).decode()
     os.close(ours)
-    assert "teach: 100%|" in said
-    assert "4/4" in said
+    return [line for line in re.split(r"[\r\n]+|\x1b\[A", shown) if line.strip()]
+
+
+def test_on_a_terminal_there_is_a_bar() -> None:
+    last = on_a_terminal("with Progress(4, 'teach') as bar: bar.advance(4)", columns=100)[-1]
+    assert last.startswith("teach: 100%|████████████| 4/4, 00:00 left, ")
+
+
+def test_eighty_columns_keep_the_bar_and_cut_the_note() -> None:
+    code = (
+        "with Progress(150_000, 'evaluate r1: answers', 'answers', done=9) as bar:\n"
+        "    bar.advance(60_000); bar.note('1,234,567 tokens, 12.34 USD, 17% from the store')\n"
+        "    bar.advance(20_000); time.sleep(0.2); bar.advance(1)"
+    )
+    lines = on_a_terminal(code, columns=80)
+    assert max(map(len, lines)) <= 80
+    assert "| 80010/150000, " in lines[-1]
+    assert re.search(r"\|[█▏▎▍▌▋▊▉ ]{12}\|", lines[-1])
+
+
+def test_slow_work_has_a_rate_by_second_too() -> None:
+    code = "with Progress(9, 'imitate r0', 'steps') as bar: time.sleep(1.3); bar.advance(1)"
+    last = on_a_terminal(code, columns=80)[-1]
+    assert "s/ steps" not in last
+    assert re.search(r"0\.\d\d steps/s", last)
