@@ -9,6 +9,8 @@ SETUP := .venv/.ready
 repro: $(SETUP)
 	lion doctor --fix --quick
 	dvc repro
+	@git diff --quiet HEAD -- dvc.lock 2>/dev/null || echo "dvc.lock differs from the last commit:" \
+	  "run git commit -am 'My run' before you compare versions or start experiments."
 
 # One round on a tenth of the rows, in half a minute; changes nothing in the project.
 try: $(SETUP)

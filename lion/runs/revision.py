@@ -198,7 +198,15 @@ class Revision:
         try:
             remote = self.fs.repo.cloud.get_remote().name
         except NoRemoteError:
-            problem = "no remote is set. Set one: `dvc remote add --default NAME URL`."
+            remote = "set a remote: `dvc remote add --default NAME URL`."
+            if self.sha is None:
+                problem = f"no remote is set. Run `dvc repro` to make it, or {remote}"
+            else:
+                problem = (
+                    f"no remote is set. If {self.label} ran on another machine and you ran the"
+                    " project here, commit your own run (`git commit -am 'My run'`), which you can"
+                    f" then compare; or {remote}"
+                )
         else:
             problem = (
                 f"the remote {remote} does not have it. Check that the remote can be reached, "

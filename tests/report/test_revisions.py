@@ -90,6 +90,7 @@ def test_data_that_is_nowhere_is_one_line(project: Path) -> None:
     result = CliRunner().invoke(main, ["view", "--rev", "one"])
     assert result.exit_code == 1
     assert "is not in the cache, and no remote is set" in result.output
+    assert "commit your own run (`git commit -am 'My run'`)" in result.output
     assert "Traceback" not in result.output
 
 
