@@ -54,7 +54,7 @@ def running_stage(root: Path, places: Places) -> Stage | None:
     except (OSError, ValueError):
         return None
     for path, owner in locks.get("write", {}).items():
-        if not _is_alive(int(owner["pid"])):
+        if not _is_alive(owner.get("pid", 0)):
             continue
         for place, folder in places.items():
             inside = Path(path)
@@ -69,9 +69,9 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except PermissionError:  # another user's process
         return True
-    return True
+    return pid > 0
 
 
 def fingerprint(places: Places) -> str:

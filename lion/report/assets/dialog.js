@@ -50,7 +50,7 @@ function examined(exam, teacher, kind, run, id) {
 
 function about(detail, kind) {
   if (kind === "q") return make("p", { className: "hint" }, "question of category ", make("bdi", {}, detail.category), `, id ${detail.id}`);
-  return make("p", { className: "hint" }, `${detail.origin}, joined in ${detail.round}, category `, make("bdi", {}, detail.category),
+  return make("p", { className: "hint" }, `${detail.origin}, joined in ${detail.round}, begins with “`, make("bdi", {}, detail.category), "”",
     `, inspired ${detail.draws} ${detail.draws === 1 ? "draft" : "drafts"}, id ${detail.id}`);
 }
 
