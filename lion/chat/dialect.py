@@ -16,6 +16,7 @@ _UNSUPPORTED = (
     r"unsupported|not (be )?support|n[o']t support|unknown|unrecogni[sz]ed|unexpected|not permitted"
     r"|not allowed|extra_?.?(forbidden|inputs|fields)|additional propert|only the default|invalid"
     r"|deprecated|unavailable|not available|not accept|no such|removed|not enabled"
+    r"|不支持|不支援|未対応|サポートされていません"
 )
 _RANGE = r"between|range|less than|greater than|at (most|least)|[<>]=?|too (large|high|low|big)"
 
@@ -57,7 +58,8 @@ _ADAPTATIONS = (
     _Adaptation("seed", r"\bseed\b", {"omit": "seed"}, "sends no seed"),
     _Adaptation(
         "response_format",
-        r"response_format|response format|json_schema|structured output",
+        r"response_format|response format|json.?(schema|mode)|structured output"
+        r"|guided.?(decod|json)",
         {"structured": False},
         "sends no response_format",
         words="",
@@ -71,7 +73,8 @@ _ADAPTATIONS = (
     ),
     _Adaptation(
         "system",
-        r"system.{0,3}(role|message|prompt|instruction)|role.{0,40}system|developer instruction"
+        r"system.{0,3}(role|message|prompt|instruction|角色|消息)|(role|角色).{0,40}system"
+        r"|developer instruction"
         r"|roles? must alternate|only.{0,30}user.{0,20}(assistant|role)|'user'.{0,9}'assistant'",
         {"system": "fold"},
         "puts the system part into the user's turn",
@@ -82,7 +85,7 @@ _ADAPTATIONS = (
         r"stream",
         {"stream": True},
         "streams replies",
-        words=r"only|require|must|need|please|enable|non-?stream|set.{0,20}true",
+        words=r"only|require|must|need|please|enable|non-?stream|set.{0,20}true|stream.{0,4}false",
     ),
 )
 

@@ -20,6 +20,8 @@ _STATUS = {  # of errors that have a word as their code
 }
 _DECODER = json.JSONDecoder(strict=False)  # it accepts bare line ends within a text
 MOST_WORDS = 10_000  # characters of an error that are read; a server may send megabytes
+# Fields of a message that hold thoughts; a server that fills several repeats them.
+THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details")
 _CODES = ("code", "status_code", "error_code", "http_code", "status", "type")
 
 
@@ -138,7 +140,7 @@ def _status_of(codes: list[Any], message: str) -> int:
 def _texts_of(message: dict[str, Any]) -> tuple[str, str]:
     """Return answer and thoughts; TypeError if the content is neither a text nor parts of one."""
     content = message.get("content")
-    thoughts = message.get("reasoning_content") or message.get("reasoning") or ""
+    thoughts = next((message[name] for name in THOUGHTS if message.get(name)), "")
     thoughts = _valid(thoughts if isinstance(thoughts, str) else json.dumps(thoughts))
     if content is None or isinstance(content, str):
         return _valid(content or ""), thoughts
@@ -155,7 +157,19 @@ def _texts_of(message: dict[str, Any]) -> tuple[str, str]:
 
 def is_thought(part: dict[str, Any]) -> bool:
     """Whether a part of a message's content is a thought."""
-    return part.get("type") in {"thinking", "reasoning", "redacted_thinking", "thought"}
+    kinds = {"thinking", "reasoning", "redacted_thinking", "thought"}
+    kind = str(part.get("type"))
+    return kind in kinds or kind.startswith("reasoning.") or part.get("thought") is True
+
+
+def text_in(part: object) -> str:
+    """Return the text of a part, which may be a thought; an encrypted one has none."""
+    if isinstance(part, list):
+        return "".join(map(text_in, part))
+    if not isinstance(part, dict):
+        return part if isinstance(part, str) else ""
+    names = ("thinking", "reasoning", "thought", "text", "summary")
+    return next(filter(None, (text_in(part.get(name)) for name in names)), "")
 
 
 def _text_of(part: Any) -> str:

@@ -18,7 +18,8 @@ _WORDS = {
         r"|invalid_prompt|prohibited.?content|inappropriate|moderation|sensitive|unsafe|harmful"
         r"|(prompt|input|content|text|message)s?\b.{0,60}\b(flagged|blocked|violat\w+)"
         r"|(flagged|blocked)\b.{0,60}\b(prompt|input|content|polic\w+)"
-        r"|敏感|违规|不安全|内容安全|审核",
+        r"|guardrail|high risk|(blocked|rejected)\b.{0,60}\bsafety|敏感|违规|不安全|内容安全|审核"
+        r"|запрещ[её]нн|不適切",
         re.IGNORECASE | re.DOTALL,
     ),
     "context_length": re.compile(
@@ -28,17 +29,26 @@ _WORDS = {
         r"|(longer|larger|more) than the (model'?s? )?max|above_max_length|max(imum)?.model.len"
         r"|(max(imum)?|limit)\b.{0,20}\b(prompt|input|sequence).{0,10}\b(length|tokens)"
         r"|\b(prompt|inputs?)\b.{0,60}\bmust (have|be) (less|fewer|at most|<)"
-        r"|token.?limit|(payload|entity) too large|(输入|上下文).{0,12}(过长|超)|最大.{0,8}长度",
+        r"|token.?limit|(payload|entity) too large|(输入|上下文).{0,12}(过长|超)|最大.{0,8}长度"
+        r"|expected maxLength|(プロンプト|入力).{0,12}長すぎ",
         re.IGNORECASE | re.DOTALL,
     ),
 }
+# What they say of whoever asks: no row can be asked until that is settled.
+_NOT_A_ROW = re.compile(
+    r"\b(account|organi[sz]ation|workspace|project|api.?key)\b.{0,60}"
+    r"\b(block|suspend|disabl|deactivat|bann|flagg|terminat|restrict|not have|no access|expired)"
+    r"|\b(country|region|territory|location)\b.{0,40}\b(not |un)(support|avail)"
+    r"|\byour (current )?(quota|billing|plan)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def reason_of(status: int, code: object, message: str) -> str | None:
     """Return why the provider refused this very prompt, one of REFUSED; None for other errors."""
-    if status not in _STATUSES:
-        return None
     words = f"{code or ''} {message}"
+    if status not in _STATUSES or (status in {400, 403} and _NOT_A_ROW.search(words)):
+        return None
     hits = (name for name, pattern in _WORDS.items() if pattern.search(words))
     return next(hits, "context_length" if status == 413 else None)
 

@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+from lion.chat.reading import THOUGHTS, is_thought, text_in
+
+_TEXTS = ("content", *THOUGHTS, "refusal")
 
 
 def is_stream(text: str) -> bool:
     """Whether a body is a stream of events rather than JSON."""
-    return text.lstrip("\ufeff\r\n ").startswith(("data:", "event:", ": "))
+    return text.lstrip("\ufeff\r\n ").startswith(("data:", "event:", "id:", "retry:", ":"))
 
 
 def completion_of(text: str) -> Any:
@@ -22,14 +24,14 @@ def completion_of(text: str) -> Any:
             ended = True
             break
         chunk = json.loads(event)
-        if not isinstance(chunk, dict) or chunk.get("error"):
+        if not isinstance(chunk, dict) or _is_error(chunk):
             return chunk
         body |= {name: chunk[name] for name in ("model", "usage") if chunk.get(name)}
         choices = chunk.get("choices") or [{}]
         finish = choices[0].get("finish_reason") or finish
         delta = choices[0].get("delta") or choices[0].get("message") or {}
-        for name in _TEXTS:
-            texts[name] += _text_of(delta.get(name))
+        for name, value in _pieces(delta):
+            texts[name] += value
     if not (ended or finish):
         raise ValueError("the stream broke off")
     return {**body, "choices": [{"message": texts, "finish_reason": finish}]}
@@ -46,9 +48,17 @@ def _events(text: str) -> Iterator[str]:
             data = []
 
 
-def _text_of(value: Any) -> str:
-    """Return a piece of text; parts of content are joined, a thought among them is left out."""
-    if isinstance(value, list):
-        parts = [part for part in value if isinstance(part, dict) and "text" in part]
-        return "".join(str(part["text"]) for part in parts)
-    return value if isinstance(value, str) else ""
+def _is_error(chunk: dict[str, Any]) -> bool:
+    return bool(chunk.get("error") or ("choices" not in chunk and chunk.get("message")))
+
+
+def _pieces(delta: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each piece; a thought among the parts of content is no content."""
+    for name in _TEXTS:
+        parts = delta.get(name)
+        for part in parts if isinstance(parts, list) else [parts]:
+            if isinstance(part, dict):
+                aside = name != "content" or is_thought(part)
+                yield THOUGHTS[0] if aside else name, text_in(part)
+            elif isinstance(part, str):
+                yield name, part

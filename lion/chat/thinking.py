@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from lion.chat.reading import is_thought
+from lion.chat.reading import is_thought, text_in
 from lion.chat.types import REFUSED, Reply
 from lion.chat.wire import Body
 from lion.prompts.marks import (
@@ -55,17 +55,7 @@ def _text_of(beside: str) -> str:
         return beside.strip()
     if not all(isinstance(part, dict) and is_thought(part) for part in values):
         return beside.strip()
-    return "\n\n".join(filter(None, (text.strip(), *(_text_in(part).strip() for part in values))))
-
-
-def _text_in(part: object) -> str:
-    """Return the text of a part of thoughts; an encrypted one has none."""
-    if isinstance(part, list):
-        return "".join(map(_text_in, part))
-    if not isinstance(part, dict):
-        return part if isinstance(part, str) else ""
-    names = ("thinking", "reasoning", "thought", "text", "summary")
-    return next((_text_in(part[name]) for name in names if part.get(name)), "")
+    return "\n\n".join(filter(None, (text.strip(), *(text_in(part).strip() for part in values))))
 
 
 class ThinkingBudget:

@@ -13,7 +13,12 @@ _REFUSAL = re.compile(
     r"(i['’]?m sorry|sorry, (but )?i\b|i (cannot|can['’]t|am unable to|won['’]t)\b|as an ai\b"
     r"|es tut mir leid, (aber )?ich\b|lo siento, pero|je suis désolée?, mais|desculpe, mas"
     r"|извините, но|к сожалению, я|عذر[اًا]+، |آسف، "
-    r"|(很|非常)?抱歉，|对不起，我|申し訳(ありません|ございません)|죄송합니다)",
+    r"|(很|非常)?抱歉[，,]|[对對]不起[，,]我|申し訳(ありません|ございません)|すみませんが"
+    r"|죄송(합니다|하지만|해요)|désolée?, (mais )?je\b|leider kann ich|entschuldigung, (aber )?ich"
+    r"|lo lamento, pero|sinto muito, mas|lamento, mas|mi dispiace, ma\b|het spijt me, maar"
+    r"|вибачте, але|на жаль, я|przepraszam, ale|przykro mi, ale|omlouvám se, ale|üzgünüm, "
+    r"|xin lỗi, (nhưng )?tôi|maaf, (tapi |namun )?saya|λυπάμαι, αλλά|ขออภัย|क्षमा करें, |मुझे खेद है"
+    r"|אני מצטער|מצטער(ת)?, (אבל )?אני|متأسفم، |សូមអភ័យទោស)",
     re.IGNORECASE,
 )
 # The prompt's own marks, or a remark about the task before it.

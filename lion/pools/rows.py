@@ -9,12 +9,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from lion.pools.seed_fields import holds_text
 from lion.support.errors import InputError
 
 MAX_CHARACTERS = 20_000
 
 # NUL ends strings in other programs; half a surrogate pair cannot be written as UTF-8.
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
+_LISTS = ("data", "rows", "train", "examples", "items", "records", "samples")
+_PACKED = {"gzip": b"\x1f\x8b", "zip": b"PK\3\4", "xz": b"\xfd7zXZ", "zstd": b"(\xb5/\xfd"}
 FORMS = 'expected a JSON list, or one JSON object a line, such as {"instruction": "..."}'
 
 
@@ -25,6 +28,8 @@ class TooLongError(InputError):
 def read_objects(path: Path) -> list[tuple[str, Any]]:
     """Read every JSON value of `path`, a JSON list or JSONL, with its place for messages."""
     text = content_of(path)
+    if text.lstrip().startswith("{") and (rows := _rows_under_a_key(path, text)):
+        return rows
     if text.lstrip().startswith("["):
         items: list[object] = _parse(text, path, line=1)
         return [(f"{path}, item {n}", item) for n, item in enumerate(items, start=1)]
@@ -33,12 +38,26 @@ def read_objects(path: Path) -> list[tuple[str, Any]]:
     return [(f"{path}, line {n}", _parse(line, path, line=n)) for n, line in lines]
 
 
+def _rows_under_a_key(path: Path, text: str) -> list[tuple[str, Any]]:
+    """Return the rows of a file that is one object with a list such as `data` and no other text."""
+    try:
+        item = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return []
+    key = next((name for name in _LISTS if isinstance(item.get(name), list)), None)
+    if key is None or holds_text({name: value for name, value in item.items() if name != key}):
+        return []
+    return [(f"{path}, '{key}', item {n}", row) for n, row in enumerate(item[key], start=1)]
+
+
 def content_of(path: Path) -> str:
     """Return the text of `path`, without a byte order mark; InputError if it is not UTF-8."""
     try:
         data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a file of instructions") from None
+    if packed := next((name for name, mark in _PACKED.items() if data.startswith(mark)), None):
+        raise InputError(f"{path}: compressed ({packed}); unpack it, and save a spreadsheet as CSV")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -28,7 +28,7 @@ def read_items(path: Path) -> list[Item]:
     suffix = path.suffix.lower()
     if suffix in {".csv", ".tsv"}:
         return list(_csv_items(path))
-    if suffix in {".parquet", ".arrow"}:
+    if suffix in {".parquet", ".arrow", ".feather"}:
         return _numbered(path, _frame(path).iter_rows(named=True))
     return read_objects(path)
 

@@ -30,6 +30,7 @@ _ROLES = {
     **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot"), "assistant"),
     **dict.fromkeys(("system", "developer"), "system"),
 }
+_TEXT_PARTS = ("text", "input_text", "output_text")
 _SYSTEMS = ("system", "system_prompt")
 _INPUTS = ("input", "context")
 _OUTPUTS = ("output", "response", "answer", "completion")
@@ -49,23 +50,29 @@ class Form:
     drafts: Callable[[str, Fields, SeedsColumns], Iterator[Draft]]
 
 
-def _plain(place: str, fields: Fields, _: SeedsColumns) -> Iterator[Draft]:
+def _plain(place: str, fields: Fields, columns: SeedsColumns) -> Iterator[Draft]:
     input = only(place, fields, _INPUTS)
     output = only(place, fields, _OUTPUTS)
     system, (key, turns) = only(place, fields, _SYSTEMS), only(place, fields, _EARLIER)
-    before = _earlier(place, key, turns)
+    before = _earlier(place, key, turns, columns)
     texts = (fields["instruction"], input, output, system, before, key)
     thoughts = only(place, fields, THOUGHTS)
     yield Draft(place, *texts, model=model_of(fields), thoughts=thoughts)
 
 
-def _earlier(place: str, key: str, turns: Any) -> tuple[Turn, ...]:
+def _value_of(text: Any) -> Any:
+    """Return what a text holds as JSON, as in a cell of a table; any other value as it is."""
+    if isinstance(text, str):
+        with suppress(ValueError, RecursionError):
+            return json.loads(text)
+    return text
+
+
+def _earlier(place: str, key: str, turns: Any, columns: SeedsColumns) -> tuple[Turn, ...]:
     """Return earlier turns: a list, or its JSON, of messages or of [question, answer]."""
     if turns in (None, "", []):
         return ()
-    if isinstance(turns, str):
-        with suppress(ValueError, RecursionError):
-            turns = json.loads(turns)
+    turns = _value_of(turns)
     if not isinstance(turns, list):
         raise InputError(f"{place}: '{key}' must be a list of [question, answer] or of messages")
     talk: list[Turn] = []
@@ -73,7 +80,7 @@ def _earlier(place: str, key: str, turns: Any) -> tuple[Turn, ...]:
         if isinstance(turn, list) and len(turn) == 2:
             talk += [("user", (key, turn[0])), ("assistant", (key, turn[1]))]
         else:
-            talk.append(_turn(f"{place}, '{key}', turn {number}", turn))
+            talk.append(_turn(f"{place}, '{key}', turn {number}", turn, columns))
     _check_roles(place, key, [role for role, _ in talk] + ["user"])
     return tuple(talk)
 
@@ -87,7 +94,7 @@ def _check_roles(place: str, key: str, roles: list[str]) -> None:
         )
 
 
-def _instances(place: str, fields: Fields, _: SeedsColumns) -> Iterator[Draft]:
+def _instances(place: str, fields: Fields, columns: SeedsColumns) -> Iterator[Draft]:
     key, instances = fields["instances"]
     if not isinstance(instances, list) or not instances:
         raise InputError(f"{place}: '{key}' must be a list of objects with 'input' and 'output'")
@@ -95,7 +102,7 @@ def _instances(place: str, fields: Fields, _: SeedsColumns) -> Iterator[Draft]:
         part = f"{place}, instance {number}"
         if not isinstance(instance, dict):
             raise InputError(f"{part}: expected an object with 'input', found {instance!r:.40}")
-        own = {name: (name, value) for name, value in instance.items()}
+        own = _own(instance, columns)
         refuse_rest(part, own, ("input", "output"))
         empty = ("input", None), ("output", None)
         input, output = own.get("input", empty[0]), own.get("output", empty[1])
@@ -105,9 +112,10 @@ def _instances(place: str, fields: Fields, _: SeedsColumns) -> Iterator[Draft]:
 def _conversation(place: str, fields: Fields, columns: SeedsColumns) -> Iterator[Draft]:
     """Yield the last question of a conversation, with what stands before it, and its answer."""
     key, turns = fields.get("messages") or fields["conversations"]
+    turns = _value_of(turns)
     if not isinstance(turns, list) or not turns:
         raise InputError(f"{place}: '{key}' must be a list of turns, found {turns!r:.40}")
-    texts = [_turn(f"{place}, turn {n}", turn) for n, turn in enumerate(turns, start=1)]
+    texts = [_turn(f"{place}, turn {n}", turn, columns) for n, turn in enumerate(turns, start=1)]
     texts = [turn for turn in texts if turn[0] != "system" or not _is_ignored(turn, columns)]
     system, talk = _system(place, fields, texts), [turn for turn in texts if turn[0] != "system"]
     roles = [role for role, _ in talk]
@@ -115,8 +123,7 @@ def _conversation(place: str, fields: Fields, columns: SeedsColumns) -> Iterator
     output, thoughts = ("assistant", None), ("thoughts", None)
     if roles[-1] == "assistant":
         output = talk.pop()[1]
-        own = {name: (name, value) for name, value in turns[-1].items()}
-        thoughts = only(f"{place}, turn {len(turns)}", own, THOUGHTS)
+        thoughts = only(f"{place}, turn {len(turns)}", _own(turns[-1], columns), THOUGHTS)
     _, question = talk.pop()
     before = tuple(talk)
     yield Draft(
@@ -190,21 +197,27 @@ def drafts_of(place: str, item: object, columns: SeedsColumns) -> Reading:
     return Reading(form, form.drafts(place, fields, columns), set(map(str, item)) - used)
 
 
-def _turn(place: str, turn: object) -> Turn:
+def _turn(place: str, turn: object, columns: SeedsColumns) -> Turn:
     """Return the role of a turn and its text, as (key, value)."""
     if not isinstance(turn, dict):
         raise InputError(f"{place}: expected an object with 'role' and 'content'")
     role_key, text_key = ("from", "value") if "from" in turn else ("role", "content")
     role = turn.get(role_key)
-    if not isinstance(role, str) or role not in _ROLES:
+    if not isinstance(role, str) or role.lower() not in _ROLES:
         raise InputError(
             f"{place}: '{role_key}' is {role!r:.40}; expected system, user (human) or assistant"
             " (gpt)"
         )
-    own = {key: (key, value) for key, value in turn.items()}
-    thoughts = THOUGHTS if _ROLES[role] == "assistant" else ()
+    role = _ROLES[role.lower()]
+    own = _own(turn, columns)
+    thoughts = THOUGHTS if role == "assistant" else ()
     refuse_rest(place, own, (role_key, text_key, "weight", *thoughts))
-    return _ROLES[role], (text_key, _joined(place, turn.get(text_key)))
+    return role, (text_key, _joined(place, turn.get(text_key)))
+
+
+def _own(part: dict[str, Any], columns: SeedsColumns) -> Fields:
+    """Return the keys of a turn or an instance, without those that `columns` ignores."""
+    return {key: (key, value) for key, value in part.items() if key not in columns.ignore}
 
 
 def _joined(place: str, value: object) -> object:
@@ -212,7 +225,7 @@ def _joined(place: str, value: object) -> object:
     if not isinstance(value, list):
         return value
     kinds = [part.get("type") if isinstance(part, dict) else part for part in value]
-    if odd := [kind for kind in kinds if kind != "text"]:
+    if odd := [kind for kind in kinds if kind not in _TEXT_PARTS]:
         raise InputError(f"{place}: a part is {odd[0]!r:.40}, not text; remove the row")
     parts = [{"text": part.get("text")} for part in value]
     return "\n".join(text_at(part, "text", place, required=True) for part in parts)

@@ -19,6 +19,7 @@ from lion.prompts import Message
 from lion.prompts.marks import has_marks, split_thoughts, thoughts_alone
 from lion.support.errors import InputError
 
+_NO_INPUT = {"<noinput>", "<no input>"}  # how Self-Instruct and its kin write an empty input
 _COLUMNS = ("instruction", "input", "system", "turns")
 
 
@@ -159,6 +160,7 @@ def seed_of(draft: Draft, answers: SeedsAnswers) -> Seed:
     if not instruction:
         raise InputError(f"{place}: '{key}' is empty; fill it in or remove the row")
     input = _text(draft.input, place)
+    input = "" if input.lower() in _NO_INPUT else input
     try:
         answer = _text(draft.output, place, limit=None)
         thoughts = _text(draft.thoughts, place, limit=None)

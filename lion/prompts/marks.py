@@ -13,7 +13,10 @@ UNCLEAR = "unclear thoughts"  # ends a reply whose thoughts cannot be separated 
 _PLAIN = (
     *(
         (rf"<{name}>", rf"</{name}>")
-        for name in ("think", "thinking", "thought", "thoughts", "reasoning", "seed:think")
+        for name in (
+            *("think", "thinking", "thought", "thoughts", "reasoning", "reasoning_content"),
+            *("seed:think", "mm:think", "longcat_think"),
+        )
     ),
     (r"\[THINK\]", r"\[/THINK\]"),
     ("◁think▷", "◁/think▷"),
@@ -27,6 +30,8 @@ _SPECIAL = (
     (r"<\|channel>thought\b", r"<channel\|>"),
     (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
     (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
+    (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
+    *((rf"<\|{name}\|>", rf"<\|/{name}\|>") for name in ("think", "thinking")),
     ("<unused94>thought", "<unused95>"),
 )
 _FORMS = (*_PLAIN, *_SPECIAL)
@@ -39,7 +44,7 @@ LITERAL = tuple(
 )
 # All marks begin with few characters, which makes the search fast.
 _FIRST, _LATER = (
-    r"[<\[◁](?=[/|trscu])",
+    r"[<\[◁](?=[/|trsculm])",
     [[mark.lstrip("\\")[1:] for mark in form] for form in _FORMS],
 )
 _MARKS = re.compile(
@@ -52,7 +57,7 @@ _MARKS = re.compile(
 _CHANNEL, _FINAL = re.compile(r"\s*analysis(?=[A-Z])"), "assistantfinal"
 _MOST = 1_000  # marks that are read; a reply with more is unclear
 
-_END = r"<(?:[|｜][A-Za-z_▁]{2,30}[|｜]|/s|end_of_turn|turn\||eos)>"
+_END = r"<(?:[|｜][A-Za-z_▁]{2,30}[|｜]|/s|end_of_turn|turn\||eos|end_of_utterance)>"
 _ENDS = re.compile(rf"(?:\s*{_END})+\s*$")
 _NEXT_TURN = re.compile(
     rf"{_END}\s*(?:<\|im_start\|>|<\|start_header_id\|>|<\|start\|>|<start_of_turn>|\[INST\])"

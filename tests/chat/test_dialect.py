@@ -76,6 +76,25 @@ REJECTED: dict[str, tuple[Callable[[Body], bool], int, str, str]] = {
         "This model only support stream mode, please enable the stream parameter.",
         "stream: true",
     ),
+    "stream, as it was sent": (
+        lambda body: not body.get("stream"),
+        400,
+        "stream=false is not supported",
+        "stream: true",
+    ),
+    "response_format, by another name": (
+        lambda body: "response_format" in body,
+        400,
+        "guided decoding is not supported",
+        "structured: false",
+    ),
+    "system, in Chinese": (has_system, 400, "该模型不支持 system 角色", "system: fold"),
+    "temperature, in Chinese": (
+        lambda body: "temperature" in body,
+        400,
+        "该模型不支持 temperature 参数",
+        "omit: [temperature]",
+    ),
     "usage of a stream": (
         lambda body: "stream_options" in body,
         400,
@@ -198,6 +217,38 @@ def test_a_stream_is_one_reply_even_if_nobody_asked_for_it(
     assert (reply.prompt_tokens, reply.completion_tokens) == (9, 7)
 
 
+DELTAS = {
+    "parts": [
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Two "}]}]},
+        {"content": [{"type": "thinking", "text": "and two."}]},
+        {"content": [{"type": "text", "text": "Four"}]},
+        {"content": " is it."},
+    ],
+    "a flag": [
+        {"content": [{"text": "Two and two.", "thought": True}, {"text": "Four is it."}]},
+    ],
+    "a field": [{"thinking": "Two and two."}, {"content": "Four is it."}],
+    "two fields": [
+        {"reasoning": "Two and two."} | {"reasoning_details": [{"text": "Two and two."}]},
+        {"content": "Four is it."},
+    ],
+}
+
+
+@pytest.mark.parametrize("deltas", DELTAS.values(), ids=DELTAS)
+@pytest.mark.parametrize("first", [": hi\n\n", ":\n\n", ":ping\r\n\r\n", "id: 1\n", "retry: 3\n\n"])
+def test_the_thoughts_of_a_stream_stand_beside_its_answer(
+    server: Server, params_at: ParamsOf, deltas: list[Body], first: str
+) -> None:
+    end = {"delta": {}, "finish_reason": "stop"}
+    choices = [*({"delta": delta} for delta in deltas), end]
+    events = "".join(f"data: {json.dumps({'choices': [choice]})}\n\n" for choice in choices)
+    server.answering = lambda asked: Answer((first + events).encode())
+    (reply,) = ask(params_at(server.url, stream=True), 1)
+    assert (reply.text, reply.thoughts) == ("Four is it.", "Two and two.")
+    assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize("cut", [b"", b"data: {"])
 def test_a_stream_that_breaks_off_is_asked_again(
     server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, cut: bytes
@@ -209,9 +260,16 @@ def test_a_stream_that_breaks_off_is_asked_again(
     assert len(server.asked) == 2
 
 
-def test_an_error_in_a_stream_is_an_error(server: Server, params_at: ParamsOf) -> None:
-    event = b'data: {"error": {"code": 402, "message": "pay first"}}\n\n'
-    server.answering = lambda asked: Answer(event)
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"error": {"code": 402, "message": "pay first"}},
+        {"object": "error", "message": "pay first", "code": 402},
+    ],
+)
+def test_an_error_in_a_stream_is_an_error(server: Server, params_at: ParamsOf, event: Body) -> None:
+    body = f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode()
+    server.answering = lambda asked: Answer(body)
     with pytest.raises(ChatError, match="pay first"):
         ask(params_at(server.url, stream=True), 1)
 

@@ -23,6 +23,10 @@ POLICY = [
     (403, {"error": {"code": 403, "message": "Your input was flagged", "metadata": {}}}),
     (422, {"detail": "The prompt violates the acceptable use policy"}),
     (200, {"error": {"code": "data_inspection_failed", "message": "Inappropriate content."}}),
+    (400, {"error": {"message": "Guardrail was enforced"}}),
+    (400, {"error": {"message": "The request was rejected because it was considered high risk"}}),
+    (400, {"error": {"message": "Request blocked. Reason: SAFETY"}}),
+    (400, {"error": {"message": "Запрос содержит запрещённый текст"}}),
 ]
 CONTEXT = [
     (400, {"error": {"code": "context_length_exceeded", "message": "too many"}}),
@@ -33,6 +37,8 @@ CONTEXT = [
     (413, {"error": {"message": "Request Entity Too Large"}}),
     (400, {"error": "Input validation error: `inputs` must have less than 2048 tokens. Given: 9"}),
     (400, {"error": {"message": "The input token count exceeds the maximum number of tokens"}}),
+    (400, {"message": "Malformed input request: expected maxLength: 20000, actual: 25000"}),
+    (400, {"error": {"message": "プロンプトが長すぎます"}}),
 ]
 OTHER = [
     (400, "model `m` is not for you"),
@@ -40,6 +46,10 @@ OTHER = [
     (400, "'max_tokens' is too large: 5000"),
     (401, "Incorrect API key"),
     (403, "Your account is blocked"),
+    (403, "Your account has been suspended for violating our usage policies"),
+    (400, "This organization has been disabled: content policy"),
+    (403, "Prompt blocked: your country is not supported"),
+    (403, "The input exceeds your plan's limit"),
     (404, "The model does not exist or you do not have access to it"),
     (429, "tokens per minute limit reached for this prompt"),
     (402, "insufficient balance"),

@@ -28,6 +28,9 @@ SEPARATED = {
     "reasoning": "<reasoning>A city.</reasoning>\n<answer>Paris.</answer>",
     "Magistral": "[THINK]A city.[/THINK]Paris.",
     "Magistral, closing mark": "A city.\n[/THINK]\nParis.",
+    "LongCat": "<longcat_think>A city.</longcat_think>\nParis.",
+    "Apertus": "<|inner_prefix|>A city.<|inner_suffix|>Paris.",
+    "special marks": "<|thinking|>A city.<|/thinking|>Paris.",
     "Kimi": "◁think▷A city.◁/think▷Paris.",
     "Command": "<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>Paris.<|END_RESPONSE|>",
     "OpenThinker": "<|begin_of_thought|>hm<|end_of_thought|>\n<|begin_of_solution|>Paris."
@@ -126,6 +129,8 @@ def test_thoughts_without_an_end_leave_no_answer(
     [
         {"reasoning_content": "Two </think> plus two."},
         {"reasoning": "Two </think> plus two."},
+        {"thinking": "Two </think> plus two."},
+        {"reasoning_details": [{"type": "reasoning.text", "text": "Two </think> plus two."}]},
         {"content": [{"type": "thinking", "thinking": "Two </think> plus two."}, "Four."]},
     ],
 )
@@ -178,6 +183,7 @@ PARTS = {
         "Two.\n\nFour?",
     ),
     "encrypted": ([{"type": "redacted_thinking", "data": "x1y2"}], ""),
+    "a flag": ([{"text": "Two.", "thought": True}], "Two."),
 }
 
 
@@ -243,6 +249,7 @@ def test_what_is_beside_a_text_comes_back_unchanged(beside: str, text: str) -> N
         ("Four.</s>\n", "Four."),
         ("Four.<｜end▁of▁sentence｜>", "Four."),
         ("Four.<end_of_turn>\n<eos>", "Four."),
+        ("Four.<end_of_utterance>", "Four."),
         ("Four.<|im_end|>\n<|im_start|>user\nAnd five?", "Four."),
         ("Four.<|eot_id|><|start_header_id|>user<|end_header_id|>\nFive?", "Four."),
         ("<s>old</s>", "<s>old</s>"),

@@ -1,5 +1,6 @@
 """Seed files that are no JSON: tables, and folders saved by `datasets`."""
 
+import gzip
 import json
 import shutil
 from collections.abc import Callable
@@ -41,6 +42,46 @@ BAD_CSV = {
     "only a header": (b"instruction,input\n", "no rows"),
     "empty": (b"", "no rows"),
 }
+
+
+GOOD_JSON = {
+    "a list under a key": json.dumps({"version": "1.0", "data": [{"instruction": "a"}]}),
+    "the same, on several lines": "\n" + json.dumps({"rows": [{"instruction": "a"}]}, indent=1),
+}
+BAD_JSON = {
+    "text beside the list": (
+        json.dumps({"data": [{"instruction": "a"}], "system": "Be kind."}),
+        ", line 1: missing key 'instruction' (found: 'data', 'system')",
+    ),
+    "two lists": (
+        json.dumps({"train": [{"instruction": "a"}], "test": [{"instruction": "b"}]}),
+        ", line 1: missing key 'instruction' (found: 'train', 'test')",
+    ),
+    "a bad row in the list": (
+        json.dumps({"data": [{"instruction": "a"}, {"input": "b"}]}),
+        ", 'data', item 2: missing key 'instruction' (found: 'input')",
+    ),
+    "not a number": ('{"instruction": "a", "score": NaN}', ", line 1: not JSON (NaN"),
+    "key twice": ('{"instruction": "a", "instruction": "b"}', ", line 1: not JSON (duplicate key"),
+    "gzip": (gzip.compress(b'{"instruction": "a"}'), ": compressed (gzip); unpack it"),
+    "a spreadsheet": (
+        b"PK\3\4\x14",
+        ": compressed (zip); unpack it, and save a spreadsheet as CSV",
+    ),
+}
+
+
+@pytest.mark.parametrize("text", GOOD_JSON.values(), ids=GOOD_JSON)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_reads_json(tmp_path: Path, text: str, encoding: str) -> None:
+    path = _file(tmp_path / "seeds.json", text.encode(encoding))
+    assert read_seeds(path).frame["instruction"].to_list() == ["a"]
+
+
+@pytest.mark.parametrize(("content", "reason"), BAD_JSON.values(), ids=BAD_JSON)
+def test_refuses_json_by_row(tmp_path: Path, content: str | bytes, reason: str) -> None:
+    content = content.encode() if isinstance(content, str) else content
+    assert f"seeds.json{reason}" in _refusal(_file(tmp_path / "seeds.json", content))
 
 
 @pytest.mark.parametrize("content", GOOD_CSV.values(), ids=GOOD_CSV)

@@ -59,6 +59,33 @@ GOOD: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "Say hi."}]}]},
         [("Say hi.", "", "")],
     ),
+    "messages in the parts of other servers": (
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "input_text", "text": "Say hi."}]},
+                {"role": "assistant", "content": [{"type": "output_text", "text": "Hi."}]},
+            ]
+        },
+        [("Say hi.", "", "Hi.")],
+    ),
+    "messages as JSON in a cell": (
+        {"messages": json.dumps([ASK, ANSWER])},
+        [("Say hi.", "", "Hi.")],
+    ),
+    "roles in capitals": (
+        {
+            "conversations": [
+                {"from": "Human", "value": "Say hi."},
+                {"from": "GPT", "value": "Hi."},
+            ],
+        },
+        [("Say hi.", "", "Hi.")],
+    ),
+    "no input": ({"instruction": "Sing.", "input": "<noinput>"}, [("Sing.", "", "")]),
+    "instances without input": (
+        {"instruction": "Sing.", "instances": [{"input": "<noinput>", "output": "La"}]},
+        [("Sing.", "", "La")],
+    ),
     "empty system prompt": (
         {"messages": [{"role": "system", "content": ""}, ASK, ANSWER]},
         [("Say hi.", "", "Hi.")],
@@ -111,6 +138,14 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "tool calls": (
         {"messages": [ASK, ANSWER | {"tool_calls": [{"name": "add"}]}]},
         "turn 2: key 'tool_calls' holds text",
+    ),
+    "thoughts beside a question": (
+        {"messages": [ASK | {"reasoning": "Who am I?"}, ANSWER]},
+        "turn 1: key 'reasoning' holds text",
+    ),
+    "text that is no list of turns": (
+        {"messages": "Say hi."},
+        "'messages' must be a list of turns",
     ),
     "image": (
         {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
@@ -170,6 +205,21 @@ def test_maps_conversations(tmp_path: Path) -> None:
     row = {"chat": [{"role": "system", "content": "Be brief."}, ASK, ANSWER]}
     [seed] = _read(tmp_path, [row], columns=columns)
     assert (seed.instruction, seed.answer) == ("Say hi.", "Hi.")
+
+
+def test_keys_of_turns_and_of_instances_can_be_ignored(tmp_path: Path) -> None:
+    columns = SeedsColumns(ignore=["language", "hint", "thinking"])
+    rows = [
+        {
+            "messages": [
+                ASK | {"language": "English"},
+                ANSWER | {"thinking": "Easy.", "reasoning": "x"},
+            ]
+        },
+        {"instruction": "Add.", "instances": [{"input": "2", "output": "4", "hint": "even"}]},
+    ]
+    assert "turn 1: key 'language' holds text" in _refusal(tmp_path, rows)
+    assert [seed.answer for seed in _read(tmp_path, rows, columns=columns)] == ["Hi.", "4"]
 
 
 def test_a_mapped_key_takes_the_place_of_lions_own(tmp_path: Path) -> None:
