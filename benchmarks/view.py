@@ -17,12 +17,9 @@ from urllib.request import urlopen
 import click
 
 from lion.params import load_params
-from lion.report.browse import Index
-from lion.report.contents import contents
-from lion.report.page import render
-from lion.report.sample import offer, sample
 from lion.report.serve import Server
 from lion.report.site import site_of
+from lion.report.static import static_page
 from lion.runs.run import places_of, read_run
 from tests.report.synthetic import Size, make_run
 
@@ -52,7 +49,7 @@ def main(seeds: int, new: int, words: int, repeats: int) -> None:
         control.parent.mkdir(parents=True)
         shutil.copyfile(ROOT / control.relative_to(root), control)
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-        page_seconds, page_bytes = static_page(root)
+        page_seconds, page_bytes = timed_page(root)
         begun = time.perf_counter()
         site = site_of([("workspace", root)])
         ready = time.perf_counter() - begun
@@ -69,16 +66,12 @@ def main(seeds: int, new: int, words: int, repeats: int) -> None:
     click.echo(json.dumps(figures))
 
 
-def static_page(root: Path) -> tuple[float, int]:
+def timed_page(root: Path) -> tuple[float, int]:
     """Seconds to read the tables and make the page, and its size in bytes."""
     begun = time.perf_counter()
     params = load_params(root / "params.yaml")
-    tables = read_run(places_of(root), params.round_names)
-    index = Index(tables)
-    limit = round(params.report.megabytes * 1e6)
-    run = contents(tables, params, label="run")
-    about = offer(index) | sample(index, run.linked, each=params.report.each, limit=limit)
-    page = render([run], [about], served=False)
+    places = places_of(root)
+    _, page = static_page(read_run(places, params.round_names), params, places)
     return time.perf_counter() - begun, len(page.encode())
 
 

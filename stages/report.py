@@ -11,15 +11,11 @@ import polars as pl
 import stages
 from lion.evaluate.quality import ALL
 from lion.params import load_params
-from lion.report.browse import Index
-from lion.report.contents import Contents, contents
+from lion.report.contents import Contents
 from lion.report.drawing import file_svg, plots_page
-from lion.report.page import render
-from lion.report.questions import Questions
-from lion.report.sample import offer, sample
+from lion.report.static import static_page
 from lion.runs.closing import next_step
 from lion.runs.figures import as_text, gap_table, loss_table, metrics, quality_table, read_control
-from lion.runs.identity import identity_of
 from lion.runs.run import PLACES, Tables, read_run
 from lion.support.files import replacing, replacing_folder
 
@@ -53,19 +49,13 @@ def main(
     params = load_params(params_path)
     tables = read_run(places, params.round_names)
     control = read_control(params.report.control)
-    identity = identity_of(tables, params, places)
-    run = contents(tables, params, identity, label="this run", control=control)
-    index = Index(tables)
-    limit = round(params.report.megabytes * 1e6)
-    questions = Questions(tables).carried(limit // 4)
-    chosen = sample(index, run.linked, each=params.report.each, limit=limit - limit // 4)
-    browse = offer(index) | chosen | {"questions": questions}
+    run, text = static_page(tables, params, places, control=control)
     _write_tables(out, tables, run)
     with replacing_folder(figures) as folder:
         for name, svg in run.figures.items():
             (folder / f"{name}.svg").write_text(file_svg(svg), encoding="utf-8")
     with replacing(page) as file:
-        file.write_text(render([run], [browse], served=False), encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     with replacing(plots_path) as file:
         file.write_text(plots_page(), encoding="utf-8")
     with replacing(metrics_path) as file:

@@ -9,12 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from lion.params import load_params
-from lion.report.browse import Index
-from lion.report.contents import contents
-from lion.report.page import render
-from lion.report.questions import Questions
-from lion.report.sample import offer, sample
-from lion.runs.identity import identity_of
+from lion.report.static import static_page
 from lion.runs.run import places_of, read_run
 from tests.report.synthetic import make_run
 
@@ -37,16 +32,11 @@ def as_project(root: Path) -> Path:
     return root
 
 
-def page_of(root: Path, *, each: int = 60, limit: int = 4_000_000) -> str:
+def page_of(root: Path) -> str:
     """The static page of the run in `root`."""
     params = load_params(root / "params.yaml")
     places = places_of(root)
-    tables = read_run(places, params.round_names)
-    index = Index(tables)
-    run = contents(tables, params, identity_of(tables, params, places), label="this run")
-    chosen = sample(index, run.linked, each=each, limit=limit)
-    about = offer(index) | chosen | {"questions": Questions(tables).carried(limit // 4)}
-    return render([run], [about], served=False)
+    return static_page(read_run(places, params.round_names), params, places)[1]
 
 
 @pytest.fixture(scope="module")
