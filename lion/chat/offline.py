@@ -9,10 +9,22 @@ from lion.support.errors import InputError
 from lion.support.text import brief
 
 
+def is_offline(params: Params) -> bool:
+    """Whether the oracle in this process plays any role."""
+    roles = [role for role in get_args(Role) if role != "student"]
+    return any(source_of(params, role).in_process for role in roles)
+
+
+def are_offline_tasks(tasks: Iterable[str]) -> bool:
+    """Whether all tasks are of the oracle's families, which are of no use to another model."""
+    from lion.oracle.families import read
+
+    return all(read(text) for text in tasks)
+
+
 def check_offline(params: Params, tasks: Iterable[tuple[str, str]]) -> None:
     """Refuse the first of `tasks` (place, text) that an oracle in this process cannot solve."""
-    roles = [role for role in get_args(Role) if role != "student"]
-    if not any(source_of(params, role).in_process for role in roles):
+    if not is_offline(params):
         return
     from lion.oracle.families import read
 

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from lion.chat.offline import check_offline
+from lion.chat.offline import are_offline_tasks, check_offline, is_offline
 from lion.evaluate.check_seeds import describe, lengths_of
 from lion.evaluate.questions import read_questions
 from lion.params import Params
-from lion.pools.instructions import task_text
+from lion.pools.instructions import task_text, task_texts
 from lion.pools.seeds import seeds_of
 from lion.support.errors import LionError
 from lion.versions.doctor_files import Finding
 
+_TOY = 10_000_000  # parameters; a student with fewer cannot learn language
 _ADAM = 12  # bytes per parameter of a checkpoint: float32 weights and both moments
 
 
@@ -39,6 +40,13 @@ def data_of(params: Params) -> Iterator[Finding]:
     }.items():
         try:
             questions = read_questions(Path(file))
+            if not is_offline(params) and are_offline_tasks(task_texts(questions)):
+                yield Finding(
+                    "warning",
+                    f"{name}: {file}: the questions of the offline run, which say little about"
+                    " another; name a file of your own",
+                )
+                continue
             yield Finding("OK", f"{name}: {file}: {questions.height:,} questions")
         except LionError as error:
             yield Finding("error", f"{name}: {error.format_message()}")
@@ -66,7 +74,13 @@ def student_of(params: Params) -> Iterator[Finding]:
     except LionError as error:
         yield Finding("error", error.format_message())
         return
-    if fitness.fits:
+    if fitness.parameters < _TOY and not is_offline(params):
+        yield Finding(
+            "warning",
+            f"{named}: {fitness}; so small a student learns the offline tasks alone; set"
+            " student.base",
+        )
+    elif fitness.fits:
         yield Finding("OK", f"{named}: {fitness}")
     else:
         yield Finding("warning", f"{named}: {fitness}; {fitness.advice}")

@@ -29,6 +29,7 @@ from lion.versions.doctor_files import Finding
 
 _WORDS = ("owl", "cat", "dog", "cow", "pig", "fox", "hen", "bee", "ant", "elk", "eel", "ram")
 _LABEL = "lion doctor"
+_ROW = re.compile(r"^row \w+: \S+: ")  # with the server's address
 _KEPT = re.compile(r"; [\d,]+ of [\d,]+ replies are kept, run again to continue$")
 
 
@@ -67,6 +68,7 @@ def _ask(prepared: Params, params: Params, role: Role, words: list[str]) -> Iter
         yield Finding("OK", f"{name}: replied in {asking.seconds:.1f} s; {asking.cost}")
     except ChatError as error:
         message = _KEPT.sub("", error.format_message()).removeprefix(f"doctor {role}, ")
+        message = _ROW.sub(f"{name}: ", message.removeprefix("doctor: "))
         yield Finding("error", f"{message}{_offered(params, role, message)}")
     except LionError as error:
         reason = error.format_message().removeprefix(f"{_LABEL}: ")

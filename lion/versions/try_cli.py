@@ -40,6 +40,8 @@ def try_(count: int, loop: bool) -> None:
         params = load_params(root / "params.yaml")
         before = _spent(params)
         trial = try_roles(params, count)
+        if trial.fault and trial.answers is None:  # there is nothing to show
+            raise trial.fault
         click.echo()
         for line in as_text(trial, tau=params.tau):
             click.echo(line)

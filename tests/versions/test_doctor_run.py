@@ -91,8 +91,7 @@ def test_each_role_is_asked_once_and_its_cost_is_told(raw: dict[str, Any], tmp_p
 def test_a_missing_key_is_one_line(raw: dict[str, Any]) -> None:
     findings = list(roles_of(load(raw | {"model": "gpt-x"})))
     assert by_level(findings, "error") == [
-        "doctor: no API key for https://api.openai.com/v1: set the environment variable "
-        "OPENAI_API_KEY"
+        "no API key for https://api.openai.com/v1: set the environment variable OPENAI_API_KEY"
     ]
 
 
@@ -106,15 +105,17 @@ def test_an_unknown_model_is_told_with_those_that_the_server_offers(raw: dict[st
     with Server(answering) as server:
         findings = list(roles_of(served(raw, server.url)))
     assert len(by_level(findings, "error")) == 4
-    assert all("; the server offers small, large" in f.message for f in findings)
+    assert all("; the server offers small, large" in e for e in by_level(findings, "error"))
 
 
 def test_a_server_that_is_not_there_is_an_error_for_each_role(raw: dict[str, Any]) -> None:
     with Server() as server:
         url = server.url
     findings = list(roles_of(served(raw, url)))
-    assert len(by_level(findings, "error")) == 4
-    assert all("tried 2 times" in finding.message for finding in findings)
+    errors = by_level(findings, "error")
+    roles = ("teacher", "referee", "generator", "judge")
+    assert [error.partition(":")[0] for error in errors] == [*roles]
+    assert all(f"some-model at {url}: Connection error" in error for error in errors)
 
 
 def test_a_field_that_the_server_refuses_is_named(raw: dict[str, Any]) -> None:
@@ -182,6 +183,17 @@ def test_prompts_without_room_for_an_answer_end_the_run_before_it_begins(
     assert "leave an answer no room in imitate.max_length: 4; raise it" in error
     raw["imitate"] |= {"truncate": True}
     assert not by_level(list(data_of(load(raw))), "error")
+
+
+def test_the_toy_student_and_its_questions_are_named_beside_a_real_model(
+    raw: dict[str, Any],
+) -> None:
+    params = load(raw | {"model": "gpt-x"})
+    [questions] = by_level(list(data_of(params)), "warning")
+    assert questions.startswith("evaluate.questions: data/eval/oracle.jsonl: the questions of the")
+    [student] = by_level(list(student_of(params)), "warning")
+    assert "learns the offline tasks alone; set student.base" in student
+    assert not by_level([*data_of(load(raw)), *student_of(load(raw))], "warning")
 
 
 def test_a_base_that_cannot_be_loaded_is_an_error(raw: dict[str, Any], tmp_path: Path) -> None:
