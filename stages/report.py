@@ -14,6 +14,7 @@ from lion.params import load_params
 from lion.report.contents import Contents
 from lion.report.drawing import file_svg, plots_page
 from lion.report.static import static_page
+from lion.report.track import track
 from lion.runs.closing import next_step
 from lion.runs.figures import as_text, gap_table, loss_table, metrics, quality_table, read_control
 from lion.runs.run import PLACES, Tables, read_run
@@ -60,6 +61,8 @@ def main(
         file.write_text(plots_page(), encoding="utf-8")
     with replacing(metrics_path) as file:
         file.write_text(json.dumps(metrics(run.rounds), indent=2) + "\n", encoding="utf-8")
+    if params.report.track:
+        track(params.report.track, run.identity.title, run.rounds, [page, out])
     click.echo(as_text(run.rounds))
     if advice := next_step(tables):
         click.echo(advice)

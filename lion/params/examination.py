@@ -49,12 +49,17 @@ class Evaluate(Record):
         return self
 
 
+Tracker = Literal["mlflow", "wandb", "tensorboard", "dvclive"]
+
+
 class Report(Record):
     """The page: instructions of each kind, their size limit in MB, and the rounds.csv of another
     run whose quality it draws beside this one's.
 
-    For no control, name a table without rows; only old revisions have None."""
+    For no control, name a table without rows; only old revisions have None. `track` is a tracker
+    that also gets the figures, the tables and the page."""
 
     each: Annotated[int, Field(ge=0)] = 60
     megabytes: Annotated[float, Field(ge=0, le=100)] = 4.0
     control: str | None = None
+    track: Tracker | None = None
