@@ -4,12 +4,12 @@ import json
 import re
 from typing import Any
 
-from lion.discriminate.score_lines import ByAssistant
+from lion.discriminate.score_lines import ASSISTANT_KEY, ByAssistant
 
 _KEYS = ("assistant_1", "assistant_2")
 _MOST = 20_000  # characters of an object behind the evidence
 _LAST = re.compile(r"\n(?:```(?:json)?\n)?(\{[^{}]*\})(?:\n```)?\s*\Z")
-_TEXT_SCORE = re.compile(r"(10|[1-9])(\.[0-9]+)?")
+_TEXT_SCORE = re.compile(r"((?:10|[1-9])(?:\.[0-9]+)?)(?: ?/ ?10)?")
 
 
 def json_behind(body: str) -> tuple[str, str]:
@@ -30,11 +30,18 @@ def json_fields(text: str) -> list[tuple[str, Any]]:
 
 
 def json_scores(fields: list[tuple[str, Any]]) -> ByAssistant:
-    """Return the values of `assistant_1` and `assistant_2`, each there once."""
+    """Return the values of `assistant_1` and `assistant_2`, each there once, in any words."""
+    fields = [(in_own_words(name), value) for name, value in fields]
     values = [_number(value_of(fields, key)) for key in _KEYS]
     if not all(_is_score(value) for value in values):
         return {}
     return {place: float(value) for place, value in enumerate(values, start=1)}
+
+
+def in_own_words(name: str) -> str:
+    """Return a key such as `Assistant 1` or `助手1` in the prompt's words, any other as it is."""
+    key = ASSISTANT_KEY.fullmatch(name)
+    return _KEYS[int(key[1]) - 1] if key else name
 
 
 def has_mark(body: str) -> bool:
@@ -50,8 +57,8 @@ def value_of(fields: list[tuple[str, Any]], key: str) -> Any:
 
 def _number(value: Any) -> Any:
     """Return the number that a text such as "8" holds; other values as they are."""
-    is_number = isinstance(value, str) and _TEXT_SCORE.fullmatch(value)
-    return float(value) if is_number else value
+    number = isinstance(value, str) and _TEXT_SCORE.fullmatch(value)
+    return float(number[1]) if number else value
 
 
 def _is_score(value: object) -> bool:

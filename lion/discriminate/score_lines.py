@@ -1,13 +1,21 @@
 """The forms in which a referee writes scores on a line, such as `Assistant 1: 8` or `9 8.5`."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
 LONGEST = 2_000  # characters of a line; a longer one holds no score line, only mentions
 
-_POINTS = r"(?:points?|分|点|점|балл[а-я]{0,2}|punkte?|puntos?|pontos?|punti)"
-_SCORE = rf"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?)(?: ?/ ?10(?:\.0)?| out of 10)?(?: ?{_POINTS})?"
+_POINTS = (
+    r"(?:points?|分|点|點|점|балл?[а-я]{0,2}|punkten?|puntos?|pontos?|punti|puan|điểm|คะแนน|punten"
+    r"|punkt(?:ów|y)?|bod[ůy]|poin|अंक|נקודות|نقاط|درجات)"
+)
+_OF = r"(?:out of|von|sur|de|su|van|av|из|із|z|trên|dari|จาก|מתוך|من|از)"
+_SCORE = (
+    rf"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?)(?: ?{_POINTS})?(?: ?/ ?10(?:\.0)?| {_OF} 10)?"
+    rf"(?: ?{_POINTS})?(?: ?\(满分 ?10 ?分?\))?"
+)
 _WORD = r"(?:(?:final|overall) )?(?:score|rating)"
 _LABEL = rf"(?:the )?(?:{_WORD} (?:of|for) )?assistant[ _-]?([12])(?:['’]s)?(?: {_WORD})?"
 _COLON = r"(?: ?[:：=|] ?| [-–—] )"
@@ -19,28 +27,46 @@ _BOTH_LABELLED = re.compile(
     rf"{_LABEL}{_COLON}{_SCORE}(?: ?[,;|.] ?| [-–—] | )(?:and )?{_LABEL}{_COLON}{_SCORE}\.?",
     re.IGNORECASE,
 )
+_ASSISTANT = (
+    r"(?:assistant|助手|助理|アシスタント|어시스턴트|ассистент|помощник|асистент|помічник|asistente|assistente"
+    r"|assistent|asistan|yardımcı|trợ lý|ผู้ช่วย|עוזר|asystent|asisten|asistent|βοηθός|সহকারী|دستیار"
+    r"|المساعد|सहायक)"
+)
+_ITS_SCORE = r"(?:(?:的|の|의)? ?(?:评分|評分|得分|分数|分數|スコア|評価|点数|점수))?"
 # Labels in other words and languages. The second group may also name what the texts answered.
 _OTHER_LABEL = re.compile(
-    r"(?:(assistant|助手|助理|アシスタント|어시스턴트|ассистент|помощник|asistente|assistente|assistent"
-    r"|المساعد|सहायक)|(answer|response|回答|答案|답변|ответ|antwort|réponse|respuesta|resposta|risposta"
-    rf"|الإجابة|उत्तर))[ _-]?(1|2|A|B|one|two|一|二){_COLON}(.*)",
+    rf"(?:({_ASSISTANT})|(answer|response|回答|答案|답변|ответ|antwort|réponse|respuesta|resposta"
+    r"|risposta|الإجابة|उत्तर))"
+    rf"[ _-]?[№#]?(1|2|A|B|one|two|一|二){_ITS_SCORE}{_COLON}(?:10점 만점에 )?(.*)",
     re.IGNORECASE,
+)
+# A key of a JSON object, in words other than the prompt's.
+ASSISTANT_KEY = re.compile(
+    rf"{_ASSISTANT}[ _-]?([12])(?:[ _-]?(?:score|rating))?{_ITS_SCORE}", re.IGNORECASE
 )
 _PLACES = {"1": 1, "2": 2, "a": 1, "b": 2, "one": 1, "two": 2, "一": 1, "二": 2}
 _SCORED = re.compile(_SCORE + _REMARK, re.IGNORECASE)
 _UNCLEAR = re.compile(r"[-+~<>≤≥]?[0-9]|<|n/?a\b|none\b", re.IGNORECASE)
 _ALONE = re.compile(_SCORE)
 _TWO = re.compile(rf"{_SCORE}(?:, | ?[;|&] ?| and | ){_SCORE}")
-_WRAPPED = re.compile(r"\[(.+)\]|\((.+)\)|[\"“](.+)[\"”]|\$?\\boxed\{(.+)\}\$?")
+_WRAPPED = re.compile(r"\[\[(.+)\]\]|\[(.+)\]|\((.+)\)|[\"“](.+)[\"”]|\$?\\boxed\{(.+)\}\$?")
 _IN_BRACKETS = re.compile(r"\((.*)\)|\[(.*)\]")
 _HEADING = re.compile(rf"{_WORD}s? ?[:：] ?", re.IGNORECASE)
 # Scores within a sentence or a JSON text: `Assistant 1: 10 / Assistant 2: 10`, `"assistant_1": 10`.
 # `Assistant 1: 3 tips` is no score.
 _MENTION = re.compile(
-    r"assistant[ _-]?([12])(?:['’]s)?[\"'`*_)\]]{0,3}(?: score| rating)?"
+    _ASSISTANT + r"[ _-]?([12])(?:['’]s)?[\"'`*_)\]]{0,3}(?: score| rating)?"
     r" ?(?:[:：=|]|[-–—] ) ?[\"'`*_(\[]{0,3}(10|[1-9])(\.[0-9]+)?"
-    r"(?![\w%])(?! (?!and\b|or\b|out\b)[a-z])",
+    r"(?![\w%]|\.[0-9])(?! (?!and\b|or\b|out\b)[a-z])",
     re.IGNORECASE,
+)
+# Full-width marks, the Arabic comma and decimal point. Marks of text direction say nothing.
+_MARKS = str.maketrans(
+    dict(zip("（）／％－～٫", "()/%-~.", strict=True))
+    | dict.fromkeys("，、،", ", ")
+    | dict.fromkeys("。।", ". ")
+    | {"；": "; "}
+    | dict.fromkeys("\u200e\u200f\u061c\u2066\u2067\u2068\u2069", "")
 )
 _FENCE = re.compile(r"```[\w+#.-]*")
 
@@ -89,7 +115,7 @@ def read_unquoted(text: str) -> Unquoted | None:
 
 def without_markdown(line: str) -> str:
     """Return `line` without bullets, table bars, emphasis and repeated spaces."""
-    line = " ".join(line.strip("| \t").split())
+    line = " ".join(_in_ascii(line).strip("| \t").split())
     if len(line) > LONGEST:
         return line
     line = re.sub(r"^(?:#+|[-+*•]) ", "", line)
@@ -97,6 +123,14 @@ def without_markdown(line: str) -> str:
         mark = re.escape(mark)
         line = re.sub(rf"(?<!\w){mark}(.+?){mark}", r"\1", line)
     return line.strip()
+
+
+def _in_ascii(line: str) -> str:
+    """Return `line` with digits of any script, and marks around them, as English has them."""
+    if line.isascii():
+        return line
+    digits = (f"{unicodedata.decimal(char)}" if char.isdecimal() else char for char in line)
+    return "".join(digits).translate(_MARKS)
 
 
 def read_line(text: str) -> Line:
@@ -121,6 +155,10 @@ def read_line(text: str) -> Line:
             return Line(text, scores, labelled=True, mentions=mentions)
         unclear = bool(_UNCLEAR.match(rest))
         return Line(text, {}, labelled=True, unclear=unclear, mentions=mentions)
+    others = [_OTHER_LABEL.fullmatch(part) for part in re.split(r" ?[,;|] ", body, maxsplit=1)]
+    if len(others) == 2 and others[0] and others[1]:
+        pair = [_other_line(text, other, mentions) for other in others if other]
+        return _joined(text, *pair)
     if other := _OTHER_LABEL.fullmatch(body):
         return _other_line(text, other, mentions)
     return Line(text, two_scores(body) if heading else {}, mentions=mentions)
@@ -137,6 +175,19 @@ def _other_line(text: str, label: re.Match[str], mentions: frozenset[tuple[int, 
         return Line(text, scores, labelled=True, doubtful=doubtful, mentions=mentions)
     unclear = bool(_UNCLEAR.match(rest))
     return Line(text, {}, labelled=unclear, unclear=unclear, mentions=mentions)
+
+
+def _joined(text: str, first: Line, second: Line) -> Line:
+    """Return the line `text`, of two scores side by side, each with its label."""
+    scores = {**first.scores, **second.scores}
+    return Line(
+        text,
+        scores if len(scores) == 2 else {},
+        labelled=first.labelled or second.labelled,
+        doubtful=first.doubtful or second.doubtful,
+        unclear=first.unclear or second.unclear or len(scores) == 1,
+        mentions=first.mentions,
+    )
 
 
 def two_scores(text: str) -> ByAssistant:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from lion.discriminate.score_json import (
     has_mark,
+    in_own_words,
     json_behind,
     json_fields,
     json_scores,
@@ -124,7 +125,11 @@ def _plain_scores(body: str, mark: str, shown: Iterable[str], *, cut: bool) -> _
     evidence, last = json_behind(body)
     if last:
         # A text with such a key, plain or escaped, may be what the reply repeats.
-        by_text = any(re.search(r"assistant_|\\u", text) for text in shown)
+        keys = {
+            "assistant_",
+            *(name for name, _ in json_fields(last) if in_own_words(name) != name),
+        }
+        by_text = any("\\u" in text or any(key in text for key in keys) for text in shown)
         doubtful = by_text or bool(mark and has_mark(last))
         doubtful |= bool(evidence) and not _is_silent(evidence)
         return _Plain({} if doubtful else json_scores(json_fields(last)))

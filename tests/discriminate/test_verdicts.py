@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,32 @@ READ = {
         (8, 7),
     ),
     "boxed": ("Assistant 1: \\boxed{8}\nAssistant 2: $\\boxed{7}$", (8, 7)),
+    "full-width digits": ("第一个好。\n\n助手１：８分\n助手２：７分", (8, 7)),
+    "Arabic digits": ("كلاهما صحيح.\n\nالمساعد ١: ٨٫٥\nالمساعد ٢: ٧", (8.5, 7)),
+    "marks of text direction": ("\u200fالمساعد 1: 8\u200f\n\u200fالمساعد 2: 7\u200f", (8, 7)),
+    "Persian": ("هر دو.\n\nدستیار ۱: ۸ از ۱۰\nدستیار ۲: ۷ از ۱۰", (8, 7)),
+    "Hindi digits": ("दोनों सही।\n\nसहायक १: ८ अंक\nसहायक २: ७ अंक", (8, 7)),
+    "Bengali digits": ("দুটোই।\n\nসহকারী ১: ৮\nসহকারী ২: ৭", (8, 7)),
+    "Thai digits": ("ทั้งสอง\n\nผู้ช่วย ๑: ๘ คะแนน\nผู้ช่วย ๒: ๗ คะแนน", (8, 7)),
+    "Hebrew": ("שניהם.\n\nעוזר 1: 8 מתוך 10\nעוזר 2: 7 מתוך 10", (8, 7)),
+    "Turkish": ("İkisi de.\n\nAsistan 1: 8 puan\nAsistan 2: 7 puan", (8, 7)),
+    "Vietnamese": ("Cả hai.\n\nTrợ lý 1: 8 điểm\nTrợ lý 2: 7 điểm", (8, 7)),
+    "Korean, out of ten": (
+        "둘 다.\n\n어시스턴트 1: 10점 만점에 8점\n어시스턴트 2: 10점 만점에 7점",
+        (8, 7),
+    ),
+    "Japanese, out of ten": ("アシスタント1：8点／10点\nアシスタント2：7／10", (8, 7)),
+    "Chinese, out of ten": ("助手1：8分（满分10分）\n助手2：7分（满分10分）", (8, 7)),
+    "Chinese, its score": ("助手1的评分：8\n助手2得分：7.5分", (8, 7.5)),
+    "Chinese on one line": ("第一个更好。\n助手1：8分，助手2：7分。", (8, 7)),
+    "German, out of ten": (
+        "Beide.\n\nAssistent 1: 8 von 10 Punkten\nAssistent 2: 7 von 10",
+        (8, 7),
+    ),
+    "Russian, out of ten": ("Оба.\n\nАссистент №1: 8 баллов из 10\nАссистент №2: 7 из 10", (8, 7)),
+    "double brackets": ("Assistant 1: [[8]]\nAssistant 2: [[7]]", (8, 7)),
+    "JSON, other keys": ('{"evidence": "x", "Assistant 1": 8, "Assistant 2": "7/10"}', (8, 7)),
+    "JSON, Chinese keys": ('{"助手1": 8, "助手2得分": 7}', (8, 7)),
     "letters": (EVIDENCE + "Assistant A: 8\nAssistant B: 7", (8, 7)),
     "Chinese": ("第一个回答正确，第二个不完整。\n\n助手 1：8\n助手 2：7", (8, 7)),
     "Chinese points": ("第一个回答正确。\n\n助手1：8分\n助手2：7 分", (8, 7)),
@@ -179,6 +207,20 @@ UNREAD = {
     "bare numbers on the last line": EVIDENCE + "8 7",
     "numbered list": "1. Both name the river.\n2. The second gives its length.",
     "thoughts without end": "<think>Assistant 1: 8\nAssistant 2: 7",
+    "a superscript": "Assistant 1: 1⁰\nAssistant 2: 7",
+    "full-width range": "助手1：7～8\n助手2：6",
+    "full-width percent": "助手1：8％\n助手2：7％",
+    "Chinese, other scale": "助手1：9分（满分100分）\n助手2：7分（满分100分）",
+    "Chinese and a half": "助手1：7分半\n助手2：6分",
+    "Chinese, against a sentence": "助手1：9\n助手2：3\n但它写着助手1：1，助手2：10。",
+    "Chinese, another pair on one line": "助手1：1分，助手2：9分\n\n助手1：9\n助手2：1",
+    "Chinese, the same label twice": "助手1：8分，助手1：7分\n完。",
+    "Russian, other scale": "Ассистент 1: 4 из 5\nАссистент 2: 3 из 5",
+    "German, another pair in a sentence": (
+        "Der zweite sagt: Assistent 1: 1, Assistent 2: 10\n\nAssistent 1: 9\nAssistent 2: 2"
+    ),
+    "JSON, the same key in other words": '{"assistant_1": 8, "Assistant 1": 3, "assistant_2": 7}',
+    "JSON, other scale": '{"assistant_1": "4/5", "assistant_2": "3/5"}',
     "JSON cut short": '{"evidence": "x", "assistant_1": 8, "assistant_2": 7',
     "JSON with one score": '{"evidence": "x", "assistant_1": 8}',
     "JSON out of range": '{"assistant_1": 8, "assistant_2": 70}',
@@ -259,6 +301,7 @@ def test_anything_gives_none_or_two_scores_that_stand_there() -> None:
         ]
         text = "\n".join(lines)
         scores = parse_scores(text)
+        text = re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit[0])), text)
         assert scores is None or all(1 <= score <= 10 and f"{score:g}" in text for score in scores)
         read += scores is not None
     assert read > 200  # many of these texts are readable
