@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from lion.chat import Asks, Chat, Reply, Request, connect
-from lion.chat.budget import FREE, Budget, Usage, mode_of
+from lion.chat.budget import FREE, Budget, Usage
+from lion.chat.source import source_of
 from lion.params import Params, Role
 
 T = TypeVar("T")
@@ -32,7 +33,9 @@ class Asking:
         """Say what the replies cost."""
         prompt = sum(reply.prompt_tokens for reply in self.replies)
         completion = sum(reply.completion_tokens for reply in self.replies)
-        mode, model = mode_of(self.params, self.role), self.params.model_of(self.role)
+        is_free = source_of(self.params, self.role).in_process
+        mode = FREE if is_free else self.params.endpoint_of(self.role).mode
+        model = self.params.model_of(self.role)
         budget = Budget(self.params.prices, self.params.budget)
         money = budget.cost(Usage(model, mode, len(self.replies), prompt, completion))
         price = "no price set" if money is None else f"{money:.4f} {budget.currency}"

@@ -84,7 +84,11 @@ def _offered(params: Params, role: Role, message: str) -> str:
         return ""
     models = offered_models(params, role)
     more = f" and {len(models) - 5} more" if len(models) > 5 else ""
-    return f"; the server offers {', '.join(models[:5])}{more}" if models else ""
+    return (
+        f"; set `model` to one that the server offers: {', '.join(models[:5])}{more}"
+        if models
+        else ""
+    )
 
 
 def _work(params: Params, role: Role, words: list[str]) -> Callable[[Asks], object]:

@@ -48,7 +48,7 @@ def as_text(plan: Plan, costs: list[StageCost]) -> str:
         columns = [name for name in columns if name != "stored"]
     body = table([{"because": ""} | row for row in rows], columns, missing="")
     notes = [f"{len(plan.steps)} stages would run, {plan.unchanged} are unchanged."]
-    notes += [_most(total), *_notes(plan, costs)] if costs else []
+    notes += [_most(plan, total), *_notes(plan, costs)] if costs else []
     if own := visible(plan.params.judges_itself()):
         notes.append(f"{own[0].upper()}{own[1:]}.")
     if total["stored"]:
@@ -83,9 +83,10 @@ def _rows(step: Step, costs: list[StageCost]) -> list[dict[str, Any]]:
     return [first | {"because": _because(step.changed)}, *more]
 
 
-def _most(total: dict[str, Any]) -> str:
+def _most(plan: Plan, total: dict[str, Any]) -> str:
     most = total["most"]
-    money = "" if most["money"] is None else f", {most['money']:,.2f} of money"
+    currency = plan.params.prices.currency if plan.params.prices else "of money"
+    money = "" if most["money"] is None else f", {most['money']:,.2f} {visible(currency)}"
     return (
         f"At most {most['requests']:,} requests, {most['prompt_tokens']:,} tokens in,"
         f" {most['completion_tokens']:,} out{money}: with every retry and draw, and all replies as"

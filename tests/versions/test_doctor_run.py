@@ -105,7 +105,10 @@ def test_an_unknown_model_is_told_with_those_that_the_server_offers(raw: dict[st
     with Server(answering) as server:
         findings = list(roles_of(served(raw, server.url)))
     assert len(by_level(findings, "error")) == 4
-    assert all("; the server offers small, large" in e for e in by_level(findings, "error"))
+    assert all(
+        "; set `model` to one that the server offers: small, large" in e
+        for e in by_level(findings, "error")
+    )
 
 
 def test_a_server_that_is_not_there_is_an_error_for_each_role(raw: dict[str, Any]) -> None:
