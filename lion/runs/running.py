@@ -59,8 +59,9 @@ def running_stage(root: Path, places: Places) -> Stage | None:
         for place, folder in places.items():
             inside = Path(path)
             if place in _STAGES and folder.absolute() in (inside, *inside.parents):
-                name, role = _STAGES[place]
-                return Stage(name, inside.name.split(".")[0], role, begun)
+                round = inside.name.split(".")[0]
+                name, role = ("seed", "") if (place, round) == ("pools", "r0") else _STAGES[place]
+                return Stage(name, round, role, begun)
     return None
 
 

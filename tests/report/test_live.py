@@ -32,12 +32,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def lock(root: Path, pid: int) -> None:
-    """Write DVC's lock as it is while a stage runs."""
+def lock(root: Path, pid: int, out: str = "data/reviews/r3.jsonl") -> None:
+    """Write DVC's lock as it is while a stage runs that writes `out`."""
     file = root / ".dvc" / "tmp" / "rwlock"
     file.parent.mkdir(parents=True, exist_ok=True)
-    place = str(root / "data" / "reviews" / "r3.jsonl")
-    file.write_text(json.dumps({"write": {place: {"pid": pid, "cmd": "dvc repro"}}, "read": {}}))
+    owner = {"pid": pid, "cmd": "dvc repro"}
+    file.write_text(json.dumps({"write": {str(root / out): owner}, "read": {}}))
 
 
 def keep(root: Path, numbers: range) -> None:
@@ -77,6 +77,23 @@ def test_a_run_under_way_tells_its_stage_and_loads_itself_again(
         write_table(scores, read_table(scores, VERDICT).head(5), VERDICT)
         seen.wait_for_selector("[data-round=r3] .count:text('5 in all')")
         context.close()
+
+
+@pytest.mark.parametrize(
+    ("out", "stage"),
+    [
+        ("data/pools/train/r0.jsonl", ("seed", "r0", "")),
+        ("data/pools/train/r2.jsonl", ("generate", "r2", "generator")),
+        ("data/evaluation/r1", ("evaluate", "r1", "judge")),
+        ("data/students/r1", None),
+    ],
+)
+def test_the_stage_is_told_by_what_it_writes(
+    root: Path, out: str, stage: tuple[str, str, str] | None
+) -> None:
+    lock(root, os.getpid(), out)
+    running = running_stage(root, places_of(root))
+    assert (running and running[:3]) == stage
 
 
 @pytest.fixture
