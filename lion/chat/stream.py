@@ -27,10 +27,14 @@ def completion_of(text: str) -> Any:
         if not isinstance(chunk, dict) or _is_error(chunk):
             return chunk
         body |= {name: chunk[name] for name in ("model", "usage") if chunk.get(name)}
-        choices = chunk.get("choices") or [{}]
-        finish = choices[0].get("finish_reason") or finish
-        delta = choices[0].get("delta") or choices[0].get("message") or {}
-        for name, value in _pieces(delta):
+        choices = [choice for choice in chunk.get("choices") or [] if not choice.get("index")]
+        choice = choices[0] if choices else {}
+        finish = choice.get("finish_reason") or finish
+        pieces = [*_pieces(choice.get("delta") or choice.get("message") or {})]
+        whole = "".join(value for name, value in pieces if name == "content")
+        if not choice.get("delta") and texts["content"] and whole.startswith(texts["content"]):
+            texts = dict.fromkeys(_TEXTS, "")  # the end repeats the whole reply
+        for name, value in pieces:
             texts[name] += value
     if not (ended or finish):
         raise ValueError("the stream broke off")
@@ -38,14 +42,26 @@ def completion_of(text: str) -> Any:
 
 
 def _events(text: str) -> Iterator[str]:
-    """Return the data of each event; a blank line ends an event."""
-    data: list[str] = []
-    for line in [*text.replace("\r\n", "\n").split("\n"), ""]:
-        if line.startswith("data:"):
-            data.append(line[5:].strip())
-        elif not line and data:
-            yield "\n".join(data)
-            data = []
+    """Return the data of each event, without pings; a blank line ends an event.
+
+    Some servers leave it out: then an event ends where its JSON does.
+    """
+    data = ""
+    for line in [*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
+        piece = line[5:].strip() if line.startswith("data:") else ""
+        if data and (not line or (piece and _is_whole(data))):
+            yield data
+            data = ""
+        if data or piece.startswith(("{", "[")):
+            data = f"{data}\n{piece}".strip()
+
+
+def _is_whole(data: str) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _is_error(chunk: dict[str, Any]) -> bool:

@@ -217,6 +217,46 @@ def test_a_stream_is_one_reply_even_if_nobody_asked_for_it(
     assert (reply.prompt_tokens, reply.completion_tokens) == (9, 7)
 
 
+OTHER_STREAMS = {
+    "the whole reply at its end": (
+        'data: {"choices":[{"delta":{"content":"Four is"}}]}\n\n'
+        'data: {"choices":[{"message":{"content":"Four is it."},"finish_reason":"stop"}]}\n\n'
+    ),
+    "messages for deltas": (
+        'data: {"choices":[{"message":{"content":"Four is"}}]}\n\n'
+        'data: {"choices":[{"message":{"content":" it."},"finish_reason":"stop"}]}\n\n'
+    ),
+    "a second choice": (
+        'data: {"choices":[{"index":0,"delta":{"content":"Four is it."}}]}\n\n'
+        'data: {"choices":[{"index":1,"delta":{"content":"Five."}}]}\n\ndata: [DONE]\n\n'
+    ),
+    "no blank lines": (
+        'data: {"choices":[{"delta":{"content":"Four is"}}]}\n'
+        'data: {"choices":[{"delta":{"content":" it."},"finish_reason":"stop"}]}\ndata: [DONE]\n'
+    ),
+    "an event on two lines": (
+        'data: {"choices":[{"delta":\ndata: {"content":"Four is it."}}]}\n\ndata: [DONE]\n\n'
+    ),
+    "carriage returns": (
+        'data: {"choices":[{"delta":{"content":"Four is it."}}]}\r\rdata: [DONE]\r\r'
+    ),
+    "pings": (
+        "data:\n\ndata: ping\n\nevent: ping\ndata: {}\n\n"
+        'data: {"choices":[{"delta":{"content":"Four is it."},"finish_reason":"stop"}]}\n\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", OTHER_STREAMS.values(), ids=OTHER_STREAMS)
+def test_a_stream_in_another_form_is_read_and_asked_once(
+    server: Server, params_at: ParamsOf, stream: str
+) -> None:
+    server.answering = lambda asked: Answer(stream.encode())
+    (reply,) = ask(params_at(server.url, stream=True), 1)
+    assert (reply.text, reply.finish_reason) == ("Four is it.", "stop")
+    assert len(server.asked) == 1
+
+
 DELTAS = {
     "parts": [
         {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Two "}]}]},
