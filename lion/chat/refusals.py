@@ -37,7 +37,8 @@ _WORDS = {
 # What they say of whoever asks: no row can be asked until that is settled.
 _NOT_A_ROW = re.compile(
     r"\b(account|organi[sz]ation|workspace|project|api.?key)\b.{0,60}"
-    r"\b(block|suspend|disabl|deactivat|bann|flagg|terminat|restrict|not have|no access|expired)"
+    r"(\b(is|are|was|has been|have been) (temporarily |permanently )?(block|suspend|disabl|bann"
+    r"|deactivat|flagg|terminat|restrict)|\bnot have|\bno access|\bexpired)"
     r"|\b(country|region|territory|location)\b.{0,40}\b(not |un)(support|avail)"
     r"|\byour (current )?(quota|billing|plan)\b",
     re.IGNORECASE | re.DOTALL,

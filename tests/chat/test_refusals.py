@@ -24,6 +24,7 @@ POLICY = [
     (422, {"detail": "The prompt violates the acceptable use policy"}),
     (200, {"error": {"code": "data_inspection_failed", "message": "Inappropriate content."}}),
     (400, {"error": {"message": "Guardrail was enforced"}}),
+    (400, {"error": {"message": "Prompt flagged; your account may be suspended if you repeat it"}}),
     (400, {"error": {"message": "The request was rejected because it was considered high risk"}}),
     (400, {"error": {"message": "Request blocked. Reason: SAFETY"}}),
     (400, {"error": {"message": "Запрос содержит запрещённый текст"}}),
