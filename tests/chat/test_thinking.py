@@ -264,6 +264,6 @@ def test_end_marks_are_cut_off(text: str, expected: str) -> None:
 @pytest.mark.parametrize("piece", ["<", "<think>", "[", "\n", " ", "<|channel|>final", "`", "a"])
 def test_five_megabytes_are_read_at_once(piece: str) -> None:
     text = piece * (5_000_000 // len(piece)) + "</think>"
-    begun = time.perf_counter()
+    begun = time.process_time()
     split_thoughts(without_end_marks(text))
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2

@@ -187,9 +187,9 @@ def test_a_reply_of_5_mb_is_read_at_once(filler: str) -> None:
     texts = (TASK, GOOD, "No idea.")
     mark = score_mark(*texts)
     text = f"{filler}\n{labelled(9, 2, f'[{mark}] ')}"
-    start = time.perf_counter()
+    start = time.process_time()
     assert parse_scores(text, mark=mark, texts=texts) in (None, (9, 2))
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("end", ["<|im_end|>", "\n</s>", "<|eot_id|><|end_of_text|>"])
