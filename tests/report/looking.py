@@ -7,12 +7,14 @@ from typing import Any
 from playwright.sync_api import Browser, Page
 
 SETTLED = "#list-matches[aria-busy=false]"
+PATIENCE = 120_000  # milliseconds; a busy machine starts a browser slowly
 
 
 @contextmanager
 def looking_at(browser: Browser, address: str, **context: Any) -> Iterator[Page]:
     """The page at `address`, ready; afterwards the browser must have had nothing to say."""
     opened = browser.new_context(**context)
+    opened.set_default_timeout(PATIENCE)
     page = opened.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))

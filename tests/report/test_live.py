@@ -16,6 +16,7 @@ from lion.report.site import Workspace
 from lion.runs.run import places_of
 from lion.runs.running import running_stage
 from tests.report.conftest import as_project
+from tests.report.looking import PATIENCE
 from tests.report.synthetic import make_run
 from tests.report.test_view import served
 
@@ -61,6 +62,7 @@ def test_a_run_under_way_tells_its_stage_and_loads_itself_again(
     keep(root, range(12))
     with served(Workspace(root)) as server:
         context = chromium.new_context()
+        context.set_default_timeout(PATIENCE)
         seen = context.new_page()
         seen.goto(server.address)
         seen.wait_for_selector("#live:not([hidden])")

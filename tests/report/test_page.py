@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.report.conftest import as_project, page_of
-from tests.report.looking import looking_at
+from tests.report.looking import PATIENCE, looking_at
 from tests.report.synthetic import Size, make_run
 
 CHARTS = 14  # figures of a full run: 11 charts and a histogram for each of three rounds
@@ -156,6 +156,7 @@ def test_nothing_of_a_hostile_run_runs(chromium: Browser, tmp_path: Path) -> Non
 def test_the_policy_stops_what_a_mistake_would_let_in(chromium: Browser, page: str) -> None:
     """The second line of defence: even markup that got into the page does not run."""
     opened = chromium.new_context()
+    opened.set_default_timeout(PATIENCE)
     seen = opened.new_page()
     seen.goto(page)
     seen.evaluate(

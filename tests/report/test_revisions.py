@@ -14,6 +14,7 @@ from lion.report.site import site_of
 from lion.runs.revision import open_revisions
 from lion.support.errors import InputError
 from tests.report.conftest import ROOT, as_project
+from tests.report.looking import PATIENCE
 from tests.report.synthetic import Size, make_run
 from tests.repository import begin, environment, run
 
@@ -126,6 +127,7 @@ def test_dvc_plots_draw_without_a_network(project: Path, chromium: Browser) -> N
     for command in (["show"], ["diff", "HEAD"]):
         run("dvc", "plots", *command)
         opened = chromium.new_context(offline=True)
+        opened.set_default_timeout(PATIENCE)
         page = opened.new_page()
         asked: list[str] = []
         page.on("request", lambda request, asked=asked: asked.append(request.url))

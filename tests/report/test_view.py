@@ -20,7 +20,7 @@ from lion.report.browse import as_csv
 from lion.report.serve import HOST, Server
 from lion.report.site import Site, Workspace, site_of
 from tests.report.conftest import as_project
-from tests.report.looking import found, looking_at
+from tests.report.looking import PATIENCE, found, looking_at
 from tests.report.synthetic import Size, make_run
 
 Ask = Callable[..., HTTPResponse]
@@ -245,6 +245,7 @@ def test_the_served_page_lists_opens_and_leads_to_the_parent(
 
 def test_a_server_that_has_ended_is_said_so(chromium: Browser, run: Path) -> None:
     opened = chromium.new_context()
+    opened.set_default_timeout(PATIENCE)
     with serving(run) as server:
         seen = opened.new_page()
         seen.goto(server.address)
