@@ -25,14 +25,20 @@ _PAGE = (ROOT / "docs" / "setup.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("value", re.findall(r"`(\{.*?\})`", _PAGE))
 def test_every_endpoint_on_the_page_of_servers_is_valid(value: str) -> None:
-    Endpoint.model_validate(yaml.safe_load(value))
+    written = yaml.safe_load(value)
+    endpoint = Endpoint.model_validate(written)
+    assert endpoint.model_dump(include=set(written), mode="json") == written
 
 
 @pytest.mark.parametrize("line", re.findall(r"`(seeds\w*: [^`]+)`", _PAGE))
 def test_every_setting_of_seeds_on_the_page_is_valid(line: str, tmp_path: Path) -> None:
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text()) | yaml.safe_load(line)
+    written = yaml.safe_load(line)
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text()) | written
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
-    load_params(tmp_path / "params.yaml")
+    params = load_params(tmp_path / "params.yaml").model_dump()
+    assert all(params[key] == value for key, value in written.items() if key != "seeds_columns")
+    for key, column in written.get("seeds_columns", {}).items():
+        assert params["seeds_columns"][key] == column
 
 
 def test_paper_preset_holds_the_papers_settings() -> None:

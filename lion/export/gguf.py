@@ -33,9 +33,9 @@ field.parts[field.data[0]][0] = False
 def find_converter() -> Path:
     """Return the converter in the folder LLAMA_CPP, else the one on PATH."""
     folder = os.environ.get(HOME)
-    found = Path(folder) / SCRIPT if folder else shutil.which(SCRIPT)
-    if found and Path(found).is_file():
-        return Path(found).absolute()
+    script = Path(folder) / SCRIPT if folder else shutil.which(SCRIPT)
+    if script and Path(script).is_file():
+        return Path(script).absolute()
     where = f"{HOME}={folder}" if folder else "--gguf"
     raise InputError(f"{where}: llama.cpp's converter {SCRIPT} is missing; {_GET}; {_EXTRA}")
 

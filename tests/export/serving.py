@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from lion.params import Compute, Imitate
 from lion.pools.instructions import Task, messages_of
@@ -23,6 +22,7 @@ from lion.student.merge import merge
 from lion.student.models import load_student, save_student
 from lion.student.template import encode_prompt, pad_id
 from lion.student.training import train
+from tests.student.tiny import write_tiny
 
 _WORDS = ("red", "green", "blue", "apple", "pear", "lemon", "river", "stone", "cloud", "lamp")
 _LIMIT = 24  # tokens of an answer
@@ -52,20 +52,7 @@ def _task(number: int, words: str) -> Task:
 
 def trained_student(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
     """Train a tiny Llama that nobody gave a chat template; return the folder of its export."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=256,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder / "base")
-    tokenizer.save_pretrained(folder / "base")
+    write_tiny(folder / "base", tokenizer, width=64, max_position_embeddings=256)
     loaded = load_student(folder / "base")
     train(loaded, questions(), settings=_SETTINGS, compute=Compute(), seed=1, label="imitate r0")
     save_student(loaded, folder / "r0")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lion.params import Compute, Imitate, Lora
 from lion.student import merge as merging
@@ -14,25 +14,11 @@ from lion.student.models import Loaded, load_student, save_student, write_base
 from lion.student.template import encode_example
 from lion.student.training import train
 from lion.support.errors import InputError, ParamsError
-from tests.student.tiny import LESSONS, make_tokenizer
+from tests.student.tiny import LESSONS, make_tokenizer, write_tiny
 
 
 def make_base(folder: Path, *, tied: bool, chat: bool = True) -> Path:
-    torch.manual_seed(0)
-    tokenizer = make_tokenizer(chat=chat)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        tie_word_embeddings=tied,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return write_tiny(folder, make_tokenizer(chat=chat), tie_word_embeddings=tied)
 
 
 def student(folder: Path, base: Path, targets: list[str] | str) -> Path:

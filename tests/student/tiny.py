@@ -2,10 +2,16 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 from lion.params import Student
 
@@ -45,21 +51,25 @@ def make_tiny_base(
     folder: Path, *, chat: bool = True, seed: int = 0, more: Iterable[str] = ()
 ) -> Path:
     """Write the model to `folder`: 2 layers, 32 wide, with `more` words."""
+    return write_tiny(folder, make_tokenizer(chat=chat, more=more), seed=seed)
+
+
+def write_tiny(
+    folder: Path, tokenizer: PreTrainedTokenizerBase, *, width: int = 32, seed: int = 0, **more: Any
+) -> Path:
+    """Write a Llama of 2 layers with this tokenizer to `folder`; `more` is for its config."""
     torch.manual_seed(seed)
-    tokenizer = make_tokenizer(chat=chat, more=more)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=128,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=None,
-        )
-    )
-    model.save_pretrained(folder)
+    config: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 128,
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+    }
+    LlamaForCausalLM(LlamaConfig(**(config | more))).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
