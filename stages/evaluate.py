@@ -11,7 +11,16 @@ from lion.discriminate.scores import score
 from lion.evaluate.judging import judge_answers, orders_of
 from lion.params import load_params
 from lion.pools.cache import usable, with_answers, with_responses
-from lion.pools.tables import ANSWER, QUESTION, REVIEW, SCORE, read_table, write_table
+from lion.pools.tables import (
+    ANSWER,
+    ANSWER_LOSS,
+    QUESTION,
+    REVIEW,
+    SCORE,
+    read_table,
+    write_table,
+)
+from lion.student.likelihood import answer_losses
 from lion.student.respond import answer_with
 from lion.support.files import replacing_folder
 
@@ -20,13 +29,16 @@ from lion.support.files import replacing_folder
 @stages.path("--student", help="The student of this round.")
 @stages.path("--questions", help="The questions.")
 @stages.path("--answers", help="The teacher's answers to them.")
-@stages.path("--out", help="Out: folder with responses, reviews and scores.")
+@stages.path("--out", help="Out: folder with responses, reviews, scores and losses.")
 @stages.round_name
 @stages.params
 def main(
     student: Path, questions: Path, answers: Path, out: Path, round_: str, params_path: Path
 ) -> None:
-    """Let the student answer, and the judge compare in both orders."""
+    """Let the student answer, and the judge compare in both orders.
+
+    The student's loss on the teacher's answers stands beside: a measure that needs no judge.
+    """
     params = load_params(params_path)
     every = with_answers(read_table(questions, QUESTION), read_table(answers, ANSWER))
     asked = usable(every)
@@ -37,6 +49,7 @@ def main(
         connect=partial(connect, role="student", stage="evaluate", round=round_),
         label=f"evaluate {round_}: answers",
     )
+    losses = answer_losses(params, student, asked, label=f"evaluate {round_}: losses")
     with connect(params, "judge", stage="evaluate", round=round_) as chat:
         pairs = with_responses(asked, responses)
         reviews = judge_answers(pairs, chat, params.judge, label=f"evaluate {round_}: scores")
@@ -48,6 +61,7 @@ def main(
         write_table(folder / "responses.jsonl", responses, ANSWER)
         write_table(folder / "reviews.jsonl", reviews, REVIEW)
         write_table(folder / "scores.parquet", scores, SCORE)
+        write_table(folder / "losses.parquet", losses, ANSWER_LOSS)
     click.echo(f"{scores['gap'].count()} of {every.height} questions judged")
     if left_out := every.height - asked.height:
         click.echo(f"{left_out} left out: the teacher's answer is cut, empty or refused")

@@ -83,6 +83,11 @@ LOSS: Schema = {
     "grad_norm": pl.Float64,
     "tokens": pl.Int64,  # in the step's rows, without padding
 }
+ANSWER_LOSS: Schema = {
+    "id": pl.String,
+    "tokens": pl.Int64,  # of the answer, EOS included
+    "loss": pl.Float64,  # mean over these tokens, in nats; null without a token
+}
 _REQUIRED = {"id", "instruction", "origin", "round"}  # never null in a schema that has them
 _PATTERNS = {"origin": r"^(seed|hard|easy)$", "round": r"^r\d{1,9}$"}  # people edit pools
 

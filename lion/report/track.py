@@ -12,7 +12,16 @@ from lion.support.home import store_home
 
 Row = dict[str, Any]
 Step = tuple[int, dict[str, float]]  # a round's number, and its figures by name
-_FIGURES = ("quality", "hard_share", "mean_gap", "win_rate", "unjudged_share", "acceptance", "loss")
+_FIGURES = (
+    "quality",
+    "held_out",
+    "hard_share",
+    "mean_gap",
+    "win_rate",
+    "unjudged_share",
+    "acceptance",
+    "loss",
+)
 
 
 def track(tracker: Tracker, title: str, rows: list[Row], files: list[Path]) -> None:

@@ -49,6 +49,7 @@ def _round_row(tables: Tables, name: str) -> Row:
         "draws": drawn.height or None,
         "acceptance": _share(drawn["verdict"] == ACCEPTED),
         "loss": _mean(losses["loss"].tail(10)),
+        **_held_out(tables.question_losses.filter(round=name)),
         "finding": balance and balance.finding(),
     }
 
@@ -65,6 +66,17 @@ def _quality(evaluated: pl.DataFrame) -> Row:
         "quality_low": interval.low,
         "quality_high": interval.high,
     }
+
+
+def _held_out(losses: pl.DataFrame) -> Row:
+    """Mean loss per token on the teacher's answers to the questions, with its 95% interval."""
+    names = ("held_out", "held_out_low", "held_out_high")
+    known = losses.drop_nulls("loss")
+    if not known.height or not known["loss"].is_finite().all():
+        return dict.fromkeys(names)
+    tokens = known["tokens"].to_numpy()
+    interval = ratio(draws(known.height), known["loss"].to_numpy() * tokens, tokens)
+    return dict(zip(names, interval.scaled(1, digits=4), strict=True))
 
 
 def control_of(rows: list[Row], label: str) -> pl.DataFrame | None:
@@ -101,6 +113,7 @@ def metrics(rows: list[Row]) -> Row:
     return {
         "relative_quality": last["quality"],
         "gain": round(last["quality"] - first["quality"], 2) if known else None,
+        "held_out_loss": last["held_out"],
         **{name: last[name] for name in ("hard_share", "mean_gap", "unjudged_share", "acceptance")},
         "quality": {row["round"]: row["quality"] for row in rows},
     }
@@ -151,8 +164,8 @@ def loss_table(tables: Tables) -> pl.DataFrame:
 
 def as_text(rows: list[Row]) -> str:
     """Return the table of rounds as text."""
-    line = "{:>6}{:>7}{:>9}{:>7}{:>7}{:>10}{:>10}".format
-    head = line("round", "new", "quality", "hard", "gap", "unjudged", "accepted")
+    line = "{:>6}{:>7}{:>9}{:>7}{:>7}{:>7}{:>10}{:>10}".format
+    head = line("round", "new", "quality", "loss", "hard", "gap", "unjudged", "accepted")
     findings = [f"{row['round']}: {row['finding']}" for row in rows if row["finding"]]
     return "\n".join([head, *(line(*_cells(row)) for row in rows), *findings[-1:]])
 
@@ -163,11 +176,16 @@ def _cells(row: Row) -> list[str]:
         row["round"],
         str(row["new"]),
         percent(quality),
+        _number(row["held_out"]),
         percent(row["hard_share"]),
-        "-" if row["mean_gap"] is None else f"{row['mean_gap']:.2f}",
+        _number(row["mean_gap"]),
         percent(row["unjudged_share"]),
         percent(row["acceptance"]),
     ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def percent(share: float | None) -> str:

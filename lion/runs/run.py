@@ -10,6 +10,7 @@ import yaml
 
 from lion.pools.tables import (
     ANSWER,
+    ANSWER_LOSS,
     ANSWERED,
     DRAW,
     INSTRUCTION,
@@ -58,6 +59,7 @@ class Tables:
     evaluated: Annotated[pl.DataFrame, Source("evaluation", SCORE, "/scores.parquet")]
     judged: Annotated[pl.DataFrame, Source("evaluation", REVIEW, "/reviews.jsonl")]
     question_responses: Annotated[pl.DataFrame, Source("evaluation", ANSWER, "/responses.jsonl")]
+    question_losses: Annotated[pl.DataFrame, Source("evaluation", ANSWER_LOSS, "/losses.parquet")]
     questions: Annotated[pl.DataFrame, Source("questions", QUESTION, "")]
     question_answers: Annotated[pl.DataFrame, Source("question_answers", ANSWER, "")]
 

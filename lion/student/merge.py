@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, PreTrainedModel
+from transformers import AutoConfig
 
 from lion.pools.instructions import Task
+from lion.student.likelihood import log_probabilities
 from lion.student.models import Loaded, is_adapter, load_student, save_student, source_of
-from lion.student.template import Example, encode_example
+from lion.student.template import encode_example
 from lion.student.turns import folding
 from lion.support.errors import InputError
 from lion.support.files import replacing_folder
@@ -36,7 +37,7 @@ def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> No
     examples = [
         encode_example(loaded.tokenizer, *lesson).cut(TOKENS) for lesson in lessons[:LESSONS]
     ]
-    before = log_probabilities(loaded.model, examples)
+    before = torch.cat(log_probabilities(loaded.model, examples))
     dtype = _stored_type(folder)
     _merge_adapter(loaded)
     loaded.model.to(dtype)  # type: ignore[arg-type]
@@ -44,28 +45,14 @@ def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> No
     with replacing_folder(out) as written:
         save_student(loaded, written)
         del loaded
-        difference = float(
-            (log_probabilities(load_student(written).model, examples) - before).abs().mean()
-        )
+        after = torch.cat(log_probabilities(load_student(written).model, examples))
+        difference = float((after - before).abs().mean())
         if not difference <= TOLERANCE.get(dtype, HALF):
             raise InputError(
                 f"{folder}: the exported model is not the trained student: log-probabilities of "
                 f"{len(examples)} answers differ by {difference:.3f} a token; train again without "
                 "lm_head and embeddings in imitate.lora.targets"
             )
-
-
-@torch.inference_mode()
-def log_probabilities(model: PreTrainedModel, examples: Sequence[Example]) -> torch.Tensor:
-    """Return the log-probability of every answer token, one after the other."""
-    model.eval()  # type: ignore[no-untyped-call]
-    rows = []
-    for example in examples:
-        ids = torch.tensor([example.prompt + example.answer], device=model.device)
-        logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
-        chosen = torch.log_softmax(logits, dim=-1).gather(1, ids[0, 1:, None])[:, 0]
-        rows.append(chosen[max(len(example.prompt) - 1, 0) :].cpu())
-    return torch.cat(rows)
 
 
 def _merge_adapter(loaded: Loaded) -> None:

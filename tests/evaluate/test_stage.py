@@ -7,7 +7,15 @@ from click.testing import CliRunner
 
 from lion.evaluate.questions import read_questions
 from lion.oracle.families import FAMILIES
-from lion.pools.tables import ANSWER, QUESTION, SCORE, from_rows, read_table, write_table
+from lion.pools.tables import (
+    ANSWER,
+    ANSWER_LOSS,
+    QUESTION,
+    SCORE,
+    from_rows,
+    read_table,
+    write_table,
+)
 from lion.student.models import write_base
 from stages.evaluate import main
 
@@ -47,3 +55,7 @@ def test_what_could_not_be_judged_is_counted_and_has_no_scores(
     scores = read_table(tmp_path / "r0" / "scores.parquet", SCORE)
     assert scores["id"].to_list() == questions["id"].to_list()
     assert scores["gap"].is_null().to_list() == [False, True, True]
+    losses = read_table(tmp_path / "r0" / "losses.parquet", ANSWER_LOSS)
+    assert losses["id"].to_list() == questions["id"].to_list()[:2]  # the third answer is cut
+    assert (losses["loss"] > 0).all()
+    assert (losses["tokens"] > 1).all()

@@ -12,7 +12,16 @@ from lion.params.examination import Tracker
 from lion.report.track import track
 from lion.support.errors import InputError
 
-NAMES = ("quality", "hard_share", "mean_gap", "win_rate", "unjudged_share", "acceptance", "loss")
+NAMES = (
+    "quality",
+    "held_out",
+    "hard_share",
+    "mean_gap",
+    "win_rate",
+    "unjudged_share",
+    "acceptance",
+    "loss",
+)
 ROWS: list[dict[str, Any]] = [
     {"round": "r0", **dict.fromkeys(NAMES), "quality": 40.5},
     {"round": "r1", **dict.fromkeys(NAMES), "quality": 61.25, "hard_share": 0.4},

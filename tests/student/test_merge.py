@@ -9,7 +9,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lion.params import Compute, Imitate, Lora
 from lion.student import merge as merging
-from lion.student.merge import log_probabilities, merge
+from lion.student.likelihood import log_probabilities
+from lion.student.merge import merge
 from lion.student.models import Loaded, load_student, save_student, write_base
 from lion.student.template import encode_example
 from lion.student.training import train
@@ -64,10 +65,13 @@ def test_the_merged_model_is_the_student(
     loaded = load_student(trained)
     examples = [encode_example(loaded.tokenizer, *lesson) for lesson in LESSONS]
     whole = AutoModelForCausalLM.from_pretrained(tmp_path / "whole")
-    before, after = (log_probabilities(model, examples) for model in (loaded.model, whole))
+    before, after = (
+        torch.cat(log_probabilities(model, examples)) for model in (loaded.model, whole)
+    )
     assert torch.allclose(before, after, atol=1e-3)
     base = load_student(tmp_path / "base")
-    assert not torch.allclose(before, log_probabilities(base.model, examples), atol=0.1)
+    untrained = torch.cat(log_probabilities(base.model, examples))
+    assert not torch.allclose(before, untrained, atol=0.1)
 
 
 def unload(loaded: Loaded) -> None:
