@@ -9,7 +9,7 @@ from lion.chat import connect
 from lion.discriminate.referee import review
 from lion.params import load_params
 from lion.pools.cache import read_cache, with_responses
-from lion.pools.tables import ANSWER, REVIEW, read_table, write_table
+from lion.pools.tables import ANSWER, REVIEW, from_rows, read_table, write_table
 
 
 @click.command()
@@ -21,6 +21,10 @@ from lion.pools.tables import ANSWER, REVIEW, read_table, write_table
 def main(cache: Path, responses: Path, out: Path, round_: str, params_path: Path) -> None:
     """Ask the referee; unreadable replies are asked again and all are kept."""
     params = load_params(params_path)
+    if params.examine.rows == 0:
+        write_table(out, from_rows([], REVIEW), REVIEW)
+        click.echo("No row is examined, so the referee is not asked (examine.rows: 0).")
+        return
     pairs = with_responses(read_cache(cache), read_table(responses, ANSWER))
     with connect(params, "referee", stage="referee", round=round_) as chat:
         reviews = review(pairs, chat, params.referee, label=f"referee {round_}")

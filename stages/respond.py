@@ -1,17 +1,17 @@
-"""Respond: the student answers the whole cache pool."""
+"""Respond: the student answers the cache pool, or the part of it that is examined."""
 
 from functools import partial
 from pathlib import Path
 
 import click
+import polars as pl
 
 import stages
 from lion.chat import connect
-from lion.params import load_params
-from lion.pools.cache import read_cache, usable
-from lion.pools.tables import ANSWER, write_table
+from lion.params import Params, load_params
+from lion.pools.cache import drawn_for_exam, read_cache, usable
+from lion.pools.tables import ANSWER, from_rows, write_table
 from lion.student.launch import is_main, relaunch, report_once
-from lion.student.respond import answer_with
 from lion.student.resumable import Resumable
 from lion.support.home import store_home
 
@@ -24,21 +24,42 @@ from lion.support.home import store_home
 @stages.params
 @report_once()
 def main(student: Path, cache: Path, out: Path, round_: str, params_path: Path) -> None:
-    """Answer every instruction that the teacher answered whole."""
+    """Answer the instructions that the teacher answered whole, or `examine.rows` of them."""
     params = load_params(params_path)
-    if params.student.engine == "transformers":
+    pool = usable(read_cache(cache))
+    rows = drawn_for_exam(
+        pool,
+        params.examine.count(pool.height),
+        newest=params.rounds[round_],
+        round=round_,
+        seed=params.seed,
+    )
+    if params.student.engine == "transformers" and params.examine.rows != 0:
         relaunch("stages.respond", params.compute)
     with Resumable(store_home() / "answers") as resumable:
-        answers = answer_with(
-            params,
-            student,
-            usable(read_cache(cache)),
-            connect=partial(connect, role="student", stage="respond", round=round_),
-            label=f"respond {round_}",
-            resumable=resumable,
-        )
+        answers = _answers(params, student, rows, round_, resumable)
         if is_main():
             write_table(out, answers, ANSWER)
+            if rows.height < pool.height:
+                click.echo(f"{rows.height:,} of {pool.height:,} rows are examined.")
+
+
+def _answers(
+    params: Params, student: Path, rows: pl.DataFrame, round_: str, resumable: Resumable
+) -> pl.DataFrame:
+    """Return the student's answers; without rows to examine, PyTorch is not even imported."""
+    if params.examine.rows == 0:
+        return from_rows([], ANSWER)
+    from lion.student.respond import answer_with
+
+    return answer_with(
+        params,
+        student,
+        rows,
+        connect=partial(connect, role="student", stage="respond", round=round_),
+        label=f"respond {round_}",
+        resumable=resumable,
+    )
 
 
 if __name__ == "__main__":

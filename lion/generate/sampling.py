@@ -10,6 +10,7 @@ from typing import Literal
 import polars as pl
 
 from lion.params import Sampling
+from lion.pools.cache import usable
 from lion.pools.instructions import task_texts
 from lion.pools.tables import INSTRUCTION, with_optional
 from lion.pools.tokens import opening, pieces
@@ -22,23 +23,27 @@ OPENING = 3  # words that open an instruction
 def sides_of(
     cache: pl.DataFrame, scores: pl.DataFrame, settings: Sampling, *, seed: int
 ) -> dict[Origin, pl.DataFrame]:
-    """Split the judged rows into the hard and the easy side.
+    """Split the rows that can be parents into the hard and the easy side.
 
     The columns are id, instruction, input, system, turns and group.
 
     `scores` are this round's verdicts (VERDICT). Neither side has unjudged rows, nor hard rows on
-    which the teacher scores below its floor. `by: chance` puts every judged row on both sides.
+    which the teacher scores below its floor. `by: chance` needs no verdicts: both sides have every
+    row that the teacher answered whole.
     """
-    judged = with_optional(cache, INSTRUCTION).join(
-        scores.drop_nulls("gap"), on="id", maintain_order="left"
-    )
-    groups = [0] * judged.height
-    if settings.over == "clusters":
-        groups = clusters(task_texts(judged), settings.clusters, seed=seed)
-    judged = judged.with_columns(group=pl.Series(groups, dtype=pl.Int32))
-    hard, easy = (judged.filter(verdict=verdict) for verdict in ("hard", "easy"))
+    rows = with_optional(cache, INSTRUCTION)
     if settings.by == "chance":
-        hard = easy = judged
+        rows = usable(rows)
+    else:
+        rows = rows.join(scores.drop_nulls("gap"), on="id", maintain_order="left")
+    groups = [0] * rows.height
+    if settings.over == "clusters":
+        groups = clusters(task_texts(rows), settings.clusters, seed=seed)
+    rows = rows.with_columns(group=pl.Series(groups, dtype=pl.Int32))
+    if settings.by == "chance":
+        hard = easy = rows
+    else:
+        hard, easy = (rows.filter(verdict=verdict) for verdict in ("hard", "easy"))
     if settings.teacher_floor is not None:
         hard = hard.filter(pl.col("teacher") >= settings.teacher_floor)
     columns = "id", "instruction", "input", "system", "turns", "group"

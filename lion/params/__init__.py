@@ -10,6 +10,7 @@ from lion.params.asking import BudgetLimits, Endpoint, Price, Prices
 from lion.params.examination import Candidate, Evaluate, Report
 from lion.params.pools import (
     Decontaminate,
+    Examine,
     Generate,
     Sampling,
     SeedsAnswers,
@@ -29,6 +30,7 @@ __all__ = [
     "Decontaminate",
     "Endpoint",
     "Evaluate",
+    "Examine",
     "Generate",
     "Generator",
     "Imitate",
@@ -68,6 +70,7 @@ class Params(Record):
     judge: Judge
     student: Student
     imitate: Imitate
+    examine: Examine = Examine()
     generate: Generate
     sampling: Sampling
     decontaminate: Decontaminate
@@ -104,6 +107,15 @@ class Params(Record):
             raise ValueError("student.four_bit does not go with compute.sharding: zero3; use none")
         if self.student.engine == "server" and self.student.model is None:
             raise ValueError("student.engine: server needs student.model, the name it serves")
+        return self
+
+    @model_validator(mode="after")
+    def _has_the_verdicts_that_it_samples_by(self) -> "Params":
+        if self.examine.rows == 0 and self.sampling.by == "referee":
+            raise ValueError(
+                "sampling.by: referee needs verdicts, and examine.rows: 0 asks for none; set "
+                "sampling.by: chance, or more rows"
+            )
         return self
 
     @model_validator(mode="after")

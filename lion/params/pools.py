@@ -1,5 +1,6 @@
-"""Parameters of seeds, generation and decontamination."""
+"""Parameters of seeds, examination, generation and decontamination."""
 
+from math import ceil
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -35,6 +36,29 @@ class SeedsColumns(Record):
         if repeated := next((key for key in named if named.count(key) > 1), None):
             raise ValueError(f"'{repeated}' has two meanings; give each key one")
         return self
+
+
+class Examine(Record):
+    """How much of the cache pool the student answers and the referee judges in a round.
+
+    `rows` is null for all, a number, or a share above 0 and up to 1; 0 asks nobody.
+    """
+
+    rows: int | float | None = None
+
+    @field_validator("rows")
+    @classmethod
+    def _is_a_number_or_a_share(cls, rows: int | float | None) -> int | float | None:
+        whole = isinstance(rows, int) and rows >= 0
+        if rows is None or whole or (isinstance(rows, float) and 0 < rows <= 1):
+            return rows
+        raise ValueError("must be a whole number of rows, or a share above 0 and up to 1")
+
+    def count(self, size: int) -> int:
+        """Return how many rows of a cache pool of `size` rows are examined."""
+        if self.rows is None:
+            return size
+        return min(self.rows, size) if isinstance(self.rows, int) else ceil(self.rows * size)
 
 
 class Generate(Record):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from lion.pools.instructions import stable_seed
 from lion.pools.tables import ANSWERED, from_rows, read_table, write_table
 from lion.prompts.marks import UNCLEAR
 from lion.support.errors import InputError
@@ -50,6 +51,28 @@ def with_answers(pool: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
 def usable(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with a complete answer: not cut by the limit, not refused, not empty."""
     return frame.filter(finish_reason="stop").filter(pl.col("answer").str.strip_chars() != "")
+
+
+def in_exam_order(pool: pl.DataFrame, *, newest: str, round: str, seed: int) -> pl.DataFrame:
+    """Return `pool` in the order of its examination: round `newest` first, each part at random.
+
+    A row's place depends on its id, the seed and the round only, so more rows include the fewer.
+    """
+    places = [stable_seed("examine", seed, round, id) for id in pool["id"]]
+    keyed = pool.with_columns(
+        later=pl.col("round") != newest, place=pl.Series(places, dtype=pl.Int64)
+    )
+    return keyed.sort("later", "place", "id").drop("later", "place")
+
+
+def drawn_for_exam(
+    pool: pl.DataFrame, count: int, *, newest: str, round: str, seed: int
+) -> pl.DataFrame:
+    """Return the first `count` rows to examine, in the order of `pool`."""
+    if count >= pool.height:
+        return pool
+    first = in_exam_order(pool, newest=newest, round=round, seed=seed).head(count)
+    return pool.filter(pl.col("id").is_in(first["id"].to_list()))
 
 
 def without_unclear(frame: pl.DataFrame) -> pl.DataFrame:

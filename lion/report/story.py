@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from lion.runs.figures import percent
+from lion.runs.figures import examined_text, percent
 from lion.runs.gain import Gain
 from lion.runs.trust import FLIP_LIMIT
 
@@ -69,6 +69,8 @@ def warnings(rows: list[Row], trust: list[Row], floor: float | None) -> list[str
             f"{last:.1f}% is close to {floor:.1f}%, which wrong answers score: the student has "
             "learnt next to nothing."
         )
+    if examined := examined_text(rows):
+        sentences.append(f"{examined} Hard share and gap are theirs.")
     for row in rows:
         if row["judged"] is not None and row["judged"] < 0.95 * row["asked"]:
             sentences.append(

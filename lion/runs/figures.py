@@ -12,6 +12,7 @@ import polars as pl
 from lion.evaluate.equilibrium import equilibrium
 from lion.evaluate.quality import ALL, quality_by_category, relative_quality
 from lion.evaluate.statistics import draws, ratio
+from lion.pools.cache import usable
 from lion.pools.tables import ACCEPTED, Schema
 from lion.runs.run import Tables
 from lion.runs.trust import trust_of
@@ -22,8 +23,34 @@ Row = dict[str, Any]
 
 
 def round_rows(tables: Tables) -> list[Row]:
-    """Return one row per round, in order."""
-    return [_round_row(tables, name) for name in tables.rounds]
+    """Return one row per round, in order.
+
+    If a round examined only a part of its cache pool, every row has `examined` and `pool`, too.
+    """
+    rows = [_round_row(tables, name) for name in tables.rounds]
+    exams = [_exam(tables, name) for name in tables.rounds]
+    if all(exam["examined"] == exam["pool"] for exam in exams):
+        return rows
+    return [row | exam for row, exam in zip(rows, exams, strict=True)]
+
+
+def _exam(tables: Tables, name: str) -> Row:
+    """Return how many rows were examined, and of how many; None before the round's generation."""
+    before = tables.rounds[: tables.rounds.index(name)]
+    if not before or not tables.pool.filter(round=name).height:
+        return {"examined": None, "pool": None}
+    pool = usable(tables.answers.filter(pl.col("round").is_in(before)))
+    return {"examined": tables.scores.filter(round=name).height, "pool": pool.height}
+
+
+def examined_text(rows: list[Row]) -> str:
+    """Return what part of the cache pool each round examined; empty if all of it."""
+    parts = [
+        f"{row['examined']:,} of {row['pool']:,} rows in {row['round']}"
+        for row in rows
+        if row.get("pool")
+    ]
+    return f"Judged: {', '.join(parts)}." if parts else ""
 
 
 def _round_row(tables: Tables, name: str) -> Row:
@@ -115,6 +142,7 @@ def metrics(rows: list[Row]) -> Row:
         "gain": round(last["quality"] - first["quality"], 2) if known else None,
         "held_out_loss": last["held_out"],
         **{name: last[name] for name in ("hard_share", "mean_gap", "unjudged_share", "acceptance")},
+        **{name: last[name] for name in ("examined", "pool") if name in last},
         "quality": {row["round"]: row["quality"] for row in rows},
     }
 
@@ -167,7 +195,8 @@ def as_text(rows: list[Row]) -> str:
     line = "{:>6}{:>7}{:>9}{:>7}{:>7}{:>7}{:>10}{:>10}".format
     head = line("round", "new", "quality", "loss", "hard", "gap", "unjudged", "accepted")
     findings = [f"{row['round']}: {row['finding']}" for row in rows if row["finding"]]
-    return "\n".join([head, *(line(*_cells(row)) for row in rows), *findings[-1:]])
+    notes = [*filter(None, [examined_text(rows)]), *findings[-1:]]
+    return "\n".join([head, *(line(*_cells(row)) for row in rows), *notes])
 
 
 def _cells(row: Row) -> list[str]:

@@ -105,7 +105,7 @@ def requests_of_loop(params: Params, tables: Tables) -> dict[tuple[str, str], in
     needed = {}
     for number, name in enumerate(params.round_names):
         if number:
-            needed["referee", name] = 2 * (seeds + (number - 1) * new)
+            needed["referee", name] = 2 * params.examine.count(seeds + (number - 1) * new)
             needed["generate", name] = new
         needed["teach", name] = new if number else seeds
         needed["evaluate", name] = judged * params.judge.samples

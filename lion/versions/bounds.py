@@ -64,8 +64,8 @@ class Bounds:
             attempts = 1 + self._params.teacher.retries
             return self._asked(role, self._sizes.answered(step), [step.round], attempts)
         names = ["eval"] if step.word == "evaluate" else self._sizes.before(step.round)
-        rows = sum(self._sizes.rows(name) for name in names if name != "eval")
-        rows += self._sizes.questions.height * (names == ["eval"])
+        is_exam = step.word != "evaluate"
+        rows = self._sizes.examined(step) if is_exam else self._sizes.questions.height
         if role == "student":
             return self._asked(role, rows, names, 1)
         settings = judge if role == "judge" else self._params.referee
@@ -77,7 +77,8 @@ class Bounds:
         prompt, completion = self._of_a_request(role, getattr(self._params, role).max_tokens)
         if role in ("referee", "judge"):
             prompt += self._answer + self._params.student.max_tokens
-        text = sum(self._texts[name].total for name in names)
+        longest = max(self._texts[name].longest for name in names)
+        text = min(sum(self._texts[name].total for name in names), rows * longest)
         return Most(rows * times, (rows * prompt + text) * times, rows * times * completion)
 
     def _generated(self, step: Step) -> Most:

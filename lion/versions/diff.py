@@ -78,7 +78,7 @@ def _last_exam(revision: Revision) -> tuple[str, str] | None:
 
 
 def _verdicts(revision: Revision) -> pl.DataFrame:
-    """The verdicts of the last examination, which covers every instruction so far."""
+    """The verdicts of the last examination, of all instructions so far or of a part of them."""
     last = _last_exam(revision)
     return revision.read("scores", last[0] if last else "r0").select("id", "verdict")
 

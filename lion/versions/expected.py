@@ -79,9 +79,13 @@ class Sizes:
         rounds = self.params.round_names
         return rounds[: rounds.index(name)]
 
-    def examined(self, step: Step) -> int:
-        """Return how many rows the student answers, or the referee judges, in a step."""
-        return sum(map(self.rows, self.before(step.round)))
+    def examined(self, step: Step, *, whole: float = 1.0) -> int:
+        """Return how many rows the student answers, or the referee judges, in a step.
+
+        `whole` is the share of rows with a complete answer of the teacher; only these count.
+        """
+        pool = sum(map(self.rows, self.before(step.round)))
+        return self.params.examine.count(round(pool * whole))
 
     def answered(self, step: Step) -> int:
         """Return how many rows the teacher answers in a step."""
@@ -111,7 +115,7 @@ class Expected:
             return self._params.generate.count
         if step.word == "evaluate":
             return self._sizes.questions.height
-        return round(self._sizes.examined(step) * self._whole_share())
+        return self._sizes.examined(step, whole=self._whole_share())
 
     def _whole_share(self) -> float:
         """Return the share of complete answers; only these are examined."""

@@ -55,7 +55,9 @@ def as_text(versions: dict[str, list[Row]]) -> str:
         for row in rows
         if row["round"] == name
     ]
-    columns = [name for name in shown[0] if name != "version" or len(versions) > 1]
+    unused = {"version"} if len(versions) == 1 else set()
+    unused |= {"judged"} if all(row["judged"] == "-" for row in shown) else set()
+    columns = [name for name in shown[0] if name not in unused]
     return table(shown, columns)
 
 
@@ -70,6 +72,7 @@ def _shown(row: Row) -> Row:
         "train": row["new"],
         "cache": row["cache"],
         "seed/hard/easy": origins,
+        "judged": f"{row['examined']:,}/{row['pool']:,}" if row.get("pool") else "-",
         "hard": percent(row["hard_share"]),
         "gap": "-" if row["mean_gap"] is None else f"{row['mean_gap']:.2f}",
         "unjudged": percent(row["unjudged_share"]),

@@ -109,8 +109,9 @@ def _pairs(trial: Trial) -> pl.DataFrame:
 
 
 def _review(trial: Trial, params: Params) -> None:
-    with connect(params, "referee", stage=_STAGE, round="r1") as chat:
-        trial.reviews["referee"] = review(_pairs(trial), chat, params.referee, label="referee")
+    if params.examine.rows != 0:
+        with connect(params, "referee", stage=_STAGE, round="r1") as chat:
+            trial.reviews["referee"] = review(_pairs(trial), chat, params.referee, label="referee")
     with connect(params, "judge", stage=_STAGE, round="r0") as chat:
         trial.reviews["judge"] = judge_answers(_pairs(trial), chat, params.judge, label="judge")
 

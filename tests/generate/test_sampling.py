@@ -53,10 +53,13 @@ def test_the_papers_rule_parts_hard_from_easy_and_leaves_out_the_unjudged() -> N
     )
 
 
-def test_chance_draws_from_all_that_was_judged_on_both_sides() -> None:
-    sides = sides_of(CACHE, NOW, settings(by="chance"), seed=1)
+@pytest.mark.parametrize("scores", [NOW, NOW.head(2), NOW.clear()])
+def test_chance_draws_from_all_answered_rows_judged_or_not(scores: pl.DataFrame) -> None:
+    refused = pl.when(pl.col("id") == CACHE["id"][3]).then(pl.lit("content_filter"))
+    cache = CACHE.with_columns(finish_reason=refused.otherwise("finish_reason"))
+    sides = sides_of(cache, scores, settings(by="chance"), seed=1)
     assert sides["hard"].equals(sides["easy"])
-    assert sides["hard"].height == 8
+    assert sides["hard"]["id"].to_list() == [id for id in CACHE["id"] if id != CACHE["id"][3]]
 
 
 def test_clusters_are_found_from_the_text() -> None:

@@ -91,6 +91,20 @@ def test_the_referee_sees_the_cache_pool_in_both_orders(
     assert estimated("referee@r3").requests == 2 * (40 + 10 + 25)
 
 
+@pytest.mark.parametrize(
+    ("rows", "first", "last"),
+    [(20, 20, 20), (0.5, 20, 38), (1.0, 40, 75), (0, 0, 0), (999, 40, 75)],
+)
+def test_the_referee_sees_as_many_rows_as_are_examined(
+    estimated: Estimated, rows: float, first: int, last: int
+) -> None:
+    changes: Changes = {"examine": {"rows": rows}, "sampling": {"by": "chance"}}
+    costs = [estimated(name, **changes) for name in ("referee@r1", "referee@r3")]
+    assert [cost.requests for cost in costs] == [2 * first, 2 * last]
+    assert [cost.most.requests for cost in costs] == [3 * 2 * first, 3 * 2 * last]
+    assert all(cost.most.prompt_tokens >= cost.prompt_tokens for cost in costs)
+
+
 def test_the_judge_sees_the_questions_as_often_as_its_setting_says(
     estimated: Estimated,
 ) -> None:

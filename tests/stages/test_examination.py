@@ -1,0 +1,157 @@
+"""A round examines as much of the cache pool as `examine` says, through the stages' commands."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from lion.params import load_params
+from lion.pools.tables import ANSWER, DRAW, INSTRUCTION, REVIEW, VERDICT, read_table
+from lion.runs.figures import as_text, metrics, round_rows
+from lion.runs.run import read_run
+from lion.versions.rounds import as_text as rounds_text
+from lion.versions.rounds import rounds_of
+from lion.versions.trace import as_text as trace_text
+from lion.versions.trace import trace
+from tests.stages.player import ROOT, steps
+from tests.stages.test_stages import change, lay_out, settings, step
+
+BEFORE = ("seed", "teach-seed@r0", "imitate-seed@r0", "cache-seed@r0")
+EXAM = ("respond@r1", "referee@r1", "discriminate@r1", "generate@r1")
+SEEDS = 30
+
+
+@pytest.fixture(scope="module")
+def learnt_seeds(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose student has learnt the seeds, and that examined nothing yet."""
+    folder = tmp_path_factory.mktemp("examination")
+    params = settings(tiny_base)
+    lay_out(folder, params)
+    (folder / "data" / "questions").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("LION_HOME", str(folder / "store"))
+        for name in BEFORE:
+            assert steps(params)[name].run().exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def folder(learnt_seeds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(learnt_seeds, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def play(folder: Path, *names: str, **changes: Any) -> str:
+    """Play stages with changed parameters; return what they print."""
+    change(folder, **changes)
+    output = ""
+    for name in names:
+        result = step(folder, name).run()
+        assert result.exit_code == 0, f"{name}: {result.output}"
+        output += result.output
+    return output
+
+
+def places(folder: Path) -> dict[str, Path]:
+    names = ("answers", "losses", "replays", "responses", "reviews", "scores", "draws")
+    more = {"pools": folder / "data/pools/train", "evaluation": folder / "data/evaluation"}
+    return {name: folder / "data" / name for name in names} | more
+
+
+def responses(folder: Path) -> pl.DataFrame:
+    return read_table(folder / "data/responses/r1.jsonl", ANSWER)
+
+
+def verdicts(folder: Path) -> pl.DataFrame:
+    return read_table(folder / "data/scores/r1.parquet", VERDICT)
+
+
+@pytest.mark.parametrize(("rows", "count"), [(8, 8), (0.25, 8), (1.0, SEEDS), (999, SEEDS)])
+def test_so_many_rows_are_answered_and_judged(folder: Path, rows: float, count: int) -> None:
+    output = play(folder, *EXAM, examine__rows=rows)
+    assert responses(folder).height == verdicts(folder).height == count
+    reviews = read_table(folder / "data/reviews/r1.jsonl", REVIEW)
+    assert reviews.filter(attempt=0).height == 2 * count
+    assert ("are examined" in output) == (count < SEEDS)
+    drawn = read_table(folder / "data/draws/r1.jsonl", DRAW)
+    assert set(drawn["parent"]) <= set(verdicts(folder)["id"])
+
+
+def test_an_answer_is_the_same_whoever_else_is_examined(folder: Path) -> None:
+    play(folder, "respond@r1")
+    whole = responses(folder)
+    play(folder, "respond@r1", examine__rows=9)
+    assert responses(folder).equals(
+        whole.filter(pl.col("id").is_in(responses(folder)["id"].to_list()))
+    )
+
+
+def test_the_tables_and_the_texts_tell_how_many_were_judged(folder: Path) -> None:
+    play(folder, *EXAM, examine__rows=8)
+    tables = read_run(places(folder), ["r0", "r1"])
+    rows = round_rows(tables)
+    assert [(row["examined"], row["pool"]) for row in rows] == [(None, None), (8, SEEDS)]
+    assert "Judged: 8 of 30 rows in r1." in as_text(rows)
+    assert (metrics(rows)["examined"], metrics(rows)["pool"]) == (8, SEEDS)
+    assert "8/30" in rounds_text({"": rounds_of(tables)})
+    left_out = set(tables.pool.filter(round="r0")["id"]) - set(responses(folder)["id"])
+    history = trace(tables, min(left_out))
+    assert history["examinations"] == []
+    assert trace_text(history)
+
+
+def test_without_a_limit_no_table_and_no_text_changes(folder: Path) -> None:
+    play(folder, *EXAM)
+    tables = read_run(places(folder), ["r0", "r1"])
+    assert not {"examined", "pool"} & {*round_rows(tables)[1]}
+    assert "Judged" not in as_text(round_rows(tables))
+    assert "judged " not in rounds_text({"": rounds_of(tables)}).replace("unjudged ", "")
+
+
+def test_with_no_rows_nobody_is_asked_and_the_round_is_complete(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(folder / "data/students")  # nobody loads it
+    output = play(folder, *EXAM, examine__rows=0, sampling__by="chance")
+    assert "referee is not asked" in output
+    assert responses(folder).height == verdicts(folder).height == 0
+    pool = read_table(folder / "data/pools/train/r1.jsonl", INSTRUCTION)
+    assert pool.height == load_params(folder / "params.yaml").generate.count
+    assert set(pool["origin"]) == {"hard", "easy"}
+    rows = round_rows(read_run(places(folder), ["r0", "r1"]))
+    assert rows[1]["hard_share"] is rows[1]["mean_gap"] is None
+    assert "Judged: 0 of 30 rows in r1." in as_text(rows)
+
+
+def test_with_no_rows_respond_imports_no_torch(folder: Path) -> None:
+    change(folder, examine__rows=0, sampling__by="chance")
+    respond = step(folder, "respond@r1")
+    code = (
+        "import sys; from stages.respond import main\n"
+        f"main({list(respond.args)!r}, standalone_mode=False)\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0, done.stderr
+    assert responses(folder).height == 0
+
+
+def test_chance_needs_no_verdicts_and_draws_from_every_answered_row(folder: Path) -> None:
+    play(folder, *EXAM, examine__rows=2, sampling__by="chance", generate__count=20)
+    drawn = read_table(folder / "data/draws/r1.jsonl", DRAW)
+    assert len(set(drawn["parent"])) > 2
+
+
+def test_few_rows_and_every_verdict_unreadable_end_in_a_line(folder: Path) -> None:
+    play(folder, "respond@r1", examine__rows=3, oracle__unreadable=1.0)
+    result = step(folder, "referee@r1").run()
+    assert result.exit_code == 1
+    assert "judged none of 3 answers" in result.output
