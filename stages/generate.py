@@ -12,12 +12,13 @@ from lion.generate.sampling import sides_of
 from lion.params import load_params
 from lion.pools.cache import read_cache
 from lion.pools.contamination import read_avoided
-from lion.pools.tables import DRAW, INSTRUCTION, VERDICT, read_table, write_table
+from lion.pools.tables import DIFFICULTY, DRAW, INSTRUCTION, VERDICT, read_table, write_table
 
 
 @click.command()
 @stages.path("--cache", help="The cache pool of the round before.")
 @stages.path("--scores", help="The verdicts on it.")
+@stages.path("--difficulty", help="The student's losses on it.")
 @stages.path("--avoid", help="Folder of questions that no new instruction may repeat.")
 @stages.path("--pool", help="Out: train pool of this round.")
 @stages.path("--draws", help="Out: every draw with its verdict.")
@@ -26,6 +27,7 @@ from lion.pools.tables import DRAW, INSTRUCTION, VERDICT, read_table, write_tabl
 def main(
     cache: Path,
     scores: Path,
+    difficulty: Path,
     avoid: Path,
     pool: Path,
     draws: Path,
@@ -35,8 +37,14 @@ def main(
     """Draw parents, ask for new instructions, keep those that are new enough."""
     params = load_params(params_path)
     known = read_cache(cache)
-    sides = sides_of(known, read_table(scores, VERDICT), params.sampling, seed=params.seed)
-    if not sides["hard"].height:
+    sides = sides_of(
+        known,
+        read_table(scores, VERDICT),
+        params.sampling,
+        seed=params.seed,
+        difficulty=read_table(difficulty, DIFFICULTY),
+    )
+    if params.sampling.by == "referee" and not sides["hard"].height:
         click.echo(
             "No hard instruction is left: the referee cannot tell the student from the teacher "
             "(the paper's equilibrium). All parents are easy ones."

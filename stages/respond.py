@@ -10,7 +10,7 @@ import stages
 from lion.chat import connect
 from lion.params import Params, load_params
 from lion.pools.cache import drawn_for_exam, read_cache, usable
-from lion.pools.tables import ANSWER, from_rows, write_table
+from lion.pools.tables import ANSWER, DIFFICULTY, from_rows, write_table
 from lion.student.launch import is_main, relaunch, report_once
 from lion.student.resumable import Resumable
 from lion.support.home import store_home
@@ -20,10 +20,13 @@ from lion.support.home import store_home
 @stages.path("--student", help="The student of the round before.")
 @stages.path("--cache", help="The cache pool of the round before.")
 @stages.path("--out", help="Out: the student's answers.")
+@stages.path("--difficulty", help="Out: its loss on the teacher's answers, if examine.loss.")
 @stages.round_name
 @stages.params
 @report_once()
-def main(student: Path, cache: Path, out: Path, round_: str, params_path: Path) -> None:
+def main(
+    student: Path, cache: Path, out: Path, difficulty: Path, round_: str, params_path: Path
+) -> None:
     """Answer the instructions that the teacher answered whole, or `examine.rows` of them."""
     params = load_params(params_path)
     pool = usable(read_cache(cache))
@@ -34,14 +37,29 @@ def main(student: Path, cache: Path, out: Path, round_: str, params_path: Path) 
         round=round_,
         seed=params.seed,
     )
-    if params.student.engine == "transformers" and params.examine.rows != 0:
+    is_used = params.examine.rows != 0 or params.examine.loss
+    if params.student.engine == "transformers" and is_used:
         relaunch("stages.respond", params.compute)
     with Resumable(store_home() / "answers") as resumable:
+        # The losses come first: vLLM takes all the memory that it finds.
+        losses = _losses(params, student, pool, round_, resumable)
         answers = _answers(params, student, rows, round_, resumable)
         if is_main():
+            write_table(difficulty, losses, DIFFICULTY)
             write_table(out, answers, ANSWER)
             if rows.height < pool.height:
                 click.echo(f"{rows.height:,} of {pool.height:,} rows are examined.")
+
+
+def _losses(
+    params: Params, student: Path, pool: pl.DataFrame, round_: str, resumable: Resumable
+) -> pl.DataFrame:
+    """Return the student's loss on every row, or an empty table."""
+    if not params.examine.loss:
+        return from_rows([], DIFFICULTY)
+    from lion.student.difficulty import difficulty_of
+
+    return difficulty_of(params, student, pool, label=f"loss {round_}", resumable=resumable)
 
 
 def _answers(

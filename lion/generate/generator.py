@@ -31,7 +31,9 @@ def quotas(settings: Generate, *, hard: int, easy: int) -> dict[Origin, int]:
     No hard rows is the paper's equilibrium: the referee cannot tell student from teacher.
     """
     if not hard and not easy:
-        raise EmptyError("generate: no judged instruction to draw from; check the reviews")
+        raise EmptyError(
+            "generate: no judged instruction to draw from; check the reviews (by: loss, the losses)"
+        )
     wanted = round(settings.count * settings.hard_share)
     if not hard:
         wanted = 0

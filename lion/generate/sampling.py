@@ -1,10 +1,12 @@
 """Sampling of parents: which instructions generation draws from.
 
 The paper's rule is the default: hard and easy as judged by the referee, every row equally likely.
+docs/examination.md explains the rules that pay for fewer verdicts, or for none.
 docs/RESULTS.md compares the other settings with it.
 """
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Literal
 
 import polars as pl
@@ -12,7 +14,7 @@ import polars as pl
 from lion.params import Sampling
 from lion.pools.cache import usable
 from lion.pools.instructions import task_texts
-from lion.pools.tables import INSTRUCTION, with_optional
+from lion.pools.tables import DIFFICULTY, INSTRUCTION, from_rows, with_optional
 from lion.pools.tokens import opening, pieces
 
 Origin = Literal["hard", "easy"]
@@ -21,33 +23,53 @@ OPENING = 3  # words that open an instruction
 
 
 def sides_of(
-    cache: pl.DataFrame, scores: pl.DataFrame, settings: Sampling, *, seed: int
+    cache: pl.DataFrame,
+    scores: pl.DataFrame,
+    settings: Sampling,
+    *,
+    seed: int,
+    difficulty: pl.DataFrame | None = None,
 ) -> dict[Origin, pl.DataFrame]:
     """Split the rows that can be parents into the hard and the easy side.
 
     The columns are id, instruction, input, system, turns and group.
 
-    `scores` are this round's verdicts (VERDICT). Neither side has unjudged rows, nor hard rows on
-    which the teacher scores below its floor. `by: chance` needs no verdicts: both sides have every
-    row that the teacher answered whole.
+    `scores` are this round's verdicts (VERDICT). By referee, neither side has unjudged rows.
+    By chance, both sides have every row that the teacher answered whole. By loss, the hard side is
+    the `settings.top` share of rows with the highest loss in `difficulty` (DIFFICULTY; among equal
+    losses the lowest ids), and rows without a loss are on neither side. Where the teacher scores
+    below its floor, no row is hard.
     """
     rows = with_optional(cache, INSTRUCTION)
     if settings.by == "chance":
         rows = usable(rows)
+    elif settings.by == "loss":
+        known = from_rows([], DIFFICULTY) if difficulty is None else difficulty
+        rows = rows.join(known.drop_nulls("loss"), on="id", maintain_order="left")
     else:
         rows = rows.join(scores.drop_nulls("gap"), on="id", maintain_order="left")
     groups = [0] * rows.height
     if settings.over == "clusters":
         groups = clusters(task_texts(rows), settings.clusters, seed=seed)
     rows = rows.with_columns(group=pl.Series(groups, dtype=pl.Int32))
-    if settings.by == "chance":
-        hard = easy = rows
-    else:
-        hard, easy = (rows.filter(verdict=verdict) for verdict in ("hard", "easy"))
+    hard, easy = _split(rows, settings)
     if settings.teacher_floor is not None:
-        hard = hard.filter(pl.col("teacher") >= settings.teacher_floor)
+        low = scores.filter(pl.col("teacher") < settings.teacher_floor)
+        hard = hard.join(low, on="id", how="anti", maintain_order="left")
     columns = "id", "instruction", "input", "system", "turns", "group"
     return {"hard": hard.select(columns), "easy": easy.select(columns)}
+
+
+def _split(rows: pl.DataFrame, settings: Sampling) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the hard and the easy rows."""
+    if settings.by == "chance":
+        return rows, rows
+    if settings.by == "referee":
+        return rows.filter(verdict="hard"), rows.filter(verdict="easy")
+    ordered = rows.sort("loss", "id", descending=[True, False])
+    count = ceil(round(settings.top * rows.height, 6))
+    top = pl.col("id").is_in(ordered["id"].head(count).to_list())
+    return rows.filter(top), rows.filter(~top)
 
 
 def clusters(texts: Sequence[str], count: int, *, seed: int) -> list[int]:

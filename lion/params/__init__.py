@@ -111,10 +111,18 @@ class Params(Record):
 
     @model_validator(mode="after")
     def _has_the_verdicts_that_it_samples_by(self) -> "Params":
-        if self.examine.rows == 0 and self.sampling.by == "referee":
+        by, none = self.sampling.by, self.examine.rows == 0
+        if by == "referee" and none:
             raise ValueError(
                 "sampling.by: referee needs verdicts, and examine.rows: 0 asks for none; set "
-                "sampling.by: chance, or more rows"
+                "sampling.by: chance or loss, or more rows"
+            )
+        if by == "loss" and not self.examine.loss:
+            raise ValueError("sampling.by: loss needs the losses; set examine.loss: true")
+        if self.sampling.teacher_floor is not None and none:
+            raise ValueError(
+                "sampling.teacher_floor needs verdicts, and examine.rows: 0 asks for none; set it "
+                "to null"
             )
         return self
 

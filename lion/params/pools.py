@@ -41,10 +41,12 @@ class SeedsColumns(Record):
 class Examine(Record):
     """How much of the cache pool the student answers and the referee judges in a round.
 
-    `rows` is null for all, a number, or a share above 0 and up to 1; 0 asks nobody.
+    `rows` is null for all, a number, or a share above 0 and up to 1; 0 asks nobody. `loss` also
+    computes the student's loss on every answer of the teacher.
     """
 
     rows: int | float | None = None
+    loss: bool = False
 
     @field_validator("rows")
     @classmethod
@@ -58,7 +60,9 @@ class Examine(Record):
         """Return how many rows of a cache pool of `size` rows are examined."""
         if self.rows is None:
             return size
-        return min(self.rows, size) if isinstance(self.rows, int) else ceil(self.rows * size)
+        if isinstance(self.rows, int):
+            return min(self.rows, size)
+        return max(min(1, size), ceil(round(self.rows * size, 6)))
 
 
 class Generate(Record):
@@ -74,7 +78,8 @@ class Generate(Record):
 class Sampling(Record):
     """How generation draws its parents; lion/generate/sampling.py explains the choices."""
 
-    by: Literal["referee", "chance"]
+    by: Literal["referee", "chance", "loss"]
+    top: Annotated[float, Field(gt=0, le=1)] = 0.5
     over: Literal["rows", "clusters"]
     clusters: Positive
     teacher_floor: Annotated[float, Field(ge=1, le=10)] | None

@@ -12,6 +12,7 @@ from lion.pools.tables import (
     ANSWER,
     ANSWER_LOSS,
     ANSWERED,
+    DIFFICULTY,
     DRAW,
     INSTRUCTION,
     LOSS,
@@ -53,6 +54,7 @@ class Tables:
     losses: Annotated[pl.DataFrame, Source("losses", LOSS)]
     replays: Annotated[pl.DataFrame, Source("replays", ANSWERED, ".parquet")]
     responses: Annotated[pl.DataFrame, Source("responses", ANSWER)]
+    difficulty: Annotated[pl.DataFrame, Source("difficulty", DIFFICULTY, ".parquet")]
     reviews: Annotated[pl.DataFrame, Source("reviews", REVIEW)]
     scores: Annotated[pl.DataFrame, Source("scores", VERDICT, ".parquet")]
     draws: Annotated[pl.DataFrame, Source("draws", DRAW)]

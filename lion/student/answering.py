@@ -1,7 +1,5 @@
 """Answer with the student: many prompts of similar length at a time, each with its own seed."""
 
-import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +15,7 @@ from lion.pools.tables import ANSWER, from_rows
 from lion.student import launch
 from lion.student.decoding import Work, decode
 from lion.student.models import Loaded, device, model_digest
-from lion.student.resumable import Resumable, work_key
+from lion.student.resumable import Resumable, keep_line, kept_lines, work_key
 from lion.student.template import encode_prompt, pad_id
 from lion.student.thoughts import ThoughtForm
 from lion.support.errors import ParamsError
@@ -83,10 +81,8 @@ def answer_tasks(
     resumable: Resumable | None = None,
 ) -> list[Answer]:
     """Return one answer per task, in order; temperature 0 is greedy."""
-    cpu = device(compute.device).type == "cpu"
-    launch.limit_threads(compute)
-    launch.join(cpu=cpu)
     launch.check_share(len(tasks), what=label)
+    make_ready(loaded, compute)
     work = Work(
         prompts=[encode_prompt(loaded.tokenizer, task) for task in tasks],
         seeds=[stable_seed(seed, task) for task in tasks],
@@ -95,9 +91,6 @@ def answer_tasks(
     )
     folder = resumable.claim(_key(loaded, work)) if resumable else None
     done: dict[int, Answer] = launch.share(_read(folder) if launch.is_main() else {})
-    if not getattr(loaded.model, "is_quantized", False):
-        loaded.model.to(device("cpu" if cpu else "auto"))  # type: ignore[arg-type]
-    loaded.model.eval()  # type: ignore[no-untyped-call]
     made = list(done.items()) if launch.is_main() else []
     # Longest prompts first: if memory runs out, it does so at once.
     order = sorted(range(len(tasks)), key=lambda row: -len(work.prompts[row]))
@@ -106,12 +99,23 @@ def answer_tasks(
     with bar or nullcontext():
         for answers in _generate(loaded, work, left, compute.answer_batch):
             made += answers
-            _keep(folder, answers)
+            if folder:
+                keep_line(folder, [[row, asdict(answer)] for row, answer in answers])
             if bar:
                 bar.advance(len(answers))
     whole = dict(launch.gather(made))
     ordered = [whole[row] for row in range(len(tasks))]
     return without_thoughts(ordered, tasks, loaded.thoughts)
+
+
+def make_ready(loaded: Loaded, compute: Compute) -> None:
+    """Join the other processes and move the model to where it computes."""
+    cpu = device(compute.device).type == "cpu"
+    launch.limit_threads(compute)
+    launch.join(cpu=cpu)
+    if not getattr(loaded.model, "is_quantized", False):
+        loaded.model.to(device("cpu" if cpu else "auto"))  # type: ignore[arg-type]
+    loaded.model.eval()  # type: ignore[no-untyped-call]
 
 
 def text_of(tokenizer: PreTrainedTokenizerBase, ids: list[int], form: ThoughtForm | None) -> str:
@@ -149,22 +153,9 @@ def _key(loaded: Loaded, work: Work) -> str:
 
 
 def _read(folder: Path | None) -> dict[int, Answer]:
-    """Read the answers of a killed run, by row; a line cut by the kill is dropped."""
-    done: dict[int, Answer] = {}
-    for path in sorted(folder.glob("*.jsonl")) if folder else []:
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):
-                done.update((row, Answer(**fields)) for row, fields in json.loads(line))
-    return done
-
-
-def _keep(folder: Path | None, answers: list[tuple[int, Answer]]) -> None:
-    """Append answers, as one line, to this process's file."""
-    if folder is None:
-        return
-    line = json.dumps([[row, asdict(answer)] for row, answer in answers])
-    with (folder / f"{launch.rank()}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    """Read the answers of a killed run, by row."""
+    lines = kept_lines(folder) if folder else ()
+    return {row: Answer(**fields) for line in lines for row, fields in line}
 
 
 def _generate(

@@ -3,13 +3,15 @@
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from lion.student.launch import is_main, share
+from lion.student.launch import is_main, rank, share
 
 LOCK = "in-use"
 STALE = 14 * 24 * 3600  # seconds after which a folder is considered abandoned
@@ -19,6 +21,20 @@ def work_key(*parts: Any) -> str:
     """Return a hash over everything that a result depends on."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def keep_line(folder: Path, value: Any) -> None:
+    """Append a part of the work, as one line of JSON, to this process's file in `folder`."""
+    with (folder / f"{rank()}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(value) + "\n")
+
+
+def kept_lines(folder: Path) -> Iterator[Any]:
+    """Yield the parts that all processes kept; a line cut by a kill is dropped."""
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):
+                yield json.loads(line)
 
 
 class Resumable:

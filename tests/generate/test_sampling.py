@@ -10,7 +10,7 @@ import pytest
 from lion.generate.drafts import Urn
 from lion.generate.sampling import clusters, sides_of
 from lion.params import Sampling
-from lion.pools.tables import ANSWERED, VERDICT, from_rows
+from lion.pools.tables import ANSWERED, DIFFICULTY, VERDICT, from_rows
 from tests.pools.test_pools import answered
 
 TEXTS = [
@@ -98,3 +98,54 @@ def test_texts_without_spaces_cluster_by_their_characters() -> None:
     labels = clusters([*poems, *plans], 2, seed=1)
     assert labels[:4] == [labels[0]] * 4
     assert labels[4:] == [1 - labels[0]] * 4
+
+
+def difficulty(*losses: float | None) -> pl.DataFrame:
+    rows = zip(CACHE["id"], losses, strict=True)
+    return from_rows([{"id": id, "tokens": 3, "loss": loss} for id, loss in rows], DIFFICULTY)
+
+
+LOSSES = difficulty(0.5, 3.0, 0.1, 2.0, 0.2, None, 0.3, 4.0, 1.0)
+
+
+def by_loss(known: pl.DataFrame = LOSSES, scores: pl.DataFrame = NOW, **more: Any) -> list[Any]:
+    sides = sides_of(CACHE, scores, settings(by="loss", **more), seed=1, difficulty=known)
+    order = CACHE["id"].to_list()
+    return [[order.index(id) for id in side["id"]] for side in sides.values()]
+
+
+def test_by_loss_the_rows_with_the_highest_loss_are_hard_judged_or_not() -> None:
+    for scores in (NOW, NOW.clear()):
+        assert by_loss(scores=scores) == [[1, 3, 7, 8], [0, 2, 4, 6]]  # 5 has no loss
+
+
+@pytest.mark.parametrize(
+    ("top", "count"), [(1.0, 8), (0.5, 4), (0.125, 1), (0.126, 2), (1e-6, 1), (0.999, 8)]
+)
+def test_the_top_share_is_hard_and_the_rest_easy(top: float, count: int) -> None:
+    hard, easy = by_loss(top=top)
+    assert (len(hard), len(easy)) == (count, 8 - count)
+
+
+def test_equal_losses_part_by_id_whatever_their_order() -> None:
+    equal = difficulty(*[1.5] * 9)
+    hard, easy = by_loss(equal, top=0.25)
+    assert {CACHE["id"][row] for row in hard} == set(CACHE["id"].sort()[:3])
+    assert by_loss(equal.reverse(), top=0.25) == [hard, easy]
+
+
+@pytest.mark.parametrize("known", [LOSSES.clear(), difficulty(*[None] * 9), None])
+def test_without_a_loss_nobody_is_a_parent(known: pl.DataFrame | None) -> None:
+    sides = sides_of(CACHE, NOW, settings(by="loss"), seed=1, difficulty=known)
+    assert [side.height for side in sides.values()] == [0, 0]
+
+
+def test_the_teachers_floor_holds_for_rows_with_a_verdict() -> None:
+    low = verdicts(5, 0, 2, 0, 0, None, 3, 0, 0, teacher=4.0).head(4)  # rows 7 and 8: none
+    assert by_loss(scores=low, teacher_floor=7.0) == [[7, 8], [0, 2, 4, 6]]
+    assert by_loss(scores=low, teacher_floor=None)[0] == [1, 3, 7, 8]
+
+
+def test_losses_and_clusters_go_together() -> None:
+    sides = sides_of(CACHE, NOW, settings(by="loss", over="clusters"), seed=1, difficulty=LOSSES)
+    assert drawn(sides["hard"])[TEXTS[1]] == pytest.approx(0.25, abs=0.03)  # beside 3

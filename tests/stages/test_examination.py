@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from lion.params import load_params
-from lion.pools.tables import ANSWER, DRAW, INSTRUCTION, REVIEW, VERDICT, read_table
+from lion.pools.tables import ANSWER, DIFFICULTY, DRAW, INSTRUCTION, REVIEW, VERDICT, read_table
 from lion.runs.figures import as_text, metrics, round_rows
 from lion.runs.run import read_run
+from lion.support.errors import ParamsError
 from lion.versions.rounds import as_text as rounds_text
 from lion.versions.rounds import rounds_of
 from lion.versions.trace import as_text as trace_text
@@ -59,9 +60,18 @@ def play(folder: Path, *names: str, **changes: Any) -> str:
 
 
 def places(folder: Path) -> dict[str, Path]:
-    names = ("answers", "losses", "replays", "responses", "reviews", "scores", "draws")
-    more = {"pools": folder / "data/pools/train", "evaluation": folder / "data/evaluation"}
-    return {name: folder / "data" / name for name in names} | more
+    names = (
+        "answers",
+        "losses",
+        "replays",
+        "responses",
+        "difficulty",
+        "reviews",
+        "scores",
+        "draws",
+    )
+    names = (*names, "draws", "evaluation")
+    return {name: folder / "data" / name for name in names} | {"pools": folder / "data/pools/train"}
 
 
 def responses(folder: Path) -> pl.DataFrame:
@@ -155,3 +165,49 @@ def test_few_rows_and_every_verdict_unreadable_end_in_a_line(folder: Path) -> No
     result = step(folder, "referee@r1").run()
     assert result.exit_code == 1
     assert "judged none of 3 answers" in result.output
+
+
+def test_parents_by_loss_pay_for_no_verdict(folder: Path) -> None:
+    options = {"examine__rows": 0, "examine__loss": True, "sampling__by": "loss"}
+    play(folder, *EXAM, **options, sampling__top=0.1)
+    losses = read_table(folder / "data/difficulty/r1.parquet", DIFFICULTY)
+    assert losses.height == SEEDS
+    assert responses(folder).height == verdicts(folder).height == 0
+    hardest = set(losses.sort("loss", descending=True)["id"].head(3))
+    drawn = read_table(folder / "data/draws/r1.jsonl", DRAW)
+    assert set(drawn.filter(origin="hard")["parent"]) <= hardest
+    assert not set(drawn.filter(origin="easy")["parent"]) & hardest
+
+
+def test_losses_change_neither_answers_nor_what_the_referee_decides(folder: Path) -> None:
+    play(folder, *EXAM)
+    files = [folder / "data" / name for name in ("responses", "reviews", "draws")]
+    before = [(file / "r1.jsonl").read_bytes() for file in files]
+    assert read_table(folder / "data/difficulty/r1.parquet", DIFFICULTY).height == 0
+    play(folder, *EXAM, examine__loss=True)
+    assert [(file / "r1.jsonl").read_bytes() for file in files] == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"sampling__by": "loss"}, "sampling.by: loss needs the losses; set examine.loss: true"),
+        ({"examine__rows": 0}, "sampling.by: referee needs verdicts"),
+        (
+            {
+                "sampling__by": "loss",
+                "examine__loss": True,
+                "examine__rows": 0,
+                "sampling__teacher_floor": 5.0,
+            },
+            "sampling.teacher_floor needs verdicts",
+        ),
+        ({"sampling__top": 0.0}, "sampling.top"),
+    ],
+)
+def test_what_cannot_go_together_is_refused_before_anything_runs(
+    folder: Path, changes: dict[str, Any], reason: str
+) -> None:
+    change(folder, **changes)
+    with pytest.raises(ParamsError, match=reason):
+        load_params(folder / "params.yaml")
