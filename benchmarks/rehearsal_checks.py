@@ -1,0 +1,100 @@
+"""Checks of a finished rehearsal, for benchmarks.rehearsal: no-op, estimate, page, view, money."""
+
+import hashlib
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+from benchmarks.rehearsal_stages import MB, Provider, variables
+from benchmarks.view import QUESTIONS
+
+_CONCURRENCY = 64  # requests in flight when a run is killed
+_REPEATS = 5
+Line = dict[str, Any]
+
+
+def estimated(folder: Path, project: Path, provider: Provider) -> None:
+    """Keep what `lion estimate` says before the run, and how long it took."""
+    begun = time.monotonic()
+    text = _run(["lion", "estimate", "--json"], project, provider)
+    total = json.loads(text)["total"]
+    line = {"seconds": round(time.monotonic() - begun, 2), "requests": total["requests"]}
+    (folder / "estimate.json").write_text(json.dumps(line), encoding="utf-8")
+
+
+def checks(folder: Path, project: Path, provider: Provider, *, kills: int) -> Iterator[Line]:
+    """Yield a line for each check."""
+    begun = time.monotonic()
+    text = _run(["dvc", "repro"], project, provider)
+    seconds = round(time.monotonic() - begun, 2)
+    yield {"check": "no-op dvc repro", "seconds": seconds, "ran": text.count("Running stage")}
+    before = json.loads((folder / "estimate.json").read_text(encoding="utf-8"))
+    asked = provider.answered()
+    share = round(before["requests"] / asked - 1, 4)
+    yield {"check": "estimate", **before, "asked": asked, "difference": share}
+    page = project / "reports/index.html"
+    yield {"check": "page", "mb": round(page.stat().st_size / MB, 2)}
+    yield {"check": "view", **_viewed(project, provider)}
+    twice = provider.paid_twice()
+    yield {
+        "check": "paid twice",
+        "requests": twice,
+        "allowed": kills * _CONCURRENCY,
+        "lock": hashlib.sha256((project / "dvc.lock").read_bytes()).hexdigest()[:16],
+    }
+
+
+def _viewed(project: Path, provider: Provider) -> dict[str, float]:
+    """Return seconds until `lion view` answers, and the slowest answers in milliseconds."""
+    begun = time.monotonic()
+    process = subprocess.Popen(
+        ["lion", "view", "--port", "0"],
+        cwd=project,
+        env=variables(project, provider),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        address = process.stdout.readline().split()[0]
+        ready = round(time.monotonic() - begun, 2)
+        slowest = {
+            name: max(_milliseconds(f"{address}api/instructions?{urlencode(fields)}"))
+            for name, fields in QUESTIONS.items()
+        }
+        with urlopen(f"{address}api/instructions?limit=1") as answer:
+            id = json.loads(answer.read())["rows"][0]["id"]
+        opened = max(_milliseconds(f"{address}api/instruction?id={id}"))
+    finally:
+        process.terminate()
+        process.communicate()
+    return {"ready_seconds": ready, **slowest, "opened": opened}
+
+
+def _milliseconds(address: str) -> list[float]:
+    times = []
+    for _ in range(_REPEATS):
+        begun = time.perf_counter()
+        with urlopen(address) as answer:
+            answer.read()
+        times.append(round(1000 * (time.perf_counter() - begun), 1))
+    return times
+
+
+def _run(command: list[str], project: Path, provider: Provider) -> str:
+    done = subprocess.run(
+        command,
+        cwd=project,
+        env=variables(project, provider),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
