@@ -1,15 +1,26 @@
 """Imitate: the student is trained on the teacher's answers, and on rows of earlier rounds again."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 import polars as pl
 
 import stages
+from lion.imitate.contrast import pairs_of
 from lion.params import Params, load_params
-from lion.pools.cache import usable, with_answers
+from lion.pools.cache import read_cache, usable, with_answers
 from lion.pools.instructions import tasks_of
-from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, LOSS, read_table, write_table
+from lion.pools.tables import (
+    ANSWER,
+    ANSWERED,
+    INSTRUCTION,
+    LOSS,
+    VERDICT,
+    read_table,
+    write_table,
+)
+from lion.student.contrast import contrast
 from lion.student.launch import is_main, relaunch, report_once
 from lion.student.models import Loaded, load_options, load_student, precision, save_student
 from lion.student.resumable import Resumable
@@ -17,12 +28,17 @@ from lion.student.thoughts import ThoughtForm, form_to_learn
 from lion.student.training import train
 from lion.support.home import store_home
 
+PATH = click.Path(path_type=Path)
+
 
 @click.command()
 @stages.path("--student", help="The student of the round before.")
 @stages.path("--pool", help="Train pool of this round.")
 @stages.path("--answers", help="The teacher's answers to it.")
 @stages.path("--replay", help="Rows of earlier rounds that are learnt again.")
+@click.option("--cache", type=PATH, help="The cache pool of the round before, for contrast.")
+@click.option("--responses", type=PATH, help="The student's answers to it.")
+@click.option("--scores", type=PATH, help="The verdicts on them.")
 @stages.path("--out", help="Out: the student of this round.")
 @stages.path("--loss", help="Out: the training loss by step.")
 @stages.round_name
@@ -37,10 +53,12 @@ def main(
     loss: Path,
     round_: str,
     params_path: Path,
+    **examined: Path | None,
 ) -> None:
     """Train the student of the round before; only whole answers are learnt from."""
     params = load_params(params_path)
     relaunch("stages.imitate", params.compute)
+    pairs = _pairs(params, round_, **examined)
     rows = with_answers(read_table(pool, INSTRUCTION), read_table(answers, ANSWER))
     lessons = usable(rows)
     if (left_out := rows.height - lessons.height) and is_main():
@@ -52,19 +70,57 @@ def main(
     )
     loaded.thoughts = _thoughts(params, loaded, learnt)
     with Resumable(store_home() / "training") as resumable:
-        losses = train(
-            loaded,
-            list(zip(tasks_of(learnt), learnt["answer"], learnt["thoughts"], strict=True)),
-            settings=params.imitate,
-            compute=params.compute,
-            seed=params.seed,
-            label=f"imitate {round_}",
-            arithmetic=precision(params.student, params.compute),
-            resumable=resumable,
-        )
+        losses = _train(params, loaded, learnt, pairs, round_, resumable)
         save_student(loaded, out)
         if is_main():
             write_table(loss, losses, LOSS)
+
+
+def _pairs(
+    params: Params,
+    round_: str,
+    *,
+    cache: Path | None,
+    responses: Path | None,
+    scores: Path | None,
+) -> pl.DataFrame | None:
+    """Return the pairs of this round; None without imitate.contrast, and in r0."""
+    settings = params.imitate.contrast
+    if settings is None or cache is None or responses is None or scores is None:
+        return None
+    verdicts, answers = read_table(scores, VERDICT), read_table(responses, ANSWER)
+    rows = pairs_of(read_cache(cache), answers, verdicts, settings, seed=params.seed, round=round_)
+    hard = verdicts.filter(verdict="hard").height
+    if rows.height < hard and is_main():
+        click.echo(
+            f"contrast {round_}: {hard - rows.height} of {hard} hard rows are left out: the "
+            "student's answer is empty or equal to the teacher's"
+        )
+    return rows
+
+
+def _train(
+    params: Params,
+    loaded: Loaded,
+    learnt: pl.DataFrame,
+    pairs: pl.DataFrame | None,
+    round_: str,
+    resumable: Resumable,
+) -> pl.DataFrame:
+    """Train on the answers, then on the pairs; return the loss of all steps."""
+    common: dict[str, Any] = {
+        "settings": params.imitate,
+        "compute": params.compute,
+        "seed": params.seed,
+        "arithmetic": precision(params.student, params.compute),
+        "resumable": resumable,
+    }
+    lessons = list(zip(tasks_of(learnt), learnt["answer"], learnt["thoughts"], strict=True))
+    losses = train(loaded, lessons, label=f"imitate {round_}", **common)
+    if pairs is None:
+        return losses
+    more = contrast(loaded, pairs, label=f"contrast {round_}", **common)
+    return pl.concat([losses, more.with_columns(pl.col("step") + losses.height)])
 
 
 def _thoughts(params: Params, loaded: Loaded, rows: pl.DataFrame) -> ThoughtForm | None:

@@ -88,6 +88,8 @@ def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
             "decontaminate.files: Evaluate: this name",
         ),
         (_set("decontaminate.files", {"a": "f", "A": "f"}), "decontaminate.files: a: this name is"),
+        (_set("imitate.contrast", {"wrong": "any"}), "imitate.contrast.wrong: Input should be"),
+        (_set("imitate.contrast", {"beta": 0}), "imitate.contrast.beta: Input should be greater"),
         (_set("endpoints", {}), "endpoints: 'default' is missing"),
         (lambda raw: raw.pop("seed"), "seed: Field required"),
     ],

@@ -20,13 +20,14 @@ from lion.params.pools import (
 )
 from lion.params.record import Record
 from lion.params.roles import Generator, Judge, Oracle, Referee, Role, Teacher
-from lion.params.student import Compute, Imitate, Lora, Student
+from lion.params.student import Compute, Contrast, Imitate, Lora, Student
 from lion.support.errors import ParamsError
 
 __all__ = [
     "BudgetLimits",
     "Candidate",
     "Compute",
+    "Contrast",
     "Decontaminate",
     "Endpoint",
     "Evaluate",
@@ -123,6 +124,19 @@ class Params(Record):
             raise ValueError(
                 "sampling.teacher_floor needs verdicts, and examine.rows: 0 asks for none; set it "
                 "to null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_contrast(self) -> "Params":
+        if self.imitate.contrast is None:
+            return self
+        if self.examine.rows == 0:
+            raise ValueError("imitate.contrast needs verdicts, and examine.rows: 0 asks for none")
+        if self.compute.sharding != "none":
+            raise ValueError(
+                f"imitate.contrast does not go with compute.sharding: {self.compute.sharding}: a "
+                "sharded model is trained once; set none, or train an adapter (imitate.lora)"
             )
         return self
 

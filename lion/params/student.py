@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from lion.params.record import Positive, Record, Share, Temperature
 
+Wrong = Literal["own", "other"]
+
 
 class Student(Record):
     """The student and how it answers (temperature 0 is greedy); see docs/students.md.
@@ -35,11 +37,26 @@ class Lora(Record):
     targets: list[str] | Literal["all-linear"] = "all-linear"
 
 
+class Contrast(Record):
+    """A preference step (DPO) after imitation, on the round's hard rows; see docs/students.md.
+
+    `beta` weighs the distance to the student as imitation left it. `learning_rate` null is a
+    twentieth of imitate's; `batch` is pairs per step, null is imitate's. `wrong` is a control:
+    other takes the wrong answer of another hard row.
+    """
+
+    beta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    epochs: Positive = 1
+    batch: Positive | None = None
+    wrong: Wrong = "own"
+
+
 class Imitate(Record):
     """Training of one round; `batch` is rows per step, `warmup` a share of all steps.
 
     A row longer than `max_length` is an error, or is cut at its end if `truncate`. Without `lora`,
-    training updates all weights.
+    training updates all weights. With `contrast`, a preference step follows in rounds after r0.
     """
 
     epochs: Positive
@@ -50,6 +67,7 @@ class Imitate(Record):
     max_length: Positive
     truncate: bool = False
     lora: Lora | None = None
+    contrast: Contrast | None = None
 
 
 class Compute(Record):

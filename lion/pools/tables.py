@@ -15,7 +15,8 @@ from lion.support.errors import InputError
 from lion.support.files import replacing
 
 Schema = dict[str, Any]
-OPTIONAL = {"student_thoughts", "system", "thoughts", "turns"}  # columns that a table may lack
+# Columns that a table may lack.
+OPTIONAL = {"accuracy", "student_thoughts", "system", "thoughts", "turns"}
 
 INSTRUCTION: Schema = {
     "id": pl.String,  # hash of instruction, input and, if there are any, system and turns
@@ -87,6 +88,7 @@ LOSS: Schema = {
     "learning_rate": pl.Float64,
     "grad_norm": pl.Float64,
     "tokens": pl.Int64,  # in the step's rows, without padding
+    "accuracy": pl.Float64,  # share of the step's pairs that prefer the teacher; null in imitation
 }
 ANSWER_LOSS: Schema = {
     "id": pl.String,

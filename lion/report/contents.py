@@ -199,12 +199,17 @@ def _shares(cells: pl.DataFrame) -> Chart | None:
 
 
 def _training(tables: Tables) -> list[Row]:
-    """Replayed rows, steps and tokens of each round, and the mean loss of its first and last
-    tenth."""
+    """Replayed rows, steps and tokens of each round's imitation, the mean loss of its first and
+    last tenth, and the steps on pairs with their accuracy in the last tenth, if there are any."""
     tenth = pl.len() // 10 + 1
     replayed = tables.replays.group_by("round").agg(replayed=pl.len())
+    on_pairs = tables.losses.drop_nulls("accuracy")
+    contrast = on_pairs.group_by("round").agg(
+        pairs_steps=pl.len(), right=pl.col("accuracy").tail(tenth).mean()
+    )
     return (
-        tables.losses.group_by("round", maintain_order=True)
+        tables.losses.filter(pl.col("accuracy").is_null())
+        .group_by("round", maintain_order=True)
         .agg(
             steps=pl.len(),
             tokens=pl.col("tokens").sum(),
@@ -212,6 +217,7 @@ def _training(tables: Tables) -> list[Row]:
             last=pl.col("loss").tail(tenth).mean(),
         )
         .join(replayed, on="round", how="left", maintain_order="left")
+        .join(contrast, on="round", how="left", maintain_order="left")
         .to_dicts()
     )
 

@@ -59,7 +59,7 @@ def _round_row(tables: Tables, name: str) -> Row:
     judged = verdicts.drop_nulls("gap")
     reviews = tables.reviews.filter(round=name)
     drawn = tables.draws.filter(round=name)
-    losses = tables.losses.filter(round=name)
+    losses = loss_table(tables).filter(round=name)
     balance = equilibrium(reviews) if reviews.height else None
     return {
         "round": name,
@@ -186,8 +186,8 @@ def gap_table(tables: Tables) -> pl.DataFrame:
 
 
 def loss_table(tables: Tables) -> pl.DataFrame:
-    """Return the training loss: columns round, step, loss."""
-    return tables.losses.select("round", "step", "loss")
+    """Return the loss of imitation: columns round, step, loss. That of pairs has another scale."""
+    return tables.losses.filter(pl.col("accuracy").is_null()).select("round", "step", "loss")
 
 
 def as_text(rows: list[Row]) -> str:

@@ -5,22 +5,35 @@ length and split into micro-batches, so that little is padded.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
+from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
 
+from lion.params import Compute, Imitate
 from lion.pools.instructions import stable_seed
+from lion.student import launch
 from lion.student.template import Example
+from lion.support.errors import ParamsError
 
 IGNORED = -100  # a label that the loss ignores
 Micro: TypeAlias = list[Example]  # rows of one forward pass
 
 
-def draw_steps(
-    examples: Sequence[Example], *, epochs: int, batch: int, seed: int
-) -> list[list[Example]]:
+class Sided(Sized, Protocol):
+    """A training row: one example, or the two sides of a pair; its length is the longest side's."""
+
+    @property
+    def sides(self) -> Sequence[Example]:
+        """Return the examples that the model computes for this row."""
+
+
+Row = TypeVar("Row", bound=Sided)
+
+
+def draw_steps(examples: Sequence[Row], *, epochs: int, batch: int, seed: int) -> list[list[Row]]:
     """Return the rows of each step; every epoch has a new order and the last step may be short."""
     order: list[int] = []
     for epoch in range(epochs):
@@ -33,7 +46,7 @@ def draw_steps(
     ]
 
 
-def split_step(step: Sequence[Example], parts: int) -> list[Micro]:
+def split_step(step: Sequence[Row], parts: int) -> list[list[Row]]:
     """Split the rows of a step, sorted by length, into `parts` micro-batches of even size.
 
     Sorting keeps padding low. Sizes differ by one row at most, and longer rows get smaller batches.
@@ -41,6 +54,43 @@ def split_step(step: Sequence[Example], parts: int) -> list[Micro]:
     rows = sorted(step, key=len)
     cuts = [-(-number * len(rows) // parts) for number in range(parts + 1)]
     return [rows[begin:end] for begin, end in pairwise(cuts)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training run as micro-batches, in the order in which the processes take them."""
+
+    micros: list[Any]
+    tokens: list[int]  # of each step, without padding
+    accumulation: int  # micro-batches per step and process
+    rows: int  # of a micro-batch, mean
+    padded: int  # tokens of the largest micro-batch, padding included
+
+
+def make_plan(examples: Sequence[Row], settings: Imitate, compute: Compute, *, seed: int) -> Plan:
+    """Return the plan of a training; ParamsError if a process gets no row."""
+    if settings.batch < launch.world():
+        raise ParamsError(
+            f"imitate.batch: {settings.batch} rows a step for {launch.world()} processes; lower "
+            f"compute.processes to {settings.batch} or less"
+        )
+    launch.check_share(len(examples), what="imitate")
+    if compute.sharding != "none" and launch.world() == 1:
+        raise ParamsError(f"compute.sharding: {compute.sharding} needs two or more processes")
+    return plan_steps(examples, settings, compute, seed=seed)
+
+
+def plan_steps(examples: Sequence[Row], settings: Imitate, compute: Compute, *, seed: int) -> Plan:
+    """Split each step over processes and forward passes; some may be empty."""
+    share = -(-settings.batch // launch.world())
+    rows = min(compute.micro_batch or share, share)
+    accumulation = -(-share // rows)
+    parts = accumulation * launch.world()
+    steps = draw_steps(examples, epochs=settings.epochs, batch=settings.batch, seed=seed)
+    micros = [micro for step in steps for micro in split_step(step, parts)]
+    tokens = [sum(len(side) for row in step for side in row.sides) for step in steps]
+    padded = max(len(row.sides) * len(row) * len(micro) for micro in micros for row in micro[-1:])
+    return Plan(micros, tokens, accumulation, rows, padded)
 
 
 class Collator:

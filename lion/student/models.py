@@ -48,6 +48,7 @@ class Loaded:
     folder: Path | None = None
     base: dict[str, Any] | None = None
     thoughts: ThoughtForm | None = None
+    learnt: str = ""  # key of what it was trained on since it was loaded, if that is resumable
     gather: Callable[[], dict[str, torch.Tensor]] | None = None
 
     @property

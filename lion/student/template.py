@@ -39,6 +39,11 @@ class Example:
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
 
+    @property
+    def sides(self) -> "tuple[Example]":
+        """Return this row alone; a pair has two sides."""
+        return (self,)
+
     def cut(self, limit: int) -> "Example":
         """Return this row with at most `limit` tokens; a cut row loses its EOS."""
         if len(self) <= limit:

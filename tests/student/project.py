@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from lion.pools.cache import grow_cache, start_cache, with_answers
 from lion.pools.instructions import instruction_id
-from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, from_rows, write_table
+from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, VERDICT, from_rows, write_table
 from lion.student.models import write_base
 
 ROOT = Path(__file__).parent.parent.parent
@@ -43,6 +43,8 @@ class Project:
         write_table(folder / "nothing.parquet", from_rows([], ANSWERED), ANSWERED)
         write_table(folder / "earlier.parquet", with_answers(pool, answers)[::2], ANSWERED)
         grow_cache(folder / "empty", with_answers(pool, answers), "r0", folder / "cache")
+        write_table(folder / "wrong.jsonl", _wrong(answers), ANSWER)
+        write_table(folder / "scores.parquet", _scores(answers["id"]), VERDICT)
         write_base(folder / "base", base=str(base), revision=None)
 
     def set(self, **sections: dict[str, Any]) -> None:
@@ -55,6 +57,11 @@ class Project:
         """The arguments that train `out` from the base."""
         told = {"student": "base", "pool": "pool.jsonl", "answers": "answers.jsonl"}
         return self._arguments(told | {"replay": replay, "out": out, "loss": f"{out}.jsonl"})
+
+    def contrast(self, out: str) -> list[str]:
+        """The arguments that train `out` on the pool, and on its hard rows with wrong answers."""
+        examined = {"cache": "cache", "responses": "wrong.jsonl", "scores": "scores.parquet"}
+        return [*self.imitate(out), *self._arguments(examined)]
 
     def replay(self, out: str) -> list[str]:
         """The arguments that draw rows of the cache pool."""
@@ -83,10 +90,10 @@ class Project:
         )
 
     def kill(self, process: subprocess.Popen[str], when: str) -> None:
-        """`kill -9` the process, and what it started, once a file named `when` is kept."""
+        """`kill -9` the process, and what it started, once a checkpoint has a file `when`."""
         home = self.folder / "home"
         for _ in range(6000):
-            if process.poll() is not None or list(home.glob(f"training/*/*/{when}")):
+            if process.poll() is not None or list(home.glob(f"training/*/{when}")):
                 break
             time.sleep(0.01)
         for one in [*psutil.Process(process.pid).children(recursive=True), process]:
@@ -111,6 +118,22 @@ class Project:
 
 
 Make = Callable[..., Project]
+
+
+def _wrong(answers: pl.DataFrame) -> pl.DataFrame:
+    """Answers of a student: those of the next row but two, so that each is wrong."""
+    given = answers["answer"].to_list()
+    return answers.with_columns(answer=pl.Series([*given[3:], *given[:3]]))
+
+
+def _scores(ids: pl.Series) -> pl.DataFrame:
+    """Verdicts: all rows but the last are hard."""
+    verdicts = ["hard"] * (len(ids) - 1) + ["easy"]
+    rows = [
+        {"id": id, "teacher": 9.0, "student": 1.0, "gap": 8.0, "verdict": verdict}
+        for id, verdict in zip(ids, verdicts, strict=True)
+    ]
+    return from_rows(rows, VERDICT)
 
 
 def _pool() -> pl.DataFrame:

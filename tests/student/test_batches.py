@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from lion.params import Compute, Imitate
-from lion.student.batches import Collator, draw_steps, split_step
+from lion.student.batches import Collator, draw_steps, make_plan, split_step
 from lion.student.models import LoadOptions, load_student
 from lion.student.template import Example, encode_example
-from lion.student.training import make_plan, train
+from lion.student.training import train
 
 SETTINGS = Imitate(
     epochs=2, learning_rate=1e-2, warmup=0.0, weight_decay=0.0, batch=8, max_length=64

@@ -8,8 +8,8 @@ import pytest
 
 from lion.params import Compute, Imitate
 from lion.student import launch
+from lion.student.batches import make_plan
 from lion.student.template import Example
-from lion.student.training import make_plan
 from lion.support.errors import ParamsError
 
 SETTINGS = Imitate(

@@ -26,14 +26,14 @@ def losses(project: Project, name: str) -> pl.DataFrame:
     return read_table(project.folder / f"{name}.jsonl", LOSS)
 
 
-def distance(project: Project, name: str) -> float:
+def distance(project: Project, name: str, *, contrast: bool = False) -> float:
     """How far the weights of student `name`, trained with the same losses, are from one process's.
 
     The largest difference of any weight.
     """
     project.set(compute={"launcher": None, "processes": 1, "launcher_args": []})
     project.set(compute={"sharding": "none", "micro_batch": None, "checkpoint_steps": None})
-    project.here("imitate", project.imitate("one"))
+    project.here("imitate", project.contrast("one") if contrast else project.imitate("one"))
     assert_frame_equal(losses(project, "one"), losses(project, name), abs_tol=2e-5)
     one = load_file(project.folder / "one" / "model.safetensors")
     other = load_file(project.folder / name / "model.safetensors")
@@ -57,11 +57,20 @@ def test_two_processes_train_as_one(make: Make) -> None:
 
 def test_two_sharded_processes_go_on_after_a_kill_and_train_as_one(make: Make) -> None:
     project = make(compute=TWO | {"sharding": "fsdp", "micro_batch": 2, "checkpoint_steps": 5})
-    project.kill(project.start("imitate", project.imitate("two")), when=WHOLE)
+    project.kill(project.start("imitate", project.imitate("two")), when=f"*/{WHOLE}")
     shards = list(project.folder.glob("home/training/*/checkpoint-5/pytorch_model_fsdp_0/*.distcp"))
     assert len(shards) == 2
     assert steps_done_before(project.run("imitate", project.imitate("two"))) >= 5
     assert distance(project, "two") < 1e-3
+
+
+def test_two_processes_contrast_as_one(make: Make) -> None:
+    # The last step has fewer pairs than forward passes: some of them are empty.
+    own = {"contrast": {"epochs": 4, "batch": 7, "learning_rate": 1e-3}}
+    project = make(compute=TWO | {"micro_batch": 2}, imitate=own)
+    project.run("imitate", project.contrast("two"))
+    assert losses(project, "two")["accuracy"].drop_nulls().len() == 5
+    assert distance(project, "two", contrast=True) < 1e-3
 
 
 def test_two_processes_answer_as_one(make: Make) -> None:
@@ -77,7 +86,7 @@ def test_two_processes_answer_as_one(make: Make) -> None:
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_a_killed_training_ends_with_the_same_weights(make: Make, lora: dict[str, object]) -> None:
     project = make(imitate={"epochs": 200, "lora": lora}, compute={"checkpoint_steps": 20})
-    project.kill(project.start("imitate", project.imitate("killed")), when=WHOLE)
+    project.kill(project.start("imitate", project.imitate("killed")), when=f"*/{WHOLE}")
     assert not (project.folder / "killed").exists()
     output = project.here("imitate", project.imitate("killed"))
     assert 20 <= steps_done_before(output) < 300

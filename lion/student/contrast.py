@@ -1,0 +1,256 @@
+"""Contrast: prefer the teacher's answer to the student's own wrong one (DPO, arXiv 2305.18290).
+
+TRL's DPOTrainer would compute the same loss. It tokenizes texts itself, in a cached dataset and in
+batches of its own, so that prompts, thoughts, micro-batches and resumed runs would differ from
+imitation's. The loss is ten lines, so it stands here on the same training loop.
+"""
+
+import gc
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+import polars as pl
+import torch
+import torch.nn.functional as F
+from transformers import Trainer, set_seed
+
+from lion.params import Compute, Contrast, Imitate
+from lion.pools.instructions import tasks_of
+from lion.pools.tables import LOSS, from_rows
+from lion.student import launch
+from lion.student.batches import IGNORED, Collator, Plan, plan_steps
+from lion.student.memory import advice, explained
+from lion.student.models import Loaded, device, is_adapter
+from lion.student.resumable import Resumable, work_key
+from lion.student.template import Example
+from lion.student.thoughts import encode_thoughtful
+from lion.student.trainer import arguments_of, collator_of, run_plan
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one prompt; `margin` is log p(chosen) - log p(rejected) of the reference."""
+
+    chosen: Example
+    rejected: Example
+    margin: float = 0.0
+
+    def __len__(self) -> int:
+        return max(len(self.chosen), len(self.rejected))
+
+    @property
+    def sides(self) -> tuple[Example, Example]:
+        """Return both answers, each after its prompt."""
+        return self.chosen, self.rejected
+
+
+def contrast(
+    loaded: Loaded,
+    rows: pl.DataFrame,
+    *,
+    settings: Imitate,
+    compute: Compute,
+    seed: int,
+    label: str,
+    arithmetic: torch.dtype = torch.float32,
+    resumable: Resumable | None = None,
+) -> pl.DataFrame:
+    """Train `loaded`, which `train` has trained, on pairs; return the loss table as `train` does.
+
+    `rows` (lion/imitate/contrast.py) hold the teacher's answer and the student's `response`. The
+    reference is `loaded` as it comes. Every process of a launcher calls it. A killed run resumes as
+    `train` does. Without a pair that fits max_length it takes no step.
+    """
+    pairs = encode_pairs(loaded, rows, settings.max_length, label=label)
+    if not pairs:
+        return from_rows([], {**LOSS, "seconds": pl.Float64})
+    settings, beta = _settings_of(settings)
+    # A pair is two rows of a forward pass.
+    rows_at_once = compute.micro_batch or settings.batch
+    compute = compute.model_copy(update={"micro_batch": max(1, rows_at_once // 2)})
+    set_seed(seed)
+    loaded.gather = None  # it holds the optimizer of `train`
+    gc.collect()
+    _without_dropout(loaded.model)
+    kept = None
+    if resumable and compute.checkpoint_steps:
+        tokens = [[side.prompt, side.answer] for pair in pairs for side in pair.sides]
+        kept = resumable.claim(work_key(loaded.learnt, tokens, settings.model_dump(), beta))
+    hint = advice(compute, rows=rows_at_once, adapter=is_adapter(loaded.model))
+    with tempfile.TemporaryDirectory() as scratch, explained(hint):
+        margins = _margins(loaded, pairs, compute, arithmetic)
+        referred = [replace(pair, margin=m) for pair, m in zip(pairs, margins, strict=True)]
+        plan = _with_counts(plan_steps(referred, settings, compute, seed=seed))
+        folder, saves = kept or Path(scratch), kept is not None
+        arguments = arguments_of(settings, compute, plan, seed=seed, folder=folder, saves=saves)
+        arguments["bf16"] = arithmetic == torch.bfloat16
+        kind = partial(ContrastTrainer, beta=beta)
+        return run_plan(loaded, plan, arguments, label, kind=kind, collate=PairCollator)
+
+
+def _settings_of(settings: Imitate) -> tuple[Imitate, float]:
+    """Return the settings of the training on pairs, and beta."""
+    own = settings.contrast or Contrast()
+    changes = {
+        "epochs": own.epochs,
+        "batch": own.batch or settings.batch,
+        "learning_rate": own.learning_rate or settings.learning_rate / 20,
+    }
+    return settings.model_copy(update=changes), own.beta
+
+
+def encode_pairs(loaded: Loaded, rows: pl.DataFrame, limit: int, *, label: str) -> list[Pair]:
+    """Return the pairs as token ids, each answer cut to `limit` tokens with its prompt.
+
+    A prompt without room for a token of either answer, and answers that are equal so far, make no
+    pair. An answer of the student that did not end has no EOS token.
+    """
+    pairs = []
+    for task, row in zip(tasks_of(rows), rows.iter_rows(named=True), strict=True):
+        chosen, rejected = (
+            encode_thoughtful(loaded.tokenizer, loaded.thoughts, task, *texts).cut(limit)
+            for texts in (
+                (row["answer"], row["thoughts"]),
+                (row["response"], row["response_thoughts"]),
+            )
+        )
+        if row["response_ending"] != "stop" and len(rejected) < limit:
+            rejected = replace(rejected, answer=rejected.answer[:-1])
+        has_room = all(len(side.answer) > side.thoughts for side in (chosen, rejected))
+        if has_room and chosen.answer != rejected.answer:
+            pairs.append(Pair(chosen, rejected))
+    if launch.is_main():
+        line = f"{label}: {len(pairs)} pairs{'' if pairs else ', so no step'}"
+        alike = rows.height - len(pairs)
+        more = f"; {alike} more do not differ within imitate.max_length={limit} tokens"
+        click.echo(line + (more if alike else ""))
+    return pairs
+
+
+def answer_log_probs(
+    logits: torch.Tensor, labels: torch.Tensor, bounds: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the sum of the log-probabilities of each row's answer: (B,).
+
+    `logits` are (B, T, V) and `labels` (B, T), or (1, sum of T, V) with rows between `bounds`.
+    """
+    losses = F.cross_entropy(
+        logits[:, :-1].transpose(1, 2).float(),
+        labels[:, 1:],
+        ignore_index=IGNORED,
+        reduction="none",
+    )
+    if bounds is None:
+        return -losses.sum(dim=1)
+    whole = F.pad(losses[0], (1, 0))
+    return -torch.stack([whole[begin:end].sum() for begin, end in pairwise(bounds.tolist())])
+
+
+class PairCollator:
+    """A micro-batch of pairs, and the number of pairs of its step, as the tensors of one forward.
+
+    All chosen answers come first, then all rejected ones in the same order.
+    """
+
+    def __init__(self, collator: Collator) -> None:
+        self._collator = collator
+
+    def __call__(self, micros: Sequence[tuple[list[Pair], int]]) -> dict[str, Any]:
+        [(pairs, count)] = micros
+        nothing = Example([self._collator.pad], [])  # for a process without a pair in this step
+        rows = pairs or [Pair(nothing, nothing)]
+        sides = [[pair.chosen for pair in rows], [pair.rejected for pair in rows]]
+        return {
+            **self._collator([[*sides[0], *sides[1]]]),
+            "margins": torch.tensor([pair.margin for pair in rows]),
+            "weights": torch.full((len(rows),), len(pairs) / len(rows) / count),
+        }
+
+
+class ContrastTrainer(Trainer):
+    """Computes DPO's loss, its mean over the pairs of a step, and the share that is right.
+
+    A pair is right if the student prefers the chosen answer more than the reference does.
+    """
+
+    loss_is_scaled_for_ga = True  # by the weights of the pairs
+
+    def __init__(self, *, beta: float, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._beta = beta
+        self._right = 0.0  # of the step so far, in this process
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        reference, weights = inputs.pop("margins"), inputs.pop("weights")
+        gains = _margins_of(model, inputs) - reference
+        self._right += float((weights * (gains > 0)).sum())
+        # The processes' gradients are averaged.
+        return -(weights * F.logsigmoid(self._beta * gains)).sum() * launch.world()
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            logs["accuracy"] = round(sum(launch.gather([self._right])), 6)
+            self._right = 0.0
+        super().log(logs, start_time)
+
+
+def _margins_of(model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+    """Return log p(chosen) - log p(rejected) of each pair of a collated micro-batch."""
+    labels = inputs.pop("labels")
+    logits = model(**inputs, use_cache=False).logits
+    chosen, rejected = answer_log_probs(logits, labels, inputs.get("cu_seq_lens_q")).chunk(2)
+    return chosen - rejected
+
+
+def _margins(
+    loaded: Loaded, pairs: Sequence[Pair], compute: Compute, arithmetic: torch.dtype
+) -> list[float]:
+    """Return the reference's margin of each pair; the processes share the work."""
+    size = compute.micro_batch or 1
+    order = sorted(range(len(pairs)), key=lambda row: len(pairs[row]))
+    number = -(-len(pairs) // size)
+    number += -number % launch.world()  # a sharded model computes in all processes at once
+    where = device(compute.device)
+    collate = PairCollator(collator_of(loaded))
+    loaded.model.eval()  # type: ignore[no-untyped-call]
+    made: list[tuple[int, float]] = []
+    mixed = torch.autocast(where.type, arithmetic, enabled=arithmetic == torch.bfloat16)
+    for part in range(launch.rank(), number, launch.world()):
+        rows = order[part * size : (part + 1) * size]
+        batch = collate([([pairs[row] for row in rows], 1)])
+        inputs = {
+            name: value.to(where) if torch.is_tensor(value) else value
+            for name, value in batch.items()
+            if name not in ("margins", "weights")
+        }
+        with torch.no_grad(), mixed:
+            margins = _margins_of(loaded.model, inputs)
+        made += zip(rows, margins.tolist(), strict=False)
+    return [margin for _, margin in sorted(launch.gather(made))]
+
+
+def _with_counts(plan: Plan) -> Plan:
+    """Return `plan` with the number of pairs of its step beside each micro-batch."""
+    parts = plan.accumulation * launch.world()
+    steps = [plan.micros[begin : begin + parts] for begin in range(0, len(plan.micros), parts)]
+    counted = [(micro, sum(map(len, step))) for step in steps for micro in step]
+    return replace(plan, micros=counted)
+
+
+def _without_dropout(model: torch.nn.Module) -> None:
+    """Turn dropout off; the reference's margins are computed without it, too."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
