@@ -7,7 +7,7 @@ import polars as pl
 
 from lion.evaluate.quality import ALL
 from lion.params import Params
-from lion.report import answers
+from lion.report import glance
 from lion.report.charts import (
     length_chart,
     loss_chart,
@@ -20,7 +20,6 @@ from lion.report.cost import cost_rows, role_costs
 from lion.report.drawing import Chart, page_svg
 from lion.report.gaps import gap_rows, hard_map
 from lion.report.heat import heat_chart, matrix_chart
-from lion.report.story import Headline, headline, warnings
 from lion.runs.closing import next_step
 from lion.runs.composition import (
     LABEL,
@@ -54,7 +53,7 @@ class Contents:
     tau: float
     rounds: list[Row]
     identity: Identity
-    headline: Headline
+    headline: glance.Headline
     warnings: list[str]
     answers: list[Row]
     gains: list[Gain]
@@ -105,14 +104,14 @@ def contents(
         tau=params.tau,
         rounds=rows,
         identity=identity,
-        headline=headline(rows, gains),
-        warnings=warnings(rows, trust, floor),
+        headline=glance.headline(rows, gains),
+        warnings=glance.warnings(rows, trust, floor),
         answers=[
-            answers.better(gains),
-            answers.cost(costs, params),
-            answers.on_what(quality),
-            answers.trusted(trust, shared),
-            answers.what_next(next_step(tables)),
+            glance.better(gains),
+            glance.cost(costs, params),
+            glance.on_what(quality),
+            glance.trusted(trust, shared),
+            glance.what_next(next_step(tables)),
         ],
         gains=gains,
         costs=cost_rows(costs, params),

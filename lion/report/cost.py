@@ -59,39 +59,24 @@ def _free(params: Params, role: Role) -> float | None:
     return 0.0 if Budget(params.prices, params.budget).cost(usage) == 0 else None
 
 
-def total_money(costs: list[RoleCost]) -> tuple[float, list[Role]]:
-    """Return the sum of the known costs, and the roles whose cost is unknown."""
+def money_of(costs: list[RoleCost], params: Params) -> tuple[str, str]:
+    """Return the money spent, empty if nothing was, and what the figure leaves out or means."""
     known = sum(cost.money for cost in costs if cost.money is not None)
-    return known, sorted({cost.role for cost in costs if cost.money is None})
-
-
-def cost_tiles(costs: list[RoleCost], params: Params) -> list[Row]:
-    """Return the first screen's figures of money and tokens: label, value, note."""
-    return [
-        {"label": "money", **_money(costs, params)},
-        {"label": "tokens", **_tokens(costs)},
-    ]
-
-
-def _money(costs: list[RoleCost], params: Params) -> Row:
-    money, unknown = total_money(costs)
-    roles = ", ".join(unknown)
-    if unknown and not money:
-        return {"value": "unknown", "note": f"no price known for {roles}"}
-    amount = f"{money:,.2f} {_currency(params)}".strip()
+    unknown = ", ".join(sorted({cost.role for cost in costs if cost.money is None}))
     if unknown:
-        return {"value": f"≥ {amount}", "note": f"without {roles}"}
-    if money:
-        return {"value": amount, "note": "all roles"}
-    return {"value": "0", "note": "the oracle is free"}
+        if not known:
+            return "unknown", f"no price known for {unknown}"
+        return f"≥ {_amount(known, params)}", f"without {unknown}"
+    return (_amount(known, params), "all roles") if known else ("", "the oracle is free")
 
 
-def _tokens(costs: list[RoleCost]) -> Row:
+def tokens_of(costs: list[RoleCost]) -> tuple[str, str]:
+    """Return the tokens used, and in what."""
     known = sum(cost.tokens for cost in costs if cost.tokens is not None)
     requests = sum(cost.requests for cost in costs)
     if not requests:
-        return {"value": "unknown", "note": "no requests yet"}
-    return {"value": _short(known), "note": f"{requests:,} replies, without the generator's tokens"}
+        return "unknown", "no requests yet"
+    return _short(known), f"{requests:,} replies, without the generator's tokens"
 
 
 def cost_rows(costs: list[RoleCost], params: Params) -> list[Row]:
@@ -102,16 +87,14 @@ def cost_rows(costs: list[RoleCost], params: Params) -> list[Row]:
             "role": cost.role,
             "replies": f"{cost.requests:,}",
             "tokens": "unknown" if cost.tokens is None else f"{cost.tokens:,}",
-            "money": "unknown"
-            if cost.money is None
-            else f"{cost.money:,.2f} {_currency(params)}".strip(),
+            "money": "unknown" if cost.money is None else _amount(cost.money, params),
         }
         for cost in costs
     ]
 
 
-def _currency(params: Params) -> str:
-    return params.prices.currency if params.prices else ""
+def _amount(money: float, params: Params) -> str:
+    return f"{money:,.2f} {params.prices.currency if params.prices else ''}".strip()
 
 
 def _short(number: float) -> str:

@@ -48,7 +48,6 @@ class Resumable:
     def __init__(self, home: Path | None) -> None:
         self._home = home
         self._claimed: dict[Path, IO[str]] = {}
-        self.resumed = False  # whether a killed run had begun the claimed work
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +72,6 @@ class Resumable:
 
     def _lock(self, folder: Path) -> Path | None:
         self._sweep(folder.parent)
-        begun = folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("w")
         try:
@@ -82,7 +80,6 @@ class Resumable:
             lock.close()
             return None
         self._claimed[folder.resolve()] = lock
-        self.resumed |= begun
         return folder.resolve()
 
     def _sweep(self, home: Path) -> None:

@@ -48,12 +48,6 @@ def digest_file(root: Path, stage: str) -> bytes:
     return f"{code_digest(root, stage)}\n".encode()
 
 
-def code_files(root: Path, stage: str) -> list[Path]:
-    """The files behind the digest of `stage`."""
-    modules = _closure(root, f"stages.{stage}")
-    return sorted([*modules, *_data_files(modules)])
-
-
 def ast_digest(tree: ast.AST) -> str:
     """Hash the syntax tree without docstrings: the same on every version of Python."""
     return hashlib.sha256("\0".join(_tokens(tree)).encode()).hexdigest()

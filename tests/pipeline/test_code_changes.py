@@ -57,7 +57,7 @@ def test_a_wrong_parameter_ends_the_run_before_anything_else_ran(
 
 def test_a_temporary_experiment_runs_the_code_of_the_workspace(played: Project) -> None:
     reword(played)
-    append(played, "lion/report/story.py", "\nassert callable(headline)\n")
+    append(played, "lion/report/glance.py", "\nassert callable(headline)\n")
     lock = (played.root / "dvc.lock").read_bytes()
     output = played.dvc("exp", "run", "--temp", "--name", "apart", "-S", "report.megabytes=3.0")
     assert ran(output) == ["code", "report"]

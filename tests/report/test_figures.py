@@ -9,11 +9,10 @@ import pytest
 
 from lion.discriminate.scores import ORDERS, discriminate, score
 from lion.pools.tables import ACCEPTED, REVIEW, from_rows
-from lion.report.answers import trusted
 from lion.report.charts import trend_chart
 from lion.report.details import changed
 from lion.report.drawing import page_svg
-from lion.report.story import headline, warnings
+from lion.report.glance import headline, trusted, warnings
 from lion.runs.composition import category_shares, most_drawn, outcome_rows, outcomes, topic
 from lion.runs.gain import Gain, floor_of, paired_gain
 from lion.runs.run import places_of, read_run

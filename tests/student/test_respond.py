@@ -197,7 +197,6 @@ def test_unfinished_work_is_found_again_and_shared_by_nobody(tmp_path: Path) -> 
         assert second.claim(work_key("a")) is None
     first.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert (folder / LOCK).exists()
-    assert not first.resumed
     with Resumable(tmp_path) as again:
         assert again.claim(work_key("a")) == folder
     assert not folder.exists()

@@ -24,6 +24,7 @@ def _train(base: Path, home: Path) -> int:
         update={"epochs": 4, "batch": len(LESSONS)}
     )
     compute = Compute(checkpoint_steps=3)
+    is_resumed = home.exists() and any(home.iterdir())
     with Resumable(home) as resumable:
         losses = train(
             load_student(base),
@@ -34,7 +35,7 @@ def _train(base: Path, home: Path) -> int:
             label="imitate r0",
             resumable=resumable,
         )
-        if not resumable.resumed:
+        if not is_resumed:
             raise Killed
     return losses.height
 
