@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lion.runs.revision import open_revisions
+from lion.runs.rounds import rounds_of
 from lion.versions.diff import pool_diff
-from lion.versions.rounds import rounds_of
 from lion.versions.trace import trace
 from tests.report.synthetic import Size, make_run
 from tests.repository import begin, commit_tables, environment

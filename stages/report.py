@@ -16,7 +16,8 @@ from lion.report.drawing import file_svg, plots_page
 from lion.report.static import static_page
 from lion.report.track import track
 from lion.runs.closing import next_step
-from lion.runs.figures import as_text, gap_table, loss_table, metrics, quality_table, read_control
+from lion.runs.figures import gap_table, loss_table, metrics, quality_table, read_control
+from lion.runs.rounds import as_text, rounds_of
 from lion.runs.run import PLACES, Tables, read_run
 from lion.support.files import replacing, replacing_folder
 
@@ -63,7 +64,9 @@ def main(
         file.write_text(json.dumps(metrics(run.rounds), indent=2) + "\n", encoding="utf-8")
     if params.report.track:
         track(params.report.track, run.identity.title, run.rounds, [page, out])
-    click.echo(as_text(run.rounds))
+    click.echo(as_text({"": rounds_of(tables)}))
+    if finding := run.rounds[-1]["finding"]:
+        click.echo(f"{run.rounds[-1]['round']}: {finding}")
     if advice := next_step(tables):
         click.echo(advice)
 

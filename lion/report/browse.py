@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lion.pools.tables import INSTRUCTION, with_optional
 from lion.report.details import answer_of, before_of, examinations, excerpt, kin
-from lion.runs.composition import topic
+from lion.runs.composition import most_common, topic
 from lion.runs.run import Tables
 from lion.support.text import visible
 
@@ -16,6 +16,7 @@ Row = dict[str, Any]
 LATEST = "latest"
 UNEXAMINED = "unexamined"
 _KIN = 50  # children listed
+_CATEGORIES = 100  # in the filter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,14 @@ class Index:
         return self.pool.join(columns, on="id", how="left", maintain_order="left").with_columns(
             pl.col("verdict").fill_null(UNEXAMINED)
         )
+
+    def options(self) -> Row:
+        """Return the options of the list's filters."""
+        return {
+            "exams": list(self.exams),
+            "rounds": self.tables.rounds,
+            "categories": most_common(self.pool["category"], _CATEGORIES),
+        }
 
     def find(self, query: Query) -> tuple[int, list[Row]]:
         """Return the number of matches, and the rows of one page of the list."""

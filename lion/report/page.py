@@ -11,7 +11,6 @@ from markupsafe import Markup, escape
 
 from lion.report.contents import Contents
 from lion.report.drawing import palette_css
-from lion.report.sample import KINDS
 from lion.runs.compare import Difference
 from lion.support.text import as_json
 
@@ -60,7 +59,6 @@ def render(
         runs=runs,
         browse=browse,
         served=served,
-        kinds=KINDS,
         compared=compared,
         version=version,
         policy=policy(script, style, served=served),

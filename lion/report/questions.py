@@ -6,7 +6,7 @@ from typing import Any
 
 from lion.report.details import answer_of, before_of, examinations, excerpt
 from lion.runs.run import Tables
-from lion.support.text import as_json, brief, visible
+from lion.support.text import brief, visible
 
 Row = dict[str, Any]
 _CATEGORY = 40  # columns
@@ -68,31 +68,11 @@ class Questions:
             "exams": examinations(*own, by={name: name for name in tables.rounds}),
         }
 
-    def carried(self, limit: int) -> Row:
-        """Return list rows and details for the static page, at most `limit` bytes of JSON.
-
-        Rows may use half of it. Details come first for questions whose score moved most, then for
-        those that the student fails.
-        """
-        ordered = sorted(self.rows, key=_interest)
-        used = [0]
-
-        def fits(part: Row | None, most: int) -> bool:
-            size = len(as_json(part).encode()) + 24
-            used[0] += size if (is_small := used[0] + size <= most) else 0
-            return is_small
-
-        rows = [row for row in ordered if fits(row, limit // 2)]
-        details = {row["id"]: self.detail(row["id"]) for row in rows}
-        kept = {id: detail for id, detail in details.items() if detail and fits(detail, limit)}
-        return {"rows": rows, "details": kept, "total": self.tables.questions.height}
+    @property
+    def total(self) -> int:
+        """All questions, also those beyond the list."""
+        return self.tables.questions.height
 
     def served(self) -> Row:
         """Return the list rows alone; `lion view` asks for details."""
-        return {"rows": self.rows, "details": {}, "total": self.tables.questions.height}
-
-
-def _interest(row: Row) -> tuple[float, float, str]:
-    """Sort by how far the last round moved the score, then by how low it is."""
-    student = row["student"]
-    return (-abs(row["moved"] or 0.0), 11.0 if student is None else student, row["id"])
+        return {"rows": self.rows, "details": {}, "total": self.total}

@@ -14,7 +14,6 @@ from lion.report.contents import contents
 from lion.report.marks import Mark, Marks
 from lion.report.page import Compared, render
 from lion.report.questions import Questions
-from lion.report.sample import offer
 from lion.runs.compare import Run, changed_params, differences
 from lion.runs.figures import control_of, read_control, round_rows
 from lion.runs.identity import Identity, Origin, identity_of
@@ -83,7 +82,7 @@ def site_of(
     indexes = [Index(run.tables) for run in runs]
     questions = [Questions(run.tables) for run in runs]
     about = [
-        offer(index) | {"questions": own.served()}
+        index.options() | {"questions": own.served()}
         for index, own in zip(indexes, questions, strict=True)
     ]
     compared = Compared(differences(runs), changed_params(runs)) if len(runs) > 1 else None

@@ -1,16 +1,21 @@
-"""The static page of a run, as the stage `report` writes it."""
+"""The static page of a run, as the stage `report` writes it: what it carries, within its limit."""
+
+from dataclasses import replace
+from itertools import chain, zip_longest
+from typing import Any
 
 import polars as pl
 
 from lion.params import Params
-from lion.report.browse import Index
+from lion.report.browse import LATEST, Index
 from lion.report.contents import Contents, contents
 from lion.report.page import render
 from lion.report.questions import Questions
-from lion.report.sample import offer, sample
 from lion.runs.identity import identity_of
 from lion.runs.run import Places, Tables
+from lion.support.text import as_json
 
+Row = dict[str, Any]
 _QUESTIONS = 4  # the questions may take a fourth of the page's limit, instructions the rest
 
 
@@ -24,6 +29,87 @@ def static_page(
     index = Index(tables)
     limit = round(params.report.megabytes * 1e6)
     few = limit // _QUESTIONS
-    chosen = sample(index, run.linked, each=params.report.each, limit=limit - few)
-    about = offer(index) | chosen | {"questions": Questions(tables).carried(few)}
+    carried = _instructions(index, run.linked, each=params.report.each, limit=limit - few)
+    about = index.options() | carried | {"questions": _questions(Questions(tables), few)}
     return run, render([run], [about], served=False)
+
+
+class _Space:
+    """The bytes of JSON that a part of the page may still take."""
+
+    def __init__(self, limit: int) -> None:
+        self.left = limit
+
+    def takes(self, part: Any) -> bool:
+        """Whether `part` fits; then it is counted."""
+        size = len(as_json(part).encode())
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+
+def _instructions(index: Index, linked: list[str], *, each: int, limit: int) -> Row:
+    """Return details and list rows of some instructions, at most `limit` bytes of JSON.
+
+    Instructions that the page links to come first. The kinds take turns, so that a tight limit
+    shortens all of them; `left_out` counts those that did not fit.
+    """
+    kinds = _chosen(index, each)
+    turns = chain.from_iterable(zip_longest(*kinds.values()))
+    wanted = dict.fromkeys(id for id in chain(linked, turns) if id is not None)
+    index, space = _narrowed(index, list(wanted)), _Space(limit)
+    details: dict[str, Row] = {}
+    rows: list[Row] = []
+    for id in wanted:
+        own = [kind for kind, ids in kinds.items() if id in ids]
+        detail, listed = index.detail(id), [{**row, "kinds": own} for row in index.rows_of(id)]
+        if detail is not None and space.takes([detail, listed]):
+            details[id] = detail
+            rows += listed
+    left_out = len(wanted) - len(details)
+    return {"details": details, "rows": rows, "left_out": left_out, "total": index.pool.height}
+
+
+def _chosen(index: Index, each: int) -> dict[str, list[str]]:
+    """Return up to `each` ids of every kind. Ids are hashes, so the lowest are a random part."""
+    latest = index.exams[LATEST]
+    judged, moved = latest.drop_nulls("gap"), latest.drop_nulls("change")
+
+    def top(frame: pl.DataFrame, by: str, *, down: bool) -> list[str]:
+        ordered = frame.sort(by, "id", descending=[down, False])
+        return ordered["id"].head(each).to_list()
+
+    return {
+        "hardest": top(judged, "gap", down=True),
+        "improved": top(moved.filter(pl.col("change") > 0), "change", down=True),
+        "regressed": top(moved.filter(pl.col("change") < 0), "change", down=False),
+        "random": latest["id"].sort().head(each).to_list(),
+    }
+
+
+def _narrowed(index: Index, ids: list[str]) -> Index:
+    """The same pool with the other tables reduced to `ids`, for quick lookups."""
+    names = ("answers", "responses", "reviews", "scores")
+    few = {name: getattr(index.tables, name).filter(pl.col("id").is_in(ids)) for name in names}
+    return Index(replace(index.tables, **few))
+
+
+def _questions(questions: Questions, limit: int) -> Row:
+    """Return list rows and details of the questions, at most `limit` bytes of JSON.
+
+    Rows may use half of it. Details come first for questions whose score moved most, then for
+    those that the student fails.
+    """
+    space = _Space(limit // 2)
+    rows = [row for row in sorted(questions.rows, key=_interest) if space.takes(row)]
+    space.left += limit - limit // 2
+    details = ((row["id"], questions.detail(row["id"])) for row in rows)
+    kept = {id: detail for id, detail in details if space.takes({id: detail})}
+    return {"rows": rows, "details": kept, "total": questions.total}
+
+
+def _interest(row: Row) -> tuple[float, float, str]:
+    """Sort by how far the last round moved the score, then by how low it is."""
+    student = row["student"]
+    return (-abs(row["moved"] or 0.0), 11.0 if student is None else student, row["id"])

@@ -190,33 +190,6 @@ def loss_table(tables: Tables) -> pl.DataFrame:
     return tables.losses.filter(pl.col("accuracy").is_null()).select("round", "step", "loss")
 
 
-def as_text(rows: list[Row]) -> str:
-    """Return the table of rounds as text."""
-    line = "{:>6}{:>7}{:>9}{:>7}{:>7}{:>7}{:>10}{:>10}".format
-    head = line("round", "new", "quality", "loss", "hard", "gap", "unjudged", "accepted")
-    findings = [f"{row['round']}: {row['finding']}" for row in rows if row["finding"]]
-    notes = [*filter(None, [examined_text(rows)]), *findings[-1:]]
-    return "\n".join([head, *(line(*_cells(row)) for row in rows), *notes])
-
-
-def _cells(row: Row) -> list[str]:
-    quality = None if row["quality"] is None else row["quality"] / 100
-    return [
-        row["round"],
-        str(row["new"]),
-        percent(quality),
-        _number(row["held_out"]),
-        percent(row["hard_share"]),
-        _number(row["mean_gap"]),
-        percent(row["unjudged_share"]),
-        percent(row["acceptance"]),
-    ]
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
 def percent(share: float | None) -> str:
     """Format a share as '12.3%', an unknown one as '-'."""
     return "-" if share is None else f"{100 * share:.1f}%"

@@ -1,10 +1,16 @@
 """`lion pool diff`, `lion trace`, `lion rounds`, `lion estimate`."""
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lion.support.command_line import HELP
+
+if TYPE_CHECKING:
+    from lion.versions.estimate import StageCost
+    from lion.versions.plan import Plan
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _HERE = "workspace"
@@ -70,7 +76,7 @@ def rounds(revs: tuple[str, ...], as_json: bool) -> None:
     """
     from lion.runs.closing import next_step
     from lion.runs.revision import open_revisions
-    from lion.versions.rounds import as_text, rounds_of
+    from lion.runs.rounds import as_text, rounds_of
 
     with open_revisions(*(revs or (_HERE,))) as revisions:
         versions = {revision.label: rounds_of(revision.tables) for revision in revisions}
@@ -101,17 +107,24 @@ def estimate(overrides: tuple[str, ...], as_json: bool) -> None:
     without a rate limit or a past reply.
     """
     from lion.runs.project import at_root
+    from lion.versions.show_estimate import as_dict, as_text
+
+    with at_root():
+        planned, costs = estimated(overrides)
+    click.echo(_dump(as_dict(planned, costs)) if as_json else as_text(planned, costs))
+
+
+def estimated(overrides: tuple[str, ...]) -> tuple["Plan", list["StageCost"]]:
+    """Return what `dvc repro` would run in the project in the current folder, and its cost."""
     from lion.runs.revision import open_revisions
     from lion.versions.estimate import read_inputs, replies_so_far, stage_costs
     from lion.versions.plan import plan
-    from lion.versions.show_estimate import as_dict, as_text
 
-    with at_root() as root, open_revisions(_HERE) as (here,):
-        planned = plan(root, overrides)
+    with open_revisions(_HERE) as (here,):
+        planned = plan(Path.cwd(), overrides)
         tables = here.tables_on_hand
-        inputs = read_inputs(planned, root, tables)
-        costs = stage_costs(planned, tables, replies_so_far(planned.params), inputs)
-    click.echo(_dump(as_dict(planned, costs)) if as_json else as_text(planned, costs))
+        inputs = read_inputs(planned, Path(), tables)
+        return planned, stage_costs(planned, tables, replies_so_far(planned.params), inputs)
 
 
 def _dump(data: object) -> str:

@@ -7,13 +7,16 @@ import io
 import os
 import random
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
+from dataclasses import dataclass, field
 from typing import get_args
 
 import polars as pl
 
-from lion.chat import Asks
+from lion.chat import Asks, Chat, Reply, Request, connect
+from lion.chat.budget import FREE, Budget, Usage
 from lion.chat.offered import offered_models
 from lion.chat.source import source_of
 from lion.discriminate.referee import Protocol, review
@@ -24,7 +27,6 @@ from lion.params import Params, Referee, Role
 from lion.pools.contamination import Questions
 from lion.pools.instructions import instruction_id
 from lion.support.errors import ChatError, LionError
-from lion.versions.asking import Asking
 from lion.versions.doctor_files import Finding
 
 _WORDS = ("owl", "cat", "dog", "cow", "pig", "fox", "hen", "bee", "ant", "elk", "eel", "ram")
@@ -61,10 +63,13 @@ def _ask(prepared: Params, params: Params, role: Role, words: list[str]) -> Iter
     if os.environ.get("LION_OFFLINE", "0") not in ("", "0") and not source.in_process:
         yield Finding("warning", f"{name}: not asked, since LION_OFFLINE is set")
         return
-    asking, notices = Asking(prepared, role, "doctor"), io.StringIO()
+    asking, notices = _Asking(prepared, role), io.StringIO()
     try:
-        with redirect_stderr(notices):
-            asking.run(_work(prepared, role, words))
+        with (
+            redirect_stderr(notices),
+            connect(prepared, role, stage="doctor", round=role) as asking.chat,
+        ):
+            _work(prepared, role, words)(asking)
         yield Finding("OK", f"{name}: replied in {asking.seconds:.1f} s; {asking.cost}")
     except ChatError as error:
         message = _KEPT.sub("", error.format_message()).removeprefix(f"doctor {role}, ")
@@ -76,6 +81,42 @@ def _ask(prepared: Params, params: Params, role: Role, words: list[str]) -> Iter
     for line in notices.getvalue().splitlines():
         if not line.startswith((_LABEL, "generate ")):
             yield Finding("warning", line.removeprefix(f"doctor {role}: "))
+
+
+@dataclass
+class _Asking:
+    """Passes requests on to a role's chat; remembers the replies and their time."""
+
+    params: Params
+    role: Role
+    chat: Chat | None = None
+    replies: list[Reply] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
+        assert self.chat is not None
+        begun = time.monotonic()
+        try:
+            replies = self.chat.ask(requests, label=label)
+        finally:
+            self.seconds += time.monotonic() - begun
+        self.replies += replies
+        return replies
+
+    @property
+    def cost(self) -> str:
+        """Say what the replies cost."""
+        prompt = sum(reply.prompt_tokens for reply in self.replies)
+        completion = sum(reply.completion_tokens for reply in self.replies)
+        is_free = source_of(self.params, self.role).in_process
+        mode = FREE if is_free else self.params.endpoint_of(self.role).mode
+        model = self.params.model_of(self.role)
+        budget = Budget(self.params.prices, self.params.budget)
+        money = budget.cost(Usage(model, mode, len(self.replies), prompt, completion))
+        price = "no price set" if money is None else f"{money:.4f} {budget.currency}"
+        if mode == FREE:
+            price = "free of charge"
+        return f"{prompt:,} tokens in, {completion:,} out, {price}"
 
 
 def _offered(params: Params, role: Role, message: str) -> str:

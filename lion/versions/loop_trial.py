@@ -19,9 +19,9 @@ import networkx as nx
 import yaml
 
 from lion.params import load_params
-from lion.runs.figures import as_text, round_rows
 from lion.runs.gain import gain_between
 from lion.runs.project import open_project
+from lion.runs.rounds import as_text, rounds_of
 from lion.runs.run import places_of, read_run
 from lion.support.errors import ParamsError
 
@@ -99,7 +99,7 @@ def _run(command: str) -> None:
 
 def _verdict(folder: Path) -> str:
     tables = read_run(places_of(folder), ["r0", "r1"])
-    click.echo(as_text(round_rows(tables)))
+    click.echo(as_text({"": rounds_of(tables)}))
     gain = gain_between(tables, "r0", "r1")
     if gain is None:
         return "No question was judged in both rounds, so nothing can be said."

@@ -35,6 +35,8 @@ def try_(count: int, loop: bool) -> None:
             click.echo(play_a_tenth(root))
             return
         from lion.params import load_params
+        from lion.versions.cli import estimated
+        from lion.versions.show_estimate import in_one_line
         from lion.versions.trial import as_text, try_roles
 
         params = load_params(root / "params.yaml")
@@ -47,7 +49,8 @@ def try_(count: int, loop: bool) -> None:
             click.echo(line)
         requests, money = (after - past for after, past in zip(_spent(params), before, strict=True))
         price = f" and {money:.4f} {params.prices.currency}" if params.prices else ""
-        click.echo(f"This trial took {requests:,.0f} requests{price}. {_cost()}")
+        whole = in_one_line(*estimated(()))
+        click.echo(f"This trial took {requests:,.0f} requests{price}. {whole}")
         if trial.fault:
             raise trial.fault
 
@@ -62,20 +65,3 @@ def _spent(params: "Params") -> tuple[float, float]:
     with Store(store_home() / "replies.sqlite") as store:
         spent = [entry.spent() for entry in store.entries() if entry.stage == "try"]
     return sum(usage.requests for usage in spent), sum(budget.cost(usage) or 0 for usage in spent)
-
-
-def _cost() -> str:
-    """Say what the whole run would cost and take."""
-    from pathlib import Path
-
-    from lion.runs.revision import WORKSPACE, open_revisions
-    from lion.versions.estimate import read_inputs, replies_so_far, stage_costs
-    from lion.versions.plan import plan
-    from lion.versions.show_estimate import in_one_line
-
-    with open_revisions(WORKSPACE) as (here,):
-        planned = plan(Path(), ())
-        tables = here.tables_on_hand
-        inputs = read_inputs(planned, Path(), tables)
-        costs = stage_costs(planned, tables, replies_so_far(planned.params), inputs)
-    return in_one_line(planned, costs)

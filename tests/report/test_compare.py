@@ -37,7 +37,7 @@ def test_three_runs_are_compared_before_they_stand_side_by_side(
         assert "no question in common after r3" not in lines.nth(0).inner_text()
         assert "nothing can be paired" in lines.nth(0).inner_text()
         assert re.search(r"\+1\d\.\d points of quality after r3", lines.nth(1).inner_text())
-        assert seen.inner_text("#changed tbody tr >> nth=0").split() == ["tau", "1.0", "2.0", "1.0"]
+        assert seen.inner_text(".params tbody tr >> nth=0").split() == ["tau", "1.0", "2.0", "1.0"]
         assert "both hard shares are counted at tau 1.0" in seen.inner_text("#compared")
         assert seen.locator(".differences").nth(0).locator("tbody tr").count() == 4
         assert seen.locator("#glance .side").count() == 3

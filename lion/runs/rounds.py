@@ -1,4 +1,4 @@
-"""The table that one looks at first: a row a round, of one version or of several side by side."""
+"""The table of rounds as text, of one version of a run or of several side by side."""
 
 from typing import Any
 
@@ -55,8 +55,9 @@ def as_text(versions: dict[str, list[Row]]) -> str:
         for row in rows
         if row["round"] == name
     ]
-    unused = {"version"} if len(versions) == 1 else set()
-    unused |= {"judged"} if all(row["judged"] == "-" for row in shown) else set()
+    rare = ("judged", "loss")  # columns of runs that have these figures
+    unused = {name for name in rare if all(row[name] == "-" for row in shown)}
+    unused |= {"version"} if len(versions) == 1 else set()
     columns = [name for name in shown[0] if name not in unused]
     return table(shown, columns)
 
@@ -78,6 +79,7 @@ def _shown(row: Row) -> Row:
         "unjudged": percent(row["unjudged_share"]),
         "accepted": percent(row["acceptance"]),
         "quality": percent(quality),
+        "loss": "-" if row["held_out"] is None else f"{row['held_out']:.2f}",
         "tokens": row["tokens"],
     }
 
