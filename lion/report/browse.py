@@ -7,7 +7,15 @@ import polars as pl
 from pydantic import Field
 
 from lion.pools.tables import INSTRUCTION, with_optional
-from lion.report.details import answer_of, before_of, examinations, excerpt, kin
+from lion.report.details import (
+    ancestors,
+    answer_of,
+    before_of,
+    examinations,
+    excerpt,
+    kin,
+    shown,
+)
 from lion.runs.composition import most_common, topic
 from lion.runs.run import Tables
 from lion.support.text import visible
@@ -124,38 +132,23 @@ class Index:
         if not matches:
             return None
         row = matches[0]
-        answers = self.tables.answers.filter(id=id).tail(1).to_dicts()
+        tables, rounds = self.tables, self.tables.rounds
+        answers = tables.answers.filter(id=id).tail(1).to_dicts()
+        own = (table.filter(id=id) for table in (tables.responses, tables.reviews, tables.scores))
+        exams = examinations(*own, by=dict(zip(rounds[1:], rounds, strict=False)))
         children = self.pool.filter(parent=id)
         return {
             **{name: row[name] for name in ("id", "origin", "round", "category")},
             "instruction": visible(row["instruction"]),
             "input": visible(row["input"]),
             **before_of(row),
-            "ancestors": self._ancestors(row["parent"]),
+            "ancestors": [kin(a) for a in ancestors(self.pool, row["parent"], len(rounds))],
             "children": [kin(child) for child in children.head(_KIN).iter_rows(named=True)],
             "offspring": children.height,
-            "draws": self.tables.draws.filter(parent=id).height,
+            "draws": tables.draws.filter(parent=id).height,
             "teacher": answer_of(answers[0]) if answers else None,
-            "exams": self._exams(id),
+            "exams": shown(exams),
         }
-
-    def _ancestors(self, parent: str | None) -> list[Row]:
-        """Parent, its parent, and so on, up to the seed."""
-        line: list[Row] = []
-        for _ in self.tables.rounds:
-            matches = self.pool.filter(id=parent).to_dicts() if parent else []
-            if not matches:
-                break
-            line.append(kin(matches[0]))
-            parent = matches[0]["parent"]
-        return line
-
-    def _exams(self, id: str) -> list[Row]:
-        """Each examination, oldest first."""
-        by = dict(zip(self.tables.rounds[1:], self.tables.rounds, strict=False))
-        tables = self.tables
-        own = (table.filter(id=id) for table in (tables.responses, tables.reviews, tables.scores))
-        return examinations(*own, by=by)
 
 
 def _condition(query: Query) -> pl.Expr:

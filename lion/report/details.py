@@ -1,5 +1,6 @@
 """What was said on one instruction or question: answers, replies, and words that changed."""
 
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -12,32 +13,53 @@ Row = dict[str, Any]
 _EXCERPT = 160  # columns of an instruction in a list
 
 
+def ancestors(pool: pl.DataFrame, parent: str | None, most: int) -> Iterator[Row]:
+    """Yield the row of a parent in the pool, of its parent, and so on: `most` at most."""
+    for _ in range(most):
+        matches = pool.filter(id=parent).head(1).to_dicts() if parent else []
+        yield from matches
+        parent = matches[0]["parent"] if matches else None
+
+
 def examinations(
     responses: pl.DataFrame, reviews: pl.DataFrame, scores: pl.DataFrame, *, by: dict[str, str]
 ) -> list[Row]:
     """Return each round's answer to one instruction or question with its scores and replies.
 
-    `by` maps a round to that of the student who answered. `parts` marks the words that changed
-    since the answer before.
+    `by` maps a round to that of the student who answered.
     """
-    scored = {row["round"]: row for row in scores.to_dicts()}
-    exams, last = [], None
-    for response in responses.iter_rows(named=True):
-        name = response["round"]
-        score = scored.get(name, {})
-        exams.append(
-            {
-                "round": name,
-                "by": by.get(name, "?"),
-                "parts": changed(last, response["answer"]),
-                "finish_reason": visible(response["finish_reason"]),
-                **_thoughts(response),
-                **{key: score.get(key) for key in ("teacher", "student", "gap", "verdict")},
-                "reviews": [_review(row) for row in reviews.filter(round=name).to_dicts()],
-            }
-        )
-        last = response["answer"]
-    return exams
+    scored = {row["round"]: row for row in scores.drop("id").to_dicts()}
+    replies = reviews.drop("id")
+    return [
+        {
+            "round": name,
+            "by": by.get(name),
+            "response": response["answer"],
+            "thoughts": response["thoughts"],
+            "finish_reason": response["finish_reason"],
+            "reviews": replies.filter(round=name).drop("round").to_dicts(),
+            **scored.get(name, {"verdict": None}),
+        }
+        for response in responses.to_dicts()
+        if (name := response["round"])
+    ]
+
+
+def shown(exams: list[Row]) -> list[Row]:
+    """Return examinations as the page shows them; `parts` marks words that an answer changed."""
+    before = [None, *(exam["response"] for exam in exams)]
+    return [
+        {
+            "round": exam["round"],
+            "by": exam["by"] or "?",
+            "parts": changed(last, exam["response"]),
+            "finish_reason": visible(exam["finish_reason"]),
+            **_thoughts(exam),
+            **{key: exam.get(key) for key in ("teacher", "student", "gap", "verdict")},
+            "reviews": [_review(row) for row in exam["reviews"]],
+        }
+        for exam, last in zip(exams, before, strict=False)
+    ]
 
 
 def changed(before: str | None, after: str) -> list[tuple[str, bool]]:

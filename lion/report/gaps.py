@@ -6,6 +6,7 @@ import polars as pl
 
 from lion.report.charts import gap_chart
 from lion.report.drawing import page_svg
+from lion.runs.figures import gap_table
 from lion.runs.run import Tables
 from lion.support.text import visible
 
@@ -13,45 +14,34 @@ Row = dict[str, Any]
 
 
 def hard_map(cells: pl.DataFrame) -> Row:
-    """Return each cell of the map with the counts of its gaps, so that the page can move tau."""
-    rows = cells.drop_nulls("share").iter_rows(named=True)
+    """Return each cell of the map with the counts of its gaps, and the share of the darkest."""
     listed = [
         {
             "round": row["round"],
             "category": visible(row["category"]),
             "counts": _counts(pl.Series("gap", row["gaps"])),
         }
-        for row in rows
+        for row in cells.drop_nulls("share").iter_rows(named=True)
     ]
     return {"cells": listed, "top": cells["share"].max() or 1.0}
 
 
+def gap_rows(tables: Tables, tau: float) -> list[Row]:
+    """Return the histogram and the counts of each round that has gaps."""
+    bins = gap_table(tables)
+    return [
+        {
+            "round": name,
+            "total": tables.scores.filter(round=name).height,
+            "svg": page_svg(chart, f"gap in {name}"),
+            "counts": _counts(tables.scores.filter(round=name).drop_nulls("gap")["gap"]),
+        }
+        for name in tables.rounds
+        if (chart := gap_chart(bins.filter(round=name).drop("round"), tau))
+    ]
+
+
 def _counts(gaps: pl.Series) -> list[list[int]]:
-    """Count gaps by hundredths of a point, rounded down."""
+    """Count gaps by hundredths of a point, rounded down: `gap >= tau` is exact for such a tau."""
     hundredths = (gaps.cast(pl.Float64) * 100 + 1e-4).floor().cast(pl.Int64)
     return [list(row) for row in hundredths.value_counts(name="rows").sort("gap").iter_rows()]
-
-
-def gap_rows(tables: Tables, tau: float) -> list[Row]:
-    """Histogram and counts by round.
-
-    Counts are by hundredths of a point, rounded down, so that the page can count `gap >= tau`
-    exactly for any tau in hundredths.
-    """
-    rows = []
-    for name in tables.rounds:
-        gaps = tables.scores.filter(round=name).drop_nulls("gap")["gap"]
-        frame = pl.DataFrame({"gap": gaps})
-        bins = frame.group_by((pl.col("gap") * 2).floor() / 2).agg(pl.len().alias("rows"))
-        chart = gap_chart(bins.sort("gap"), tau)
-        if chart is None:
-            continue
-        rows.append(
-            {
-                "round": name,
-                "total": tables.scores.filter(round=name).height,
-                "svg": page_svg(chart, f"gap in {name}"),
-                "counts": _counts(gaps),
-            }
-        )
-    return rows

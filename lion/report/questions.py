@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lion.report.details import answer_of, before_of, examinations, excerpt
+from lion.report.details import answer_of, before_of, examinations, excerpt, shown
 from lion.runs.run import Tables
 from lion.support.text import brief, visible
 
@@ -65,7 +65,7 @@ class Questions:
             "input": visible(matches[0]["input"] or ""),
             **before_of(matches[0]),
             "teacher": answer_of(answers[0]) if answers else None,
-            "exams": examinations(*own, by={name: name for name in tables.rounds}),
+            "exams": shown(examinations(*own, by={name: name for name in tables.rounds})),
         }
 
     @property

@@ -8,6 +8,7 @@ import polars as pl
 
 from lion.pools.instructions import context_of, draft_id, task_text
 from lion.pools.tables import ACCEPTED
+from lion.report.details import ancestors, examinations
 from lion.runs.run import Tables
 from lion.support.errors import InputError
 from lion.support.text import brief, visible
@@ -30,16 +31,23 @@ def trace(tables: Tables, query: str) -> Row:
     id = _match(tables, drafts, query)
     known = _instruction(tables, id)
     rejected = drafts.filter(id=id)
+    parent = known["parent"] if known else rejected["parent"][0]
+    names = ("id", "origin", "round", "instruction", "input")
+    own = (frame.filter(id=id) for frame in (tables.responses, tables.reviews, tables.scores))
+    before = dict(zip(tables.rounds[1:], tables.rounds, strict=False))
     return {
         "id": id,
         **(known or _drafted(rejected)),
-        "ancestors": _ancestors(tables, known["parent"] if known else rejected["parent"][0]),
+        "ancestors": [
+            {name: row[name] for name in names}
+            for row in ancestors(tables.pool, parent, len(tables.rounds))
+        ],
         "children": tables.pool.filter(parent=id).select("id", "round", "instruction").to_dicts(),
         "train_pools": tables.pool.filter(id=id)["round"].to_list(),
         "replayed": tables.replays.filter(id=id)["round"].to_list(),
         "cache_pools": _from(tables.rounds, known["round"]) if known else [],
         "answer": _first(tables.answers.filter(id=id).drop("id")),
-        "examinations": _examinations(tables, id),
+        "examinations": examinations(*own, by=before),
         "drafts": dict(
             tables.draws.filter(parent=id)["verdict"].value_counts(sort=True).iter_rows()
         ),
@@ -100,42 +108,8 @@ def _first(frame: pl.DataFrame) -> Row | None:
     return frame.row(0, named=True) if frame.height else None
 
 
-def _ancestors(tables: Tables, parent: str | None) -> list[Row]:
-    """Parent, its parent, and so on; at most as many as there are rounds."""
-    line: list[Row] = []
-    for _ in tables.rounds:
-        row = _instruction(tables, parent)
-        if row is None:
-            break
-        names = ("origin", "round", "instruction", "input")
-        line.append({"id": parent, **{name: row[name] for name in names}})
-        parent = row["parent"]
-    return line
-
-
 def _from(rounds: list[str], first: str) -> list[str]:
     return rounds[rounds.index(first) :] if first in rounds else []
-
-
-def _examinations(tables: Tables, id: str) -> list[Row]:
-    """What each examination saw: the student's answer, both orders, scores, verdict."""
-    before = dict(zip(tables.rounds[1:], tables.rounds, strict=False))
-    responses, reviews, scores = (
-        frame.filter(id=id).drop("id")
-        for frame in (tables.responses, tables.reviews, tables.scores)
-    )
-    return [
-        {
-            "round": response["round"],
-            "by": before.get(response["round"]),
-            "response": response["answer"],
-            "thoughts": response["thoughts"],
-            "finish_reason": response["finish_reason"],
-            "reviews": reviews.filter(round=response["round"]).drop("round").to_dicts(),
-            **(_first(scores.filter(round=response["round"]).drop("round")) or {"verdict": None}),
-        }
-        for response in responses.to_dicts()
-    ]
 
 
 def _rejection(tables: Tables, row: Row) -> Row:
