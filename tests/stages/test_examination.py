@@ -11,11 +11,11 @@ import pytest
 
 from lion.params import load_params
 from lion.pools.tables import ANSWER, DIFFICULTY, DRAW, INSTRUCTION, REVIEW, VERDICT, read_table
-from lion.runs.figures import as_text, metrics, round_rows
+from lion.runs.figures import examined_text, metrics, round_rows
+from lion.runs.rounds import as_text as rounds_text
+from lion.runs.rounds import rounds_of
 from lion.runs.run import read_run
 from lion.support.errors import ParamsError
-from lion.versions.rounds import as_text as rounds_text
-from lion.versions.rounds import rounds_of
 from lion.versions.trace import as_text as trace_text
 from lion.versions.trace import trace
 from tests.stages.player import ROOT, steps
@@ -107,7 +107,7 @@ def test_the_tables_and_the_texts_tell_how_many_were_judged(folder: Path) -> Non
     tables = read_run(places(folder), ["r0", "r1"])
     rows = round_rows(tables)
     assert [(row["examined"], row["pool"]) for row in rows] == [(None, None), (8, SEEDS)]
-    assert "Judged: 8 of 30 rows in r1." in as_text(rows)
+    assert "Judged: 8 of 30 rows in r1." in examined_text(rows)
     assert (metrics(rows)["examined"], metrics(rows)["pool"]) == (8, SEEDS)
     assert "8/30" in rounds_text({"": rounds_of(tables)})
     left_out = set(tables.pool.filter(round="r0")["id"]) - set(responses(folder)["id"])
@@ -120,7 +120,7 @@ def test_without_a_limit_no_table_and_no_text_changes(folder: Path) -> None:
     play(folder, *EXAM)
     tables = read_run(places(folder), ["r0", "r1"])
     assert not {"examined", "pool"} & {*round_rows(tables)[1]}
-    assert "Judged" not in as_text(round_rows(tables))
+    assert not examined_text(round_rows(tables))
     assert "judged " not in rounds_text({"": rounds_of(tables)}).replace("unjudged ", "")
 
 
@@ -136,7 +136,7 @@ def test_with_no_rows_nobody_is_asked_and_the_round_is_complete(
     assert set(pool["origin"]) == {"hard", "easy"}
     rows = round_rows(read_run(places(folder), ["r0", "r1"]))
     assert rows[1]["hard_share"] is rows[1]["mean_gap"] is None
-    assert "Judged: 0 of 30 rows in r1." in as_text(rows)
+    assert "Judged: 0 of 30 rows in r1." in examined_text(rows)
 
 
 def test_with_no_rows_respond_imports_no_torch(folder: Path) -> None:
