@@ -12,7 +12,7 @@ from lion.generate.sampling import sides_of
 from lion.params import load_params
 from lion.pools.cache import read_cache
 from lion.pools.contamination import read_avoided
-from lion.pools.tables import DIFFICULTY, DRAW, INSTRUCTION, VERDICT, read_table, write_table
+from lion.pools.tables import ANSWER_LOSS, DRAW, INSTRUCTION, VERDICT, read_table, write_table
 
 
 @click.command()
@@ -42,7 +42,7 @@ def main(
         read_table(scores, VERDICT),
         params.sampling,
         seed=params.seed,
-        difficulty=read_table(difficulty, DIFFICULTY),
+        difficulty=read_table(difficulty, ANSWER_LOSS),
     )
     if params.sampling.by == "referee" and not sides["hard"].height:
         click.echo(

@@ -10,7 +10,7 @@ import stages
 from lion.chat import connect
 from lion.params import Params, load_params
 from lion.pools.cache import drawn_for_exam, read_cache, usable
-from lion.pools.tables import ANSWER, DIFFICULTY, from_rows, write_table
+from lion.pools.tables import ANSWER, ANSWER_LOSS, from_rows, write_table
 from lion.student.launch import is_main, relaunch, report_once
 from lion.student.resumable import Resumable
 from lion.support.home import store_home
@@ -45,7 +45,7 @@ def main(
         losses = _losses(params, student, pool, round_, resumable)
         answers = _answers(params, student, rows, round_, resumable)
         if is_main():
-            write_table(difficulty, losses, DIFFICULTY)
+            write_table(difficulty, losses, ANSWER_LOSS)
             write_table(out, answers, ANSWER)
             if rows.height < pool.height:
                 click.echo(f"{rows.height:,} of {pool.height:,} rows are examined.")
@@ -56,7 +56,7 @@ def _losses(
 ) -> pl.DataFrame:
     """Return the student's loss on every row, or an empty table."""
     if not params.examine.loss:
-        return from_rows([], DIFFICULTY)
+        return from_rows([], ANSWER_LOSS)
     from lion.student.difficulty import difficulty_of
 
     return difficulty_of(params, student, pool, label=f"loss {round_}", resumable=resumable)

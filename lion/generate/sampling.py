@@ -14,7 +14,7 @@ import polars as pl
 from lion.params import Sampling
 from lion.pools.cache import usable
 from lion.pools.instructions import task_texts
-from lion.pools.tables import DIFFICULTY, INSTRUCTION, from_rows, with_optional
+from lion.pools.tables import ANSWER_LOSS, INSTRUCTION, from_rows, with_optional
 from lion.pools.tokens import opening, pieces
 
 Origin = Literal["hard", "easy"]
@@ -36,7 +36,7 @@ def sides_of(
 
     `scores` are this round's verdicts (VERDICT). By referee, neither side has unjudged rows.
     By chance, both sides have every row that the teacher answered whole. By loss, the hard side is
-    the `settings.top` share of rows with the highest loss in `difficulty` (DIFFICULTY; among equal
+    the `settings.top` share of rows with the highest loss in `difficulty` (ANSWER_LOSS; among equal
     losses the lowest ids), and rows without a loss are on neither side. Where the teacher scores
     below its floor, no row is hard.
     """
@@ -44,7 +44,7 @@ def sides_of(
     if settings.by == "chance":
         rows = usable(rows)
     elif settings.by == "loss":
-        known = from_rows([], DIFFICULTY) if difficulty is None else difficulty
+        known = from_rows([], ANSWER_LOSS) if difficulty is None else difficulty
         rows = rows.join(known.drop_nulls("loss"), on="id", maintain_order="left")
     else:
         rows = rows.join(scores.drop_nulls("gap"), on="id", maintain_order="left")

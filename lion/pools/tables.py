@@ -66,11 +66,6 @@ SCORE: Schema = {
     "gap": pl.Float64,  # teacher - student
 }
 VERDICT: Schema = {**SCORE, "verdict": pl.String}  # hard | easy | unjudged
-DIFFICULTY: Schema = {
-    "id": pl.String,
-    "tokens": pl.Int64,  # of the teacher's answer
-    "loss": pl.Float64,  # of the student, mean over these tokens in nats; null if not finite
-}
 ACCEPTED = "accepted"  # verdict of a draw that joined the train pool
 DRAW: Schema = {
     "draw": pl.Int64,  # 0.. in the order drawn

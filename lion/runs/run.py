@@ -12,7 +12,6 @@ from lion.pools.tables import (
     ANSWER,
     ANSWER_LOSS,
     ANSWERED,
-    DIFFICULTY,
     DRAW,
     INSTRUCTION,
     LOSS,
@@ -54,7 +53,7 @@ class Tables:
     losses: Annotated[pl.DataFrame, Source("losses", LOSS)]
     replays: Annotated[pl.DataFrame, Source("replays", ANSWERED, ".parquet")]
     responses: Annotated[pl.DataFrame, Source("responses", ANSWER)]
-    difficulty: Annotated[pl.DataFrame, Source("difficulty", DIFFICULTY, ".parquet")]
+    difficulty: Annotated[pl.DataFrame, Source("difficulty", ANSWER_LOSS, ".parquet")]
     reviews: Annotated[pl.DataFrame, Source("reviews", REVIEW)]
     scores: Annotated[pl.DataFrame, Source("scores", VERDICT, ".parquet")]
     draws: Annotated[pl.DataFrame, Source("draws", DRAW)]

@@ -3,50 +3,41 @@
 Tokens, template and mask are those of training; no request is made.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from math import isfinite, nan
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import polars as pl
 import torch
-from torch.nn.functional import cross_entropy
 
 from lion.params import Compute, Params
 from lion.pools.instructions import tasks_of
-from lion.pools.tables import DIFFICULTY, from_rows
+from lion.pools.tables import ANSWER_LOSS, from_rows
 from lion.student import launch
 from lion.student.answering import make_ready
-from lion.student.batches import Collator
+from lion.student.likelihood import log_probabilities, passes
 from lion.student.models import Loaded, load_options, load_student, model_digest
 from lion.student.resumable import Resumable, keep_line, kept_lines, work_key
 from lion.student.template import Example, pad_id
 from lion.student.thoughts import encode_thoughtful
-from lion.support.errors import LionError, ParamsError
+from lion.support.errors import LionError
 from lion.support.progress import Progress
 
-_LOGITS = 2**28  # of a forward pass, at most: a gigabyte in float32
-
-
-class _Loss(NamedTuple):
-    """The loss of one row's answer: its tokens, and their mean loss in nats."""
-
-    row: int
-    tokens: int
-    mean: float
+Loss = tuple[int, int, float]  # a row, the tokens of its answer, their mean loss in nats
 
 
 def difficulty_of(
     params: Params, student: Path, pool: pl.DataFrame, *, label: str, resumable: Resumable
 ) -> pl.DataFrame:
-    """Return the losses (DIFFICULTY) of student folder `student` on the answers of `pool`.
+    """Return the losses (ANSWER_LOSS) of student folder `student` on the answers of `pool`.
 
     LionError if no loss is finite.
     """
     options = load_options(params.student, params.compute, trained=False)
-    losses = answer_losses(
+    losses = losses_on(
         load_student(student, options=options),
         pool,
         limit=params.imitate.max_length,
@@ -67,7 +58,7 @@ def difficulty_of(
     return losses
 
 
-def answer_losses(
+def losses_on(
     loaded: Loaded,
     pool: pl.DataFrame,
     *,
@@ -76,11 +67,11 @@ def answer_losses(
     label: str,
     resumable: Resumable,
 ) -> pl.DataFrame:
-    """Return each row's loss (DIFFICULTY), null if it is not finite or no answer token is left.
+    """Return each row's loss (ANSWER_LOSS), null if it is not finite or no answer token is left.
 
     `pool` has instructions with answers and thoughts. As in training, a row ends after `limit`
-    tokens. Every process of a launcher calls it and computes its share. All batches are fixed
-    beforehand, since another batch rounds otherwise: a killed run resumes with equal losses.
+    tokens. Every process of a launcher calls it and computes its share. All forward passes are
+    fixed beforehand, since another one rounds otherwise: a killed run resumes with equal losses.
     """
     lessons = zip(tasks_of(pool), pool["answer"], pool["thoughts"], strict=True)
     rows = [
@@ -88,85 +79,51 @@ def answer_losses(
         for lesson in lessons
     ]
     make_ready(loaded, compute)
-    batches = _batches(rows, most=compute.answer_batch, vocabulary=len(loaded.tokenizer))
-    folder = resumable.claim(_key(loaded, rows, batches) if launch.is_main() else "")
-    own = batches[launch.rank() :: launch.world()]
-    made: list[_Loss] = []
+    learnt = [row for row, example in enumerate(rows) if len(example.answer) > example.thoughts]
+    plan = [[learnt[place] for place in each] for each in passes([rows[row] for row in learnt])]
+    folder = resumable.claim(_key(loaded, rows, plan) if launch.is_main() else "")
+    own = plan[launch.rank() :: launch.world()]
+    made: list[Loss] = []
     bar = Progress(sum(map(len, own)), label, unit="losses") if launch.is_main() else None
     with bar or nullcontext():
         for losses in _losses(loaded, rows, own, folder):
             made += losses
             if bar:
                 bar.advance(len(losses))
-    known = {loss.row: loss for loss in launch.gather(made)}
-    whole = [known.get(row, _Loss(row, 0, math.nan)) for row in range(len(rows))]
+    known = {row: (tokens, loss) for row, tokens, loss in launch.gather(made)}
+    whole = [known.get(row, (0, nan)) for row in range(len(rows))]
     return from_rows(
-        [_row(id, loss) for id, loss in zip(pool["id"], whole, strict=True)], DIFFICULTY
+        [_row(id, *loss) for id, loss in zip(pool["id"], whole, strict=True)], ANSWER_LOSS
     )
 
 
-def _row(id: str, loss: _Loss) -> dict[str, Any]:
-    mean = round(loss.mean, 6) if math.isfinite(loss.mean) else None
-    return {"id": id, "tokens": loss.tokens, "loss": mean}
+def _row(id: str, tokens: int, loss: float) -> dict[str, Any]:
+    return {"id": id, "tokens": tokens, "loss": round(loss, 6) if isfinite(loss) else None}
 
 
-def _batches(rows: Sequence[Example], *, most: int, vocabulary: int) -> list[list[int]]:
-    """Return the rows of each forward pass, longest first: if memory runs out, it does at once."""
-    batches: list[list[int]] = []
-    width = 0
-    learnt = [row for row in range(len(rows)) if len(rows[row].answer) > rows[row].thoughts]
-    for row in sorted(learnt, key=lambda row: -len(rows[row])):
-        size = len(batches[-1]) if batches else most
-        if size >= most or (size + 1) * width * vocabulary > _LOGITS:
-            batches.append([])
-            width = len(rows[row])
-        batches[-1].append(row)
-    return batches
-
-
-def _key(loaded: Loaded, rows: Sequence[Example], batches: list[list[int]]) -> str:
+def _key(loaded: Loaded, rows: Sequence[Example], plan: list[list[int]]) -> str:
     """Return a key of everything that the losses depend on."""
     weights = model_digest(str(loaded.folder)) if loaded.folder else None
     texts = [[row.prompt, row.answer] for row in rows]
-    return work_key("losses", weights, loaded.base, str(loaded.model.dtype), texts, batches)
+    return work_key("losses", weights, loaded.base, str(loaded.model.dtype), texts, plan)
 
 
 def _losses(
-    loaded: Loaded, rows: Sequence[Example], batches: list[list[int]], folder: Path | None
-) -> Iterator[list[_Loss]]:
-    """Yield the losses of each batch, those first that a killed run has kept."""
-    kept = [[_Loss(*loss) for loss in line] for line in (kept_lines(folder) if folder else [])]
-    done = {losses[0].row: losses for losses in kept}
-    collate = Collator(pad_id(loaded.tokenizer))
-    for batch in batches:
-        losses = done.get(batch[0])
+    loaded: Loaded, rows: Sequence[Example], plan: list[list[int]], folder: Path | None
+) -> Iterator[list[Loss]]:
+    """Yield the losses of each forward pass; those that a killed run has kept are not repeated."""
+    lines = kept_lines(folder) if folder else ()
+    done = {line[0][0]: [(row, tokens, loss) for row, tokens, loss in line] for line in lines}
+    for each in plan:
+        losses = done.get(each[0])
         if losses is None:
-            losses = _forward(loaded, rows, batch, collate)
+            logs = log_probabilities(
+                loaded.model, [rows[row] for row in each], pad=pad_id(loaded.tokenizer)
+            )
+            losses = [
+                (row, len(log), -float(log.double().mean()))
+                for row, log in zip(each, logs, strict=True)
+            ]
             if folder:
                 keep_line(folder, losses)
         yield losses
-
-
-@torch.inference_mode()
-def _forward(
-    loaded: Loaded, rows: Sequence[Example], batch: list[int], collate: Collator
-) -> list[_Loss]:
-    inputs = collate([[rows[row] for row in batch]])
-    place = loaded.model.device
-    try:
-        logits = loaded.model(  # (B, T, vocabulary)
-            input_ids=inputs["input_ids"].to(place),
-            attention_mask=inputs["attention_mask"].to(place),
-        ).logits
-        losses = []
-        for row, values in zip(batch, logits, strict=True):
-            start = max(len(rows[row].prompt), 1)
-            targets = torch.tensor([*rows[row].prompt, *rows[row].answer][start:], device=place)
-            before = values[start - 1 : start - 1 + len(targets)]
-            mean = cross_entropy(before.float(), targets).item()
-            losses.append(_Loss(row, len(targets), mean))
-        return losses
-    except torch.OutOfMemoryError:
-        raise ParamsError(
-            f"out of memory with {len(batch)} losses at a time; lower compute.answer_batch"
-        ) from None

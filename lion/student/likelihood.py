@@ -67,7 +67,7 @@ def log_probabilities(
     model.eval()  # type: ignore[no-untyped-call]
     collate = Collator(pad)
     result = [torch.empty(0)] * len(examples)
-    for rows in _passes(examples):
+    for rows in passes(examples):
         batch = collate([[examples[row] for row in rows]])
         ids, mask = (batch[name].to(model.device) for name in ("input_ids", "attention_mask"))
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
@@ -79,7 +79,7 @@ def log_probabilities(
     return result
 
 
-def _passes(examples: Sequence[Example]) -> Iterator[list[int]]:
+def passes(examples: Sequence[Example]) -> Iterator[list[int]]:
     """Yield the rows of each forward pass: of similar length, TOKENS with padding or one row."""
     rows: list[int] = []
     for row in sorted(range(len(examples)), key=lambda row: len(examples[row])):

@@ -10,7 +10,7 @@ import pytest
 from lion.generate.drafts import Urn
 from lion.generate.sampling import clusters, sides_of
 from lion.params import Sampling
-from lion.pools.tables import ANSWERED, DIFFICULTY, VERDICT, from_rows
+from lion.pools.tables import ANSWER_LOSS, ANSWERED, VERDICT, from_rows
 from tests.pools.test_pools import answered
 
 TEXTS = [
@@ -102,7 +102,7 @@ def test_texts_without_spaces_cluster_by_their_characters() -> None:
 
 def difficulty(*losses: float | None) -> pl.DataFrame:
     rows = zip(CACHE["id"], losses, strict=True)
-    return from_rows([{"id": id, "tokens": 3, "loss": loss} for id, loss in rows], DIFFICULTY)
+    return from_rows([{"id": id, "tokens": 3, "loss": loss} for id, loss in rows], ANSWER_LOSS)
 
 
 LOSSES = difficulty(0.5, 3.0, 0.1, 2.0, 0.2, None, 0.3, 4.0, 1.0)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from lion.params import load_params
-from lion.pools.tables import ANSWER, DIFFICULTY, DRAW, INSTRUCTION, REVIEW, VERDICT, read_table
+from lion.pools.tables import ANSWER, ANSWER_LOSS, DRAW, INSTRUCTION, REVIEW, VERDICT, read_table
 from lion.runs.figures import examined_text, metrics, round_rows
 from lion.runs.rounds import as_text as rounds_text
 from lion.runs.rounds import rounds_of
@@ -170,7 +170,7 @@ def test_few_rows_and_every_verdict_unreadable_end_in_a_line(folder: Path) -> No
 def test_parents_by_loss_pay_for_no_verdict(folder: Path) -> None:
     options = {"examine__rows": 0, "examine__loss": True, "sampling__by": "loss"}
     play(folder, *EXAM, **options, sampling__top=0.1)
-    losses = read_table(folder / "data/difficulty/r1.parquet", DIFFICULTY)
+    losses = read_table(folder / "data/difficulty/r1.parquet", ANSWER_LOSS)
     assert losses.height == SEEDS
     assert responses(folder).height == verdicts(folder).height == 0
     hardest = set(losses.sort("loss", descending=True)["id"].head(3))
@@ -183,7 +183,7 @@ def test_losses_change_neither_answers_nor_what_the_referee_decides(folder: Path
     play(folder, *EXAM)
     files = [folder / "data" / name for name in ("responses", "reviews", "draws")]
     before = [(file / "r1.jsonl").read_bytes() for file in files]
-    assert read_table(folder / "data/difficulty/r1.parquet", DIFFICULTY).height == 0
+    assert read_table(folder / "data/difficulty/r1.parquet", ANSWER_LOSS).height == 0
     play(folder, *EXAM, examine__loss=True)
     assert [(file / "r1.jsonl").read_bytes() for file in files] == before
 

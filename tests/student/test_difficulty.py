@@ -12,8 +12,8 @@ import yaml
 from lion.params import Compute, Params
 from lion.pools.instructions import task_of, turns_text
 from lion.pools.tables import ANSWERED, from_rows
-from lion.student import difficulty
-from lion.student.difficulty import answer_losses, difficulty_of
+from lion.student import difficulty, likelihood
+from lion.student.difficulty import difficulty_of, losses_on
 from lion.student.models import load_student
 from lion.student.resumable import Resumable
 from lion.student.template import encode_example
@@ -49,13 +49,13 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def losses(
-    student: Path, pool: pl.DataFrame = POOL, *, batch: int = 4, limit: int = 64, **more: Any
+    student: Path, pool: pl.DataFrame = POOL, *, limit: int = 64, **more: Any
 ) -> pl.DataFrame:
-    return answer_losses(
+    return losses_on(
         load_student(student),
         pool,
         limit=limit,
-        compute=Compute(device="cpu", answer_batch=batch),
+        compute=Compute(device="cpu"),
         label="loss",
         resumable=more.get("resumable", Resumable(None)),
     )
@@ -72,12 +72,14 @@ def test_the_loss_is_that_of_training(student: Path) -> None:
         assert known[1:] == (len(example.answer), pytest.approx(wanted, abs=1e-5))
 
 
-def test_the_batch_changes_nothing_but_rounding(student: Path) -> None:
-    whole = losses(student, batch=64)
-    for batch in (1, 3):
-        other = losses(student, batch=batch)
-        assert other["id"].equals(whole["id"])
-        assert other["loss"].to_list() == pytest.approx(whole["loss"].to_list(), abs=1e-5)
+def test_the_rows_of_a_pass_change_nothing_but_rounding(
+    student: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = losses(student)
+    monkeypatch.setattr(likelihood, "TOKENS", 1)
+    other = losses(student)
+    assert other["id"].equals(whole["id"])
+    assert other["loss"].to_list() == pytest.approx(whole["loss"].to_list(), abs=1e-5)
 
 
 def test_a_row_is_cut_as_in_training_and_has_no_loss_without_an_answer(student: Path) -> None:
@@ -93,24 +95,25 @@ def test_a_row_is_cut_as_in_training_and_has_no_loss_without_an_answer(student: 
 def test_what_a_killed_run_has_computed_is_kept_to_the_byte(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = losses(student, batch=1)
-    real, calls = difficulty._forward, []
+    monkeypatch.setattr(likelihood, "TOKENS", 1)  # a pass for each row
+    whole = losses(student)
+    real, calls = difficulty.log_probabilities, []
 
-    def forward(*args: Any) -> Any:
+    def forward(*args: Any, **more: Any) -> Any:
         calls.append(args)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(*args, **more)
 
-    monkeypatch.setattr(difficulty, "_forward", forward)
+    monkeypatch.setattr(difficulty, "log_probabilities", forward)
     with pytest.raises(KeyboardInterrupt), Resumable(tmp_path) as resumable:
-        losses(student, batch=1, resumable=resumable)
+        losses(student, resumable=resumable)
     [file] = tmp_path.glob("*/*.jsonl")
     file.write_text(file.read_text() + "[[5, 1, 0.")  # cut by the kill
     calls.clear()
     calls.extend([()] * 3)
     with Resumable(tmp_path) as resumable:
-        resumed = losses(student, batch=1, resumable=resumable)
+        resumed = losses(student, resumable=resumable)
     assert len(calls) - 3 == POOL.height - 2
     assert resumed.equals(whole)
     assert not list(tmp_path.iterdir())
