@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Stopped(ChatError):
-    """The user pressed Ctrl-C."""
+    """The user pressed Ctrl-C, or a scheduler ended the process."""
 
     exit_code = 130
 
@@ -139,11 +139,10 @@ class Chat:
                 " has no price; add its price to prices.models in params.yaml"
             )
         try:
-            with _signals_as_ctrl_c():
-                self._runner.run(self._ask(missing, meter))
+            self._runner.run(self._ask(missing, meter))
         except ChatError as error:
             raise ChatError(f"{error.message}; {self._kept(missing, total)}") from error
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):
             who = f"{self._stage} {self._round}"
             raise Stopped(f"{who}: stopped; {self._kept(missing, total)}") from None
 
@@ -174,8 +173,9 @@ class Chat:
                 sender, self._store, self._budget, self._refusals, entry=entry, arrived=arrived
             )
             try:
-                async with tended(sender, self._store, meter.show):
-                    await asking.ask(missing)
+                with _stopped_by_signals():
+                    async with tended(sender, self._store, meter.show):
+                        await asking.ask(missing)
             finally:
                 self._store.note_retries(entry, sender.retries)
 
@@ -210,19 +210,22 @@ class Chat:
 
 
 @contextmanager
-def _signals_as_ctrl_c() -> Iterator[None]:
-    """Handle a scheduler's SIGTERM and a closed terminal's SIGHUP like Ctrl-C in the block.
+def _stopped_by_signals() -> Iterator[None]:
+    """Cancel the current task on a scheduler's SIGTERM and on a closed terminal's SIGHUP.
 
-    A signal that somebody else handles or ignores, as `nohup` does, stays as it is.
+    Both work where Ctrl-C is ignored, as in the background of a script. A signal that somebody else
+    handles or ignores, as `nohup` does, stays as it is.
     """
-    ours = []
-    if threading.current_thread() is threading.main_thread():
-        numbers = (signal.SIGTERM, signal.SIGHUP)
-        ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    if task is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in ours:
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+        loop.add_signal_handler(number, task.cancel)
     try:
         yield
     finally:
         for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+            loop.remove_signal_handler(number)

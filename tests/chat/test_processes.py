@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,18 +49,42 @@ def test_a_stopped_process_and_its_heir_pay_once(server: Server, home: Path) -> 
     assert len(server.asked) == 4
 
 
+def _without_ctrl_c() -> None:
+    """Ignore SIGINT, as a shell does for the background processes of a script."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize("prepare", [None, _without_ctrl_c])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_other_signals_end_like_ctrl_c_and_keep_what_arrives(
-    server: Server, home: Path, number: signal.Signals
+    server: Server, home: Path, number: signal.Signals, prepare: Callable[[], None] | None
 ) -> None:
     server.answering = lambda asked: Answer(echo(asked).body, delay=0.3)
-    process = started(server, 100, "concurrency=4")
+    process = started(server, 100, "concurrency=4", preexec_fn=prepare)
     wait_for(lambda: len(server.asked) >= 4)
     process.send_signal(number)
     _, message = process.communicate(timeout=10)
     assert process.returncode == 130
     assert "stopped; 4 of 100 replies are kept, run again to continue" in message
     assert len(server.asked) == 4
+
+
+def test_sigterm_ends_the_wait_for_a_server_that_is_down(server: Server, home: Path) -> None:
+    server.answering = lambda asked: Answer(b"", delay=60.0)
+    process = started(server, 8, "concurrency=4,timeout=1", preexec_fn=_without_ctrl_c)
+    wait_for(lambda: len(server.asked) >= 8)  # at least four of them were repeated
+    process.send_signal(signal.SIGTERM)
+    _, message = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "stopped; 0 of 8 replies are kept" in message
+
+
+def test_ctrl_c_stays_ignored_where_it_was(server: Server, home: Path) -> None:
+    server.answering = lambda asked: Answer(echo(asked).body, delay=0.5)
+    process = started(server, 8, "concurrency=4", preexec_fn=_without_ctrl_c)
+    wait_for(lambda: len(server.asked) >= 4)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[0] == "8\n"
 
 
 def _without_override() -> None:
