@@ -4,12 +4,13 @@ from functools import partial
 from pathlib import Path
 
 import click
+import polars as pl
 
 import stages
 from lion.chat import connect
 from lion.discriminate.scores import score
 from lion.evaluate.judging import judge_answers, orders_of
-from lion.params import load_params
+from lion.params import Params, load_params
 from lion.pools.cache import usable, with_answers, with_responses
 from lion.pools.tables import (
     ANSWER,
@@ -17,11 +18,13 @@ from lion.pools.tables import (
     QUESTION,
     REVIEW,
     SCORE,
+    from_rows,
     read_table,
     write_table,
 )
-from lion.student.likelihood import answer_losses
+from lion.student.likelihood import losses_of
 from lion.student.respond import answer_with
+from lion.student.resumable import Resumable
 from lion.support.files import replacing_folder
 
 
@@ -49,7 +52,7 @@ def main(
         connect=partial(connect, role="student", stage="evaluate", round=round_),
         label=f"evaluate {round_}: answers",
     )
-    losses = answer_losses(params, student, asked, label=f"evaluate {round_}: losses")
+    losses = _losses(params, student, asked, label=f"evaluate {round_}: losses")
     with connect(params, "judge", stage="evaluate", round=round_) as chat:
         pairs = with_responses(asked, responses)
         reviews = judge_answers(pairs, chat, params.judge, label=f"evaluate {round_}: scores")
@@ -65,6 +68,13 @@ def main(
     click.echo(f"{scores['gap'].count()} of {every.height} questions judged")
     if left_out := every.height - asked.height:
         click.echo(f"{left_out} left out: the teacher's answer is cut, empty or refused")
+
+
+def _losses(params: Params, student: Path, asked: pl.DataFrame, *, label: str) -> pl.DataFrame:
+    """Return the student's losses, none if an engine that may hold the GPU's memory answered."""
+    if params.student.engine != "transformers":
+        return from_rows([], ANSWER_LOSS)
+    return losses_of(params, student, asked, label=label, resumable=Resumable(None))
 
 
 if __name__ == "__main__":

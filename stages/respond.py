@@ -57,9 +57,9 @@ def _losses(
     """Return the student's loss on every row, or an empty table."""
     if not params.examine.loss:
         return from_rows([], ANSWER_LOSS)
-    from lion.student.difficulty import difficulty_of
+    from lion.student.likelihood import losses_of
 
-    return difficulty_of(params, student, pool, label=f"loss {round_}", resumable=resumable)
+    return losses_of(params, student, pool, label=f"loss {round_}", resumable=resumable)
 
 
 def _answers(
