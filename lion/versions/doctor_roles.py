@@ -159,9 +159,10 @@ def _work(params: Params, role: Role, words: list[str]) -> Callable[[Asks], obje
             seed=params.seed,
         )
     settings: Referee = params.judge if role == "judge" else params.referee
-    once = settings.model_copy(update={"retries": 0})
+    # A retry asks for JSON, which small models may need.
+    twice = settings.model_copy(update={"retries": min(settings.retries, 1)})
     scores_first = role == "judge" and params.judge.setting == 1
     protocol: Protocol = "judge.txt" if scores_first else "referee.txt"
     return lambda chat: review(
-        pool, chat, once, label=_LABEL, protocol=protocol, orders=("teacher_first",)
+        pool, chat, twice, label=_LABEL, protocol=protocol, orders=("teacher_first",)
     )
