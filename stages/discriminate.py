@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import polars as pl
 
 import stages
 from lion.discriminate.scores import discriminate, score
@@ -21,6 +22,13 @@ def main(reviews: Path, out: Path, params_path: Path) -> None:
     write_table(out, scores, VERDICT)
     counts = dict(scores["verdict"].value_counts().iter_rows())
     click.echo(", ".join(f"{counts.get(name, 0)} {name}" for name in ("hard", "easy", "unjudged")))
+    if "orders" in scores.columns:
+        checked = scores.drop_nulls(["gap", "first_verdict"])
+        changed = checked.filter(pl.col("first_verdict") != pl.col("verdict")).height
+        click.echo(
+            f"{scores['orders'].count()} rows are judged in one order; the second order changed "
+            f"{changed} of {checked.height} checked verdicts"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Referee: every answer of the student is scored against the teacher's, in both orders."""
+"""Referee: the student's answers are scored against the teacher's, in both orders by default."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import click
 
 import stages
 from lion.chat import connect
-from lion.discriminate.referee import review
+from lion.discriminate.examination import Exam
 from lion.params import load_params
 from lion.pools.cache import read_cache, with_responses
 from lion.pools.tables import ANSWER, REVIEW, from_rows, read_table, write_table
@@ -27,7 +27,9 @@ def main(cache: Path, responses: Path, out: Path, round_: str, params_path: Path
         return
     pairs = with_responses(read_cache(cache), read_table(responses, ANSWER))
     with connect(params, "referee", stage="referee", round=round_) as chat:
-        reviews = review(pairs, chat, params.referee, label=f"referee {round_}")
+        label = f"referee {round_}"
+        exam = Exam(chat, params.referee, params.examine, label=label, round=round_)
+        reviews = exam.examine(pairs)
     write_table(out, reviews, REVIEW)
 
 

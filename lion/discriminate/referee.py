@@ -1,12 +1,13 @@
 """Discrimination, first half: the referee compares two answers in both orders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
 from lion.chat import Asks, Reply, Request, ask_again
-from lion.discriminate.scores import ORDERS, Order, score
+from lion.discriminate.scores import ORDERS, Order, Purpose, score
 from lion.discriminate.verdicts import Scores, parse_scores
 from lion.params import Referee
 from lion.pools.instructions import context_of, stable_seed, task_text
@@ -42,6 +43,7 @@ class _Comparison:
     order: Order
     texts: tuple[str, ...]  # task, first answer, second answer, what stands before the task
     request: Request
+    purpose: Purpose | None = None
 
     def read(self, reply: Reply) -> Scores | None:
         """Return the scores of the first and the second answer, if `reply` gives them."""
@@ -51,6 +53,14 @@ class _Comparison:
             mark=score_mark(*self.texts),
             texts=self.texts,
         )
+
+
+class Part(NamedTuple):
+    """Pairs to judge in one order, and the purpose of asking if that is not always done."""
+
+    order: Order
+    pairs: pl.DataFrame
+    purpose: Purpose | None = None
 
 
 def review(
@@ -69,13 +79,28 @@ def review(
     unreadable reply is retried `settings.retries` times, and all attempts are kept. With several
     `samples` as many rows share id, order and attempt. EmptyError if no pair was judged.
     """
-    if pairs.is_empty():
-        raise EmptyError(f"{label}: no pair of complete answers to compare")
+    check_pairs(pairs, label=label)
+    parts = [Part(order, pairs) for order in orders]
+    reviews = ask_orders(parts, chat, settings, label=label, protocol=protocol, samples=samples)
+    check_judged(reviews, orders, label=label)
+    return reviews
+
+
+def ask_orders(
+    parts: Sequence[Part],
+    chat: Asks,
+    settings: Referee,
+    *,
+    label: str,
+    protocol: Protocol = "referee.txt",
+    samples: int = 1,
+) -> pl.DataFrame:
+    """Return every reply of the referee (REVIEW) on the parts, asked together."""
     comparisons = [
-        _comparison(row, order, sample, settings, protocol)
-        for order in orders
+        _comparison(row, part, sample, settings, protocol)
+        for part in parts
         for sample in range(samples)
-        for row in pairs.iter_rows(named=True)
+        for row in part.pairs.iter_rows(named=True)
     ]
     attempts = ask_again(
         chat,
@@ -85,7 +110,7 @@ def review(
         usable=lambda row, reply: comparisons[row].read(reply) is not None,
         schema=VERDICT_SCHEMA if protocol == "referee.txt" else None,
     )
-    reviews = from_rows(
+    return from_rows(
         [
             _row(comparison, attempt, reply)
             for comparison, replies in zip(comparisons, attempts, strict=True)
@@ -93,20 +118,32 @@ def review(
         ],
         REVIEW,
     )
-    if score(reviews, orders)["gap"].is_null().all():
-        raise EmptyError(
-            f"{label}: the referee {reviews['model'][0]} judged none of {pairs.height} answers: "
-            f"{reviews['student'].is_null().sum()} of {reviews.height} replies had no two "
-            f"readable scores, such as {reviews['reply'][-1][:160]!r}. The store keeps every "
-            "reply. Use another model as referee."
-        )
-    return reviews
+
+
+def check_pairs(pairs: pl.DataFrame, *, label: str) -> None:
+    """Raise EmptyError if there is nothing to judge."""
+    if pairs.is_empty():
+        raise EmptyError(f"{label}: no pair of complete answers to compare")
+
+
+def check_judged(reviews: pl.DataFrame, orders: tuple[Order, ...], *, label: str) -> None:
+    """Raise EmptyError if no pair was judged in all `orders`."""
+    asked = reviews.filter(pl.col("order").is_in(orders))
+    if not score(asked.drop("purpose"), orders)["gap"].is_null().all():
+        return
+    pairs = reviews["id"].n_unique()
+    raise EmptyError(
+        f"{label}: the referee {reviews['model'][0]} judged none of {pairs} answers: "
+        f"{reviews['student'].is_null().sum()} of {reviews.height} replies had no two "
+        f"readable scores, such as {reviews['reply'][-1][:160]!r}. The store keeps every "
+        "reply. Use another model as referee."
+    )
 
 
 def _comparison(
-    row: dict[str, str], order: Order, sample: int, settings: Referee, protocol: Protocol
+    row: dict[str, str], part: Part, sample: int, settings: Referee, protocol: Protocol
 ) -> _Comparison:
-    sides = (row["answer"], row["response"])
+    order, sides = part.order, (row["answer"], row["response"])
     first, second = sides if order == "teacher_first" else sides[::-1]
     task, context = task_text(row["instruction"], row["input"]), context_of(row)
     further = [sample] if sample else []
@@ -118,7 +155,7 @@ def _comparison(
         seed=stable_seed("referee", row["id"], order, *further),
     )
     texts = (task, first, second, *(message["content"] for message in context))
-    return _Comparison(row["id"], order, texts, request)
+    return _Comparison(row["id"], order, texts, request, part.purpose)
 
 
 def _row(comparison: _Comparison, attempt: int, reply: Reply) -> dict[str, object]:
@@ -133,5 +170,6 @@ def _row(comparison: _Comparison, attempt: int, reply: Reply) -> dict[str, objec
         "student": student,
         "model": reply.model,
         "prompt_tokens": reply.prompt_tokens,
+        "purpose": comparison.purpose,
         "completion_tokens": reply.completion_tokens,
     }

@@ -1,18 +1,30 @@
 """Discrimination, second half: from the referee's replies to scores, gap and verdict."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
 Order = Literal["teacher_first", "student_first"]
 ORDERS: tuple[Order, ...] = ("teacher_first", "student_first")
+# Why a pair is judged in the second order, too, where that is not always done: to measure the place
+# gain, since its gap is close to the threshold, or to check the rule.
+Purpose = Literal["measure", "close", "check"]
+_FEWEST = 30  # pairs from which a place gain is known
+
+
+class PlaceGain(NamedTuple):
+    """Points that an answer gains by being shown first: mean and standard deviation over pairs."""
+
+    points: float
+    spread: float
 
 
 def score(reviews: pl.DataFrame, orders: tuple[Order, ...] = ORDERS) -> pl.DataFrame:
     """Scores of a pair (SCORE), in the order of `reviews`: a side's is the mean over its orders.
 
     A pair that lacks a readable reply in any of `orders` is unjudged, all null: one order alone
-    would let the referee's position bias decide.
+    would let the referee's position bias decide. Where the second order was asked on purpose only
+    (`reviews` has a purpose), a pair has a gap from one order, as VERDICT says.
     """
     by_order = reviews.group_by("id", "order", maintain_order=True).agg(
         pl.col("teacher", "student").mean()
@@ -22,16 +34,88 @@ def score(reviews: pl.DataFrame, orders: tuple[Order, ...] = ORDERS) -> pl.DataF
     )
     judged = pl.col("orders") == len(orders)
     teacher, student = (pl.when(judged).then(pl.col(side)) for side in ("teacher", "student"))
-    return means.select(
+    scores = means.select(
         "id",
         teacher.round(6),
         student.round(6),
         gap=(teacher - student).round(6),
     )
+    return _with_single_orders(scores, reviews) if is_thrifty(reviews) else scores
+
+
+def is_thrifty(reviews: pl.DataFrame) -> bool:
+    """Whether the second order of `reviews` was asked on purpose only."""
+    return "purpose" in reviews.columns and bool(reviews["purpose"].is_not_null().any())
+
+
+def unselected(reviews: pl.DataFrame) -> pl.DataFrame:
+    """Return the replies on pairs that were judged in both orders whatever their gap.
+
+    The place gain, flips and win rates of the others would be those of close pairs.
+    """
+    if not is_thrifty(reviews):
+        return reviews
+    measured = reviews.filter(purpose="measure").select("id").unique()
+    return reviews.join(measured, on="id", how="semi")
+
+
+def gaps_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
+    """Return each pair's gap in each order: columns id and ORDERS, null if unread or not asked."""
+    gap = pl.col("teacher") - pl.col("student")
+    return reviews.group_by("id", maintain_order=True).agg(
+        gap.filter(pl.col("order") == order).mean().alias(order) for order in ORDERS
+    )
+
+
+def place_gain(reviews: pl.DataFrame) -> PlaceGain | None:
+    """Measure the place gain on the pairs that were drawn for it; None if too few are readable.
+
+    Pairs that were asked again since they were close would bias it.
+    """
+    gaps = gaps_by_order(unselected(reviews)).drop_nulls()
+    if gaps.height < _FEWEST:
+        return None
+    first, second = (gaps[order] for order in ORDERS)
+    gains = (first - second) / 2
+    return PlaceGain(round(float(gains.mean()), 6), round(float(gains.std()), 6))  # type: ignore[arg-type]
+
+
+def _with_single_orders(scores: pl.DataFrame, reviews: pl.DataFrame) -> pl.DataFrame:
+    """Fill in the pairs judged in one order, and the first gap of those that were checked."""
+    asked = reviews.group_by("id").agg(
+        asked=pl.col("order").n_unique(),
+        checked=(pl.col("purpose") == "check").any(),
+        **{f"one_{side}": pl.col(side).mean() for side in ("teacher", "student")},
+    )
+    gain = place_gain(reviews)
+    corrected = pl.lit(None, pl.Float64) if gain is None else pl.col(ORDERS[0]) - gain.points
+    rows = scores.join(asked, on="id", maintain_order="left").join(
+        gaps_by_order(reviews).select("id", first=corrected.round(6)),
+        on="id",
+        maintain_order="left",
+    )
+    single = (pl.col("asked") == 1) & pl.col("first").is_not_null()
+    return rows.select(
+        "id",
+        *(
+            pl.when(single).then(f"one_{side}").otherwise(side).round(6).alias(side)
+            for side in ("teacher", "student")
+        ),
+        gap=pl.when(single).then("first").otherwise("gap"),
+        orders=pl.when(single).then(pl.lit(1, pl.Int64)),
+        first_gap=pl.when("checked").then("first"),
+    )
 
 
 def discriminate(scores: pl.DataFrame, *, tau: float) -> pl.DataFrame:
     """Scores with their verdict (VERDICT): hard if gap >= tau, else easy; unjudged without gap."""
-    gap = pl.col("gap")
+    verdicts = scores.with_columns(verdict=_verdict(pl.col("gap"), tau))
+    if "first_gap" not in scores.columns:
+        return verdicts
+    first = pl.when(pl.col("first_gap").is_not_null()).then(_verdict(pl.col("first_gap"), tau))
+    return verdicts.with_columns(first_verdict=first).drop("first_gap")
+
+
+def _verdict(gap: pl.Expr, tau: float) -> pl.Expr:
     verdict = pl.when(gap.is_null()).then(pl.lit("unjudged")).when(gap >= tau).then(pl.lit("hard"))
-    return scores.with_columns(verdict=verdict.otherwise(pl.lit("easy")))
+    return verdict.otherwise(pl.lit("easy"))

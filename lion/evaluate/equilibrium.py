@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lion.discriminate.scores import ORDERS
+from lion.discriminate.scores import ORDERS, unselected
 from lion.evaluate.quality import flip_rate, leads_by_order
 from lion.evaluate.statistics import Array
 
@@ -64,7 +64,7 @@ def equilibrium(reviews: pl.DataFrame) -> Equilibrium:
     alike in both orders would fall to either side by chance (a sign test), and the two orders
     would agree no more often than two referees who never saw the answers.
     """
-    leads = leads_by_order(reviews)
+    leads = leads_by_order(unselected(reviews))
     if not leads.height:
         return Equilibrium(0, None, None, None, None, None, None)
     first, second = (leads[order].to_numpy() for order in ORDERS)

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lion.params.record import FileName, Positive, Record, Share
 
+Points = Annotated[float, Field(ge=-9, le=9)]  # of a gap
 Rules = Literal["any", "paper"]
 SeedsAnswers = Literal["keep", "ask"]
 SeedsTooLong = Literal["leave_out", "refuse"]
@@ -42,11 +43,13 @@ class Examine(Record):
     """How much of the cache pool the student answers and the referee judges in a round.
 
     `rows` is null for all, a number, or a share above 0 and up to 1; 0 asks nobody. `loss` also
-    computes the student's loss on every answer of the teacher.
+    computes the student's loss on every answer of the teacher. `second_order` is the gap around
+    which the referee judges in both orders; null: always.
     """
 
     rows: int | float | None = None
     loss: bool = False
+    second_order: Points | None = None
 
     @field_validator("rows")
     @classmethod
@@ -55,6 +58,12 @@ class Examine(Record):
         if rows is None or whole or (isinstance(rows, float) and 0 < rows <= 1):
             return rows
         raise ValueError("must be a whole number of rows, or a share above 0 and up to 1")
+
+    @model_validator(mode="after")
+    def _asks_for_what_it_counts(self) -> "Examine":
+        if self.rows == 0 and self.second_order is not None:
+            raise ValueError("rows: 0 asks for no verdict; set second_order: null")
+        return self
 
     def count(self, size: int) -> int:
         """Return how many rows of a cache pool of `size` rows are examined."""

@@ -16,7 +16,10 @@ from lion.support.files import replacing
 
 Schema = dict[str, Any]
 # Columns that a table may lack.
-OPTIONAL = {"accuracy", "student_thoughts", "system", "thoughts", "turns"}
+OPTIONAL = {
+    *("accuracy", "student_thoughts", "system", "thoughts", "turns"),
+    *("first_verdict", "orders", "purpose"),
+}
 
 INSTRUCTION: Schema = {
     "id": pl.String,  # hash of instruction, input and, if there are any, system and turns
@@ -55,6 +58,7 @@ REVIEW: Schema = {
     "model": pl.String,
     "order": pl.String,  # teacher_first | student_first
     "prompt_tokens": pl.Int64,
+    "purpose": pl.String,  # of a second order that is not always asked: measure | close | check
     "reply": pl.String,  # raw
     "student": pl.Float64,  # score 1..10, or null: unreadable
     "teacher": pl.Float64,
@@ -65,7 +69,14 @@ SCORE: Schema = {
     "student": pl.Float64,
     "gap": pl.Float64,  # teacher - student
 }
-VERDICT: Schema = {**SCORE, "verdict": pl.String}  # hard | easy | unjudged
+VERDICT: Schema = {
+    **SCORE,
+    "verdict": pl.String,  # hard | easy | unjudged
+    # With examine.second_order. `orders` is 1 for a row judged in one order: its gap is the
+    # difference of its scores, less the place gain. A checked row keeps its first order's verdict.
+    "orders": pl.Int64,
+    "first_verdict": pl.String,
+}
 ACCEPTED = "accepted"  # verdict of a draw that joined the train pool
 DRAW: Schema = {
     "draw": pl.Int64,  # 0.. in the order drawn

@@ -79,8 +79,8 @@ def wanted(tables: Tables, marks: pl.DataFrame, tau: float) -> list[Row]:
     reviews = tables.reviews.join(fresh.select("id", "round"), on=["id", "round"], how="semi")
     noise = (pl.col("teacher_first") - pl.col("student_first")).abs()
     doubt = leads_by_order(reviews).select("id", noise=noise)
-    rows = fresh.join(doubt, on="id").with_columns(
-        doubt=(pl.col("gap") - tau).abs() / (pl.col("noise") + 0.5)
+    rows = fresh.join(doubt, on="id", how="left").with_columns(
+        doubt=(pl.col("gap") - tau).abs() / (pl.col("noise").fill_null(0) + 0.5)
     )
     doubtful = rows.sort("doubt", "id").head(_WANTED // 2)
     rest = rows.join(doubtful, on="id", how="anti").sort("id").head(_WANTED - doubtful.height)

@@ -20,18 +20,24 @@ from lion.support.errors import InputError
 from lion.support.text import visible
 
 Row = dict[str, Any]
+_OF_EXAM = ("examined", "pool", "one_order", "checked", "changed")  # figures that few runs have
 
 
 def round_rows(tables: Tables) -> list[Row]:
     """Return one row per round, in order.
 
-    If a round examined only a part of its cache pool, every row has `examined` and `pool`, too.
+    If a round examined only a part of its cache pool, every row has `examined` and `pool`, too; if
+    it judged rows in one order, `one_order`, and of the clear rows that it `checked` in both, how
+    many verdicts `changed`.
     """
     rows = [_round_row(tables, name) for name in tables.rounds]
     exams = [_exam(tables, name) for name in tables.rounds]
-    if all(exam["examined"] == exam["pool"] for exam in exams):
-        return rows
-    return [row | exam for row, exam in zip(rows, exams, strict=True)]
+    if any(exam["examined"] != exam["pool"] for exam in exams):
+        rows = [row | exam for row, exam in zip(rows, exams, strict=True)]
+    orders = [_orders(tables.scores.filter(round=name)) for name in tables.rounds]
+    if any(row["one_order"] for row in orders):
+        rows = [row | order for row, order in zip(rows, orders, strict=True)]
+    return rows
 
 
 def _exam(tables: Tables, name: str) -> Row:
@@ -43,14 +49,31 @@ def _exam(tables: Tables, name: str) -> Row:
     return {"examined": tables.scores.filter(round=name).height, "pool": pool.height}
 
 
+def _orders(verdicts: pl.DataFrame) -> Row:
+    checked = verdicts.drop_nulls(["gap", "first_verdict"])
+    changed = checked.filter(pl.col("first_verdict") != pl.col("verdict"))
+    one = verdicts["orders"].count()
+    return {"one_order": one, "checked": checked.height, "changed": changed.height}
+
+
 def examined_text(rows: list[Row]) -> str:
-    """Return what part of the cache pool each round examined; empty if all of it."""
+    """Return what part of the cache pool each round examined, and what in one order alone.
+
+    Empty if all of it, in both orders.
+    """
     parts = [
         f"{row['examined']:,} of {row['pool']:,} rows in {row['round']}"
         for row in rows
         if row.get("pool")
     ]
-    return f"Judged: {', '.join(parts)}." if parts else ""
+    orders = [
+        f"{row['one_order']:,} in {row['round']} ({row['changed']:,} of {row['checked']:,} checked "
+        "verdicts changed)"
+        for row in rows
+        if row.get("one_order")
+    ]
+    texts = (("Judged", parts), ("Judged in one order", orders))
+    return " ".join(f"{title}: {', '.join(listed)}." for title, listed in texts if listed)
 
 
 def _round_row(tables: Tables, name: str) -> Row:
@@ -142,7 +165,7 @@ def metrics(rows: list[Row]) -> Row:
         "gain": round(last["quality"] - first["quality"], 2) if known else None,
         "held_out_loss": last["held_out"],
         **{name: last[name] for name in ("hard_share", "mean_gap", "unjudged_share", "acceptance")},
-        **{name: last[name] for name in ("examined", "pool") if name in last},
+        **{name: last[name] for name in _OF_EXAM if name in last},
         "quality": {row["round"]: row["quality"] for row in rows},
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lion.discriminate.scores import ORDERS
+from lion.discriminate.scores import ORDERS, unselected
 from lion.evaluate.equilibrium import equilibrium, kappa_of
 from lion.evaluate.quality import flip_rate, leads_by_order, position_bias
 from lion.runs.run import Tables
@@ -52,7 +52,7 @@ def trust_of(reviews: pl.DataFrame, scores: pl.DataFrame) -> Row:
     position_bias the points that an answer gains by being shown first; these three are None if no
     pair was judged in both orders.
     """
-    leads = leads_by_order(reviews)
+    leads = leads_by_order(unselected(reviews))
     flips = flip_rate(leads)
     return {
         "asked": scores.height,
@@ -68,7 +68,7 @@ def trust_of(reviews: pl.DataFrame, scores: pl.DataFrame) -> Row:
 
 def _verdict_kappa(reviews: pl.DataFrame, tau: float) -> float | None:
     """Return the agreement of the two orders on hard and easy; None without a pair read in both."""
-    leads = leads_by_order(reviews)
+    leads = leads_by_order(unselected(reviews))
     first, second = (np.where(leads[order].to_numpy() <= -tau, -1.0, 1.0) for order in ORDERS)
     return kappa_of(first, second)[0]
 

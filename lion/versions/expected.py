@@ -11,7 +11,8 @@ from typing import Any, Literal
 import polars as pl
 
 from lion.chat.types import Measured
-from lion.discriminate.scores import ORDERS
+from lion.discriminate.examination import CHECKED, MEASURED, is_close
+from lion.discriminate.scores import ORDERS, gaps_by_order, place_gain
 from lion.evaluate.judging import orders_of
 from lion.params import Params, Role
 from lion.pools.cache import usable
@@ -23,6 +24,7 @@ from lion.versions.plan import Plan, Step
 
 Basis = Literal["past replies", "text and limits"]
 ORACLE = "oracle"
+_SECOND = 0.5  # share of pairs judged in a second order where it matters, before any was judged
 _CHARACTERS = 4  # per token, roughly, in English
 PROMPTS: dict[Role, PromptName] = {
     "teacher": "teacher.txt",
@@ -106,7 +108,27 @@ class Expected:
 
     def of(self, step: Step, role: Role) -> tuple[int, Tokens]:
         """Return how many requests a step makes of a role, and their mean tokens."""
-        return ceil(self._rows(step, role) * self._requests_a_row(role)), self._tokens(role)
+        rows: float = self._rows(step, role)
+        if role == "referee":
+            rows = self._orders(round(rows))
+        return ceil(rows * self._requests_a_row(role)), self._tokens(role)
+
+    def _orders(self, pairs: int) -> float:
+        """Return how many comparisons the referee makes of `pairs`: one or two of each."""
+        measured = pairs if self._params.examine.second_order is None else min(pairs, MEASURED)
+        rest = pairs - measured
+        return len(ORDERS) * measured + rest + rest * (self._second_share() if rest else 0)
+
+    def _second_share(self) -> float:
+        """Return the share of pairs whose second order is asked, from the last examination."""
+        threshold, names = self._params.examine.second_order, self._reviews["round"].unique()
+        last = next((name for name in reversed(self._params.round_names) if name in names), None)
+        if threshold is None or last is None:
+            return _SECOND
+        reviews = self._reviews.filter(round=last)
+        gaps = gaps_by_order(reviews).select(gap=ORDERS[0]).drop_nulls()
+        close = gaps.select(is_close(place_gain(reviews), threshold).mean()).item() or 0.0
+        return float(close + (1 - close) / CHECKED)
 
     def _rows(self, step: Step, role: Role) -> int:
         if step.word == "teach":
@@ -131,7 +153,7 @@ class Expected:
         if role == "generator":
             accepted = self._draws.filter(verdict=ACCEPTED).height
             return self._draws.height / accepted if accepted else 1.0
-        runs = len(ORDERS) if role == "referee" else len(orders_of(judge)) * judge.samples
+        runs = 1 if role == "referee" else len(orders_of(judge)) * judge.samples
         first = self._reviews.filter(attempt=0).height
         return runs * (self._reviews.height / first if first else 1.0)
 

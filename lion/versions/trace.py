@@ -193,7 +193,7 @@ def _examination_lines(row: Row) -> Iterator[str]:
         yield f"  referee, {order}{retry}: {_scores(review)}"
         yield _quoted(review["reply"], depth=4)
     if row["verdict"]:
-        gap = "" if row["gap"] is None else f" (gap {row['gap']:.2f}; {_scores(row)})"
+        gap = "" if row["gap"] is None else f" (gap {row['gap']:.2f}; {_scores(row)}{_order(row)})"
         yield f"  → {visible(row['verdict'])}{gap}"
 
 
@@ -208,6 +208,11 @@ def _scores(row: Row) -> str:
     if row["teacher"] is None or row["student"] is None:
         return "unreadable"
     return f"teacher {row['teacher']:g}, student {row['student']:g}"
+
+
+def _order(row: Row) -> str:
+    """Say that a gap comes from one order, less the place gain."""
+    return ", one order" if row["orders"] == 1 else ""
 
 
 def _meta(model: str, finish_reason: str) -> str:

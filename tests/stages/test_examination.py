@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from lion.discriminate import examination, scores
 from lion.params import load_params
 from lion.pools.tables import ANSWER, ANSWER_LOSS, DRAW, INSTRUCTION, REVIEW, VERDICT, read_table
 from lion.runs.figures import examined_text, metrics, round_rows
@@ -210,4 +211,56 @@ def test_what_cannot_go_together_is_refused_before_anything_runs(
 ) -> None:
     change(folder, **changes)
     with pytest.raises(ParamsError, match=reason):
+        load_params(folder / "params.yaml")
+
+
+@pytest.fixture
+def few_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few pairs measure the place gain that 30 seeds have others, too."""
+    monkeypatch.setattr(examination, "MEASURED", 8)
+    monkeypatch.setattr(scores, "_FEWEST", 4)
+
+
+@pytest.mark.usefixtures("few_measured")
+def test_rows_judged_in_one_order_are_flagged_and_told(folder: Path) -> None:
+    play(folder, *EXAM)
+    whole = verdicts(folder)
+    output = play(folder, *EXAM, examine__second_order=1.0)
+    assert "pairs are judged in both orders; the place gain is" in output
+    thrifty = verdicts(folder)
+    one = thrifty["orders"].count()
+    assert 0 < one < SEEDS - 8
+    assert thrifty["verdict"].equals(whole["verdict"])
+    rows = round_rows(read_run(places(folder), ["r0", "r1"]))
+    assert (rows[1]["one_order"], rows[1]["changed"]) == (one, 0)
+    assert f"Judged in one order: {one} in r1 (0 of " in examined_text(rows)
+    assert metrics(rows)["one_order"] == one
+    id = thrifty.filter(orders=1)["id"][0]
+    history = trace_text(trace(read_run(places(folder), ["r0", "r1"]), id))
+    assert ", one order)" in history
+
+
+@pytest.mark.usefixtures("few_measured")
+def test_an_examination_goes_on_from_the_store_to_the_same_bytes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reviews = folder / "data/reviews/r1.jsonl"
+    options: dict[str, Any] = {"examine__second_order": 1.0, "examine__rows": 25}
+    play(folder, "respond@r1", "referee@r1", **options)
+    whole = reviews.read_bytes()
+    reviews.unlink()
+    monkeypatch.setenv("LION_OFFLINE", "1")
+    play(folder, "referee@r1")
+    assert reviews.read_bytes() == whole
+    monkeypatch.setenv("LION_HOME", str(folder / "another"))
+    monkeypatch.delenv("LION_OFFLINE")
+    play(folder, "respond@r1", "referee@r1", examine__rows=12)  # a part of the replies is there
+    play(folder, "respond@r1", "referee@r1", examine__rows=25)
+    assert reviews.read_bytes() == whole
+
+
+@pytest.mark.parametrize("gap", [-9.5, 10, "tau"])
+def test_a_second_order_around_no_gap_is_refused(folder: Path, gap: Any) -> None:
+    change(folder, examine__second_order=gap)
+    with pytest.raises(ParamsError, match=r"examine\.second_order"):
         load_params(folder / "params.yaml")

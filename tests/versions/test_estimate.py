@@ -17,6 +17,7 @@ from lion.imitate.teacher import teach
 from lion.params import Role, load_params
 from lion.pools.instructions import turns_text
 from lion.runs.run import Tables, places_of, read_run
+from lion.versions import expected
 from lion.versions.bounds import Bounds
 from lion.versions.estimate import StageCost, read_inputs, stage_costs
 from lion.versions.expected import Sizes
@@ -103,6 +104,19 @@ def test_the_referee_sees_as_many_rows_as_are_examined(
     assert [cost.requests for cost in costs] == [2 * first, 2 * last]
     assert [cost.most.requests for cost in costs] == [3 * 2 * first, 3 * 2 * last]
     assert all(cost.most.prompt_tokens >= cost.prompt_tokens for cost in costs)
+
+
+def test_a_second_order_is_expected_as_often_as_the_last_examination_tells(
+    estimated: Estimated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thrifty: Changes = {"examine": {"second_order": 1.0}}
+    monkeypatch.setattr(expected, "MEASURED", 10)
+    assert estimated("referee@r1", rounds=1, **thrifty).requests == 40 + 10 + 30 // 2
+    known = estimated("referee@r2", **thrifty)
+    assert 50 + 10 < known.requests < 2 * 50
+    assert known.most.requests == 3 * 2 * 50
+    monkeypatch.setattr(expected, "MEASURED", 300)
+    assert estimated("referee@r3", **thrifty).requests == 2 * (40 + 10 + 25)  # all measure
 
 
 def test_the_judge_sees_the_questions_as_often_as_its_setting_says(

@@ -1,0 +1,97 @@
+"""An examination: which pairs the referee judges, and which of them in both orders.
+
+By default it judges every pair in both orders. With `examine.second_order` it judges every pair
+with the teacher's answer first, and again with the places changed only where that may change the
+verdict. What is asked next depends only on replies, which the store keeps, so that a killed run
+continues where it stopped.
+"""
+
+import click
+import polars as pl
+
+from lion.chat import Asks
+from lion.discriminate.referee import Part, ask_orders, check_judged, check_pairs, review
+from lion.discriminate.scores import ORDERS, PlaceGain, gaps_by_order, place_gain
+from lion.params import Examine, Referee
+from lion.pools.instructions import stable_seed
+from lion.pools.tables import REVIEW
+
+MEASURED = 300  # pairs judged in both orders, from which the place gain is known
+_SURE = 2.0  # standard deviations of the place gain between a clear gap and the threshold
+CHECKED = 10  # one of so many clear pairs is judged in both orders all the same
+
+
+class Exam:
+    """The examination of one round: its referee, its options, and the replies so far."""
+
+    def __init__(
+        self, chat: Asks, settings: Referee, options: Examine, *, label: str, round: str
+    ) -> None:
+        self._chat, self._settings, self._options = chat, settings, options
+        self._label, self._round = label, round
+        self.reviews = pl.DataFrame(schema=REVIEW)
+
+    def examine(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Return the referee's replies (REVIEW) on `pairs`, as far as the options ask for them.
+
+        `pairs` is like that of `review`. EmptyError if no pair was judged.
+        """
+        if self._options.second_order is None:
+            return review(pairs, self._chat, self._settings, label=self._label)
+        check_pairs(pairs, label=self._label)
+        self._judge(pairs, self._options.second_order)
+        self._say(pairs.height)
+        return _in_order(self.reviews, pairs)
+
+    def _judge(self, pairs: pl.DataFrame, threshold: float) -> None:
+        """Judge pairs in the first order, and in the second where it matters."""
+        first, second = ORDERS
+        left = MEASURED - self.reviews.filter(purpose="measure")["id"].n_unique()
+        measured = self._drawn(pairs, max(0, left))
+        self._ask([Part(first, pairs), Part(second, measured, "measure")])
+        gain = place_gain(self.reviews)
+        gaps = gaps_by_order(self.reviews).select("id", gap=first).drop_nulls()
+        rest = pairs.join(measured, on="id", how="anti", maintain_order="left").join(
+            gaps, on="id", maintain_order="left"
+        )
+        close = rest.filter(is_close(gain, threshold))
+        clear = rest.join(close, on="id", how="anti", maintain_order="left")
+        keys = [stable_seed("check", self._round, id) % CHECKED == 0 for id in clear["id"]]
+        checked = clear.filter(pl.Series(keys, dtype=pl.Boolean))
+        if close.height or checked.height:
+            self._ask([Part(second, close, "close"), Part(second, checked, "check")])
+
+    def _drawn(self, pairs: pl.DataFrame, count: int) -> pl.DataFrame:
+        """Draw pairs to measure the place gain on, in the order of `pairs`."""
+        places = {id: stable_seed("measure", self._round, id) for id in pairs["id"]}
+        chosen = sorted(places, key=lambda id: (places[id], id))[:count]
+        return pairs.filter(pl.col("id").is_in(chosen))
+
+    def _ask(self, parts: list[Part]) -> None:
+        reviews = ask_orders(parts, self._chat, self._settings, label=self._label)
+        self.reviews = pl.concat([self.reviews, reviews])
+        check_judged(self.reviews, ORDERS[:1], label=self._label)
+
+    def _say(self, rows: int) -> None:
+        gain = place_gain(self.reviews)
+        asked = self.reviews.drop_nulls("purpose")["id"].n_unique()
+        known = "" if gain is None else f"; the place gain is {gain.points:.2f} ± {gain.spread:.2f}"
+        click.echo(f"{asked:,} of {rows:,} pairs are judged in both orders{known} points.")
+
+
+def is_close(gain: PlaceGain | None, threshold: float) -> pl.Expr:
+    """Whether a second order may change the verdict of a first `gap`; always with no gain known."""
+    if gain is None:
+        return pl.lit(True)
+    distance = (pl.col("gap") - gain.points - threshold).abs()
+    return distance.round(6) <= round(_SURE * gain.spread, 6)
+
+
+def _in_order(reviews: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Sort replies as `review` returns them: by order, then as `pairs`."""
+    places = pairs.select("id").with_row_index("place")
+    numbers = {order: number for number, order in enumerate(ORDERS)}
+    placed = reviews.join(places, on="id", maintain_order="left").with_columns(
+        number=pl.col("order").replace_strict(numbers)
+    )
+    return placed.sort("number", "place", "attempt", maintain_order=True).select(*REVIEW)
