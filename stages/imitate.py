@@ -22,8 +22,9 @@ from lion.pools.tables import (
 )
 from lion.student.contrast import contrast
 from lion.student.launch import is_main, relaunch, report_once
-from lion.student.models import Loaded, load_options, load_student, precision, save_student
+from lion.student.models import Loaded, load_options, load_student, precision
 from lion.student.resumable import Resumable
+from lion.student.saving import save_student
 from lion.student.thoughts import ThoughtForm, form_to_learn
 from lion.student.training import train
 from lion.support.home import store_home

@@ -18,6 +18,7 @@ class Fitness:
     """What training the student takes, in the largest batch that the parameters allow."""
 
     parameters: int
+    saved: int  # bytes of a saved student
     need: Need
     free: float  # bytes on the device
     where: str
@@ -52,8 +53,10 @@ def fitness_of(params: Params, scratch: Path) -> Fitness:
     rows = -(-rows // compute.processes) if compute.micro_batch is None else rows
     arithmetic = precision(student, compute)
     where = device(compute.device)
+    parameters = sum(weight.numel() for weight in model.parameters())
     fitness = Fitness(
-        parameters=sum(weight.numel() for weight in model.parameters()),
+        parameters=parameters,
+        saved=parameters * (config.dtype or torch.float32).itemsize,
         need=estimate(
             model,
             tokens=rows * params.imitate.max_length,

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig
 
 from lion.pools.instructions import Task
 from lion.student.likelihood import log_probabilities
-from lion.student.models import Loaded, is_adapter, load_student, save_student, source_of
+from lion.student.models import Loaded, is_adapter, load_student
+from lion.student.saving import save_student, stored_type
 from lion.student.template import encode_example
 from lion.student.turns import folding
 from lion.support.errors import InputError
@@ -38,7 +38,7 @@ def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> No
         encode_example(loaded.tokenizer, *lesson).cut(TOKENS) for lesson in lessons[:LESSONS]
     ]
     before = torch.cat(log_probabilities(loaded.model, examples))
-    dtype = _stored_type(folder)
+    dtype = stored_type(folder)
     _merge_adapter(loaded)
     loaded.model.to(dtype)  # type: ignore[arg-type]
     loaded.tokenizer.chat_template = folding(loaded.tokenizer)
@@ -58,11 +58,3 @@ def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> No
 def _merge_adapter(loaded: Loaded) -> None:
     if is_adapter(loaded.model):
         loaded.model = loaded.model.merge_and_unload()  # type: ignore[operator]
-
-
-def _stored_type(folder: Path) -> torch.dtype:
-    """Return the number type of the base's weights, which the exported model keeps."""
-    source, revision = source_of(folder)
-    config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
-    dtype: torch.dtype = config.dtype or torch.float32
-    return dtype

@@ -1,4 +1,4 @@
-"""The student's weights: where they come from, how they are loaded and saved."""
+"""The student's weights: where they come from and how they are loaded."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ from transformers.utils import logging as transformers_logging
 from lion.params import Compute, Student
 from lion.student import launch
 from lion.student.template import settle_template
-from lion.student.thoughts import ThoughtForm, read_form, think, write_form
+from lion.student.thoughts import ThoughtForm, read_form, think
 from lion.support.errors import InputError, ParamsError
 from lion.support.files import replacing_folder
 
@@ -73,7 +73,7 @@ def write_base(out: Path, *, base: str, revision: str | None) -> None:
     check_place(base, revision)
     pointer = {"base": base, "revision": revision, "sha256": model_digest(base)}
     with replacing_folder(out) as folder:
-        _write_pointer(folder, pointer)
+        write_pointer(folder, pointer)
 
 
 def check_place(base: str, revision: str | None) -> None:
@@ -147,27 +147,6 @@ def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase
     return tokenizer
 
 
-def save_student(loaded: Loaded, out: Path) -> None:
-    """Write the student to folder `out` atomically; only the adapter, if it has one.
-
-    All processes that trained it must call this; the main one writes.
-    """
-    weights = loaded.gather() if loaded.gather else None
-    if not launch.is_main():
-        return
-    if loaded.thoughts:
-        loaded.model.generation_config.eos_token_id = loaded.ends
-    with replacing_folder(out) as folder:
-        with quiet_peft(UserWarning):  # it saves embedding layers that the adapter targets
-            loaded.model.save_pretrained(folder, state_dict=weights)
-        loaded.tokenizer.save_pretrained(folder)
-        if loaded.thoughts:
-            write_form(folder, loaded.thoughts)
-        if is_adapter(loaded.model) and loaded.base:
-            (folder / "README.md").unlink(missing_ok=True)  # peft's, a form to fill in
-            _write_pointer(folder, loaded.base)
-
-
 def is_adapter(model: PreTrainedModel) -> bool:
     """Whether `model` is a frozen base with an adapter."""
     return hasattr(model, "peft_config")
@@ -204,7 +183,8 @@ def device(choice: str = "auto") -> torch.device:
     return torch.device(accelerator.type, launch.local_rank())
 
 
-def _write_pointer(folder: Path, pointer: dict[str, Any]) -> None:
+def write_pointer(folder: Path, pointer: dict[str, Any]) -> None:
+    """Write the file that names the base of a student's folder."""
     text = json.dumps(pointer, indent=2, sort_keys=True)
     (folder / POINTER).write_text(text + "\n", encoding="utf-8")
 

@@ -94,7 +94,7 @@ def student_of(params: Params) -> Iterator[Finding]:
         rounds = len(params.round_names)
         checkpoints = 2 * _ADAM if params.compute.checkpoint_steps else 0
         # DVC's cache holds a second copy of each student unless the disk shares their blocks.
-        bytes_needed = fitness.parameters * (2 * 4 * rounds + checkpoints)
+        bytes_needed = 2 * rounds * fitness.saved + checkpoints * fitness.parameters
         free = shutil.disk_usage(Path()).free
         text = f"disk: {rounds} students take up to {bytes_needed / 1e9:,.1f} GB"
         if bytes_needed > free:

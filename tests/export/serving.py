@@ -19,7 +19,8 @@ from lion.params import Compute, Imitate
 from lion.pools.instructions import Task, messages_of
 from lion.student.decoding import Work, decode
 from lion.student.merge import merge
-from lion.student.models import load_student, save_student
+from lion.student.models import load_student
+from lion.student.saving import save_student
 from lion.student.template import encode_prompt, pad_id
 from lion.student.training import train
 from tests.student.tiny import write_tiny

@@ -11,7 +11,8 @@ from lion.params import Compute, Imitate, Lora
 from lion.student import merge as merging
 from lion.student.likelihood import log_probabilities
 from lion.student.merge import merge
-from lion.student.models import Loaded, load_student, save_student, write_base
+from lion.student.models import Loaded, load_student, write_base
+from lion.student.saving import save_student
 from lion.student.template import encode_example
 from lion.student.training import train
 from lion.support.errors import InputError, ParamsError

@@ -11,7 +11,8 @@ from lion.params import Compute, Imitate
 from lion.student.answering import Answer, answer_tasks
 from lion.student.batches import IGNORED, Collator
 from lion.student.decoding import pick
-from lion.student.models import Loaded, load_student, save_student, write_base
+from lion.student.models import Loaded, load_student, write_base
+from lion.student.saving import save_student
 from lion.student.template import encode_example, encode_prompt, pad_id
 from lion.student.training import train
 from lion.support.errors import EmptyError, InputError

@@ -21,8 +21,9 @@ from lion.params import Compute, Endpoint, Evaluate, Imitate, Lora, Params
 from lion.pools.cache import with_responses
 from lion.student.adapters import prepare_adapter
 from lion.student.merge import merge
-from lion.student.models import load_student, load_tokenizer, save_student, tokenizer_of, write_base
+from lion.student.models import load_student, load_tokenizer, tokenizer_of, write_base
 from lion.student.respond import answer_with
+from lion.student.saving import save_student
 from lion.student.template import encode_prompt
 from lion.student.thoughts import (
     FILE,

@@ -1,0 +1,68 @@
+"""Saving a student: in the number type in which its base came, since it is served in that."""
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig
+
+from lion.student import launch
+from lion.student.models import Loaded, is_adapter, quiet_peft, source_of, write_pointer
+from lion.student.thoughts import write_form
+from lion.support.files import replacing_folder
+
+Weights = dict[str, torch.Tensor]
+
+
+def save_student(loaded: Loaded, out: Path) -> None:
+    """Write the student to folder `out` atomically; only the adapter, if it has one.
+
+    Training holds the weights in float32; a whole model is rounded to the type of the folder or
+    base that it was loaded from. All processes that trained it must call this; the main one writes.
+    """
+    weights = loaded.gather() if loaded.gather else None
+    if not launch.is_main():
+        return
+    if loaded.thoughts:
+        loaded.model.generation_config.eos_token_id = loaded.ends
+    whole = loaded.folder and not is_adapter(loaded.model)
+    dtype = stored_type(loaded.folder) if loaded.folder and whole else loaded.model.dtype
+    if dtype != loaded.model.dtype:
+        weights = _rounded(weights or loaded.model.state_dict(), dtype)
+    with replacing_folder(out) as folder:
+        with quiet_peft(UserWarning):  # it saves embedding layers that the adapter targets
+            loaded.model.save_pretrained(folder, state_dict=weights)
+        if dtype != loaded.model.dtype:
+            _name_type(folder / "config.json", dtype)
+        loaded.tokenizer.save_pretrained(folder)
+        if loaded.thoughts:
+            write_form(folder, loaded.thoughts)
+        if is_adapter(loaded.model) and loaded.base:
+            (folder / "README.md").unlink(missing_ok=True)  # peft's, a form to fill in
+            write_pointer(folder, loaded.base)
+
+
+def stored_type(folder: Path) -> torch.dtype:
+    """Return the number type of the weights of a student's folder, or of the base it points to."""
+    source, revision = source_of(folder)
+    config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+    dtype: torch.dtype = config.dtype or torch.float32
+    return dtype
+
+
+def _rounded(weights: Weights, dtype: torch.dtype) -> Weights:
+    """Return `weights` in another type; tensors that share their memory go on sharing it."""
+    known: dict[tuple[int, torch.Size], torch.Tensor] = {}
+    return {
+        name: known.setdefault((weight.data_ptr(), weight.shape), weight.to(dtype))
+        if weight.is_floating_point()
+        else weight
+        for name, weight in weights.items()
+    }
+
+
+def _name_type(config: Path, dtype: torch.dtype) -> None:
+    """Write the weights' type into a model's configuration: transformers names the model's own."""
+    fields = json.loads(config.read_text(encoding="utf-8"))
+    fields["dtype"] = str(dtype).removeprefix("torch.")
+    config.write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
