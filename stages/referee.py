@@ -27,8 +27,15 @@ def main(cache: Path, responses: Path, out: Path, round_: str, params_path: Path
         return
     pairs = with_responses(read_cache(cache), read_table(responses, ANSWER))
     with connect(params, "referee", stage="referee", round=round_) as chat:
-        label = f"referee {round_}"
-        exam = Exam(chat, params.referee, params.examine, label=label, round=round_)
+        exam = Exam(
+            chat,
+            params.referee,
+            params.examine,
+            label=f"referee {round_}",
+            round=round_,
+            newest=params.rounds[round_],
+            seed=params.seed,
+        )
         reviews = exam.examine(pairs)
     write_table(out, reviews, REVIEW)
 

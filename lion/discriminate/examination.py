@@ -2,64 +2,107 @@
 
 By default it judges every pair in both orders. With `examine.second_order` it judges every pair
 with the teacher's answer first, and again with the places changed only where that may change the
-verdict. What is asked next depends only on replies, which the store keeps, so that a killed run
-continues where it stopped.
+verdict. With `examine.hard` it judges rows in waves until enough are hard. What is asked next
+depends only on replies, which the store keeps, so that a killed run continues where it stopped.
 """
+
+import itertools
+from math import ceil
 
 import click
 import polars as pl
 
 from lion.chat import Asks
 from lion.discriminate.referee import Part, ask_orders, check_judged, check_pairs, review
-from lion.discriminate.scores import ORDERS, PlaceGain, gaps_by_order, place_gain
+from lion.discriminate.scores import ORDERS, PlaceGain, gaps_by_order, place_gain, score
 from lion.params import Examine, Referee
+from lion.pools.cache import in_exam_order
 from lion.pools.instructions import stable_seed
 from lion.pools.tables import REVIEW
 
 MEASURED = 300  # pairs judged in both orders, from which the place gain is known
 _SURE = 2.0  # standard deviations of the place gain between a clear gap and the threshold
 CHECKED = 10  # one of so many clear pairs is judged in both orders all the same
+_LEAST = 0.05  # of the wanted hard rows: the smallest wave
 
 
 class Exam:
     """The examination of one round: its referee, its options, and the replies so far."""
 
     def __init__(
-        self, chat: Asks, settings: Referee, options: Examine, *, label: str, round: str
+        self,
+        chat: Asks,
+        settings: Referee,
+        options: Examine,
+        *,
+        label: str,
+        round: str,
+        newest: str,
+        seed: int,
     ) -> None:
         self._chat, self._settings, self._options = chat, settings, options
-        self._label, self._round = label, round
+        self._label, self._round, self._newest, self._seed = label, round, newest, seed
         self.reviews = pl.DataFrame(schema=REVIEW)
 
     def examine(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Return the referee's replies (REVIEW) on `pairs`, as far as the options ask for them.
 
-        `pairs` is like that of `review`. EmptyError if no pair was judged.
+        `pairs` is like that of `review`, with a column `round`. EmptyError if no pair was judged.
         """
-        if self._options.second_order is None:
+        if self._options.second_order is None and self._options.hard is None:
             return review(pairs, self._chat, self._settings, label=self._label)
         check_pairs(pairs, label=self._label)
-        self._judge(pairs, self._options.second_order)
-        self._say(pairs.height)
+        if self._options.hard is None:
+            self._judge(pairs, self._label)
+        else:
+            self._judge_until(self._options.hard, pairs)
+        check_judged(self.reviews, ORDERS, label=self._label)
+        if self._options.second_order is not None:
+            self._say_orders()
         return _in_order(self.reviews, pairs)
 
-    def _judge(self, pairs: pl.DataFrame, threshold: float) -> None:
-        """Judge pairs in the first order, and in the second where it matters."""
+    def _judge_until(self, wanted: int, pairs: pl.DataFrame) -> None:
+        """Judge the newest rows, then others at random, until `wanted` are hard or all judged.
+
+        The first wave has as many rows as are wanted, and each further one as many as the hard
+        share so far promises to need.
+        """
+        ordered = in_exam_order(pairs, newest=self._newest, round=self._round, seed=self._seed)
+        done, hard, size = 0, 0, wanted
+        for wave in itertools.count(1):
+            self._judge(ordered[done : done + size], f"{self._label}, wave {wave}")
+            done = min(done + size, ordered.height)
+            hard = score(self.reviews).filter(pl.col("gap") >= self._options.hard_gap).height
+            if hard >= wanted or done == ordered.height:
+                break
+            size = max(ceil((wanted - hard) * done / hard) if hard else done, ceil(_LEAST * wanted))
+        click.echo(f"{done:,} of {ordered.height:,} rows are judged, {hard:,} of them are hard.")
+        if hard < wanted:
+            click.echo(
+                f"The pool is easy: it has fewer than {wanted:,} hard rows (examine.hard). None at "
+                "all is the paper's equilibrium: the referee cannot tell student from teacher."
+            )
+
+    def _judge(self, pairs: pl.DataFrame, label: str) -> None:
+        """Judge pairs in both orders, or in the second one only where it matters."""
         first, second = ORDERS
+        if self._options.second_order is None:
+            self._ask([Part(order, pairs) for order in ORDERS], label)
+            return
         left = MEASURED - self.reviews.filter(purpose="measure")["id"].n_unique()
         measured = self._drawn(pairs, max(0, left))
-        self._ask([Part(first, pairs), Part(second, measured, "measure")])
+        self._ask([Part(first, pairs), Part(second, measured, "measure")], label)
         gain = place_gain(self.reviews)
         gaps = gaps_by_order(self.reviews).select("id", gap=first).drop_nulls()
         rest = pairs.join(measured, on="id", how="anti", maintain_order="left").join(
             gaps, on="id", maintain_order="left"
         )
-        close = rest.filter(is_close(gain, threshold))
+        close = rest.filter(is_close(gain, self._options.second_order))
         clear = rest.join(close, on="id", how="anti", maintain_order="left")
         keys = [stable_seed("check", self._round, id) % CHECKED == 0 for id in clear["id"]]
         checked = clear.filter(pl.Series(keys, dtype=pl.Boolean))
         if close.height or checked.height:
-            self._ask([Part(second, close, "close"), Part(second, checked, "check")])
+            self._ask([Part(second, close, "close"), Part(second, checked, "check")], label)
 
     def _drawn(self, pairs: pl.DataFrame, count: int) -> pl.DataFrame:
         """Draw pairs to measure the place gain on, in the order of `pairs`."""
@@ -67,16 +110,18 @@ class Exam:
         chosen = sorted(places, key=lambda id: (places[id], id))[:count]
         return pairs.filter(pl.col("id").is_in(chosen))
 
-    def _ask(self, parts: list[Part]) -> None:
-        reviews = ask_orders(parts, self._chat, self._settings, label=self._label)
+    def _ask(self, parts: list[Part], label: str) -> None:
+        reviews = ask_orders(parts, self._chat, self._settings, label=label)
         self.reviews = pl.concat([self.reviews, reviews])
-        check_judged(self.reviews, ORDERS[:1], label=self._label)
+        check_judged(self.reviews, ORDERS[:1], label=label)
 
-    def _say(self, rows: int) -> None:
-        gain = place_gain(self.reviews)
+    def _say_orders(self) -> None:
+        gain, rows = place_gain(self.reviews), self.reviews["id"].n_unique()
         asked = self.reviews.drop_nulls("purpose")["id"].n_unique()
-        known = "" if gain is None else f"; the place gain is {gain.points:.2f} ± {gain.spread:.2f}"
-        click.echo(f"{asked:,} of {rows:,} pairs are judged in both orders{known} points.")
+        known = "unknown" if gain is None else f"{gain.points:.2f} ± {gain.spread:.2f} points"
+        click.echo(
+            f"{asked:,} of {rows:,} pairs are judged in both orders; the place gain is {known}."
+        )
 
 
 def is_close(gain: PlaceGain | None, threshold: float) -> pl.Expr:

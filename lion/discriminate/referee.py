@@ -129,7 +129,7 @@ def check_pairs(pairs: pl.DataFrame, *, label: str) -> None:
 def check_judged(reviews: pl.DataFrame, orders: tuple[Order, ...], *, label: str) -> None:
     """Raise EmptyError if no pair was judged in all `orders`."""
     asked = reviews.filter(pl.col("order").is_in(orders))
-    if not score(asked.drop("purpose"), orders)["gap"].is_null().all():
+    if not score(asked, orders)["gap"].is_null().all():
         return
     pairs = reviews["id"].n_unique()
     raise EmptyError(

@@ -44,12 +44,15 @@ class Examine(Record):
 
     `rows` is null for all, a number, or a share above 0 and up to 1; 0 asks nobody. `loss` also
     computes the student's loss on every answer of the teacher. `second_order` is the gap around
-    which the referee judges in both orders; null: always.
+    which the referee judges in both orders; null: always. It stops once `hard` rows have a gap of
+    `hard_gap` or more; null: never.
     """
 
     rows: int | float | None = None
     loss: bool = False
     second_order: Points | None = None
+    hard: Positive | None = None
+    hard_gap: Points = 1.0
 
     @field_validator("rows")
     @classmethod
@@ -61,8 +64,9 @@ class Examine(Record):
 
     @model_validator(mode="after")
     def _asks_for_what_it_counts(self) -> "Examine":
-        if self.rows == 0 and self.second_order is not None:
-            raise ValueError("rows: 0 asks for no verdict; set second_order: null")
+        for name in ("second_order", "hard"):
+            if self.rows == 0 and getattr(self, name) is not None:
+                raise ValueError(f"rows: 0 asks for no verdict; set {name}: null")
         return self
 
     def count(self, size: int) -> int:

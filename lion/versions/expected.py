@@ -105,13 +105,21 @@ class Expected:
         self._reviews = _by_model(tables.reviews, self._params, "referee")
         self._judged = _by_model(tables.judged, self._params, "judge")
         self._draws = tables.draws
+        judged = tables.scores.drop_nulls("gap")
+        self._gaps = judged.filter(pl.col("round") == pl.col("round").last())["gap"]
 
     def of(self, step: Step, role: Role) -> tuple[int, Tokens]:
         """Return how many requests a step makes of a role, and their mean tokens."""
         rows: float = self._rows(step, role)
         if role == "referee":
-            rows = self._orders(round(rows))
+            rows = self._orders(self._until_hard(round(rows)))
         return ceil(rows * self._requests_a_row(role)), self._tokens(role)
+
+    def _until_hard(self, pairs: int) -> int:
+        """Return how many of `pairs` are judged until enough are hard, by the last examination."""
+        wanted, gaps = self._params.examine.hard, self._gaps
+        share = (gaps >= self._params.examine.hard_gap).mean() if gaps.len() else None
+        return pairs if wanted is None or not share else min(pairs, ceil(wanted / float(share)))  # type: ignore[arg-type]
 
     def _orders(self, pairs: int) -> float:
         """Return how many comparisons the referee makes of `pairs`: one or two of each."""

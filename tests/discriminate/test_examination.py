@@ -57,10 +57,17 @@ def judge(gap: Callable[[str], float] = true_gap, *, bias: float = BIAS) -> Any:
 
 
 def examined(
-    pairs: pl.DataFrame, chat: Any, *, threshold: float | None = 1.0, round: str = "r2"
+    pairs: pl.DataFrame,
+    chat: Any,
+    *,
+    threshold: float | None = 1.0,
+    round: str = "r2",
+    hard: int | None = None,
+    seed: int = 1,
 ) -> pl.DataFrame:
-    options = Examine(second_order=threshold)
-    return Exam(chat, SETTINGS, options, label="referee", round=round).examine(pairs)
+    options = Examine(second_order=threshold, hard=hard)
+    exam = Exam(chat, SETTINGS, options, label="referee", round=round, newest="r1", seed=seed)
+    return exam.examine(pairs)
 
 
 def test_without_the_option_all_is_as_before() -> None:
@@ -203,3 +210,63 @@ def test_edited_tables_without_measured_pairs_leave_single_orders_unjudged() -> 
 
 def test_the_schema_of_replies_is_kept() -> None:
     assert dict(examined(pairs_of(400), judge()).schema) == REVIEW
+
+
+def hard_rows(reviews: pl.DataFrame) -> int:
+    return score(reviews).filter(pl.col("gap") >= 1.0).height
+
+
+@pytest.mark.parametrize("threshold", [None, 1.0])
+def test_waves_end_once_enough_rows_are_hard(threshold: float | None) -> None:
+    pairs, chat = pairs_of(2000), judge()
+    reviews = examined(pairs, chat, threshold=threshold, hard=300)
+    judged = reviews["id"].n_unique()
+    assert 300 <= hard_rows(reviews) < 345
+    assert judged < 700
+    ids = set(reviews["id"])
+    newest = set(pairs.filter(round="r1")["id"])
+    assert ids <= newest or newest <= ids  # 500 rows, examined first
+    assert chat.labels[0] == "referee, wave 1"
+    assert len(set(chat.labels)) < 8
+    first = reviews.filter(order=ORDERS[0])["id"].to_list()
+    assert first == sorted(first)  # in the pool's order
+    assert reviews.equals(examined(pairs, judge(), threshold=threshold, hard=300))
+    assert not reviews.equals(examined(pairs, judge(), threshold=threshold, hard=300, seed=2))
+
+
+def test_the_replies_of_a_wave_are_those_without_waves() -> None:
+    pairs = pairs_of(400)
+    whole = review(pairs, judge(), SETTINGS, label="all")
+    some = examined(pairs, judge(), threshold=None, hard=20)
+    assert some.equals(whole.filter(pl.col("id").is_in(some["id"].unique().to_list())))
+
+
+@pytest.mark.parametrize("hard", [1, 50, 10**6])
+def test_an_easy_pool_ends_at_its_bound_and_says_so(
+    hard: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat = judge(lambda id: 0.0)
+    reviews = examined(pairs_of(90), chat, threshold=None, hard=hard)
+    assert reviews["id"].n_unique() == 90
+    printed = capsys.readouterr().out
+    assert "90 of 90 rows are judged, 0 of them are hard." in printed
+    assert "The pool is easy" in printed
+    assert "equilibrium" in printed
+    assert len(set(chat.labels)) < 9  # waves double while nothing is hard
+
+
+def test_no_newest_row_and_more_hard_rows_than_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pairs = pairs_of(120, round=["r0"] * 120)
+    reviews = examined(pairs, judge(), hard=119)
+    assert reviews["id"].n_unique() == 120
+    assert "The pool is easy: it has fewer than 119" in capsys.readouterr().out
+    assert hard_rows(examined(pairs, judge(lambda id: 5.0), hard=10)) == 10
+
+
+def test_unreadable_waves_end_after_the_first() -> None:
+    chat = FakeChat(lambda request: reply("No idea."))
+    with pytest.raises(EmptyError, match="judged none of 30 answers"):
+        examined(pairs_of(500), chat, threshold=None, hard=30)
+    assert len(chat.asked) == 30 * 2 * 2

@@ -264,3 +264,28 @@ def test_a_second_order_around_no_gap_is_refused(folder: Path, gap: Any) -> None
     change(folder, examine__second_order=gap)
     with pytest.raises(ParamsError, match=r"examine\.second_order"):
         load_params(folder / "params.yaml")
+
+
+def test_the_referee_stops_once_enough_rows_are_hard(folder: Path) -> None:
+    output = play(folder, *EXAM, examine__hard=3)
+    judged = verdicts(folder)
+    assert judged.height < SEEDS == responses(folder).height
+    assert judged.filter(verdict="hard").height >= 3
+    assert f"{judged.height} of 30 rows are judged" in output
+    text = examined_text(round_rows(read_run(places(folder), ["r0", "r1"])))
+    assert text == f"Judged: {judged.height} of 30 rows in r1."
+
+
+def test_an_easy_pool_is_judged_in_full_and_told(folder: Path) -> None:
+    output = play(folder, *EXAM, examine__hard=5, examine__hard_gap=9.0)
+    assert verdicts(folder).height == SEEDS
+    assert "The pool is easy" in output
+
+
+@pytest.mark.parametrize("option", ["hard", "second_order"])
+def test_options_of_verdicts_without_any_are_refused(folder: Path, option: str) -> None:
+    value = {"hard": 1, "second_order": 1.0}[option]
+    changes: dict[str, Any] = {f"examine__{option}": value, "examine__rows": 0}
+    change(folder, sampling__by="chance", **changes)
+    with pytest.raises(ParamsError, match=rf"asks for no verdict; set {option}: null"):
+        load_params(folder / "params.yaml")

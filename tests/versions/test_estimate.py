@@ -119,6 +119,16 @@ def test_a_second_order_is_expected_as_often_as_the_last_examination_tells(
     assert estimated("referee@r3", **thrifty).requests == 2 * (40 + 10 + 25)  # all measure
 
 
+def test_the_referee_is_expected_to_stop_at_enough_hard_rows(estimated: Estimated) -> None:
+    few: Changes = {"examine": {"hard": 5}}
+    assert estimated("referee@r1", rounds=1, **few).requests == 2 * 40  # nothing is known yet
+    cost = estimated("referee@r3", **few)
+    assert 2 * 5 <= cost.requests < 2 * 40
+    assert cost.most.requests == 3 * 2 * (40 + 10 + 25)
+    many: Changes = {"examine": {"hard": 1000}}
+    assert estimated("referee@r2", **many).requests == 2 * (40 + 10)
+
+
 def test_the_judge_sees_the_questions_as_often_as_its_setting_says(
     estimated: Estimated,
 ) -> None:
