@@ -22,6 +22,7 @@ from lion.pools.tables import (
     read_table,
     write_table,
 )
+from lion.student.launch import is_main, relaunch, report_once
 from lion.student.likelihood import losses_of
 from lion.student.respond import answer_with
 from lion.student.resumable import Resumable
@@ -35,6 +36,7 @@ from lion.support.files import replacing_folder
 @stages.path("--out", help="Out: folder with responses, reviews, scores and losses.")
 @stages.round_name
 @stages.params
+@report_once()
 def main(
     student: Path, questions: Path, answers: Path, out: Path, round_: str, params_path: Path
 ) -> None:
@@ -43,6 +45,8 @@ def main(
     The student's loss on the teacher's answers stands beside: a measure that needs no judge.
     """
     params = load_params(params_path)
+    if params.student.engine == "transformers":
+        relaunch("stages.evaluate", params.compute)
     every = with_answers(read_table(questions, QUESTION), read_table(answers, ANSWER))
     asked = usable(every)
     responses = answer_with(
@@ -53,6 +57,8 @@ def main(
         label=f"evaluate {round_}: answers",
     )
     losses = _losses(params, student, asked, label=f"evaluate {round_}: losses")
+    if not is_main():
+        return
     with connect(params, "judge", stage="evaluate", round=round_) as chat:
         pairs = with_responses(asked, responses)
         reviews = judge_answers(pairs, chat, params.judge, label=f"evaluate {round_}: scores")

@@ -58,7 +58,7 @@ def main(
 ) -> None:
     """Train the student of the round before; only whole answers are learnt from."""
     params = load_params(params_path)
-    relaunch("stages.imitate", params.compute)
+    relaunch("stages.imitate", params.compute, trains=True)
     pairs = _pairs(params, round_, **examined)
     rows = with_answers(read_table(pool, INSTRUCTION), read_table(answers, ANSWER))
     lessons = usable(rows)

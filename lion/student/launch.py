@@ -15,15 +15,16 @@ PATIENCE = timedelta(hours=24)  # how long a process waits for the slowest one
 YIELD = 8.0  # seconds that the other processes wait for the main one to report an error
 
 
-def relaunch(stage: str, compute: Compute) -> None:
+def relaunch(stage: str, compute: Compute, *, trains: bool = False) -> None:
     """Run module `stage` with this command's arguments under `compute.launcher`, then exit.
 
-    Returns at once without a launcher, and in the processes that a launcher has started.
+    Returns at once without a launcher, and in the processes that a launcher has started. Only
+    a stage that `trains` shards the model: to answer, each process has all of it.
     """
     if compute.launcher is None or "WORLD_SIZE" in os.environ or "LION_LAUNCHED" in os.environ:
         return
     os.environ["LION_LAUNCHED"] = "1"  # accelerate sets no WORLD_SIZE for a single process
-    if compute.sharding == "fsdp":
+    if compute.sharding == "fsdp" and trains:
         # Read when the model is loaded, which is before TrainingArguments sets it.
         os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}
     arguments = ["-m", stage, *sys.argv[1:]]

@@ -15,13 +15,28 @@ import psutil
 import yaml
 from click.testing import CliRunner
 
+from lion.oracle.families import FAMILIES
 from lion.pools.cache import grow_cache, start_cache, with_answers
 from lion.pools.instructions import instruction_id
-from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, VERDICT, from_rows, write_table
+from lion.pools.tables import (
+    ANSWER,
+    ANSWERED,
+    INSTRUCTION,
+    QUESTION,
+    VERDICT,
+    from_rows,
+    write_table,
+)
 from lion.student.models import write_base
 
 ROOT = Path(__file__).parent.parent.parent
 TASKS = [f"say {word}{more}" for word in ("red", "blue", "green") for more in ("", " one", " two")]
+
+REVERSE = next(family.wordings[0] for family in FAMILIES if family.name == "reverse")
+QUESTIONS = {
+    f"{REVERSE}: {words}": " ".join(reversed(words.split()))
+    for words in ("crow heron owl", "fork plate jar", "red blue green", "one two three")
+}
 
 
 class Project:
@@ -69,7 +84,15 @@ class Project:
 
     def respond(self, student: str, out: str) -> list[str]:
         """The arguments that have `student` answer the cache pool."""
-        return self._arguments({"student": student, "cache": "cache", "out": out})
+        paths = {"student": student, "cache": "cache", "out": out}
+        return [*self._arguments(paths | {"difficulty": f"{out}.parquet"}), "--round", "r1"]
+
+    def evaluate(self, student: str, out: str) -> list[str]:
+        """The arguments that have `student` answer questions, and the judge compare."""
+        write_table(self.folder / "questions.jsonl", _questions(), QUESTION)
+        write_table(self.folder / "right.jsonl", _right(), ANSWER)
+        asked = {"questions": "questions.jsonl", "answers": "right.jsonl"}
+        return self._arguments({"student": student, "out": out, **asked})
 
     def _arguments(self, paths: dict[str, str]) -> list[str]:
         told = ["--round", "r0", "--params", str(self.folder / "params.yaml")]
@@ -146,9 +169,26 @@ def _pool() -> pl.DataFrame:
 
 
 def _answers() -> pl.DataFrame:
+    return _answered({task: task.removeprefix("say ") for task in TASKS})
+
+
+def _questions() -> pl.DataFrame:
+    """Tasks that the offline judge can score."""
     rows = [
-        {"id": instruction_id(task, ""), "answer": task.removeprefix("say "), "model": "teacher"}
+        {"id": instruction_id(task, ""), "instruction": task, "input": "", "category": "reverse"}
+        for task in QUESTIONS
+    ]
+    return from_rows(rows, QUESTION)
+
+
+def _right() -> pl.DataFrame:
+    return _answered(QUESTIONS)
+
+
+def _answered(answers: dict[str, str]) -> pl.DataFrame:
+    rows = [
+        {"id": instruction_id(task, ""), "answer": answer, "model": "teacher"}
         | {"finish_reason": "stop", "prompt_tokens": 1, "completion_tokens": 1}
-        for task in TASKS
+        for task, answer in answers.items()
     ]
     return from_rows(rows, ANSWER)

@@ -8,7 +8,8 @@ import pytest
 from polars.testing import assert_frame_equal
 from safetensors.torch import load_file
 
-from lion.pools.tables import ANSWER, LOSS, read_table
+from lion.chat.store import Store
+from lion.pools.tables import ANSWER, ANSWER_LOSS, LOSS, REVIEW, read_table
 from lion.student.models import load_student
 from lion.student.monitor import WHOLE
 from tests.student.project import TASKS, Make, Project
@@ -81,6 +82,24 @@ def test_two_processes_answer_as_one(make: Make) -> None:
     one, two = (read_table(project.folder / f"{name}.jsonl", ANSWER) for name in ("one", "two"))
     assert one.equals(two)
     assert one.height == len(TASKS)
+
+
+def test_two_processes_evaluate_as_one_and_ask_the_judge_once(make: Make) -> None:
+    project = make(oracle={"unreadable": 0.0})
+    project.here("evaluate", project.evaluate("base", "one"))
+    project.set(compute=TWO | {"sharding": "fsdp"})  # concerns training alone
+    output = project.run("evaluate", project.evaluate("base", "two"))
+    assert output.count("4 of 4 questions judged") == 1
+    for name, schema in (("responses.jsonl", ANSWER), ("reviews.jsonl", REVIEW)):
+        one, two = (read_table(project.folder / run / name, schema) for run in ("one", "two"))
+        assert one.equals(two)
+    one, two = (
+        read_table(project.folder / run / "losses.parquet", ANSWER_LOSS) for run in ("one", "two")
+    )
+    assert_frame_equal(one, two, abs_tol=1e-4)
+    with Store(project.folder / "home" / "replies.sqlite") as store:
+        [spent] = store.spent()
+    assert spent.requests == 8  # four questions in both orders; the second run replays them
 
 
 @pytest.mark.parametrize("lora", [None, LORA])
