@@ -74,6 +74,10 @@ def main(
     click.echo(f"{scores['gap'].count()} of {every.height} questions judged")
     if left_out := every.height - asked.height:
         click.echo(f"{left_out} left out: the teacher's answer is cut, empty or refused")
+    if params.report.track:
+        from lion.report.track import track_round
+
+        track_round(params, round_)
 
 
 def _losses(params: Params, student: Path, asked: pl.DataFrame, *, label: str) -> pl.DataFrame:

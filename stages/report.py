@@ -13,6 +13,7 @@ from lion.evaluate.quality import ALL
 from lion.params import load_params
 from lion.report.contents import Contents
 from lion.report.drawing import file_svg, plots_page
+from lion.report.marks import Marks
 from lion.report.static import static_page
 from lion.report.track import track
 from lion.runs.closing import next_step
@@ -32,6 +33,7 @@ def _tables(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @_tables
+@stages.path("--marks", help="A person's marks of verdicts; the file need not exist.")
 @stages.path("--metrics", "metrics_path", help="Out: the metrics file.")
 @stages.path("--out", help="Out: folder of the rounds table and the tables behind the plots.")
 @stages.path("--page", help="Out: the page.")
@@ -39,6 +41,7 @@ def _tables(command: Callable[..., Any]) -> Callable[..., Any]:
 @stages.path("--plots-page", "plots_path", help="Out: offline template for `dvc plots`.")
 @stages.params
 def main(
+    marks: Path,
     metrics_path: Path,
     out: Path,
     page: Path,
@@ -51,7 +54,7 @@ def main(
     params = load_params(params_path)
     tables = read_run(places, params.round_names)
     control = read_control(params.report.control)
-    run, text = static_page(tables, params, places, control=control)
+    run, text = static_page(tables, params, places, control=control, marks=Marks(marks))
     _write_tables(out, tables, run)
     with replacing_folder(figures) as folder:
         for name, svg in run.figures.items():
@@ -62,8 +65,7 @@ def main(
         file.write_text(plots_page(), encoding="utf-8")
     with replacing(metrics_path) as file:
         file.write_text(json.dumps(metrics(run.rounds), indent=2) + "\n", encoding="utf-8")
-    if params.report.track:
-        track(params.report.track, run.identity.title, run.rounds, [page, out])
+    track(params, run.identity.title, run.rounds, [page, out])
     click.echo(as_text({"": rounds_of(tables)}))
     if finding := run.rounds[-1]["finding"]:
         click.echo(f"{run.rounds[-1]['round']}: {finding}")

@@ -20,6 +20,7 @@ from lion.report.cost import cost_rows, role_costs
 from lion.report.drawing import Chart, page_svg
 from lion.report.gaps import gap_rows, hard_map
 from lion.report.heat import heat_chart, matrix_chart
+from lion.report.marks import Marks
 from lion.runs.closing import next_step
 from lion.runs.composition import (
     LABEL,
@@ -69,6 +70,7 @@ class Contents:
     most_drawn: list[Row]
     rejects: list[Row]
     unreadable: list[Row]
+    marks: Row  # a person's: agreement, marks, wrong
 
     @property
     def figures(self) -> dict[str, str]:
@@ -79,7 +81,8 @@ class Contents:
     @property
     def linked(self) -> list[str]:
         """The instructions that the page's tables link to."""
-        return [row["parent"] for row in self.most_drawn] + [row["id"] for row in self.unreadable]
+        ids = [row["id"] for row in (*self.marks["wrong"], *self.unreadable, *self.marks["marks"])]
+        return [row["parent"] for row in self.most_drawn] + ids
 
 
 def contents(
@@ -89,6 +92,7 @@ def contents(
     *,
     label: str,
     control: pl.DataFrame | None = None,
+    marks: Marks | None = None,
 ) -> Contents:
     """Compute the contents; `control` is another run's quality, drawn beside this one's."""
     rows = round_rows(tables)
@@ -127,6 +131,7 @@ def contents(
         most_drawn=most_drawn(tables, 8),
         rejects=rejects(tables, 3),
         unreadable=unreadable(tables.reviews, 4),
+        marks=marks.written(tables) if marks else {"agreement": [], "marks": [], "wrong": []},
     )
 
 

@@ -55,6 +55,22 @@ class Marks:
             fcntl.flock(file, fcntl.LOCK_EX)  # two windows may mark at once
             file.write(line)
 
+    def written(self, tables: Tables) -> Row:
+        """Return what the static page shows: the agreement, the marks, and those that disagree."""
+        marks = self.rows()
+        own = tables.pool.join(marks, on="id", how="semi")
+        texts = {row["id"]: excerpt(row) for row in own.iter_rows(named=True)}
+        latest = marks.unique(["id", "round", "by"], keep="last", maintain_order=True)
+        shown = latest.filter(pl.col("id").is_in(list(texts))).select(
+            "id", "round", "right", "by", "verdict"
+        )
+        wrong = shown.filter(~pl.col("right")).head(_WANTED).to_dicts()
+        return {
+            "agreement": [str(agreement) for agreement in agreements(marks)],
+            "marks": shown.to_dicts(),
+            "wrong": [row | {"text": texts[row["id"]]} for row in wrong],
+        }
+
     def summary(self, tables: Tables, tau: float) -> Row:
         """Return what the page shows: who marks, the agreement, the marks, and what to look at."""
         marks = self.rows()

@@ -50,6 +50,7 @@ def render(
                 "rounds": [row["round"] for row in run.rounds],
                 "gaps": {g["round"]: g["counts"] for g in run.gaps},
                 "map": run.hard_map,
+                "marks": run.marks["marks"],
             }
             | about
             for run, about in zip(runs, browse, strict=True)

@@ -9,6 +9,7 @@ import polars as pl
 from lion.params import Params
 from lion.report.browse import LATEST, Index
 from lion.report.contents import Contents, contents
+from lion.report.marks import Marks
 from lion.report.page import render
 from lion.report.questions import Questions
 from lion.runs.identity import identity_of
@@ -20,12 +21,16 @@ _QUESTIONS = 4  # the questions may take a fourth of the page's limit, instructi
 
 
 def static_page(
-    tables: Tables, params: Params, places: Places, *, control: pl.DataFrame | None = None
+    tables: Tables,
+    params: Params,
+    places: Places,
+    *,
+    control: pl.DataFrame | None = None,
+    marks: Marks | None = None,
 ) -> tuple[Contents, str]:
     """Return the contents and the page; `control` is another run's quality to draw beside it."""
-    run = contents(
-        tables, params, identity_of(tables, params, places), label="this run", control=control
-    )
+    identity = identity_of(tables, params, places)
+    run = contents(tables, params, identity, label="this run", control=control, marks=marks)
     index = Index(tables)
     limit = round(params.report.megabytes * 1e6)
     few = limit // _QUESTIONS

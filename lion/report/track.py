@@ -1,17 +1,33 @@
-"""An experiment tracker that gets the figures of each round, the tables and the page, if wanted."""
+"""An experiment tracker that gets the figures of each round as soon as it is known, if wanted.
 
+The tracker's own library writes them in a process of its own: whatever fails or hangs there, the
+stage goes on, and the next one sends what is missing. Equal parameters continue the same run.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
+import click
+
+from lion.params import Params
 from lion.params.examination import Tracker
-from lion.support.errors import InputError
+from lion.runs.compare import NEUTRAL
+from lion.runs.figures import round_rows
+from lion.runs.identity import identity_of
+from lion.runs.run import places_of, read_run
+from lion.support.errors import InputError, LionError
+from lion.support.files import replacing
 from lion.support.home import store_home
+from lion.support.text import brief
 
 Row = dict[str, Any]
-Step = tuple[int, dict[str, float]]  # a round's number, and its figures by name
 _FIGURES = (
     "quality",
     "held_out",
@@ -22,66 +38,141 @@ _FIGURES = (
     "acceptance",
     "loss",
 )
+_PATIENCE = 300  # seconds
+_SHOWN = 300  # columns of a message
 
 
-def track(tracker: Tracker, title: str, rows: list[Row], files: list[Path]) -> None:
-    """Write the rounds' figures, then `files` (files and folders), with the tracker's own library.
+class Report(NamedTuple):
+    """What a tracker gets: the figures of some rounds, and files and folders."""
+
+    key: str  # of the run: equal for equal parameters
+    title: str
+    rounds: dict[str, dict[str, float]]
+    files: list[str]
+
+    @property
+    def steps(self) -> list[tuple[int, dict[str, float]]]:
+        """The number of each round, and its figures by name."""
+        return [(int(name[1:]), figures) for name, figures in self.rounds.items()]
+
+
+def track_round(params: Params, round: str) -> None:
+    """Send the figures of a round that has just been evaluated, from the tables beside dvc.yaml."""
+    try:
+        places = places_of(Path())
+        tables = read_run(places, [round])
+    except LionError as error:
+        click.echo(f"report.track: {error.format_message()}", err=True)
+        return
+    track(params, identity_of(tables, params, places).title, round_rows(tables), [])
+
+
+def track(params: Params, title: str, rows: list[Row], files: list[Path]) -> None:
+    """Send the rounds' figures that the tracker lacks, and `files`; a failure is one line."""
+    tracker = params.report.track
+    if tracker is None:
+        return
+    rounds = {
+        row["round"]: {name: row[name] for name in _FIGURES if row[name] is not None}
+        for row in rows
+    }
+    report = Report(_key(params), title, rounds, [str(path.absolute()) for path in files])
+    command = [sys.executable, "-m", "lion.report.track", tracker]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(report._asdict()),
+            text=True,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        problem = f"no answer in {_PATIENCE} seconds"
+    else:
+        if not done.returncode:
+            return
+        problem = brief(next(reversed(done.stderr.split("\n")[:-1]), "it failed"), _SHOWN)
+    names = ", ".join(rounds)
+    click.echo(
+        f"report.track: {tracker} did not get {names}: {problem}. The stage goes on; the stage "
+        "`report` sends what is missing.",
+        err=True,
+    )
+
+
+def _key(params: Params) -> str:
+    values = params.model_dump(mode="json", exclude={*NEUTRAL, "rounds"})
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def write(tracker: Tracker, report: Report) -> None:
+    """Write what the tracker lacks, with its own library; InputError if that is missing.
 
     The library's own settings say where to (MLFLOW_TRACKING_URI, WANDB_MODE, ...); TensorBoard and
-    DVCLive write below .lion. InputError if the library is missing or fails.
+    DVCLive write below .lion. A file there remembers what has been sent.
     """
-    steps = [
-        (int(row["round"][1:]), {name: row[name] for name in _FIGURES if row[name] is not None})
-        for row in rows
-    ]
     try:
-        library = import_module(_MODULES[tracker])
+        library = import_module(MODULES[tracker])
     except ImportError as error:
         raise InputError(
-            f"report.track: {tracker} cannot be imported ({error}). Run `pip install {tracker}`."
+            f"{tracker} cannot be imported ({error}). Run `pip install {tracker}`."
         ) from None
-    _WRITERS[tracker](library, title, steps, files)
+    memory = store_home() / "tracked.json"
+    sent = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
+    known = sent.setdefault(f"{tracker} {report.key}", {})
+    lacking = {name: row for name, row in report.rounds.items() if row != known.get(name)}
+    if lacking or report.files:
+        _WRITERS[tracker](library, report._replace(rounds=lacking))
+        known |= lacking
+        with replacing(memory) as file:
+            file.write_text(json.dumps(sent), encoding="utf-8")
 
 
-def _mlflow(mlflow: ModuleType, title: str, steps: list[Step], files: list[Path]) -> None:
-    with mlflow.start_run(run_name=title):
-        for number, figures in steps:
+def _mlflow(mlflow: ModuleType, report: Report) -> None:
+    same = mlflow.search_runs(filter_string=f"tags.lion = '{report.key}'", output_format="list")
+    begun = {"run_id": same[0].info.run_id} if same else {"tags": {"lion": report.key}}
+    with mlflow.start_run(run_name=report.title, **begun):
+        for number, figures in report.steps:
             mlflow.log_metrics(figures, step=number)
-        for path in files:
+        for path in map(Path, report.files):
             if path.is_dir():
                 mlflow.log_artifacts(str(path), artifact_path=path.name)
             else:
                 mlflow.log_artifact(str(path))
 
 
-def _wandb(wandb: ModuleType, title: str, steps: list[Step], files: list[Path]) -> None:
-    with wandb.init(project="lion", name=title, dir=str(_folder("wandb"))) as run:
-        for number, figures in steps:
-            run.log(figures, step=number)
-        artifact = wandb.Artifact("report", type="report")
-        for path in files:
-            if path.is_dir():
-                artifact.add_dir(str(path), name=path.name)
-            else:
-                artifact.add_file(str(path))
-        run.log_artifact(artifact)
+def _wandb(wandb: ModuleType, report: Report) -> None:
+    """Rounds may be evaluated in any order, but W&B's own steps only grow."""
+    folder = str(_folder("wandb"))
+    with wandb.init(
+        project="lion", id=report.key, name=report.title, dir=folder, resume="allow"
+    ) as run:
+        run.define_metric("*", step_metric="round")
+        for number, figures in report.steps:
+            run.log({"round": number, **figures})
+        if report.files:
+            artifact = wandb.Artifact("report", type="report")
+            for path in map(Path, report.files):
+                add = artifact.add_dir if path.is_dir() else artifact.add_file
+                add(str(path), name=path.name)
+            run.log_artifact(artifact)
 
 
-def _tensorboard(summary: ModuleType, title: str, steps: list[Step], files: list[Path]) -> None:
+def _tensorboard(summary: ModuleType, report: Report) -> None:
     """TensorBoard holds figures alone."""
-    writer = summary.Writer(str(_folder("tensorboard")))
-    for number, figures in steps:
+    writer = summary.Writer(str(_folder("tensorboard") / report.key))
+    for number, figures in report.steps:
         for name, value in figures.items():
             writer.add_scalar(name, value, number)
     writer.close()
 
 
-def _dvclive(dvclive: ModuleType, title: str, steps: list[Step], files: list[Path]) -> None:
+def _dvclive(dvclive: ModuleType, report: Report) -> None:
     """DVC tracks the page and the tables itself, so DVCLive gets the figures alone."""
-    folder = str(_folder("dvclive"))
-    options = {"save_dvc_exp": False, "dvcyaml": None, "report": None}
-    with dvclive.Live(folder, exp_message=title, **options) as live:
-        for number, figures in steps:
+    options = {"save_dvc_exp": False, "dvcyaml": None, "report": None, "resume": True}
+    with dvclive.Live(str(_folder("dvclive") / report.key), **options) as live:
+        for number, figures in report.steps:
             live.step = number
             for name, value in figures.items():
                 live.log_metric(name, value)
@@ -94,12 +185,18 @@ def _folder(tracker: str) -> Path:
     return folder
 
 
-_MODULES: dict[Tracker, str] = {name: name for name in get_args(Tracker)} | {
+MODULES: dict[Tracker, str] = {name: name for name in get_args(Tracker)} | {
     "tensorboard": "tensorboard.summary"
 }
-_WRITERS: dict[Tracker, Callable[[ModuleType, str, list[Step], list[Path]], None]] = {
+_WRITERS: dict[Tracker, Callable[[ModuleType, Report], None]] = {
     "mlflow": _mlflow,
     "wandb": _wandb,
     "tensorboard": _tensorboard,
     "dvclive": _dvclive,
 }
+
+if __name__ == "__main__":
+    try:
+        write(sys.argv[1], Report(**json.load(sys.stdin)))  # type: ignore[arg-type]
+    except LionError as error:
+        sys.exit(error.format_message())

@@ -12,7 +12,7 @@ from lion.runs.run import Tables
 from lion.support.text import brief
 
 Row = dict[str, Any]
-_NEUTRAL = {"budget", "compute", "endpoints", "prices", "report"}  # sections that change no result
+NEUTRAL = {"budget", "compute", "endpoints", "prices", "report"}  # sections that change no result
 _VALUE = 60  # columns of a parameter's value
 _COMPARED = ("quality", "mean_gap", "flip_share", "acceptance")
 
@@ -109,7 +109,7 @@ def _flat(section: Row, before: str = "") -> list[tuple[str, str]]:
     """Return parameters by their dotted names, values as text."""
     pairs: list[tuple[str, str]] = []
     for name, value in section.items():
-        if not before and name in _NEUTRAL:
+        if not before and name in NEUTRAL:
             continue
         if isinstance(value, dict) and value:
             pairs += _flat(value, f"{before}{name}.")

@@ -16,6 +16,7 @@ NEUTRAL = {
     "lion/chat/": "how a model is asked; its replies are in the response store",
     "lion/params/": "reads the parameters; a stage depends on their values",
     "lion/pools/tables.py": "the schema of tables; the stage that fills a column is what counts",
+    "lion/report/track.py": "copies figures to an experiment tracker",
     "lion/student/launch.py": "starts the processes of a GPU run",
     "lion/student/memory.py": "checks that a batch fits into memory",
     "lion/student/resumable.py": "keeps checkpoints",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import chdir
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -48,6 +49,9 @@ def examine(root: Path, home: Path, *, fix: bool, quick: bool) -> Iterator[Findi
             yield Finding("OK", "params.yaml: all parameters are known and have allowed values")
     except LionError as error:
         yield Finding("error", error.format_message())
+    if params and (tracker := params.report.track) and find_spec(tracker) is None:
+        problem = f"{tracker} is not installed; run `pip install {tracker}`, or set null"
+        yield Finding("warning", f"params.yaml: report.track: {problem}")
     yield from storage(home)
     if params is not None and not quick:
         yield from _run(params, root)

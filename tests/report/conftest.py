@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from lion.params import load_params
+from lion.report.marks import Marks
 from lion.report.static import static_page
 from lion.runs.run import places_of, read_run
 from tests.report.synthetic import make_run
@@ -32,11 +33,12 @@ def as_project(root: Path) -> Path:
     return root
 
 
-def page_of(root: Path) -> str:
+def page_of(root: Path, marks: Marks | None = None) -> str:
     """The static page of the run in `root`."""
     params = load_params(root / "params.yaml")
     places = places_of(root)
-    return static_page(read_run(places, params.round_names), params, places)[1]
+    tables = read_run(places, params.round_names)
+    return static_page(tables, params, places, marks=marks)[1]
 
 
 @pytest.fixture(scope="module")

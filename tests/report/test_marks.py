@@ -12,11 +12,11 @@ from playwright.sync_api import Browser
 
 from lion.evaluate.human import MARK
 from lion.pools.tables import VERDICT, read_table
-from lion.report.marks import wanted
+from lion.report.marks import Marks, wanted
 from lion.report.serve import HOST, Server
 from lion.report.site import Workspace
 from lion.runs.run import places_of, read_run
-from tests.report.conftest import as_project
+from tests.report.conftest import as_project, page_of
 from tests.report.looking import looking_at
 from tests.report.synthetic import make_run
 from tests.report.test_view import served
@@ -119,3 +119,32 @@ def test_what_is_asked_for_is_doubtful_or_random_and_not_marked_yet(root: Path) 
     mark = {"by": "Ann", "id": rows[0]["id"], "right": True, "round": "r3"}
     marked = pl.DataFrame([mark | {"verdict": "hard", "when": ""}], schema=MARK)
     assert rows[0]["id"] not in {row["id"] for row in wanted(tables, marked, 1.0)}
+
+
+def test_the_static_page_shows_marks_and_takes_none(chromium: Browser, tmp_path: Path) -> None:
+    root = as_project(make_run(tmp_path / "run"))
+    scores = read_table(root / "data" / "scores" / "r3.parquet", VERDICT).drop_nulls("gap")
+    ids = scores["id"].head(2).to_list()
+    rows = [
+        {"id": ids[0], "round": "r3", "right": True, "by": "Ann <b>", "verdict": "hard"},
+        {"id": ids[0], "round": "r3", "right": False, "by": "Ann <b>", "verdict": "hard"},
+        {"id": ids[1], "round": "r3", "right": True, "by": "Ann <b>", "verdict": "easy"},
+        {"id": "of another run", "round": "r3", "right": True, "by": "Ben", "verdict": "easy"},
+    ]
+    file = root / FILE
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = root / "index.html"
+    page.write_text(page_of(root, Marks(file)), encoding="utf-8")
+    with looking_at(chromium, page.as_uri()) as seen:
+        agreement = seen.inner_text(".person ul")
+        assert "Ann <b>: the referee is right in 1 of 2 verdicts, 50% (95%: 9 to 91)" in agreement
+        assert seen.locator("#marks").count() == 0
+        seen.click(".person summary")
+        assert seen.locator(".person ol li").count() == 1
+        seen.click(".person ol a")
+        seen.wait_for_selector("#instruction[open]")
+        assert "Ann <b> says wrong" in seen.inner_text("#instruction")
+        assert seen.locator("#instruction .marking button").count() == 0
+    page.write_text(page_of(root, Marks(root / "none.jsonl")), encoding="utf-8")
+    with looking_at(chromium, page.as_uri()) as seen:
+        assert seen.locator(".person").count() == 0

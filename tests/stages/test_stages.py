@@ -95,6 +95,20 @@ def test_the_table_of_rounds_is_printed(folder: Path) -> None:
     assert "quality" in step(folder, "report").run().output
 
 
+def test_a_tracker_gets_a_round_once_it_is_evaluated_and_may_fail(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
+    (folder / "mlflow.py").write_text("raise RuntimeError('broken')\n")
+    monkeypatch.setenv("PYTHONPATH", f"{folder}:{ROOT}")
+    change(folder, report__track="mlflow")
+    scores = (folder / "data/evaluation/r1/scores.parquet").read_bytes()
+    result = step(folder, "evaluate@r1").run()
+    assert result.exit_code == 0
+    assert "report.track: mlflow did not get r1: RuntimeError: broken." in result.output
+    assert (folder / "data/evaluation/r1/scores.parquet").read_bytes() == scores
+
+
 def test_teach_answers_every_row(folder: Path) -> None:
     pool = read_table(folder / "data/pools/train/r0.jsonl", INSTRUCTION)
     answers = read_table(folder / "data/answers/r0.jsonl", ANSWER)

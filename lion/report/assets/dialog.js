@@ -41,7 +41,7 @@ function examined(exam, teacher, kind, run, id) {
     : make("h3", {}, `Evaluated after ${exam.round}: gap ${figure(exam.gap)}`);
   return [
     title,
-    kind === "i" ? marking(id, exam) : null,
+    kind === "i" ? marking(id, exam, run) : null,
     make("div", { className: "columns" }, points, answered(exam)),
     make("details", {}, make("summary", {}, `${kind === "i" ? "Referee" : "Judge"}'s replies (${exam.reviews.length})`),
       make("div", { className: "columns" }, ...exam.reviews.map(review))),

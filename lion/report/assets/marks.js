@@ -5,8 +5,9 @@ const markOf = (id, round) =>
   person.marks.findLast((mark) => mark.id === id && mark.round === round && mark.by === person.by);
 
 // The buttons beside a verdict; pressed shows this person's last mark.
-function marking(id, exam) {
-  if (!data.marking || !exam.verdict || exam.verdict === "unjudged") return null;
+function marking(id, exam, run) {
+  if (!exam.verdict || exam.verdict === "unjudged") return null;
+  if (!data.marking) return marked(data.runs[run].marks.filter((mark) => mark.id === id && mark.round === exam.round));
   const mark = markOf(id, exam.round);
   const button = (right) => {
     const made = make("button", { type: "button" }, right ? "right" : "wrong");
@@ -16,6 +17,10 @@ function marking(id, exam) {
   };
   return make("span", { className: "marking" }, "This verdict is ", button(true), " ", button(false), make("span", { role: "status" }));
 }
+
+// What people said, on a page that takes no marks.
+const marked = (marks) => (marks.length === 0 ? null : make("span", { className: "marking" },
+  ...marks.flatMap(({ by, right }, index) => [index ? ", " : "", make("bdi", {}, by), ` says ${right ? "right" : "wrong"}`])));
 
 async function keepMark(id, round, right, place) {
   const body = JSON.stringify({ id, round, right, by: person.by });
