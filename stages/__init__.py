@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from lion.support.timing import timed
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -17,7 +19,7 @@ def path(*flags: str, help: str) -> Decorator:
     return click.option(*flags, type=click.Path(path_type=Path), required=True, help=help)
 
 
-params = click.option(
+_params = click.option(
     "--params",
     "params_path",
     type=click.Path(path_type=Path),
@@ -25,4 +27,11 @@ params = click.option(
     show_default=True,
     help="The parameters.",
 )
+
+
+def params(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that names the parameters, and note how long the stage takes."""
+    return _params(timed(command))
+
+
 round_name = click.option("--round", "round_", required=True, help="The round's name, such as r1.")

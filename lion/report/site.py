@@ -148,8 +148,8 @@ class Workspace:
         params, places = load_params(self._root / "params.yaml"), places_of(self._root)
         stage = running_stage(self._root, places)
         tables = self.site.indexes[0].tables
-        store = store_home() / "replies.sqlite"
-        return now(params, tables, stage, store) | {"version": self._version}
+        edited = (self._root / "params.yaml").stat().st_mtime  # other parameters, other times
+        return now(params, tables, stage, store_home(), edited) | {"version": self._version}
 
     def marks(self) -> dict[str, Any]:
         """Return the marks of verdicts, the agreement with them, and what to look at next."""

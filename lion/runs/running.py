@@ -15,8 +15,10 @@ from lion.chat.accounts import KIND
 from lion.chat.budget import Budget, Usage
 from lion.chat.database import connect
 from lion.params import Params
+from lion.runs.left import Work, time_left, work_of_loop
 from lion.runs.run import Places, Tables
 from lion.support.text import brief
+from lion.support.timing import Standing, standing, times
 
 Row = dict[str, Any]
 _LOCK = ".dvc/tmp/rwlock"  # DVC names in it what a stage writes, and its own process
@@ -97,67 +99,56 @@ def _files(places: Places) -> Iterator[tuple[Path, os.stat_result]]:
             yield file, file.stat()
 
 
-def requests_of_loop(params: Params, tables: Tables) -> dict[tuple[str, str], int]:
-    """Return how many replies each (stage, round) of the whole loop needs, retries aside."""
-    seeds = tables.pool.filter(round="r0").height
-    judged = tables.questions.height * (2 if params.judge.setting == 2 else 1)
-    new = params.generate.count
-    needed = {}
-    for number, name in enumerate(params.round_names):
-        if number:
-            needed["referee", name] = 2 * params.examine.count(seeds + (number - 1) * new)
-            needed["generate", name] = new
-        needed["teach", name] = new if number else seeds
-        needed["evaluate", name] = judged * params.judge.samples
-    return needed
+def now(params: Params, tables: Tables, stage: Stage | None, home: Path, since: float) -> Row:
+    """Return what `lion view` shows of a run under way; `home` has the store of replies.
 
-
-def now(params: Params, tables: Tables, stage: Stage | None, store: Path) -> Row:
-    """Return what `lion view` shows of a run under way; `store` is the store of replies.
-
-    `left` is the time in seconds that the requests of the rest of the loop take at the present
-    rate; training is not in it. Unknown values are None.
+    `left` is the time in seconds that the whole loop still takes, as far as its stages have been
+    measured after `since`; `unmeasured` are those that have not. Unknown values are None.
     """
     if stage is None:
         return {"stage": None}
-    replies = _Replies(store)
-    needed = requests_of_loop(params, tables)
-    total = needed.get((stage.name, stage.round))
-    done, rate = replies.of(stage) if total else (0, 0.0)
-    done = min(done, total or 0)
-    later = _later(needed, stage, params.round_names)
-    left = (total or 0) - done + later
+    replies, work = _Replies(home / "replies.sqlite"), work_of_loop(params, tables)
+    elapsed = time.time() - stage.begun
+    figures, rest = _counts(stage, replies, work, standing(home))
+    evaluated = set(tables.evaluated["round"])
+    left = time_left(work, stage.name, stage.round, times(home, since=since), evaluated)
+    if left.own is not None:
+        rest = max(rest or 0.0, left.own - elapsed)
+    unmeasured = left.unmeasured
+    if rest is None and (stage.name, stage.round) in work:
+        unmeasured = list(dict.fromkeys([stage.name, *unmeasured]))
     return {
         "stage": f"{stage.name}@{stage.round}",
-        "seconds": round(time.time() - stage.begun),
-        "done": done if total else None,
-        "total": total,
-        "rate": round(rate, 2) if rate else None,
-        "left": round(left / rate) if rate else None,
+        "seconds": round(elapsed),
+        **figures,
+        "left": None if unmeasured else round((rest or 0.0) + left.later),
+        "unmeasured": unmeasured,
         "money": replies.money(params),
         "newest": replies.newest(),
     }
 
 
-def _later(needed: dict[tuple[str, str], int], stage: Stage, rounds: list[str]) -> int:
-    """Return the replies that later stages need, in this round and in later ones."""
-    order = ("referee", "generate", "teach", "evaluate")
-    before = {
-        "respond": 0,
-        "referee": 1,
-        "discriminate": 1,
-        "generate": 2,
-        "teach": 3,
-        "imitate": 3,
-    }
-    place = before.get(stage.name, len(order))
-    number = rounds.index(stage.round) if stage.round in rounds else len(rounds)
-    return sum(
-        count
-        for (name, round), count in needed.items()
-        if rounds.index(round) > number
-        or (rounds.index(round) == number and order.index(name) >= place)
-    )
+def _counts(
+    stage: Stage, replies: "_Replies", work: Work, standing: Standing | None
+) -> tuple[Row, float | None]:
+    """Return what a stage has done, of how much, and at what rate; and the seconds left of it.
+
+    A stage that asks a model is measured by its replies, any other by its own progress. While the
+    student answers the questions, its judge has no replies yet, so the time left is unknown.
+    """
+    total = work.get((stage.name, stage.round))
+    if stage.role and total:
+        done, pace = replies.of(stage)
+        if done or stage.name != "evaluate":
+            done = min(done, total)
+            figures = {"done": done, "total": total, "unit": "replies", "rate": pace or None}
+            return figures, (total - done) / pace if pace else None
+    if standing and standing[:2] == stage[:2] and standing.when > stage.begun:
+        rate = standing.rate
+        figures = {"done": standing.done, "total": standing.total, "unit": standing.unit}
+        left = (standing.total - standing.done) / rate if rate else None
+        return figures | {"rate": rate}, left if stage.name != "evaluate" else None
+    return {"done": None, "total": None, "unit": "", "rate": None}, None
 
 
 class _Replies:
@@ -182,7 +173,7 @@ class _Replies:
             *(since, stage.role, stage.round, stage.begun),
         )
         count, lately = rows[0] if rows else (0, 0)
-        return int(count), lately / max(1.0, time.time() - since)
+        return int(count), round(lately / max(1.0, time.time() - since), 2)
 
     def money(self, params: Params) -> str | None:
         """Return what this project has spent so far; None without prices."""

@@ -2,21 +2,46 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from tqdm import tqdm
 
 EVERY = 10.0  # seconds between plain lines
+_WATCHED_EVERY = 2.0  # seconds
 # The bar keeps its width; a terminal that is too narrow loses the end of the note instead.
 _BAR = (
     "{desc}: {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt}, {remaining} left,"
     " {rate_noinv_fmt}{postfix}"
 )
 _shown = ContextVar("shown", default=True)
+
+
+class Advance(NamedTuple):
+    """How far a piece of work has come; `before` units were there when it `begun` (epoch)."""
+
+    unit: str
+    before: int
+    done: int
+    total: int
+    begun: float
+    is_over: bool
+
+
+_watch: ContextVar[Callable[[Advance], None] | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watched_by(watch: Callable[[Advance], None]) -> Iterator[None]:
+    """Call `watch` with the progress of all work in the block, every few seconds and at its end."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
 
 
 @contextmanager
@@ -42,9 +67,11 @@ class Progress:
         self._note = ""
         self._bar: tqdm[Any] | None = None
         self._shown = _shown.get()
+        self._watch = _watch.get()
 
     def __enter__(self) -> Self:
-        self._begun = self._said = time.monotonic()
+        self._begun = self._said = self._passed = time.monotonic()
+        self._since = time.time()
         if self._shown and sys.stderr.isatty():
             self._bar = tqdm(
                 total=self._total,
@@ -65,6 +92,7 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._pass_on(is_over=True)
         if self._bar is not None:
             self._bar.close()
         elif self._done > self._before or kind is not None:
@@ -73,10 +101,18 @@ class Progress:
     def advance(self, n: int = 1) -> None:
         """Count `n` more units as done."""
         self._done += n
+        if self._watch and time.monotonic() - self._passed >= _WATCHED_EVERY:
+            self._pass_on(is_over=False)
         if self._bar is not None:
             self._bar.update(n)
         elif time.monotonic() - self._said >= EVERY:
             self._say()
+
+    def _pass_on(self, *, is_over: bool) -> None:
+        self._passed = time.monotonic()
+        if self._watch:
+            figures = (self._unit, self._before, self._done, self._total, self._since)
+            self._watch(Advance(*figures, is_over))
 
     def note(self, text: str) -> None:
         """Show `text` after the figures from now on."""

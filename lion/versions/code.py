@@ -25,6 +25,7 @@ NEUTRAL = {
     "lion/support/files.py": "writes files atomically",
     "lion/support/home.py": "finds the project and its store",
     "lion/support/progress.py": "shows progress",
+    "lion/support/timing.py": "notes how long stages take",
     "stages/__init__.py": "options of the command line",
 }
 _PACKAGES = ("lion", "stages")

@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.sync_api import Browser
 
 from lion.chat.store import Store
@@ -15,6 +18,7 @@ from lion.pools.tables import VERDICT, read_table, write_table
 from lion.report.site import Workspace
 from lion.runs.run import places_of
 from lion.runs.running import running_stage
+from lion.support.timing import Standing, Took
 from tests.report.conftest import as_project
 from tests.report.looking import PATIENCE
 from tests.report.synthetic import make_run
@@ -70,7 +74,8 @@ def test_a_run_under_way_tells_its_stage_and_loads_itself_again(
         assert "referee@r3" in text
         # The pool of r0 to r2 in params.yaml's sizes: 60 seeds and twice 600 new, in both orders.
         assert "12 of 2,520 replies" in text
-        assert "of requests left in the whole loop" in text
+        unknown = "time left unknown until generate, teach, imitate, evaluate have been measured"
+        assert unknown in text
         seen.click("#live summary")
         assert seen.locator("#live li bdi").first.inner_text() == "verdict <b>11</b>"
         assert seen.locator("#live li b").count() == 6  # the roles; a reply is text
@@ -128,3 +133,52 @@ def test_tables_that_a_stage_is_about_to_write_leave_the_page_as_it_was(root: Pa
     workspace.renew()
     assert workspace.site is not before
     assert (root / "params.yaml").read_text() == params
+
+
+def note(root: Path, *stages: tuple[str, str, float]) -> None:
+    """Write what the stages themselves note: the seconds that they took."""
+    (root / ".lion").mkdir(exist_ok=True)
+    took = [Took(stage, name, seconds, 1.0, time.time()) for stage, name, seconds in stages]
+    lines = (json.dumps(one) + "\n" for one in took)
+    (root / ".lion" / "stages.jsonl").write_text("".join(lines))
+
+
+def test_the_time_left_counts_training_and_answering_by_their_rows(root: Path) -> None:
+    """After training r2: evaluate r2, and all of r3, whose cache pool is a half larger."""
+    lock(root, os.getpid(), "data/losses/r2.jsonl")
+    minute = [("respond", "r2", 60.0), ("referee", "r2", 60.0), ("generate", "r2", 60.0)]
+    note(root, *minute, ("teach", "r2", 60.0), ("imitate", "r1", 90.0), ("evaluate", "r1", 30.0))
+    for name in ("r2", "r3"):
+        shutil.rmtree(root / "data" / "evaluation" / name)
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["generate"]["count"] = 60  # as many as seeds
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    os.utime(root / "params.yaml", (0, 0))
+    shown = Workspace(root).now()
+    assert shown["unmeasured"] == []
+    # r2: 90 for imitate, 30 for evaluate. r3: 90 to respond and to judge, 60, 60, 90 and 30.
+    whole = 90 + 30 + 90 + 90 + 60 + 60 + 90 + 30
+    assert shown["left"] == pytest.approx(whole - shown["seconds"], abs=2)
+    assert shown["done"] is None
+
+
+def test_a_student_in_training_tells_its_steps(root: Path) -> None:
+    lock(root, os.getpid(), "data/losses/r3.jsonl")
+    note(root, ("evaluate", "r2", 30.0))
+    shutil.rmtree(root / "data" / "evaluation" / "r3")
+    os.utime(root / "params.yaml", (0, 0))
+    now = time.time()
+    standing = Standing("imitate", "r3", "steps", 100, 150, 400, now - 49, now + 1)
+    (root / ".lion" / "progress.json").write_text(json.dumps(standing))
+    shown = Workspace(root).now()
+    assert (shown["done"], shown["total"], shown["unit"], shown["rate"]) == (150, 400, "steps", 1.0)
+    assert shown["left"] == pytest.approx(250 + 30, abs=3)
+
+
+def test_times_under_other_parameters_do_not_count(root: Path) -> None:
+    lock(root, os.getpid(), "data/losses/r3.jsonl")
+    note(root, ("imitate", "r2", 60.0), ("evaluate", "r2", 30.0))
+    later = time.time() + 60
+    os.utime(root / "params.yaml", (later, later))
+    shown = Workspace(root).now()
+    assert (shown["left"], shown["unmeasured"]) == (None, ["imitate", "evaluate"])

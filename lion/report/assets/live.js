@@ -9,9 +9,10 @@ const clock = (seconds) => {
 
 function progress(now) {
   const parts = [`${now.stage} for ${clock(now.seconds)}`];
-  if (isKnown(now.total)) parts.push(`${counted(now.done)} of ${counted(now.total)} replies`);
+  if (isKnown(now.total)) parts.push(`${counted(now.done)} of ${counted(now.total)} ${now.unit}`);
   if (isKnown(now.rate)) parts.push(`${now.rate} a second`);
-  if (isKnown(now.left)) parts.push(`about ${clock(now.left)} of requests left in the whole loop, without training`);
+  if (isKnown(now.left)) parts.push(`about ${clock(now.left)} left in the whole loop`);
+  else parts.push(`time left unknown until ${now.unmeasured.join(", ")} ${now.unmeasured.length > 1 ? "have" : "has"} been measured once`);
   if (now.money) parts.push(`${now.money} spent`);
   return parts.join(" · ");
 }
