@@ -81,7 +81,7 @@ def test_a_module_imported_within_a_function_counts(project: Path) -> None:
 
 def test_moving_a_module_changes_only_what_imports_it(project: Path) -> None:
     before = code_digest(project, "cache")
-    (project / "lion/pools/instructions.py").rename(project / "lion/pools/texts.py")
+    (project / "lion/pools/novelty.py").rename(project / "lion/pools/texts.py")
     assert code_digest(project, "cache") == before
 
 
