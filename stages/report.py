@@ -33,7 +33,7 @@ def _tables(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @_tables
-@stages.path("--marks", help="A person's marks of verdicts; the file need not exist.")
+@stages.path("--marks", help="A person's marks of verdicts.")
 @stages.path("--metrics", "metrics_path", help="Out: the metrics file.")
 @stages.path("--out", help="Out: folder of the rounds table and the tables behind the plots.")
 @stages.path("--page", help="Out: the page.")

@@ -53,13 +53,14 @@ Tracker = Literal["mlflow", "wandb", "tensorboard", "dvclive"]
 
 
 class Report(Record):
-    """The page: instructions of each kind, their size limit in MB, and the rounds.csv of another
-    run whose quality it draws beside this one's.
+    """The page: instructions of each kind, their size limit in MB, the rounds.csv of another run
+    whose quality it draws beside this one's, and a person's marks of verdicts.
 
-    For no control, name a table without rows; only old revisions have None. `track` is a tracker
-    that also gets the figures, the tables and the page."""
+    For no control and no marks, name a file without rows; only old revisions have None. `track` is
+    a tracker that also gets the figures, the tables and the page."""
 
     each: Annotated[int, Field(ge=0)] = 60
     megabytes: Annotated[float, Field(ge=0, le=100)] = 4.0
     control: str | None = None
+    marks: str | None = None
     track: Tracker | None = None

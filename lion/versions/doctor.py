@@ -14,7 +14,7 @@ from lion.support.home import project_root, store_home
 from lion.support.text import visible
 from lion.versions.doctor_files import Finding, dvc_files, storage
 
-_NO_CONTROL = "DVC needs a file's name; for no control name lion/report/assets/no_control.csv"
+_EMPTY = {"control": "no_control.csv", "marks": "no_marks.jsonl"}  # in lion/report/assets
 
 
 @click.command(context_settings=HELP)
@@ -43,9 +43,11 @@ def examine(root: Path, home: Path, *, fix: bool, quick: bool) -> Iterator[Findi
     params = None
     try:
         params = load_params(root / "params.yaml")
-        if params.report.control is None:
-            yield Finding("error", f"params.yaml: report.control: {_NO_CONTROL}")
-        else:
+        unnamed = [name for name in _EMPTY if getattr(params.report, name) is None]
+        for name in unnamed:
+            empty = f"for no {name} name lion/report/assets/{_EMPTY[name]}"
+            yield Finding("error", f"params.yaml: report.{name}: DVC needs a file's name; {empty}")
+        if not unnamed:
             yield Finding("OK", "params.yaml: all parameters are known and have allowed values")
     except LionError as error:
         yield Finding("error", error.format_message())

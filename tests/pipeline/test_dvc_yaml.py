@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lion.evaluate.human import read_marks
 from lion.runs.figures import read_control
 from lion.versions.code import digest_file, stage_names
 
@@ -51,10 +52,11 @@ def test_the_report_reads_every_table_of_a_run() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_files_in_report_parameters_are_dependencies(path: Path) -> None:
-    """DVC cannot depend on null: without a control the parameter names a table without rows."""
-    assert "${report.control}" in STAGES["report"]["deps"]
-    control = yaml.safe_load(path.read_text())["report"]["control"]
-    assert read_control(str(ROOT / control)) is None
+    """DVC cannot depend on null: without a control or marks they name files without rows."""
+    assert {"${report.control}", "${report.marks}"} < set(STAGES["report"]["deps"])
+    report = yaml.safe_load(path.read_text())["report"]
+    assert read_control(str(ROOT / report["control"])) is None
+    assert read_marks(ROOT / report["marks"]).is_empty()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

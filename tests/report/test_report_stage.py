@@ -107,6 +107,15 @@ def test_a_control_is_drawn_beside_the_quality(root: Path) -> None:
     assert "quality: 55.5" in figure
 
 
+def test_marks_stand_on_the_page(root: Path) -> None:
+    mark = '{"by": "Ann", "id": "x", "round": "r1", "right": true, "verdict": "hard"}'
+    Path("marks.jsonl").write_text(f"{mark}\n")
+    _set(report={"marks": "marks.jsonl"})
+    assert report().exit_code == 0
+    page = (root / "reports/index.html").read_text()
+    assert "Ann: the referee is right in 1 of 1 verdicts" in page
+
+
 @pytest.mark.parametrize("text", [None, "", "a,b\n1,2\n", "round,quality\nx,y\n"])
 def test_a_control_that_is_none_is_named_in_one_line(root: Path, text: str | None) -> None:
     if text is not None:

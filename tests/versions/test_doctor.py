@@ -134,13 +134,22 @@ def test_a_key_that_dvc_itself_cannot_name_is_one_line(project: Path) -> None:
     assert "decontaminate.files.x y: String should match pattern" in only_line(result)
 
 
-@pytest.mark.parametrize("section", [{"control": None}, {"each": 60}])
-def test_a_control_that_dvc_cannot_depend_on_is_one_line(project: Path, section: Any) -> None:
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        ({"control": None, "marks": "m.jsonl"}, "control"),
+        ({"marks": "m.jsonl"}, "control"),
+        ({"control": "c.csv"}, "marks"),
+    ],
+)
+def test_a_file_that_dvc_cannot_depend_on_is_one_line(
+    project: Path, section: Any, name: str
+) -> None:
     raw = yaml.safe_load(Path("params.yaml").read_text())
     Path("params.yaml").write_text(yaml.safe_dump(raw | {"report": section}))
     result = doctor()
     assert result.exit_code == 1
-    assert "params.yaml: report.control: DVC needs a file's name" in only_line(result)
+    assert f"params.yaml: report.{name}: DVC needs a file's name" in only_line(result)
 
 
 def test_a_store_that_cannot_be_read_is_named(project: Path) -> None:
