@@ -23,6 +23,7 @@ import torch
 
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
 from benchmarks.control_variants import FIVE_ROUNDS, SEEDS_ONLY, START, VARIANTS, command
+from lion.discriminate.examination import Exam
 from lion.discriminate.referee import review
 from lion.discriminate.scores import discriminate, score
 from lion.generate.drafts import Drafts
@@ -31,12 +32,14 @@ from lion.generate.sampling import sides_of
 from lion.imitate.replay import replayed
 from lion.imitate.teacher import teach
 from lion.params import Params, load_params
-from lion.pools.cache import usable, with_answers, with_responses
+from lion.pools.cache import drawn_for_exam, usable, with_answers, with_responses
 from lion.pools.contamination import known_questions
 from lion.pools.instructions import task_texts
-from lion.pools.tables import ANSWERED
+from lion.pools.tables import ANSWERED, REVIEW, from_rows
 from lion.student.answering import answer_pool
+from lion.student.likelihood import losses_on
 from lion.student.models import Loaded, load_student, model_digest, write_base
+from lion.student.resumable import Resumable
 from lion.student.training import train
 
 Row = dict[str, Any]
@@ -48,7 +51,7 @@ class State:
 
     loaded: Loaded
     cache: pl.DataFrame
-    reviews: pl.DataFrame | None = None  # of this student, once the referee has seen it
+    answers: pl.DataFrame | None = None  # of this student to the whole pool, if they are known
 
 
 @dataclass(frozen=True)
@@ -163,14 +166,14 @@ def begin(bench: Bench, seed: int) -> State:
     params = changed(bench.params, seed, {})
     state = State(load_student(bench.base), pl.DataFrame(schema=ANSWERED))
     imitate(bench, state, bench.seeds, params, "r0")
-    state.reviews = review_of(bench, state, params, "r1")
+    state.answers = _answers(state, usable(state.cache), params)
     return state
 
 
 def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterator[Row]:
     """Yield the figures of one variant after its last round, or after `each` round."""
     loaded = Loaded(copy.deepcopy(shared.loaded.model), shared.loaded.tokenizer)
-    state = State(loaded, shared.cache, shared.reviews)
+    state = State(loaded, shared.cache, shared.answers)
     names = list(params.rounds)
     for number, name in enumerate(names, start=1):
         pool, gap_figures = examine(bench, state, params, name)
@@ -194,12 +197,15 @@ def examine(
     bench: Bench, state: State, params: Params, name: str
 ) -> tuple[pl.DataFrame, dict[str, float]]:
     """Respond, referee, discriminate, generate; return the next train pool and gap figures."""
-    reviews = state.reviews
-    if reviews is None:
-        reviews = review_of(bench, state, params, name)
-    state.reviews = None
-    verdicts = discriminate(score(reviews), tau=params.tau)
-    sides = sides_of(state.cache, verdicts, params.sampling, seed=params.seed)
+    whole = usable(state.cache)
+    verdicts = discriminate(score(review_of(bench, state, whole, params, name)), tau=params.tau)
+    sides = sides_of(
+        state.cache,
+        verdicts,
+        params.sampling,
+        seed=params.seed,
+        difficulty=_losses(state, whole, params) if params.examine.loss else None,
+    )
     pool, _ = generate(
         sides,
         state.cache,
@@ -213,14 +219,35 @@ def examine(
         seed=params.seed,
     )
     judged = verdicts.drop_nulls("gap")
+    if not judged.height:
+        return pool, {}
     shares = {"hard_share": (judged["verdict"] == "hard").mean(), "mean_gap": judged["gap"].mean()}
     return pool, {key: round(float(value), 4) for key, value in shares.items()}  # type: ignore[arg-type]
 
 
-def review_of(bench: Bench, state: State, params: Params, name: str) -> pl.DataFrame:
-    """Respond and referee; return the reviews of a student on the cache pool."""
-    pairs = with_responses(state.cache, _answers(state, usable(state.cache), params))
-    return review(pairs, bench.chat, params.referee, label=f"referee {name}")
+def review_of(
+    bench: Bench, state: State, whole: pl.DataFrame, params: Params, name: str
+) -> pl.DataFrame:
+    """Respond and referee; return the reviews of a student on the rows that are examined."""
+    known, state.answers = state.answers, None
+    draw = {"newest": params.rounds[name], "round": name, "seed": params.seed}
+    rows = drawn_for_exam(whole, params.examine.count(whole.height), **draw)
+    if not rows.height:
+        return from_rows([], REVIEW)
+    pairs = with_responses(rows, _answers(state, rows, params) if known is None else known)
+    exam = Exam(bench.chat, params.referee, params.examine, label=f"referee {name}", **draw)
+    return exam.examine(pairs)
+
+
+def _losses(state: State, whole: pl.DataFrame, params: Params) -> pl.DataFrame:
+    return losses_on(
+        state.loaded,
+        whole,
+        limit=params.imitate.max_length,
+        compute=params.compute,
+        label="losses",
+        resumable=Resumable(None),
+    )
 
 
 def imitate(bench: Bench, state: State, pool: pl.DataFrame, params: Params, name: str) -> None:

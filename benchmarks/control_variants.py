@@ -13,6 +13,9 @@ _CHANCE: Changes = {"sampling.by": "chance"}
 _CLUSTERS: Changes = {"sampling.over": "clusters"}
 _HARD_ONLY: Changes = {"generate.hard_share": 1.0}
 _EASY_ONLY: Changes = {"generate.hard_share": 0.0}
+_FREE: Changes = {"examine.rows": 0}
+_LOSS: Changes = _FREE | {"examine.loss": True, "sampling.by": "loss"}
+_SECOND: Changes = {"examine.second_order": 1.0}
 _MORE: Changes = {"generate.count": 1200}
 
 
@@ -56,6 +59,18 @@ _REPLAYED: dict[str, Changes] = {
     "replay-five-rounds-chance-hard-only": _ROUNDS | _HARD_ONLY | _CHANCE,
     "replay-five-rounds-clusters-hard-only": _ROUNDS | _CLUSTERS | _HARD_ONLY,
     "replay-five-rounds-chance-clusters-hard-only": _ROUNDS | _CLUSTERS | _HARD_ONLY | _CHANCE,
+    # Fewer verdicts, or none.
+    "replay-sample-quarter": {"examine.rows": 0.25},
+    "replay-sample-tenth": {"examine.rows": 0.1},
+    "replay-second-order": _SECOND,
+    "replay-until-hard": {"examine.hard": 300},  # as many as children of hard rows are wanted
+    "replay-frugal": _SECOND | {"examine.rows": 450, "examine.hard": 300},
+    "replay-chance-free": _FREE | _CHANCE,
+    "replay-loss-rows": _LOSS,
+    "replay-loss-top-fifth": _LOSS | {"sampling.top": 0.2},
+    "replay-loss-clusters": _LOSS | _CLUSTERS,
+    "replay-loss-hard-only": _LOSS | _HARD_ONLY,
+    "replay-loss-clusters-hard-only": _LOSS | _CLUSTERS | _HARD_ONLY,
     "replay-seeds-only": {"imitate.epochs": 34},
 }
 # The parameters that each variant changes; all others come from params.yaml.
@@ -144,6 +159,24 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "replay: hard only against 1:1": ("replay-hard-only", "replay-referee-rows"),
     "replay: easy only against 1:1": ("replay-easy-only", "replay-referee-rows"),
     "replay: tau 0 against 1": ("replay-tau-0", "replay-referee-rows"),
+    "a quarter of the rows judged": ("replay-sample-quarter", "replay-referee-rows"),
+    "a tenth of the rows judged": ("replay-sample-tenth", "replay-referee-rows"),
+    "a quarter of the rows judged, against chance": ("replay-sample-quarter", "replay-chance-rows"),
+    "the second order only where it matters": ("replay-second-order", "replay-referee-rows"),
+    "verdicts until enough are hard": ("replay-until-hard", "replay-referee-rows"),
+    "presets/frugal.yaml's examination": ("replay-frugal", "replay-referee-rows"),
+    "presets/frugal.yaml's examination, against chance": ("replay-frugal", "replay-chance-rows"),
+    "chance without verdicts": ("replay-chance-free", "replay-referee-rows"),
+    "loss against referee": ("replay-loss-rows", "replay-referee-rows"),
+    "loss against chance": ("replay-loss-rows", "replay-chance-rows"),
+    "loss, top fifth, against chance": ("replay-loss-top-fifth", "replay-chance-rows"),
+    "loss against chance, clusters": ("replay-loss-clusters", "replay-chance-clusters"),
+    "loss against referee, hard only": ("replay-loss-hard-only", "replay-hard-only"),
+    "loss against chance, hard only": ("replay-loss-hard-only", "replay-chance-hard-only"),
+    "loss against chance, hard only, clusters": (
+        "replay-loss-clusters-hard-only",
+        "replay-chance-clusters-hard-only",
+    ),
     "replay: the loop against seeds only": ("replay-referee-rows", "replay-seeds-only"),
 }
 

@@ -14,13 +14,13 @@ from lion.chat import connect
 from lion.chat.types import Measured
 from lion.chat.wire import body_of, most_tokens
 from lion.imitate.teacher import teach
-from lion.params import Role, load_params
+from lion.params import Params, Role, load_params
 from lion.pools.instructions import turns_text
 from lion.runs.run import Tables, places_of, read_run
 from lion.versions import expected
 from lion.versions.bounds import Bounds
 from lion.versions.estimate import StageCost, read_inputs, stage_costs
-from lion.versions.expected import Sizes
+from lion.versions.expected import Inputs, Sizes
 from lion.versions.plan import Plan, Step
 from lion.versions.show_estimate import as_text
 from lion.versions.stored import first_requests
@@ -104,6 +104,23 @@ def test_the_referee_sees_as_many_rows_as_are_examined(
     assert [cost.requests for cost in costs] == [2 * first, 2 * last]
     assert [cost.most.requests for cost in costs] == [3 * 2 * first, 3 * 2 * last]
     assert all(cost.most.prompt_tokens >= cost.prompt_tokens for cost in costs)
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "requests"),
+    [("paper", "ask", 436_720), ("frugal", "ask", 109_420), ("frugal", "keep", 57_420)],
+)
+def test_what_a_preset_asks_at_the_papers_size(name: str, answers: str, requests: int) -> None:
+    raw = yaml.safe_load((ROOT / "presets" / f"{name}.yaml").read_text())
+    params = Params.model_validate({**raw, "seeds_answers": answers})
+    seeds = pl.DataFrame({"instruction": [f"Task {n}" for n in range(52_000)], "input": ""})
+    kept = frozenset(range(52_000)) if answers == "keep" else frozenset()
+    inputs = Inputs(seeds, seeds.head(80), kept)  # type: ignore[arg-type]
+    words = ("respond", "referee", "generate", "teach", "evaluate")
+    later = [_step(f"{word}@{name}") for name in params.rounds for word in words]
+    steps = [_step("seed@"), _step("teach@eval"), _step("teach@r0"), _step("evaluate@r0"), *later]
+    costs = stage_costs(Plan(params, steps, 0), read_run({}, params.round_names), {}, inputs)
+    assert sum(cost.requests for cost in costs) == requests
 
 
 def test_a_second_order_is_expected_as_often_as_the_last_examination_tells(
