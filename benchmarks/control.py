@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import polars as pl
@@ -29,14 +29,17 @@ from lion.discriminate.scores import discriminate, score
 from lion.generate.drafts import Drafts
 from lion.generate.generator import generate
 from lion.generate.sampling import sides_of
+from lion.imitate.contrast import pairs_of
 from lion.imitate.replay import replayed
+from lion.imitate.rewrite import rewrite, rows_to_rewrite
 from lion.imitate.teacher import teach
 from lion.params import Params, load_params
-from lion.pools.cache import drawn_for_exam, usable, with_answers, with_responses
+from lion.pools.cache import drawn_for_exam, usable, with_answers, with_responses, with_rewrites
 from lion.pools.contamination import known_questions
 from lion.pools.instructions import task_texts
-from lion.pools.tables import ANSWERED, REVIEW, from_rows
+from lion.pools.tables import ANSWER, ANSWERED, REVIEW, from_rows
 from lion.student.answering import answer_pool
+from lion.student.contrast import contrast
 from lion.student.likelihood import losses_on
 from lion.student.models import Loaded, load_student, model_digest, write_base
 from lion.student.resumable import Resumable
@@ -52,6 +55,14 @@ class State:
     loaded: Loaded
     cache: pl.DataFrame
     answers: pl.DataFrame | None = None  # of this student to the whole pool, if they are known
+
+
+class Examined(NamedTuple):
+    """A student's answers, the referee's replies to them, and the verdicts."""
+
+    responses: pl.DataFrame
+    reviews: pl.DataFrame
+    verdicts: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -176,8 +187,8 @@ def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterat
     state = State(loaded, shared.cache, shared.answers)
     names = list(params.rounds)
     for number, name in enumerate(names, start=1):
-        pool, gap_figures = examine(bench, state, params, name)
-        imitate(bench, state, pool, params, name)
+        pool, examined, gap_figures = examine(bench, state, params, name)
+        imitate(bench, state, pool, params, name, examined=examined)
         if each or name == names[-1]:
             yield {"round": number, **gap_figures, **evaluate(bench, state, params)}
 
@@ -195,10 +206,12 @@ def seeds_only(bench: Bench, params: Params) -> Iterator[Row]:
 
 def examine(
     bench: Bench, state: State, params: Params, name: str
-) -> tuple[pl.DataFrame, dict[str, float]]:
+) -> tuple[pl.DataFrame, Examined, dict[str, float]]:
     """Respond, referee, discriminate, generate; return the next train pool and gap figures."""
     whole = usable(state.cache)
-    verdicts = discriminate(score(review_of(bench, state, whole, params, name)), tau=params.tau)
+    responses, reviews = review_of(bench, state, whole, params, name)
+    verdicts = discriminate(score(reviews), tau=params.tau)
+    examined = Examined(responses, reviews, verdicts)
     sides = sides_of(
         state.cache,
         verdicts,
@@ -220,23 +233,25 @@ def examine(
     )
     judged = verdicts.drop_nulls("gap")
     if not judged.height:
-        return pool, {}
+        return pool, examined, {}
     shares = {"hard_share": (judged["verdict"] == "hard").mean(), "mean_gap": judged["gap"].mean()}
-    return pool, {key: round(float(value), 4) for key, value in shares.items()}  # type: ignore[arg-type]
+    figures = {key: round(float(value), 4) for key, value in shares.items()}  # type: ignore[arg-type]
+    return pool, examined, figures
 
 
 def review_of(
     bench: Bench, state: State, whole: pl.DataFrame, params: Params, name: str
-) -> pl.DataFrame:
-    """Respond and referee; return the reviews of a student on the rows that are examined."""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Respond and referee; return a student's answers to the examined rows, and the reviews."""
     known, state.answers = state.answers, None
     draw = {"newest": params.rounds[name], "round": name, "seed": params.seed}
     rows = drawn_for_exam(whole, params.examine.count(whole.height), **draw)
     if not rows.height:
-        return from_rows([], REVIEW)
-    pairs = with_responses(rows, _answers(state, rows, params) if known is None else known)
+        return from_rows([], ANSWER), from_rows([], REVIEW)
+    responses = _answers(state, rows, params) if known is None else known
+    pairs = with_responses(rows, responses)
     exam = Exam(bench.chat, params.referee, params.examine, label=f"referee {name}", **draw)
-    return exam.examine(pairs)
+    return responses, exam.examine(pairs)
 
 
 def _losses(state: State, whole: pl.DataFrame, params: Params) -> pl.DataFrame:
@@ -250,20 +265,46 @@ def _losses(state: State, whole: pl.DataFrame, params: Params) -> pl.DataFrame:
     )
 
 
-def imitate(bench: Bench, state: State, pool: pl.DataFrame, params: Params, name: str) -> None:
-    """Teach, imitate, cache: train the student on `pool`."""
+def rewritten(
+    bench: Bench, state: State, params: Params, name: str, examined: Examined
+) -> pl.DataFrame:
+    """Rewrite: return the teacher's new answers to hard rows."""
+    if not params.rewrite.share:
+        return from_rows([], ANSWER)
+    rows = rows_to_rewrite(state.cache, *examined, params.rewrite, seed=params.seed, round=name)
+    label, blind = f"rewrite {name}", params.rewrite.blind
+    return rewrite(rows, bench.chat, params.teacher, blind=blind, label=label, round=name)
+
+
+def imitate(
+    bench: Bench,
+    state: State,
+    pool: pl.DataFrame,
+    params: Params,
+    name: str,
+    *,
+    examined: Examined | None = None,
+) -> None:
+    """Teach, rewrite, imitate, cache: train the student on `pool`."""
+    new = rewritten(bench, state, params, name, examined) if examined else from_rows([], ANSWER)
+    state.cache = with_rewrites(state.cache, new)
     answered = with_answers(pool, teach(pool, bench.chat, params.teacher, label=f"teach {name}"))
     lessons = usable(answered)
-    again = replayed(state.cache, params.replay * pool.height, seed=params.seed, round=name)
+    count = params.replay * pool.height
+    again = replayed(state.cache, count, seed=params.seed, round=name, rewrites=new)
     lessons = pl.concat([lessons.select(again.columns), again])
-    train(
-        state.loaded,
-        list(zip(task_texts(lessons), lessons["answer"], strict=True)),
-        settings=params.imitate,
-        compute=params.compute,
-        seed=params.seed,
-        label=f"imitate {name}",
-    )
+    common: dict[str, Any] = {
+        "settings": params.imitate,
+        "compute": params.compute,
+        "seed": params.seed,
+    }
+    taught = list(zip(task_texts(lessons), lessons["answer"], strict=True))
+    train(state.loaded, taught, label=f"imitate {name}", **common)
+    if examined and params.imitate.contrast:
+        draw = {"seed": params.seed, "round": name}
+        told = (examined.responses, examined.verdicts, params.imitate.contrast)
+        pairs = pairs_of(state.cache, *told, **draw)
+        contrast(state.loaded, pairs, label=f"contrast {name}", **common)
     state.cache = pl.concat([state.cache, answered.select(*ANSWERED)])
 
 

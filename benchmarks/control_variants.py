@@ -72,6 +72,13 @@ _REPLAYED: dict[str, Changes] = {
     "replay-loss-hard-only": _LOSS | _HARD_ONLY,
     "replay-loss-clusters-hard-only": _LOSS | _CLUSTERS | _HARD_ONLY,
     "replay-seeds-only": {"imitate.epochs": 34},
+    "replay-contrast": {"imitate.contrast": {}},
+    "replay-contrast-other": {"imitate.contrast": {"wrong": "other"}},
+    # Imitation of about as many tokens as a contrast computes (its pairs count twice).
+    "replay-contrast-tokens": {"replay": 1.35},
+    # The offline teacher is always right: rewriting replays hard rows, in both.
+    "replay-rewrite": {"rewrite.share": 0.25},
+    "replay-rewrite-blind": {"rewrite.share": 0.25, "rewrite.blind": True},
 }
 # The parameters that each variant changes; all others come from params.yaml.
 VARIANTS: dict[str, Changes] = {
@@ -156,6 +163,20 @@ CONTRASTS: dict[str, tuple[str, str]] = {
         "replay-five-rounds-clusters-hard-only",
         "replay-five-rounds-chance-clusters-hard-only",
     ),
+    "replay: contrast against none": ("replay-contrast", "replay-referee-rows"),
+    "replay: contrast against as many tokens of imitation": (
+        "replay-contrast",
+        "replay-contrast-tokens",
+    ),
+    "replay: contrast against another row's wrong answer": (
+        "replay-contrast",
+        "replay-contrast-other",
+    ),
+    "replay: rewritten against as many second answers": (
+        "replay-rewrite",
+        "replay-rewrite-blind",
+    ),
+    "replay: rewritten against none": ("replay-rewrite", "replay-referee-rows"),
     "replay: hard only against 1:1": ("replay-hard-only", "replay-referee-rows"),
     "replay: easy only against 1:1": ("replay-easy-only", "replay-referee-rows"),
     "replay: tau 0 against 1": ("replay-tau-0", "replay-referee-rows"),
@@ -198,5 +219,12 @@ def command(name: str) -> str:
     if name == "epochs-20":
         return "none: its round 0 has other epochs than its rounds"
     changes = VARIANTS[name].items()
-    sets = [f"-S {'+' if key.startswith('rounds.') else ''}{key}={value}" for key, value in changes]
+    sets = [_setting(key, value) for key, value in changes]
     return " ".join(["dvc exp run", *sets, *(["evaluate-seed@r0"] if name in SEEDS_ONLY else [])])
+
+
+def _setting(key: str, value: Any) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{name}: {part}" for name, part in value.items())
+        return f"-S '{key}={{{inner}}}'"
+    return f"-S {'+' if key.startswith('rounds.') else ''}{key}={value}"

@@ -9,7 +9,7 @@ import polars as pl
 import stages
 from lion.imitate.contrast import pairs_of
 from lion.params import Params, load_params
-from lion.pools.cache import read_cache, usable, with_answers
+from lion.pools.cache import read_cache, usable, with_answers, with_rewrites
 from lion.pools.instructions import tasks_of
 from lion.pools.tables import (
     ANSWER,
@@ -59,12 +59,13 @@ def main(
     """Train the student of the round before; only whole answers are learnt from."""
     params = load_params(params_path)
     relaunch("stages.imitate", params.compute, trains=True)
-    pairs = _pairs(params, round_, **examined)
+    again = read_table(replay, ANSWERED)
+    pairs = _pairs(params, again, round_, **examined)
     rows = with_answers(read_table(pool, INSTRUCTION), read_table(answers, ANSWER))
     lessons = usable(rows)
     if (left_out := rows.height - lessons.height) and is_main():
         click.echo(f"{left_out} of {rows.height} answers are cut, empty or refused: left out")
-    learnt = pl.concat([lessons.select(*ANSWERED), read_table(replay, ANSWERED)])
+    learnt = pl.concat([lessons.select(*ANSWERED), again])
     whole = params.imitate.lora is None
     loaded = load_student(
         student, options=load_options(params.student, params.compute, trained=whole)
@@ -79,6 +80,7 @@ def main(
 
 def _pairs(
     params: Params,
+    replayed: pl.DataFrame,
     round_: str,
     *,
     cache: Path | None,
@@ -90,7 +92,8 @@ def _pairs(
     if settings is None or cache is None or responses is None or scores is None:
         return None
     verdicts, answers = read_table(scores, VERDICT), read_table(responses, ANSWER)
-    rows = pairs_of(read_cache(cache), answers, verdicts, settings, seed=params.seed, round=round_)
+    pool = with_rewrites(read_cache(cache), replayed)  # they have this round's new answers
+    rows = pairs_of(pool, answers, verdicts, settings, seed=params.seed, round=round_)
     hard = verdicts.filter(verdict="hard").height
     if rows.height < hard and is_main():
         click.echo(

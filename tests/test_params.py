@@ -90,6 +90,7 @@ def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("decontaminate.files", {"a": "f", "A": "f"}), "decontaminate.files: a: this name is"),
         (_set("imitate.contrast", {"wrong": "any"}), "imitate.contrast.wrong: Input should be"),
         (_set("imitate.contrast", {"beta": 0}), "imitate.contrast.beta: Input should be greater"),
+        (_set("rewrite.share", 1.5), "rewrite.share: Input should be less than"),
         (_set("endpoints", {}), "endpoints: 'default' is missing"),
         (lambda raw: raw.pop("seed"), "seed: Field required"),
     ],

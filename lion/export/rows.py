@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from lion.pools.cache import usable, with_answers, without_unclear
+from lion.pools.cache import usable, with_answers, with_rewrites, without_unclear
 from lion.pools.instructions import messages_of, tasks_of
 from lion.pools.tables import without_unused
 from lion.runs.run import Tables
@@ -26,7 +26,8 @@ def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) 
     """
     pool = tables.pool.filter(pl.col("round").is_in(rounds))
     models = tables.answers.select("id", "model").unique("id", keep="first")
-    answered = without_unclear(with_answers(pool, tables.answers))
+    rewrites = tables.rewrites.filter(pl.col("round").is_in(rounds))
+    answered = without_unclear(with_rewrites(with_answers(pool, tables.answers), rewrites))
     rows = answered.rename({"answer": "output"})
     rows = rows.join(models, on="id", how="left", maintain_order="left")
     rows = rows.join(_examinations(tables, rounds), on="id", how="left", maintain_order="left")

@@ -8,14 +8,28 @@ import random
 
 import polars as pl
 
-from lion.pools.cache import usable
+from lion.pools.cache import usable, with_rewrites
+from lion.pools.tables import ANSWER, from_rows
 
 
-def replayed(cache: pl.DataFrame, count: float, *, seed: int, round: str) -> pl.DataFrame:
+def replayed(
+    cache: pl.DataFrame,
+    count: float,
+    *,
+    seed: int,
+    round: str,
+    rewrites: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """Draw `count` (rounded) distinct rows of `cache` (ANSWERED), the pool before this round.
 
-    They keep the pool's order. A pool with fewer complete answers gives all of them.
+    They keep the pool's order. A pool with fewer complete answers gives all of them. Rows with a
+    new answer in `rewrites` (ANSWER) are all among them, whatever the count: it was paid for.
     """
-    old = usable(cache)
+    new = usable(from_rows([], ANSWER) if rewrites is None else rewrites)
+    old = usable(with_rewrites(cache, new))
+    paid = old["id"].is_in(new["id"].to_list())
+    first, others = paid.arg_true().to_list(), (~paid).arg_true().to_list()
+    wanted = max(0, int(count + 0.5) - len(first))
     rng = random.Random(f"{seed} {round} replay")
-    return old[sorted(rng.sample(range(old.height), min(old.height, int(count + 0.5))))]
+    drawn = rng.sample(others, min(len(others), wanted))
+    return old[sorted([*first, *drawn])]

@@ -1,5 +1,7 @@
 """Imitation, first half: the teacher answers a pool."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from lion.chat import Asks, Reply, Request, ask_again
@@ -38,13 +40,24 @@ def _ask(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> pl
     requests = [
         Request(
             id=row["id"],
-            messages=_messages(row),
+            messages=messages_to(row),
             temperature=settings.temperature,
             max_tokens=settings.max_tokens,
             seed=stable_seed("teacher", row["id"]),
         )
         for row in pool.iter_rows(named=True)
     ]
+    learns = settings.thoughts == "learn"
+    return answers_to(requests, chat, settings, label=label, learns=learns)
+
+
+def answers_to(
+    requests: Sequence[Request], chat: Asks, settings: Teacher, *, label: str, learns: bool
+) -> pl.DataFrame:
+    """Return the teacher's last reply (ANSWER) to each request, with its thoughts if it `learns`.
+
+    A cut, empty or refused one is asked again `settings.retries` times.
+    """
     attempts = ask_again(
         chat,
         requests,
@@ -52,14 +65,19 @@ def _ask(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> pl
         retries=settings.retries,
         usable=lambda _, reply: is_whole(reply),
     )
-    pairs = zip(pool["id"], attempts, strict=True)
-    learns = settings.thoughts == "learn"
-    return from_rows([_row(id, replies[-1], learns=learns) for id, replies in pairs], ANSWER)
+    pairs = zip(requests, attempts, strict=True)
+    rows = [_row(request.id, replies[-1], learns=learns) for request, replies in pairs]
+    return from_rows(rows, ANSWER)
 
 
-def _messages(row: dict[str, str]) -> tuple[Message, ...]:
-    """Return the conversation of a row; its own system prompt takes the place of the teacher's."""
-    system, task = render("teacher.txt", task=task_text(row["instruction"], row["input"]))
+def messages_to(row: dict[str, str]) -> tuple[Message, ...]:
+    """Return the conversation that asks for an answer to a row."""
+    return chat_about(row, render("teacher.txt", task=task_text(row["instruction"], row["input"])))
+
+
+def chat_about(row: dict[str, str], prompt: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Put what stands before a row into `prompt`; its own system prompt replaces the teacher's."""
+    system, task = prompt
     context = context_of(row)
     has_own = any(message["role"] == "system" for message in context)
     return (*context, task) if has_own else (system, *context, task)

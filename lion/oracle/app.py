@@ -128,7 +128,7 @@ def _reply(ask: _Ask, position_bias: float, unreadable: float) -> str:
             mark=score_mark(*fields.values()),
             scores_first=name == "judge.txt",
         )
-    if name == "teacher.txt":
+    if name in ("teacher.txt", "rewrite.txt"):
         return teach(fields["task"])
     return invent(rng, fields["task"], rarer=name == "generator_easy.txt")
 

@@ -12,8 +12,18 @@ from lion.prompts import PromptName, render
 
 UNKNOWN = "I don't know how to do that."
 _MARKED = re.compile(
-    r"<(task|answer-1|answer-2|\d+-(?:system|user|assistant)) ([0-9a-f]{32})>\n(.*?)\n</\1 \2>",
+    r"<(task|answer(?:-[12])?|review|\d+-(?:system|user|assistant)) ([0-9a-f]{32})>"
+    r"\n(.*?)\n</\1 \2>",
     re.DOTALL,
+)
+# Prompts with marks, and the fields that stand outside of these.
+_FORMS: tuple[tuple[PromptName, dict[str, str]], ...] = (
+    ("referee.txt", {}),
+    ("judge.txt", {}),
+    ("generator_hard.txt", {}),
+    ("generator_easy.txt", {}),
+    ("rewrite.txt", {"number": "1"}),
+    ("rewrite.txt", {"number": "2"}),
 )
 NOISE = 0.4  # points up or down in every score of the referee
 BAD_DRAWS = 0.04  # share of the generator's replies that should be rejected
@@ -29,9 +39,9 @@ def prompt_of(text: str) -> tuple[PromptName, dict[str, str]]:
     before = {name: body for name, body in marked if name[0].isdigit()}
     context = [{"role": name.partition("-")[2], "content": before[name]} for name in before]
     fields = {name.replace("-", "_"): body for name, body in marked if name not in before}
-    for name in ("referee.txt", "judge.txt", "generator_hard.txt", "generator_easy.txt"):
+    for name, unmarked in _FORMS:
         try:
-            rendered = render(name, context=context, **fields)
+            rendered = render(name, context=context, **fields, **unmarked)
         except KeyError:
             continue
         if rendered[-1]["content"] == text:

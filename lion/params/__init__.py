@@ -12,6 +12,7 @@ from lion.params.pools import (
     Decontaminate,
     Examine,
     Generate,
+    Rewrite,
     Sampling,
     SeedsAnswers,
     SeedsColumns,
@@ -43,6 +44,7 @@ __all__ = [
     "Prices",
     "Referee",
     "Report",
+    "Rewrite",
     "Role",
     "Sampling",
     "SeedsColumns",
@@ -74,6 +76,7 @@ class Params(Record):
     examine: Examine = Examine()
     generate: Generate
     sampling: Sampling
+    rewrite: Rewrite = Rewrite()
     decontaminate: Decontaminate
     evaluate: Evaluate
     oracle: Oracle
@@ -125,6 +128,12 @@ class Params(Record):
                 "sampling.teacher_floor needs verdicts, and examine.rows: 0 asks for none; set it "
                 "to null"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_reviews_to_rewrite_by(self) -> "Params":
+        if self.rewrite.share and self.examine.rows == 0:
+            raise ValueError("rewrite.share needs verdicts, and examine.rows: 0 asks for none")
         return self
 
     @model_validator(mode="after")

@@ -88,6 +88,16 @@ class Generate(Record):
     rules: Rules = "any"
 
 
+class Rewrite(Record):
+    """The share of a round's hard rows that the teacher answers again, shown the student's error.
+
+    `blind` is a control: as many second answers without the student's answer and its review.
+    """
+
+    share: Share = 0.0
+    blind: bool = False
+
+
 class Sampling(Record):
     """How generation draws its parents; lion/generate/sampling.py explains the choices."""
 

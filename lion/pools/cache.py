@@ -31,11 +31,25 @@ def start_cache(out: Path) -> None:
         write_table(folder / "base.jsonl", from_rows([], ANSWERED), ANSWERED)
 
 
-def grow_cache(before: Path, shard: pl.DataFrame, name: str, out: Path) -> None:
-    """Write the cache pool `out`: the shards of `before`, unchanged, and `shard` as `name`."""
+def grow_cache(
+    before: Path,
+    shard: pl.DataFrame,
+    name: str,
+    out: Path,
+    *,
+    rewrites: pl.DataFrame | None = None,
+) -> None:
+    """Write the cache pool `out`: the shards of `before`, and `shard` as `name`.
+
+    An earlier shard changes only where it has rows with a new answer in `rewrites` (ANSWER).
+    """
     with replacing_folder(out) as folder:
         for path in sorted(before.glob("r*.jsonl")):
-            shutil.copyfile(path, folder / path.name)
+            if rewrites is None or rewrites.is_empty():
+                shutil.copyfile(path, folder / path.name)
+            else:
+                earlier = with_rewrites(read_table(path, ANSWERED), rewrites)
+                write_table(folder / path.name, earlier, ANSWERED)
         write_table(folder / f"{name}.jsonl", shard, ANSWERED)
 
 
@@ -46,6 +60,13 @@ def with_answers(pool: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
         raise InputError(f"{missing.height} instructions have no answer, first {missing['id'][0]}")
     columns = answers.select("id", "answer", "finish_reason", "thoughts")
     return pool.join(columns, on="id", how="left", maintain_order="left")
+
+
+def with_rewrites(pool: pl.DataFrame, rewrites: pl.DataFrame) -> pl.DataFrame:
+    """Return `pool` (ANSWERED) with the last complete answer to each row in `rewrites`."""
+    names = ["answer", "finish_reason", "thoughts"]
+    last = usable(rewrites).unique("id", keep="last", maintain_order=True).select("id", *names)
+    return pool.update(last, on="id", include_nulls=True)
 
 
 def usable(frame: pl.DataFrame) -> pl.DataFrame:

@@ -19,7 +19,12 @@ from string import Template
 from typing import Literal
 
 PromptName = Literal[
-    "teacher.txt", "referee.txt", "judge.txt", "generator_hard.txt", "generator_easy.txt"
+    "teacher.txt",
+    "rewrite.txt",
+    "referee.txt",
+    "judge.txt",
+    "generator_hard.txt",
+    "generator_easy.txt",
 ]
 Message = dict[str, str]
 

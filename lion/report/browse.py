@@ -133,7 +133,7 @@ class Index:
             return None
         row = matches[0]
         tables, rounds = self.tables, self.tables.rounds
-        answers = tables.answers.filter(id=id).tail(1).to_dicts()
+        answers = tables.last_answers.filter(id=id).tail(1).to_dicts()
         own = (table.filter(id=id) for table in (tables.responses, tables.reviews, tables.scores))
         exams = examinations(*own, by=dict(zip(rounds[1:], rounds, strict=False)))
         children = self.pool.filter(parent=id)

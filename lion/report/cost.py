@@ -32,8 +32,9 @@ class RoleCost:
 
 def role_costs(tables: Tables, params: Params) -> list[RoleCost]:
     """Return the cost of every role that was asked, round by round."""
+    own = tables.answers  # a seed's own answer has no tokens
     asked: list[tuple[Role, pl.DataFrame]] = [
-        ("teacher", tables.answers.drop_nulls("prompt_tokens")),  # null: a seed's own
+        ("teacher", pl.concat([own.drop_nulls("prompt_tokens"), tables.rewrites])),
         ("referee", tables.reviews),
         ("judge", tables.judged),
     ]

@@ -7,7 +7,8 @@ from lion.runs.run import Tables
 from lion.support.timing import Took
 
 Work = dict[tuple[str, str], int]  # by stage and round, in the order of the loop
-_BEFORE = {"seed": "teach", "discriminate": "generate"}  # short stages stand before a long one
+# Short stages stand before a long one.
+_BEFORE = {"seed": "teach", "discriminate": "generate", "rewrite": "generate"}
 _FEW = 0.5  # share of a stage's work; one that did less says little about its pace
 
 

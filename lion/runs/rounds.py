@@ -39,7 +39,7 @@ def _tokens(tables: Tables, name: str) -> int | None:
     columns = ("prompt_tokens", "completion_tokens")
     asked = [
         frame.filter(round=name).select(columns)
-        for frame in (tables.answers, tables.reviews, tables.judged)
+        for frame in (tables.answers, tables.rewrites, tables.reviews, tables.judged)
     ]
     used = pl.concat(asked)
     return int(used.sum().sum_horizontal().item()) if used.height else None

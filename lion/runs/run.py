@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import polars as pl
 import yaml
 
+from lion.pools.cache import with_rewrites
 from lion.pools.tables import (
     ANSWER,
     ANSWER_LOSS,
@@ -50,6 +51,7 @@ class Tables:
     rounds: list[str]  # those named in the parameters, r0 first
     pool: Annotated[pl.DataFrame, Source("pools", INSTRUCTION)]
     answers: Annotated[pl.DataFrame, Source("answers", ANSWER)]
+    rewrites: Annotated[pl.DataFrame, Source("rewrites", ANSWER)]
     losses: Annotated[pl.DataFrame, Source("losses", LOSS)]
     replays: Annotated[pl.DataFrame, Source("replays", ANSWERED, ".parquet")]
     responses: Annotated[pl.DataFrame, Source("responses", ANSWER)]
@@ -63,6 +65,11 @@ class Tables:
     question_losses: Annotated[pl.DataFrame, Source("evaluation", ANSWER_LOSS, "/losses.parquet")]
     questions: Annotated[pl.DataFrame, Source("questions", QUESTION, "")]
     question_answers: Annotated[pl.DataFrame, Source("question_answers", ANSWER, "")]
+
+    @property
+    def last_answers(self) -> pl.DataFrame:
+        """Return the teacher's answers, each as it was last rewritten, of the round it joined."""
+        return with_rewrites(self.answers, self.rewrites)
 
 
 SOURCES: dict[str, Source] = {

@@ -29,6 +29,7 @@ _EXCERPT = 200  # columns
 _STAGES = {
     "pools": ("generate", "generator"),
     "answers": ("teach", "teacher"),
+    "rewrites": ("rewrite", "teacher"),
     "losses": ("imitate", ""),
     "responses": ("respond", ""),
     "reviews": ("referee", "referee"),

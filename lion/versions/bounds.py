@@ -5,6 +5,7 @@ A byte of a known text counts as a token, as in the budget. A text that is yet t
 the tokens of its limit; an instruction's limit grows with the longest one before it.
 """
 
+from math import ceil
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -17,6 +18,7 @@ from lion.evaluate.judging import orders_of
 from lion.params import Role
 from lion.pools.instructions import context_of, task_texts
 from lion.pools.tokens import length_in_words
+from lion.prompts import render
 from lion.versions.expected import Sizes, empty_prompt
 from lion.versions.plan import Step
 
@@ -60,6 +62,8 @@ class Bounds:
         judge = self._params.judge
         if role == "generator":
             return self._generated(step)
+        if step.word == "rewrite":
+            return self._rewritten(step)
         if role == "teacher":
             attempts = 1 + self._params.teacher.retries
             return self._asked(role, self._sizes.answered(step), [step.round], attempts)
@@ -72,9 +76,23 @@ class Bounds:
         runs = len(orders_of(judge)) * judge.samples if role == "judge" else len(ORDERS)
         return self._asked(role, rows, names, runs * (1 + settings.retries))
 
-    def _asked(self, role: Role, rows: int, names: list[str], times: int) -> Most:
-        """Return the bound of asking about each row of the pools `names` so many times."""
+    def _rewritten(self, step: Step) -> Most:
+        """Return the bound of rewriting as if every row were hard."""
+        settings = self._params.rewrite
+        rows = ceil(settings.share * self._sizes.examined(step))
+        empty = render("rewrite.txt", task="", answer="", review="", number="2")
+        shown = sum(len(message["content"].encode()) for message in empty)
+        shown += self._params.student.max_tokens + self._params.referee.max_tokens
+        names, times = self._sizes.before(step.round), 1 + self._params.teacher.retries
+        return self._asked("teacher", rows, names, times, more=0 if settings.blind else shown)
+
+    def _asked(self, role: Role, rows: int, names: list[str], times: int, *, more: int = 0) -> Most:
+        """Return the bound of asking about each row of the pools `names` so many times.
+
+        A prompt shows `more` tokens than the role's own.
+        """
         prompt, completion = self._of_a_request(role, getattr(self._params, role).max_tokens)
+        prompt += more
         if role in ("referee", "judge"):
             prompt += self._answer + self._params.student.max_tokens
         longest = max(self._texts[name].longest for name in names)

@@ -24,6 +24,7 @@ from lion.versions.stored import stored_requests
 
 _ROLES: dict[str, tuple[Role, ...]] = {
     "teach": ("teacher",),
+    "rewrite": ("teacher",),
     "respond": ("student",),
     "referee": ("referee",),
     "generate": ("generator",),
@@ -91,6 +92,8 @@ def stage_costs(
 def _asking(plan: Plan) -> Iterator[tuple[Step, Role]]:
     """Yield each step with the roles that it asks; a student is only asked behind a server."""
     for step in plan.steps:
+        if step.word == "rewrite" and not plan.params.rewrite.share:
+            continue
         for role in _ROLES.get(step.word, ()):
             if role != "student" or plan.params.student.engine == "server":
                 yield step, role

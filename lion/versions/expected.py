@@ -110,10 +110,14 @@ class Expected:
 
     def of(self, step: Step, role: Role) -> tuple[int, Tokens]:
         """Return how many requests a step makes of a role, and their mean tokens."""
-        rows: float = self._rows(step, role)
+        rows = self._rows(step, role)
         if role == "referee":
             rows = self._orders(self._until_hard(round(rows)))
-        return ceil(rows * self._requests_a_row(role)), self._tokens(role)
+        each = self._tokens(role)
+        if step.word == "rewrite" and not self._params.rewrite.blind:
+            shown = each.completion + self._tokens("referee").completion
+            each = Tokens(each.prompt + shown, each.completion, each.basis)
+        return ceil(rows * self._requests_a_row(role)), each
 
     def _until_hard(self, pairs: int) -> int:
         """Return how many of `pairs` are judged until enough are hard, by the last examination."""
@@ -138,7 +142,11 @@ class Expected:
         close = gaps.select(is_close(place_gain(reviews), threshold).mean()).item() or 0.0
         return float(close + (1 - close) / CHECKED)
 
-    def _rows(self, step: Step, role: Role) -> int:
+    def _rows(self, step: Step, role: Role) -> float:
+        if step.word == "rewrite":
+            examined = self._sizes.examined(step, whole=self._whole_share())
+            judged = self._until_hard(examined)
+            return self._params.rewrite.share * self._hard_share() * judged
         if step.word == "teach":
             return self._sizes.answered(step)
         if role == "generator":
@@ -151,6 +159,11 @@ class Expected:
         """Return the share of complete answers; only these are examined."""
         answers = self._answers
         return usable(answers).height / answers.height if answers.height else 1.0
+
+    def _hard_share(self) -> float:
+        """Return the share of hard rows in the last examination; 1 before the first."""
+        hard = (self._gaps >= self._params.tau).mean()
+        return 1.0 if hard is None else float(hard)  # type: ignore[arg-type]
 
     def _requests_a_row(self, role: Role) -> float:
         judge = self._params.judge

@@ -47,6 +47,7 @@ def trace(tables: Tables, query: str) -> Row:
         "replayed": tables.replays.filter(id=id)["round"].to_list(),
         "cache_pools": _from(tables.rounds, known["round"]) if known else [],
         "answer": _first(tables.answers.filter(id=id).drop("id")),
+        "rewrites": tables.rewrites.filter(id=id).drop("id").to_dicts(),
         "examinations": examinations(*own, by=before),
         "drafts": dict(
             tables.draws.filter(parent=id)["verdict"].value_counts(sort=True).iter_rows()
@@ -151,12 +152,23 @@ def _lines(history: Row) -> Iterator[str]:
         if history["replayed"]:
             yield f"replayed in  {', '.join(history['replayed'])}"
         yield f"cache pool   {', '.join(history['cache_pools'])}"
+    yield from _answer_lines(history)
+    for row in history["examinations"]:
+        yield from _examination_lines(row)
+
+
+def _answer_lines(history: Row) -> Iterator[str]:
+    """Yield the teacher's answer, and what it wrote in its place later."""
     if answer := history["answer"]:
         yield f"teacher      {_meta(answer['model'], answer['finish_reason'])}"
         yield from _thoughts(answer)
         yield _quoted(answer["answer"])
-    for row in history["examinations"]:
-        yield from _examination_lines(row)
+    for row in history["rewrites"]:
+        whole = row["finish_reason"] == "stop" and row["answer"].strip()
+        outcome = "rewritten" if whole else "not rewritten"
+        yield f"{outcome} in {row['round']}  {_meta(row['model'], row['finish_reason'])}"
+        yield from _thoughts(row)
+        yield _quoted(row["answer"])
 
 
 def _task_lines(history: Row) -> Iterator[str]:

@@ -50,6 +50,9 @@ def test_a_variant_is_one_dvc_experiment() -> None:
     assert command("replay-five-rounds") == (
         "dvc exp run -S replay=1.0 -S +rounds.r4=r3 -S +rounds.r5=r4"
     )
+    assert command("replay-contrast-other") == (
+        "dvc exp run -S replay=1.0 -S 'imitate.contrast={wrong: other}'"
+    )
 
 
 def test_every_comparison_is_of_variants_that_there_are() -> None:

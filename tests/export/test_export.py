@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from lion.chat import UNCLEAR
 from lion.export import cards, hub
+from lion.export.rows import exported_rows
 from lion.params import Params, load_params
 from lion.pools.instructions import messages_of, task_text, turns_text
 from lion.pools.seeds import read_seeds
@@ -86,6 +87,21 @@ def test_rows_have_conversation_model_and_last_examination(dataset: Path, tables
     ]
     models = dict(tables.answers.select("id", "model").iter_rows())
     assert rows["model"].to_list() == [models[id] for id in rows["id"]]
+
+
+def test_a_rewritten_answer_takes_the_place_of_the_first(tables: Tables) -> None:
+    ids = tables.pool.filter(round="r0")["id"].to_list()[:2]
+    rows = [
+        {"id": id, "answer": f"new in {round}", "finish_reason": "stop", "round": round}
+        for id, round in ((ids[0], "r1"), (ids[0], "r2"), (ids[1], "r2"))
+    ]
+    new = pl.DataFrame(rows, schema=tables.rewrites.schema)
+    changed = replace(tables, rewrites=new)
+    rows_of_r1 = dict(exported_rows(changed, ["r0", "r1"]).select("id", "output").iter_rows())
+    before = dict(tables.answers.select("id", "answer").iter_rows())
+    assert (rows_of_r1[ids[0]], rows_of_r1[ids[1]]) == ("new in r1", before[ids[1]])
+    last = dict(changed.last_answers.select("id", "answer").iter_rows())
+    assert [last[id] for id in ids] == ["new in r2", "new in r2"]
 
 
 def test_preference_pairs_have_the_form_of_dpo(dataset: Path, tmp_path: Path) -> None:

@@ -66,6 +66,13 @@ def test_the_teacher_is_right_or_says_that_it_does_not_know(task: str, answer: s
     assert said("teacher.txt", {"task": task}) == answer
 
 
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_the_teacher_rewrites_an_answer_by_solving_the_task(number: str) -> None:
+    fields = {"task": TASK, "answer": "<task>wolf</task>", "review": "Answer 2 is wrong."}
+    assert said("rewrite.txt", fields | {"number": number}) == RIGHT
+    assert said("rewrite.txt", fields | {"task": "Sing!", "number": number}) == UNKNOWN
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_referee_prefers_the_truth_in_both_orders(seed: int) -> None:
     for better, worse in [(RIGHT, PARTLY), (PARTLY, WRONG), (RIGHT, WRONG), (RIGHT, "")]:

@@ -60,6 +60,20 @@ def test_the_cache_pool_grows_by_a_shard_and_keeps_the_others(tmp_path: Path) ->
     assert read_cache(tmp_path / "base").height == 0
 
 
+def test_a_new_answer_replaces_the_old_one_in_its_shard_alone(tmp_path: Path) -> None:
+    start_cache(tmp_path / "base")
+    shards = [from_rows([answered(f"say {n}"), answered(f"tell {n}")], ANSWERED) for n in range(3)]
+    grow_cache(tmp_path / "base", shards[0], "r0", tmp_path / "r0")
+    grow_cache(tmp_path / "r0", shards[1], "r1", tmp_path / "r1")
+    new = from_rows([answer(shards[0]["id"][1], "better")], ANSWER)
+    grow_cache(tmp_path / "r1", shards[2], "r2", tmp_path / "r2", rewrites=new)
+    assert (tmp_path / "r2/r1.jsonl").read_bytes() == (tmp_path / "r1/r1.jsonl").read_bytes()
+    pool = read_cache(tmp_path / "r2")
+    assert pool["id"].to_list() == [id for shard in shards for id in shard["id"]]
+    assert pool["answer"].to_list()[1] == "better"
+    assert read_cache(tmp_path / "r1")["answer"][1] != "better"
+
+
 def test_a_missing_cache_pool_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cache pool not found"):
         read_cache(tmp_path / "none")

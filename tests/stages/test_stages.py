@@ -1,6 +1,7 @@
 """Every stage through its command: what it writes, and how it refuses bad input."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from lion.params import load_params
-from lion.pools.tables import ANSWER, INSTRUCTION, REVIEW, VERDICT, read_table
+from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, LOSS, REVIEW, VERDICT, read_table
 from tests.stages.player import ROOT, Step, steps
 
 
@@ -114,6 +115,30 @@ def test_teach_answers_every_row(folder: Path) -> None:
     answers = read_table(folder / "data/answers/r0.jsonl", ANSWER)
     assert answers["id"].to_list() == pool["id"].to_list()
     assert set(answers["model"]) == {"oracle"}
+
+
+def test_hard_rows_are_answered_again_learnt_and_contrasted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hard = read_table(folder / "data/scores/r1.parquet", VERDICT).filter(verdict="hard")["id"]
+    change(folder, rewrite__share=1.0, replay=0.0, imitate__contrast={})
+    shards = {}
+    for offline in ("0", "1"):  # the second time the store has every reply
+        monkeypatch.setenv("LION_OFFLINE", offline)
+        for name in ("rewrite@r1", "replay@r1", "cache@r1", "imitate@r1"):
+            result = step(folder, name).run()
+            assert result.exit_code == 0, result.output
+        shards[offline] = (folder / "data/pools/cache/r1/r0.jsonl").read_bytes()
+    assert shards["0"] == shards["1"]
+    new = read_table(folder / "data/rewrites/r1.jsonl", ANSWER)
+    assert set(new["id"]) == set(hard)
+    learnt = read_table(folder / "data/replays/r1.parquet", ANSWERED)
+    assert set(learnt["id"]) == set(new.filter(finish_reason="stop")["id"])
+    pairs = re.search(r"^contrast r1: (\d+) pairs$", result.output, re.MULTILINE)
+    assert pairs
+    assert 0 < int(pairs[1]) <= hard.len()
+    losses = read_table(folder / "data/losses/r1.jsonl", LOSS)
+    assert losses["accuracy"].is_null().to_list() == [True] * (losses.height - 1) + [False]
 
 
 @pytest.mark.parametrize("key", ["seeds", "evaluate__questions"])

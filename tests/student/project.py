@@ -58,6 +58,7 @@ class Project:
         write_table(folder / "nothing.parquet", from_rows([], ANSWERED), ANSWERED)
         write_table(folder / "earlier.parquet", with_answers(pool, answers)[::2], ANSWERED)
         grow_cache(folder / "empty", with_answers(pool, answers), "r0", folder / "cache")
+        write_table(folder / "new.jsonl", answers.clear(), ANSWER)
         write_table(folder / "wrong.jsonl", _wrong(answers), ANSWER)
         write_table(folder / "scores.parquet", _scores(answers["id"]), VERDICT)
         write_base(folder / "base", base=str(base), revision=None)
@@ -80,7 +81,8 @@ class Project:
 
     def replay(self, out: str) -> list[str]:
         """The arguments that draw rows of the cache pool."""
-        return self._arguments({"cache": "cache", "pool": "pool.jsonl", "out": out})
+        told = {"cache": "cache", "pool": "pool.jsonl", "rewrites": "new.jsonl", "out": out}
+        return self._arguments(told)
 
     def respond(self, student: str, out: str) -> list[str]:
         """The arguments that have `student` answer the cache pool."""

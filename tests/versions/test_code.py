@@ -49,7 +49,9 @@ def test_training_counts_for_imitate_alone(project: Path) -> None:
 
 
 def test_a_prompt_counts_where_it_is_asked(project: Path) -> None:
-    assert changed(project, "lion/prompts/teacher.txt", "---", "Be kind.\n---") == {"teach"}
+    teachers = {"rewrite", "teach"}
+    assert changed(project, "lion/prompts/teacher.txt", "---", "Be kind.\n---") == teachers
+    assert changed(project, "lion/prompts/rewrite.txt", "---", "Be kind.\n---") == {"rewrite"}
     assert changed(project, "lion/prompts/judge.txt", "---", "Be kind.\n---") == {"evaluate"}
     assert changed(project, "lion/prompts/generator_easy.txt", "---", "Be kind.\n---") == {
         "generate"

@@ -81,6 +81,16 @@ def test_a_pool_that_is_generated_anew_counts_as_ordered(
     assert estimated("teach@r1", after=("generate@r1",)).requests == 25
 
 
+def test_a_share_of_the_hard_rows_is_rewritten(estimated: Estimated) -> None:
+    half = estimated("rewrite@r2", rewrite={"share": 0.5})
+    blind = estimated("rewrite@r2", rewrite={"share": 0.5, "blind": True})
+    assert (half.role, half.stage) == ("teacher", "rewrite@r2")
+    assert 0 < half.requests == blind.requests < 25
+    assert half.prompt_tokens > blind.prompt_tokens
+    assert half.most.requests == 25 * (1 + 1)  # half of 50 rows, if all are hard, with a retry
+    assert half.most.prompt_tokens > blind.most.prompt_tokens
+
+
 def test_a_round_to_come_counts_as_ordered(estimated: Estimated) -> None:
     assert estimated("teach@r2").requests == 25
 

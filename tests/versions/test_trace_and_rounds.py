@@ -1,10 +1,14 @@
 """`lion trace` and `lion rounds` tell what the tables hold."""
 
 import json
+from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from lion.pools.tables import ANSWERED, INSTRUCTION, read_table
+from lion.runs.run import places_of, read_run
+from lion.versions.trace import as_text, trace
 from tests.versions.conftest import Lion, Versions
 
 
@@ -51,6 +55,20 @@ def test_a_verdict_is_that_of_the_revision(versions: Versions, lion: Lion) -> No
     )
     assert first["examinations"][-1]["verdict"] == "hard"
     assert second["examinations"][-1]["verdict"] == "easy"
+
+
+def test_a_rewritten_answer_stands_beside_the_first(versions: Versions) -> None:
+    tables = read_run(places_of(versions.root), ["r0", "r1", "r2"])
+    id = versions.moved[0]
+    rows = [
+        {"id": id, "answer": text, "finish_reason": ending, "model": "m", "round": round}
+        for text, ending, round in (("better", "stop", "r1"), ("cu", "length", "r2"))
+    ]
+    history = trace(replace(tables, rewrites=pl.DataFrame(rows, tables.rewrites.schema)), id)
+    text = as_text(history)
+    assert f"| {history['answer']['answer'].splitlines()[0]}" in text
+    assert "rewritten in r1  m\n  | better\n" in text
+    assert "not rewritten in r2  m ended by length\n  | cu\n" in text
 
 
 def test_the_beginning_of_an_id_and_the_text_find_it(versions: Versions, lion: Lion) -> None:

@@ -1,0 +1,78 @@
+"""Rewrite: the teacher answers hard instructions again, shown the student's answer and its review.
+
+Whoever learns from the new answer has seen neither, so it must not mention them. The control is as
+many plain second answers (`blind`).
+"""
+
+import random
+
+import polars as pl
+
+from lion.chat import Asks, Request
+from lion.imitate.teacher import answers_to, chat_about, messages_to
+from lion.params import Rewrite, Teacher
+from lion.pools.cache import usable
+from lion.pools.instructions import stable_seed, task_text
+from lion.prompts import Message, render
+
+
+def rows_to_rewrite(
+    cache: pl.DataFrame,
+    responses: pl.DataFrame,
+    reviews: pl.DataFrame,
+    scores: pl.DataFrame,
+    settings: Rewrite,
+    *,
+    seed: int,
+    round: str,
+) -> pl.DataFrame:
+    """Draw `settings.share` of the round's hard rows, in the order of `cache` (ANSWERED).
+
+    They have the student's `response`, a readable `review` of it, and the `number` that the review
+    calls it by.
+    """
+    first = pl.col("order") == "teacher_first"
+    readable = reviews.drop_nulls(["teacher", "student"]).sort(~first, maintain_order=True)
+    evidence = readable.unique("id", keep="first", maintain_order=True).select(
+        "id", review="reply", number=pl.when(first).then(pl.lit("2")).otherwise(pl.lit("1"))
+    )
+    hard = scores.filter(pl.col("gap").is_finite(), verdict="hard").select("id")
+    rows = usable(cache).join(hard, on="id", how="semi", maintain_order="left")
+    for more in (responses.select("id", response="answer"), evidence):
+        rows = rows.join(more, on="id", how="inner", maintain_order="left")
+    count = int(settings.share * rows.height + 0.5)
+    rng = random.Random(f"{seed} {round} rewrite")
+    return rows[sorted(rng.sample(range(rows.height), count))]
+
+
+def rewrite(
+    rows: pl.DataFrame, chat: Asks, settings: Teacher, *, blind: bool, label: str, round: str
+) -> pl.DataFrame:
+    """Return a new answer (ANSWER) to each of `rows`; a cut, empty or refused one says so.
+
+    Thoughts are not kept unless `blind`: they are about an answer that the student never sees.
+    """
+    requests = [
+        Request(
+            id=row["id"],
+            messages=messages_to(row) if blind else _messages(row),
+            temperature=settings.temperature,
+            max_tokens=settings.max_tokens,
+            seed=stable_seed("rewrite", round, row["id"]),
+        )
+        for row in rows.iter_rows(named=True)
+    ]
+    learns = blind and settings.thoughts == "learn"
+    return answers_to(requests, chat, settings, label=label, learns=learns)
+
+
+def _messages(row: dict[str, str]) -> tuple[Message, ...]:
+    """Return the conversation of a row, whose last message shows the material."""
+    prompt = render(
+        "rewrite.txt",
+        task=task_text(row["instruction"], row["input"]),
+        answer=row["response"],
+        review=row["review"],
+        number=row["number"],
+    )
+    return chat_about(row, prompt)
