@@ -23,6 +23,7 @@ from lion.report.heat import heat_chart, matrix_chart
 from lion.report.marks import Marks
 from lion.runs.closing import next_step
 from lion.runs.composition import (
+    EVERY,
     LABEL,
     category_shares,
     hard_shares,
@@ -102,7 +103,8 @@ def contents(
     floor = floor_of(tables.evaluated)
     hard = hard_shares(tables)
     shared = visible(shared_model(tables) or "")
-    quality = quality_table(tables).filter(pl.col("category") != ALL)
+    by_category = quality_table(tables)
+    quality = by_category.filter(pl.col("category") != ALL)
     return Contents(
         label=label,
         tau=params.tau,
@@ -122,7 +124,7 @@ def contents(
         trust=trust,
         shared_model=shared,
         training=_training(tables),
-        charts=_drawn(tables, rows, quality, (control, floor))
+        charts=_drawn(tables, rows, by_category, (control, floor))
         | _named({"hard by category": _shares(hard.drop("gaps"))}),
         more_categories=max(0, quality["category"].n_unique() - _CATEGORIES),
         hard_map=hard_map(hard),
@@ -138,7 +140,7 @@ def contents(
 def _drawn(
     tables: Tables,
     rows: list[Row],
-    quality: pl.DataFrame,
+    by_category: pl.DataFrame,
     beside: tuple[pl.DataFrame | None, float | None],
 ) -> dict[str, str]:
     """Draw every chart that has data, as SVG; `beside` is the control's quality and the floor."""
@@ -149,7 +151,7 @@ def _drawn(
         "quality": quality_chart(numbers, *beside),
         "hard share": trend_chart(numbers, "hard_share", ".0%", most=1.1),
         "mean gap": trend_chart(numbers, "mean_gap", ".2f"),
-        "quality by category": _quality_heat(_labelled(quality)),
+        "quality by category": _quality_heat(_labelled(by_category)),
         "pools": origin_chart(pool_by_origin(tables)),
         "lengths": length_chart(lengths(tables.pool)),
         "categories": _shares(category_shares(tables.pool)),
@@ -178,14 +180,18 @@ def _quality_heat(categories: pl.DataFrame) -> Chart | None:
 
 
 def _labelled(categories: pl.DataFrame) -> pl.DataFrame:
-    """The first categories, with short distinct names, and the names of rounds."""
-    labels: dict[str, str] = {}
-    for name in categories["category"].unique(maintain_order=True).head(_CATEGORIES):
+    """All questions, then categories with short distinct names, the weakest now first."""
+    labels = {ALL: EVERY}
+    named = categories.filter(pl.col("category") != ALL)
+    latest = named.sort("round", -pl.col("quality"), maintain_order=True)["category"].reverse()
+    for name in latest.unique(maintain_order=True).head(_CATEGORIES):
         label = brief(name, LABEL)
         labels[name] = f"{label} {len(labels) + 1}" if label in labels.values() else label
-    return categories.filter(pl.col("category").is_in(list(labels))).with_columns(
-        pl.col("category").replace_strict(labels, return_dtype=pl.String),
-        round=pl.format("r{}", "round"),
+    order = pl.DataFrame({"category": list(labels), "label": list(labels.values())})
+    return (
+        order.join(categories, on="category", maintain_order="left_right")
+        .with_columns(category="label", round=pl.format("r{}", "round"))
+        .drop("label")
     )
 
 

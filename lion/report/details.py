@@ -96,6 +96,7 @@ def answer_of(row: Row) -> Row:
         "text": visible(row["answer"]),
         "finish_reason": visible(row["finish_reason"]),
         "model": visible(row["model"]),
+        "tokens": row["completion_tokens"],
         **_thoughts(row),
     }
 
@@ -111,5 +112,6 @@ def _review(row: Row) -> Row:
         "model": visible(row["model"]),
         "teacher": row["teacher"],
         "student": row["student"],
+        "tokens": row["completion_tokens"],
         "reply": visible(row["reply"]),
     }

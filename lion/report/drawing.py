@@ -104,9 +104,10 @@ def _label(value: Any) -> Any:
 
 def file_svg(svg: str) -> str:
     """Return the same SVG as a file of its own: light colours on white, as wide as a column."""
+    ground = f'<rect width="100%" height="100%" fill="{PALETTE["paper"][0]}"/>'
     plain = re.sub(r"var\(--([a-z0-9-]+)\)", lambda match: PALETTE[match[1]][0], svg)
     plain = _SIZE.sub(_in_paper, plain, count=1)
-    return plain.replace('fill="transparent"', 'fill="#ffffff"', 1)
+    return re.sub("<svg [^>]*>", lambda match: match[0] + ground, plain, count=1)
 
 
 def _in_paper(size: re.Match[str]) -> str:

@@ -1,5 +1,6 @@
 """What the pools consist of, and the outcomes of the generator's drafts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -11,6 +12,7 @@ from lion.support.text import brief, visible
 
 Row = dict[str, Any]
 LABEL = 24  # columns of a category's name
+EVERY = "(all)"  # row of a map to compare the others with; no topic begins with a bracket
 _ORIGINS = ("seed", "hard", "easy")
 _CATEGORIES = 12  # rows of a heat map, the rest folded into the last
 _REASONS = 6  # in the chart of drafts, the rest folded into the last
@@ -44,12 +46,15 @@ def most_common(values: pl.Series, limit: int) -> list[str]:
     return ordered[values.name].head(limit).to_list()
 
 
-def folded(values: pl.Series, limit: int, kind: str) -> tuple[pl.Series, list[str]]:
+def folded(
+    values: pl.Series, limit: int, kind: str, *, first: Sequence[str] = ()
+) -> tuple[pl.Series, list[str]]:
     """Keep at most `limit` distinct values: the rarest become one, 'other (7 reasons)'.
 
-    Returns the values, and the distinct ones: most frequent first, the folded one last.
+    Returns the values, and the distinct ones: those of `first`, then the most frequent, the folded
+    one last.
     """
-    ordered = most_common(values, values.n_unique())
+    ordered = list(dict.fromkeys([*first, *most_common(values, values.n_unique())]))
     if len(ordered) <= limit:
         return values, ordered
     kept, rest = ordered[: limit - 1], ordered[limit - 1 :]
@@ -103,20 +108,26 @@ def category_shares(pool: pl.DataFrame) -> pl.DataFrame:
 
 
 def hard_shares(tables: Tables) -> pl.DataFrame:
-    """Share of hard instructions by round and category.
+    """Share of hard instructions by round and category, of those with most hard rows now.
 
+    EVERY comes first, then the category with the largest share.
     Columns round, category, share, judged, and gaps: those of all judged instructions, as a list.
     """
     judged = tables.scores.drop_nulls("gap").join(
         tables.pool.select("id", topic()), on="id", maintain_order="left"
     )
-    category, names = folded(judged["category"], _CATEGORIES, "categories")
+    hard = judged.filter(pl.col("round") == pl.col("round").last(), verdict="hard")["category"]
+    most_hard = most_common(hard, _CATEGORIES - 1)
+    category, names = folded(judged["category"], _CATEGORIES, "categories", first=most_hard)
+    kinds = [judged.with_columns(pl.lit(EVERY).alias("category")), judged.with_columns(category)]
     shares = (
-        judged.with_columns(category)
+        pl.concat(kinds)
         .group_by("round", "category", maintain_order=True)
         .agg(share=(pl.col("verdict") == "hard").mean(), judged=pl.len(), gaps=pl.col("gap"))
     )
-    return _in_order(shares, names)
+    last = shares.filter(pl.col("round") == tables.rounds[-1]).sort("share", descending=True)
+    weakest = [name for name in last["category"] if name in names[: _CATEGORIES - 1]]
+    return _in_order(shares, list(dict.fromkeys([EVERY, *weakest, *names])))
 
 
 def _in_order(frame: pl.DataFrame, categories: list[str]) -> pl.DataFrame:

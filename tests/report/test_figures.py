@@ -13,7 +13,15 @@ from lion.report.charts import trend_chart
 from lion.report.details import changed
 from lion.report.drawing import page_svg
 from lion.report.glance import headline, trusted, warnings
-from lion.runs.composition import category_shares, most_drawn, outcome_rows, outcomes, topic
+from lion.runs.composition import (
+    EVERY,
+    category_shares,
+    hard_shares,
+    most_drawn,
+    outcome_rows,
+    outcomes,
+    topic,
+)
 from lion.runs.gain import Gain, floor_of, paired_gain
 from lion.runs.run import places_of, read_run
 from lion.runs.trust import score_matrix, shared_model, trust_of, trust_rows
@@ -250,3 +258,19 @@ def test_rare_categories_are_folded_and_not_dropped() -> None:
     shares = category_shares(pool)
     assert shares["share"].sum() == pytest.approx(1)
     assert shares["category"][-1] == "other (19 categories)"
+
+
+def test_a_rare_topic_that_is_hard_stands_before_frequent_easy_ones(tmp_path: Path) -> None:
+    tables = read_run(places_of(as_project(make_run(tmp_path))), ["r0", "r1", "r2", "r3"])
+    texts = [f"easy{number % 20} it" for number in range(200)] + ["sum it"] * 3 + ["half it"] * 4
+    pool = pl.DataFrame({"id": [str(number) for number in range(207)], "instruction": texts})
+    hard = [False] * 200 + [True] * 3 + [True, True, False, False]
+    scores = pool.select("id", gap=pl.Series(hard) * 5.0, round=pl.lit("r3")).with_columns(
+        verdict=pl.when(pl.col("gap") > 1).then(pl.lit("hard")).otherwise(pl.lit("easy"))
+    )
+    shares = hard_shares(replace(tables, pool=pool, scores=scores))
+    assert shares["category"].to_list()[:3] == [EVERY, "sum", "half"]
+    assert shares["share"].to_list()[:3] == [5 / 207, 1.0, 0.5]
+    assert shares["category"][-1] == "other (11 categories)"
+    assert shares["judged"].sum() == 2 * 207
+    assert shares["category"].n_unique() == shares.height

@@ -1,6 +1,7 @@
 """The lists of the static page, its dialog and tau, driven in a real browser."""
 
 import json
+import re
 
 from playwright.sync_api import Browser
 
@@ -72,6 +73,9 @@ def test_an_older_answer_is_compared_with_the_newer_one(chromium: Browser, page:
         found(seen)
         seen.click("#list .open >> nth=0")
         assert seen.locator("#instruction h3", has_text="Examined in r").count() == 3
+        about = seen.inner_text("#instruction .hint >> nth=0")
+        assert re.search(r"begins with “\w+” \(hard in r3: [\d.]+%, of all [\d.]+%\)", about)
+        assert seen.locator("#instruction h4", has_text=" tokens").count() > 3
         assert seen.locator("#instruction ins").count() > 0
 
 

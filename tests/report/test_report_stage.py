@@ -95,6 +95,7 @@ def test_figures_stand_alone(reported: tuple[Path, str]) -> None:
         text = figure.read_text()
         assert "var(" not in text
         assert 'width="84mm"' in text
+        assert 'fill="#ffffff"' in text.split(">")[1]  # readable where the page around it is dark
         assert ElementTree.fromstring(text).tag.endswith("svg")
 
 

@@ -25,17 +25,19 @@ function answered(exam) {
 
 const thoughtsOf = ({ thoughts }) => (thoughts ? make("details", {}, make("summary", {}, "Thoughts"), prose(thoughts)) : null);
 
+const priced = ({ tokens }) => (isKnown(tokens) ? `, ${counted(tokens)} tokens` : "");
+
 const cut = (reason) => (reason === "stop" ? "" : `, ended by ${reason}`);
 
 function review(reply) {
   const title = `${reply.order.replace("_", " ")}${reply.attempt ? `, retry (${reply.attempt})` : ""}: ` +
-    (reply.teacher === null ? "unreadable" : `teacher ${figure(reply.teacher, 1)}, student ${figure(reply.student, 1)}`);
+    (reply.teacher === null ? "unreadable" : `teacher ${figure(reply.teacher, 1)}, student ${figure(reply.student, 1)}`) + priced(reply);
   return make("div", {}, make("h4", {}, title), prose(reply.reply));
 }
 
 function examined(exam, teacher, kind, run, id) {
   const points = teacher && make("div", {},
-    make("h4", {}, `teacher: ${figure(exam.teacher)} points${cut(teacher.finish_reason)}`), thoughtsOf(teacher), prose(teacher.text));
+    make("h4", {}, `teacher: ${figure(exam.teacher)} points${cut(teacher.finish_reason)}${priced(teacher)}`), thoughtsOf(teacher), prose(teacher.text));
   const title = kind === "i"
     ? make("h3", {}, `Examined in ${exam.round}: gap ${figure(exam.gap)} `, chip(run, exam))
     : make("h3", {}, `Evaluated after ${exam.round}: gap ${figure(exam.gap)}`);
@@ -48,9 +50,18 @@ function examined(exam, teacher, kind, run, id) {
   ].filter(Boolean);
 }
 
-function about(detail, kind) {
+// How the student does on instructions that begin alike, against all: the last round on the map.
+function topicOf(category, run) {
+  const shares = ["(all)", category].map((name) => {
+    const cell = data.runs[run].map.cells.findLast((one) => one.category === name);
+    return cell && { round: cell.round, share: percent(hardOf(cell.counts, taus[run]) / allOf(cell.counts)) };
+  });
+  return shares[1] ? ` (hard in ${shares[1].round}: ${shares[1].share}, of all ${shares[0].share})` : "";
+}
+
+function about(detail, kind, run) {
   if (kind === "q") return make("p", { className: "hint" }, "question of category ", make("bdi", {}, detail.category), `, id ${detail.id}`);
-  return make("p", { className: "hint" }, `${detail.origin}, joined in ${detail.round}, begins with “`, make("bdi", {}, detail.category), "”",
+  return make("p", { className: "hint" }, `${detail.origin}, joined in ${detail.round}, begins with “`, make("bdi", {}, detail.category), `”${topicOf(detail.category, run)}`,
     `, inspired ${detail.draws} ${detail.draws === 1 ? "draft" : "drafts"}, id ${detail.id}`);
 }
 
@@ -68,7 +79,7 @@ function side(detail, run, kind) {
     ...(detail.before ?? []).map((turn) => make("div", {}, make("h4", {}, turn.role === "system" ? "system prompt" : turn.role), prose(turn.content))),
     make("p", { className: "text task", dir: "auto" }, detail.instruction),
     detail.input ? prose(detail.input) : null,
-    about(detail, kind),
+    about(detail, kind, run),
     ...blocks,
     kin("Inspired by", detail.ancestors, 0),
     kin("Inspired", detail.children, detail.offspring - detail.children?.length));
