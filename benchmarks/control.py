@@ -244,7 +244,7 @@ def review_of(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Respond and referee; return a student's answers to the examined rows, and the reviews."""
     known, state.answers = state.answers, None
-    draw = {"newest": params.rounds[name], "round": name, "seed": params.seed}
+    draw = {"newest": params.round_before(name), "round": name, "seed": params.seed}
     rows = drawn_for_exam(whole, params.examine.count(whole.height), **draw)
     if not rows.height:
         return from_rows([], ANSWER), from_rows([], REVIEW)

@@ -33,7 +33,7 @@ def main(cache: Path, responses: Path, out: Path, round_: str, params_path: Path
             params.examine,
             label=f"referee {round_}",
             round=round_,
-            newest=params.rounds[round_],
+            newest=params.round_before(round_),
             seed=params.seed,
         )
         reviews = exam.examine(pairs)

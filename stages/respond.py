@@ -33,7 +33,7 @@ def main(
     rows = drawn_for_exam(
         pool,
         params.examine.count(pool.height),
-        newest=params.rounds[round_],
+        newest=params.round_before(round_),
         round=round_,
         seed=params.seed,
     )

@@ -189,6 +189,14 @@ class Params(Record):
         """
         return self.model_of(role) == "oracle" and self.endpoint_of(role).base_url is None
 
+    def round_before(self, name: str) -> str:
+        """Return the round before `name`; ParamsError if the parameters lack it."""
+        if name not in self.rounds:
+            raise ParamsError(
+                f"rounds: no {name!r} in params.yaml (known: {', '.join(self.rounds)})"
+            )
+        return self.rounds[name]
+
     @property
     def round_names(self) -> list[str]:
         """All rounds in order, r0 first."""

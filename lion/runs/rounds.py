@@ -55,7 +55,7 @@ def as_text(versions: dict[str, list[Row]]) -> str:
         for row in rows
         if row["round"] == name
     ]
-    rare = ("judged", "loss")  # columns of runs that have these figures
+    rare = ("judged", "one order", "loss")  # columns of runs that have these figures
     unused = {name for name in rare if all(row[name] == "-" for row in shown)}
     unused |= {"version"} if len(versions) == 1 else set()
     columns = [name for name in shown[0] if name not in unused]
@@ -74,6 +74,7 @@ def _shown(row: Row) -> Row:
         "cache": row["cache"],
         "seed/hard/easy": origins,
         "judged": f"{row['examined']:,}/{row['pool']:,}" if row.get("pool") else "-",
+        "one order": _orders(row) if row.get("one_order") else "-",
         "hard": percent(row["hard_share"]),
         "gap": "-" if row["mean_gap"] is None else f"{row['mean_gap']:.2f}",
         "unjudged": percent(row["unjudged_share"]),
@@ -82,6 +83,11 @@ def _shown(row: Row) -> Row:
         "loss": "-" if row["held_out"] is None else f"{row['held_out']:.2f}",
         "tokens": row["tokens"],
     }
+
+
+def _orders(row: Row) -> str:
+    """The rows judged in one order, and how many of the checked verdicts the second one changed."""
+    return f"{row['one_order']:,} ({row['changed']:,}/{row['checked']:,})"
 
 
 def _whole(share: float | None) -> str:

@@ -1,5 +1,6 @@
 """A round examines as much of the cache pool as `examine` says, through the stages' commands."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -212,6 +213,23 @@ def test_what_cannot_go_together_is_refused_before_anything_runs(
     change(folder, **changes)
     with pytest.raises(ParamsError, match=reason):
         load_params(folder / "params.yaml")
+
+
+REST = ("teach-questions", "teach@r1", "replay@r1", "imitate@r1", "evaluate-seed@r0", "evaluate@r1")
+
+
+@pytest.mark.usefixtures("few_measured")
+def test_a_run_without_verdicts_and_a_thrifty_one_end_in_a_report(folder: Path) -> None:
+    none: dict[str, Any] = {"examine__rows": 0, "examine__loss": True, "sampling__by": "loss"}
+    assert "0/30" in play(folder, *EXAM, *REST, "report", **none)
+    assert "Judged: 0 of 30 rows in r1." in (folder / "reports/index.html").read_text()
+    few: dict[str, Any] = {"examine__rows": 20, "examine__second_order": 1.0}
+    printed = play(folder, *EXAM, *REST, "report", **few, sampling__by="referee")
+    assert "20/30" in printed
+    assert re.search(r"\d+ \(0/\d+\)", printed)  # in one order, changed of checked
+    assert "Judged in one order: " in (folder / "reports/index.html").read_text()
+    figures = pl.read_csv(folder / "reports/tables/rounds.csv")
+    assert figures["examined"].to_list() == [None, 20]
 
 
 @pytest.fixture
