@@ -52,7 +52,7 @@ def main(
 ) -> None:
     """Compute the figures of the rounds named in the parameters, and print the table of rounds."""
     params = load_params(params_path)
-    tables = read_run(places, params.round_names)
+    tables = read_run(places, params.round_names, light=True)
     control = read_control(params.report.control)
     run, text = static_page(tables, params, places, control=control, marks=Marks(marks))
     _write_tables(out, tables, run)

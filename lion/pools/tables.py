@@ -6,6 +6,7 @@ where a table lacks it.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lion.support.errors import InputError
 from lion.support.files import replacing
 
 Schema = dict[str, Any]
+Keep = Callable[[pl.DataFrame], pl.DataFrame]
 # Columns that a table may lack.
 OPTIONAL = {
     *("accuracy", "student_thoughts", "system", "thoughts", "turns"),
@@ -105,12 +107,17 @@ _REQUIRED = {"id", "instruction", "origin", "round"}  # never null in a schema t
 _PATTERNS = {"origin": r"^(seed|hard|easy)$", "round": r"^r\d{1,9}$"}  # people edit pools
 
 
+_BLOCK = 8_000_000  # bytes of a JSONL file parsed at a time
 _RESTORE = "restore the file with `dvc checkout` or `dvc repro`"
 
 
-def read_table(path: Path, schema: Schema) -> pl.DataFrame:
-    """Read a table that a stage wrote; InputError if columns, types or values are unexpected."""
-    frame = with_optional(_frame(path, schema), schema)
+def read_table(path: Path, schema: Schema, *, keep: Keep | None = None) -> pl.DataFrame:
+    """Read a table that a stage wrote; InputError if columns, types or values are unexpected.
+
+    `keep` returns what is needed of some rows of a JSONL file: rows and texts that it leaves out
+    take no memory.
+    """
+    frame = with_optional(_frame(path, schema, keep), schema)
     if dict(frame.schema) != schema:
         raise InputError(f"{path}: expected columns {', '.join(schema)}, found {frame.columns}")
     for name in _REQUIRED & set(schema):
@@ -150,7 +157,7 @@ def with_optional(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     return full.select(*(name for name in schema if name in full.columns), pl.exclude(*schema))
 
 
-def _frame(path: Path, schema: Schema) -> pl.DataFrame:
+def _frame(path: Path, schema: Schema, keep: Keep | None) -> pl.DataFrame:
     """Read `path` by its suffix; InputError if it is missing or damaged."""
     try:
         if path.is_dir():
@@ -159,12 +166,26 @@ def _frame(path: Path, schema: Schema) -> pl.DataFrame:
             return pl.read_parquet(path)
         if path.stat().st_size == 0:
             return pl.DataFrame(schema=schema)
-        return pl.read_ndjson(path, schema=schema)
+        return _in_blocks(path, schema, keep) if keep else pl.read_ndjson(path, schema=schema)
     except FileNotFoundError:
         raise InputError(f"{path}: table not found; run `dvc repro` or `dvc pull`") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).split("\n")[0]
         raise InputError(f"{path}: not a table: {reason}; {_RESTORE}") from None
+
+
+def _in_blocks(path: Path, schema: Schema, keep: Keep) -> pl.DataFrame:
+    """Read a JSONL file a block at a time: parsed whole, it takes several times its size."""
+    parts = [pl.DataFrame(schema=schema)]
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            parts.append(keep(pl.read_ndjson(block + file.readline(), schema=schema)))
+    return pl.concat(parts)
+
+
+def compact(frame: pl.DataFrame) -> pl.DataFrame:
+    """Copy a small frame: rows that were filtered hold the memory of all texts around them."""
+    return pl.DataFrame(frame.to_dict(as_series=False), schema=frame.schema)
 
 
 def read_pool(path: Path) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from lion.report.marks import Marks
 from lion.report.page import render
 from lion.report.questions import Questions
 from lion.runs.identity import identity_of
-from lion.runs.run import Places, Tables
+from lion.runs.run import Places, Tables, with_texts
 from lion.support.text import as_json
 
 Row = dict[str, Any]
@@ -28,13 +28,17 @@ def static_page(
     control: pl.DataFrame | None = None,
     marks: Marks | None = None,
 ) -> tuple[Contents, str]:
-    """Return the contents and the page; `control` is another run's quality to draw beside it."""
+    """Return the contents and the page; `control` is another run's quality to draw beside it.
+
+    A light run suffices: the texts that the page carries are read from `places`.
+    """
     identity = identity_of(tables, params, places)
     run = contents(tables, params, identity, label="this run", control=control, marks=marks)
     index = Index(tables)
     limit = round(params.report.megabytes * 1e6)
     few = limit // _QUESTIONS
-    carried = _instructions(index, run.linked, each=params.report.each, limit=limit - few)
+    each, left = params.report.each, limit - few
+    carried = _instructions(index, places, run.linked, each=each, limit=left)
     about = index.options() | carried | {"questions": _questions(Questions(tables), few)}
     return run, render([run], [about], served=False)
 
@@ -54,7 +58,7 @@ class _Space:
         return True
 
 
-def _instructions(index: Index, linked: list[str], *, each: int, limit: int) -> Row:
+def _instructions(index: Index, places: Places, linked: list[str], *, each: int, limit: int) -> Row:
     """Return details and list rows of some instructions, at most `limit` bytes of JSON.
 
     Instructions that the page links to come first. The kinds take turns, so that a tight limit
@@ -63,7 +67,7 @@ def _instructions(index: Index, linked: list[str], *, each: int, limit: int) -> 
     kinds = _chosen(index, each)
     turns = chain.from_iterable(zip_longest(*kinds.values()))
     wanted = dict.fromkeys(id for id in chain(linked, turns) if id is not None)
-    index, space = _narrowed(index, list(wanted)), _Space(limit)
+    index, space = _narrowed(index, places, list(wanted)), _Space(limit)
     details: dict[str, Row] = {}
     rows: list[Row] = []
     for id in wanted:
@@ -93,11 +97,10 @@ def _chosen(index: Index, each: int) -> dict[str, list[str]]:
     }
 
 
-def _narrowed(index: Index, ids: list[str]) -> Index:
-    """The same pool with the other tables reduced to `ids`, for quick lookups."""
-    names = ("answers", "responses", "reviews", "scores")
-    few = {name: getattr(index.tables, name).filter(pl.col("id").is_in(ids)) for name in names}
-    return Index(replace(index.tables, **few))
+def _narrowed(index: Index, places: Places, ids: list[str]) -> Index:
+    """The same pool with the other tables reduced to `ids`, for quick lookups, and whole texts."""
+    scores = index.tables.scores.filter(pl.col("id").is_in(ids))
+    return Index(replace(with_texts(index.tables, places, ids), scores=scores))
 
 
 def _questions(questions: Questions, limit: int) -> Row:

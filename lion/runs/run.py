@@ -1,8 +1,9 @@
 """The tables of one run, all rounds together. A table that does not exist yet is empty."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import polars as pl
@@ -20,7 +21,9 @@ from lion.pools.tables import (
     REVIEW,
     SCORE,
     VERDICT,
+    Keep,
     Schema,
+    compact,
     read_table,
 )
 from lion.support.errors import InputError
@@ -31,12 +34,24 @@ Places = Mapping[str, Path]  # by their names under `vars: run:` in dvc.yaml
 class Source(NamedTuple):
     """Where a table comes from: its place in dvc.yaml, its schema, and the file of one round.
 
-    `suffix` follows the round's name; without one the place itself is the file.
+    `suffix` follows the round's name; without one the place itself is the file. `light` names
+    its long texts, and what stays of each for a reader who can do without.
     """
 
     place: str
     schema: Schema
     suffix: str = ".jsonl"
+    light: Mapping[str, pl.Expr] = MappingProxyType({})
+
+    def lighten(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return `rows` without their long texts."""
+        texts = rows.select(expr.cast(pl.String).alias(name) for name, expr in self.light.items())
+        return rows.with_columns(compact(texts).get_columns())
+
+
+# The first character of an answer stays: it tells whether the answer is empty.
+_ANSWER = {"answer": pl.col("answer").str.strip_chars().str.head(1), "thoughts": pl.lit(None)}
+_REPLY = {"reply": pl.when(pl.col("student").is_null()).then("reply")}
 
 
 @dataclass(frozen=True)
@@ -50,13 +65,13 @@ class Tables:
 
     rounds: list[str]  # those named in the parameters, r0 first
     pool: Annotated[pl.DataFrame, Source("pools", INSTRUCTION)]
-    answers: Annotated[pl.DataFrame, Source("answers", ANSWER)]
+    answers: Annotated[pl.DataFrame, Source("answers", ANSWER, light=_ANSWER)]
     rewrites: Annotated[pl.DataFrame, Source("rewrites", ANSWER)]
     losses: Annotated[pl.DataFrame, Source("losses", LOSS)]
     replays: Annotated[pl.DataFrame, Source("replays", ANSWERED, ".parquet")]
-    responses: Annotated[pl.DataFrame, Source("responses", ANSWER)]
+    responses: Annotated[pl.DataFrame, Source("responses", ANSWER, light=_ANSWER)]
     difficulty: Annotated[pl.DataFrame, Source("difficulty", ANSWER_LOSS, ".parquet")]
-    reviews: Annotated[pl.DataFrame, Source("reviews", REVIEW)]
+    reviews: Annotated[pl.DataFrame, Source("reviews", REVIEW, light=_REPLY)]
     scores: Annotated[pl.DataFrame, Source("scores", VERDICT, ".parquet")]
     draws: Annotated[pl.DataFrame, Source("draws", DRAW)]
     evaluated: Annotated[pl.DataFrame, Source("evaluation", SCORE, "/scores.parquet")]
@@ -118,9 +133,31 @@ def _is_path(value: object) -> bool:
     return isinstance(value, str) and "\0" not in value
 
 
-def read_run(places: Places, rounds: list[str]) -> Tables:
-    """Read the tables of `rounds` that exist; InputError if one is damaged."""
-    return Tables(rounds, **{name: _read(places, name, rounds) for name in SOURCES})
+def read_run(places: Places, rounds: list[str], *, light: bool = False) -> Tables:
+    """Read the tables of `rounds` that exist; InputError if one is damaged.
+
+    A `light` run lacks the texts of answers and of readable replies, which are most of its memory;
+    `with_texts` reads some of them.
+    """
+    tables: dict[str, Any] = {
+        name: _read(places, name, rounds, source.lighten if light and source.light else None)
+        for name, source in SOURCES.items()
+    }
+    return Tables(rounds, **tables)
+
+
+def with_texts(tables: Tables, places: Places, ids: list[str]) -> Tables:
+    """Return a light run with the tables that lack texts read again for `ids` alone, whole."""
+
+    def chosen(rows: pl.DataFrame) -> pl.DataFrame:
+        return compact(rows.filter(pl.col("id").is_in(ids)))
+
+    few: dict[str, Any] = {
+        name: _read(places, name, tables.rounds, chosen)
+        for name, source in SOURCES.items()
+        if source.light
+    }
+    return replace(tables, **few)
 
 
 def table_file(places: Places, name: str, round: str) -> Path | None:
@@ -132,13 +169,17 @@ def table_file(places: Places, name: str, round: str) -> Path | None:
     return place / f"{round}{source.suffix}" if source.suffix else place
 
 
-def _read(places: Places, name: str, rounds: list[str]) -> pl.DataFrame:
+def _read(places: Places, name: str, rounds: list[str], keep: Keep | None) -> pl.DataFrame:
     if not SOURCES[name].suffix:
-        return _read_file(places, name, "")
-    parts = [_read_file(places, name, round).with_columns(round=pl.lit(round)) for round in rounds]
+        return _read_file(places, name, "", keep)
+    parts = [
+        _read_file(places, name, round, keep).with_columns(round=pl.lit(round)) for round in rounds
+    ]
     return pl.concat(parts)
 
 
-def _read_file(places: Places, name: str, round: str) -> pl.DataFrame:
+def _read_file(places: Places, name: str, round: str, keep: Keep | None) -> pl.DataFrame:
     path, schema = table_file(places, name, round), SOURCES[name].schema
-    return read_table(path, schema) if path and path.exists() else pl.DataFrame(schema=schema)
+    if not (path and path.exists()):
+        return pl.DataFrame(schema=schema)
+    return read_table(path, schema, keep=keep)
