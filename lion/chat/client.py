@@ -44,8 +44,7 @@ def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpe
         base_url=parts._replace(query="").geturl(),
         max_retries=0,
         timeout=None,  # the sender's timeout covers the whole exchange
-        # Half the CPU time of a request on httpx2's own transport.
-        http_client=openai.DefaultAioHttpClient(
+        http_client=openai.DefaultAsyncHttpxClient(
             limits=limits, timeout=None, follow_redirects=False
         ),
         **azure,

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-import aiohttp
 import httpx2
 import openai
 
@@ -23,7 +22,12 @@ from lion.chat.wire import Body
 
 _LATER = {408, 409, 429}  # and 5xx
 _UNKNOWN = {408, 504}  # a proxy stopped waiting; the model may have answered
-_NEVER_SENT = (httpx2.ConnectError, httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)
+_NEVER_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.LocalProtocolError,
+    httpx2.UnsupportedProtocol,
+)
 _WRONG_PATH = re.compile(
     r"unexpected endpoint|cannot (post|get)|no route|unknown_url|not found|<html", re.IGNORECASE
 )
@@ -75,10 +79,7 @@ def may_cost(error: BaseException) -> bool:
     if isinstance(error, openai.APIStatusError | ErrorBody):
         status = error.status if isinstance(error, ErrorBody) else error.status_code
         return status in _UNKNOWN
-    cause = error.__cause__
-    # The client calls every broken connection a ConnectTimeout; its own cause tells them apart.
-    unconnected = cause and isinstance(cause.__cause__, aiohttp.ClientConnectorError)
-    return not (unconnected or isinstance(cause, _NEVER_SENT))
+    return not isinstance(error.__cause__, _NEVER_SENT)
 
 
 def reply_of(response: httpx2.Response, sent: Body, *, safe: Callable[[str], str]) -> Reply:

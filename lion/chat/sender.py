@@ -200,8 +200,7 @@ class Sender:
         except TimeoutError as error:
             raise _TransientError(f"no reply in {self.endpoint.timeout:g} s") from error
         except openai.APIConnectionError as error:
-            # Not its own message: the client calls any broken connection a timeout.
-            raise _TransientError(f"Connection error: {error.__cause__ or ''}") from error
+            raise _TransientError(f"{error.message} {error.__cause__ or ''}") from error
         except (UnusableBody, RecursionError, ValueError) as error:
             hint = advice(200, str(error), self.client)
             raise _TransientError(f"unusable reply: {error!s:.2000}{hint}") from error
