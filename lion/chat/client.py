@@ -44,6 +44,8 @@ def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpe
         base_url=parts._replace(query="").geturl(),
         max_retries=0,
         timeout=None,  # the sender's timeout covers the whole exchange
+        # Not the client over aiohttp, though it takes half the time: it refuses replies with long
+        # or many headers, which were paid for.
         http_client=openai.DefaultAsyncHttpxClient(
             limits=limits, timeout=None, follow_redirects=False
         ),

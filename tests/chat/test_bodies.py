@@ -1,5 +1,6 @@
 """Bodies of servers: the text decides, an error is an error whatever its status."""
 
+import json
 import time
 from typing import Any
 
@@ -69,6 +70,28 @@ def test_unreadable_usage_costs_no_reply(
     server.answering = lambda asked: Answer({**completion("Four."), "usage": usage})
     (reply,) = ask(params_at(server.url))
     assert (reply.prompt_tokens, reply.completion_tokens) == counts
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Policy": "a" * 20_000},
+        {f"X-Trace-{number}": "v" for number in range(300)},
+        {"Content-Length": str(len(json.dumps(completion("fine"))))},  # the second of two
+        {"Transfer-Encoding": "chunked"},
+    ],
+    ids=["long", "many", "twice", "both lengths"],
+)
+def test_odd_headers_cost_no_reply(
+    server: Server, params_at: ParamsOf, headers: dict[str, str]
+) -> None:
+    body = json.dumps(completion("fine")).encode()
+    if "Transfer-Encoding" in headers:
+        body = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+    server.answering = lambda _: Answer(body, headers=headers)
+    [reply] = ask(params_at(server.url))
+    assert reply.text == "fine"
     assert len(server.asked) == 1
 
 
