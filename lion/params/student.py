@@ -40,12 +40,14 @@ class Lora(Record):
 class Contrast(Record):
     """A preference step (DPO) after imitation, on the round's hard rows; see docs/students.md.
 
-    `beta` weighs the distance to the student as imitation left it. `learning_rate` null is a
-    twentieth of imitate's; `batch` is pairs per step, null is imitate's. `wrong` is a control:
-    other takes the wrong answer of another hard row.
+    `beta` weighs the distance to the student as imitation left it. `anchor` weighs imitation of
+    the teacher's answer in the same steps (0: plain DPO). `learning_rate` null is a twentieth of
+    imitate's; `batch` is pairs per step, null is imitate's. `wrong` is a control: other takes the
+    wrong answer of another hard row.
     """
 
     beta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    anchor: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     epochs: Positive = 1
     batch: Positive | None = None

@@ -8,46 +8,26 @@ imitation's. The loss is ten lines, so it stands here on the same training loop.
 import gc
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import click
 import polars as pl
 import torch
 import torch.nn.functional as F
 from transformers import Trainer, set_seed
 
 from lion.params import Compute, Contrast, Imitate
-from lion.pools.instructions import tasks_of
 from lion.pools.tables import LOSS, from_rows
 from lion.student import launch
-from lion.student.batches import IGNORED, Collator, Plan, plan_steps
+from lion.student.batches import IGNORED, Plan, plan_steps
 from lion.student.memory import advice, explained
 from lion.student.models import Loaded, device, is_adapter
+from lion.student.pairs import OF_PAIRS, Pair, PairCollator, encode_pairs
 from lion.student.resumable import Resumable, work_key
-from lion.student.template import Example
-from lion.student.thoughts import encode_thoughtful
 from lion.student.trainer import arguments_of, collator_of, run_plan
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two answers to one prompt; `margin` is log p(chosen) - log p(rejected) of the reference."""
-
-    chosen: Example
-    rejected: Example
-    margin: float = 0.0
-
-    def __len__(self) -> int:
-        return max(len(self.chosen), len(self.rejected))
-
-    @property
-    def sides(self) -> tuple[Example, Example]:
-        """Return both answers, each after its prompt."""
-        return self.chosen, self.rejected
 
 
 def contrast(
@@ -70,7 +50,8 @@ def contrast(
     pairs = encode_pairs(loaded, rows, settings.max_length, label=label)
     if not pairs:
         return from_rows([], {**LOSS, "seconds": pl.Float64})
-    settings, beta = _settings_of(settings)
+    own = settings.contrast or Contrast()
+    settings = _settings_of(settings, own)
     # A pair is two rows of a forward pass.
     rows_at_once = compute.micro_batch or settings.batch
     compute = compute.model_copy(update={"micro_batch": max(1, rows_at_once // 2)})
@@ -81,7 +62,7 @@ def contrast(
     kept = None
     if resumable and compute.checkpoint_steps:
         tokens = [[side.prompt, side.answer] for pair in pairs for side in pair.sides]
-        kept = resumable.claim(work_key(loaded.learnt, tokens, settings.model_dump(), beta))
+        kept = resumable.claim(work_key(loaded.learnt, tokens, settings.model_dump()))
     hint = advice(compute, rows=rows_at_once, adapter=is_adapter(loaded.model))
     with tempfile.TemporaryDirectory() as scratch, explained(hint):
         margins = _margins(loaded, pairs, compute, arithmetic)
@@ -90,47 +71,18 @@ def contrast(
         folder, saves = kept or Path(scratch), kept is not None
         arguments = arguments_of(settings, compute, plan, seed=seed, folder=folder, saves=saves)
         arguments["bf16"] = arithmetic == torch.bfloat16
-        kind = partial(ContrastTrainer, beta=beta)
+        kind = partial(ContrastTrainer, beta=own.beta, anchor=own.anchor)
         return run_plan(loaded, plan, arguments, label, kind=kind, collate=PairCollator)
 
 
-def _settings_of(settings: Imitate) -> tuple[Imitate, float]:
-    """Return the settings of the training on pairs, and beta."""
-    own = settings.contrast or Contrast()
+def _settings_of(settings: Imitate, own: Contrast) -> Imitate:
+    """Return the settings of the training on pairs."""
     changes = {
         "epochs": own.epochs,
         "batch": own.batch or settings.batch,
         "learning_rate": own.learning_rate or settings.learning_rate / 20,
     }
-    return settings.model_copy(update=changes), own.beta
-
-
-def encode_pairs(loaded: Loaded, rows: pl.DataFrame, limit: int, *, label: str) -> list[Pair]:
-    """Return the pairs as token ids, each answer cut to `limit` tokens with its prompt.
-
-    A prompt without room for a token of either answer, and answers that are equal so far, make no
-    pair. An answer of the student that did not end has no EOS token.
-    """
-    pairs = []
-    for task, row in zip(tasks_of(rows), rows.iter_rows(named=True), strict=True):
-        chosen, rejected = (
-            encode_thoughtful(loaded.tokenizer, loaded.thoughts, task, *texts).cut(limit)
-            for texts in (
-                (row["answer"], row["thoughts"]),
-                (row["response"], row["response_thoughts"]),
-            )
-        )
-        if row["response_ending"] != "stop" and len(rejected) < limit:
-            rejected = replace(rejected, answer=rejected.answer[:-1])
-        has_room = all(len(side.answer) > side.thoughts for side in (chosen, rejected))
-        if has_room and chosen.answer != rejected.answer:
-            pairs.append(Pair(chosen, rejected))
-    if launch.is_main():
-        line = f"{label}: {len(pairs)} pairs{'' if pairs else ', so no step'}"
-        alike = rows.height - len(pairs)
-        more = f"; {alike} more do not differ within imitate.max_length={limit} tokens"
-        click.echo(line + (more if alike else ""))
-    return pairs
+    return settings.model_copy(update=changes)
 
 
 def answer_log_probs(
@@ -152,38 +104,18 @@ def answer_log_probs(
     return -torch.stack([whole[begin:end].sum() for begin, end in pairwise(bounds.tolist())])
 
 
-class PairCollator:
-    """A micro-batch of pairs, and the number of pairs of its step, as the tensors of one forward.
-
-    All chosen answers come first, then all rejected ones in the same order.
-    """
-
-    def __init__(self, collator: Collator) -> None:
-        self._collator = collator
-
-    def __call__(self, micros: Sequence[tuple[list[Pair], int]]) -> dict[str, Any]:
-        [(pairs, count)] = micros
-        nothing = Example([self._collator.pad], [])  # for a process without a pair in this step
-        rows = pairs or [Pair(nothing, nothing)]
-        sides = [[pair.chosen for pair in rows], [pair.rejected for pair in rows]]
-        return {
-            **self._collator([[*sides[0], *sides[1]]]),
-            "margins": torch.tensor([pair.margin for pair in rows]),
-            "weights": torch.full((len(rows),), len(pairs) / len(rows) / count),
-        }
-
-
 class ContrastTrainer(Trainer):
-    """Computes DPO's loss, its mean over the pairs of a step, and the share that is right.
+    """Computes the loss, its mean over the pairs of a step, and the share of pairs that is right.
 
-    A pair is right if the student prefers the chosen answer more than the reference does.
+    It is DPO's loss and `anchor` times the chosen answer's loss per token. A pair is right if the
+    student prefers the chosen answer more than the reference does.
     """
 
     loss_is_scaled_for_ga = True  # by the weights of the pairs
 
-    def __init__(self, *, beta: float, **parts: Any) -> None:
+    def __init__(self, *, beta: float, anchor: float, **parts: Any) -> None:
         super().__init__(**parts)
-        self._beta = beta
+        self._beta, self._anchor = beta, anchor
         self._right = 0.0  # of the step so far, in this process
 
     def compute_loss(
@@ -193,11 +125,14 @@ class ContrastTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        reference, weights = inputs.pop("margins"), inputs.pop("weights")
-        gains = _margins_of(model, inputs) - reference
+        reference, lengths, weights = (inputs.pop(name) for name in OF_PAIRS)
+        chosen, rejected = _log_probs_of(model, inputs)
+        gains = chosen - rejected - reference
         self._right += float((weights * (gains > 0)).sum())
-        # The processes' gradients are averaged.
-        return -(weights * F.logsigmoid(self._beta * gains)).sum() * launch.world()
+        losses = -F.logsigmoid(self._beta * gains)
+        if self._anchor:
+            losses = losses - self._anchor * chosen / lengths
+        return (weights * losses).sum() * launch.world()  # their gradients are averaged
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
@@ -206,12 +141,14 @@ class ContrastTrainer(Trainer):
         super().log(logs, start_time)
 
 
-def _margins_of(model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-    """Return log p(chosen) - log p(rejected) of each pair of a collated micro-batch."""
+def _log_probs_of(
+    model: torch.nn.Module, inputs: dict[str, Any]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return log p(chosen) and log p(rejected) of each pair of a collated micro-batch."""
     labels = inputs.pop("labels")
     logits = model(**inputs, use_cache=False).logits
     chosen, rejected = answer_log_probs(logits, labels, inputs.get("cu_seq_lens_q")).chunk(2)
-    return chosen - rejected
+    return chosen, rejected
 
 
 def _margins(
@@ -233,11 +170,11 @@ def _margins(
         inputs = {
             name: value.to(where) if torch.is_tensor(value) else value
             for name, value in batch.items()
-            if name not in ("margins", "weights")
+            if name not in OF_PAIRS
         }
         with torch.no_grad(), mixed:
-            margins = _margins_of(loaded.model, inputs)
-        made += zip(rows, margins.tolist(), strict=False)
+            chosen, rejected = _log_probs_of(loaded.model, inputs)
+        made += zip(rows, (chosen - rejected).tolist(), strict=False)
     return [margin for _, margin in sorted(launch.gather(made))]
 
 

@@ -12,7 +12,7 @@ from tests.pipeline.mini import Project, ran
 from tests.stages.player import steps
 
 EXAMINE = ("respond", "referee", "discriminate", "generate")
-LEARN = ("teach", "replay", "imitate", "cache", "evaluate")
+LEARN = ("teach", "rewrite", "replay", "imitate", "cache", "evaluate")
 ROUND = (*EXAMINE, *LEARN)
 
 

@@ -75,7 +75,7 @@ def test_estimate_counts_the_dependents_of_a_changed_parameter(clone: Project) -
     estimate = json.loads(clone.run("lion", "estimate", "-S", "tau=8", "--json"))
     because = {step["stage"]: step["changed"] for step in estimate["stages"]}
     assert because["discriminate@r1"] == ["tau"]
-    learn = ("generate", "teach", "replay", "imitate", "cache", "evaluate")
+    learn = ("generate", "teach", "rewrite", "replay", "imitate", "cache", "evaluate")
     dependent = {f"{name}@r1" for name in learn}
     assert set(because) == {"code", "discriminate@r1", "report"} | dependent
     assert not any(because[name] for name in dependent)

@@ -14,15 +14,9 @@ from lion.params import Compute, Contrast, Imitate
 from lion.pools.instructions import turns_text
 from lion.pools.tables import ANSWER, ANSWERED, LOSS, VERDICT, from_rows, read_table
 from lion.student.batches import Collator
-from lion.student.contrast import (
-    ContrastTrainer,
-    Pair,
-    PairCollator,
-    answer_log_probs,
-    contrast,
-    encode_pairs,
-)
+from lion.student.contrast import ContrastTrainer, answer_log_probs, contrast
 from lion.student.models import Loaded, load_student
+from lion.student.pairs import Pair, PairCollator, encode_pairs
 from lion.student.template import Example
 from lion.student.thoughts import ThoughtForm
 from lion.student.training import train
@@ -188,7 +182,8 @@ def log_prob(loaded: Loaded, row: Example) -> torch.Tensor:
     return total
 
 
-def test_the_loss_is_dpos_formula(loaded: Loaded) -> None:
+@pytest.mark.parametrize("anchor", [0.0, 0.3])
+def test_the_loss_is_dpos_formula(loaded: Loaded, anchor: float) -> None:
     rows = wrong_rows(
         {
             "say red": ("red", "blue one two three"),
@@ -203,8 +198,9 @@ def test_the_loss_is_dpos_formula(loaded: Loaded) -> None:
     for pair in made:
         chosen, rejected = log_prob(loaded, pair.chosen), log_prob(loaded, pair.rejected)
         plain = plain - (1 / (1 + torch.exp(-beta * (chosen - rejected - pair.margin)))).log()
+        plain = plain - anchor * chosen / len(pair.chosen.answer)
     trainer = ContrastTrainer.__new__(ContrastTrainer)
-    trainer._beta, trainer._right = beta, 0.0
+    trainer._beta, trainer._anchor, trainer._right = beta, anchor, 0.0
     batch = PairCollator(Collator(0))([(made, count)])
     loss = trainer.compute_loss(loaded.model, dict(batch))
     assert loss.item() == pytest.approx(plain.item() / count, abs=1e-6)

@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner
 
 from lion.cli import main
-from lion.pools.tables import VERDICT, write_table
+from lion.pools.tables import ANSWER_LOSS, VERDICT, write_table
 from lion.versions.code import code_digest, stage_names
 from tests.report.synthetic import Size, make_run
 from tests.repository import ROOT, begin, environment, run
@@ -39,6 +39,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     make_run(root, Size(rounds=2, seeds=30, new=6, questions=5))
     write_table(root / "data/scores/r0.parquet", pl.DataFrame(schema=VERDICT), VERDICT)
+    none = pl.DataFrame(schema=ANSWER_LOSS)
+    write_table(root / "data/difficulty/r1.parquet", none, ANSWER_LOSS)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
