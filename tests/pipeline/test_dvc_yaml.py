@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lion.evaluate.human import read_marks
+from lion.params import Imitate
 from lion.runs.figures import read_control
 from lion.versions.code import digest_file, stage_names
 
@@ -71,6 +72,12 @@ def test_every_parameter_file_has_what_the_stages_depend_on(path: Path) -> None:
 def test_tau_changes_nothing_before_discriminate() -> None:
     users = {name for name, stage in STAGES.items() if "tau" in stage.get("params", [])}
     assert users == {"discriminate", "report"}
+
+
+def test_the_first_student_depends_on_all_of_its_training_but_the_contrast() -> None:
+    first, later = (set(STAGES[name]["params"]) for name in ("imitate-seed", "imitate"))
+    own = {f"imitate.{name}" for name in Imitate.model_fields} - {"imitate.contrast"}
+    assert first == later - {"imitate"} | own
 
 
 def test_speed_and_addresses_are_no_dependencies() -> None:
