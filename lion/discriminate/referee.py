@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -102,18 +103,23 @@ def ask_orders(
         for sample in range(samples)
         for row in part.pairs.iter_rows(named=True)
     ]
+
+    @cache  # each reply is read twice, which is most of this stage's work beside the requests
+    def read(row: int, reply: Reply) -> Scores | None:
+        return comparisons[row].read(reply)
+
     attempts = ask_again(
         chat,
         [comparison.request for comparison in comparisons],
         label=label,
         retries=settings.retries,
-        usable=lambda row, reply: comparisons[row].read(reply) is not None,
+        usable=lambda row, reply: read(row, reply) is not None,
         schema=VERDICT_SCHEMA if protocol == "referee.txt" else None,
     )
     return from_rows(
         [
-            _row(comparison, attempt, reply)
-            for comparison, replies in zip(comparisons, attempts, strict=True)
+            _row(comparisons[row], attempt, reply, read(row, reply))
+            for row, replies in enumerate(attempts)
             for attempt, reply in enumerate(replies)
         ],
         REVIEW,
@@ -158,9 +164,11 @@ def _comparison(
     return _Comparison(row["id"], order, texts, request, part.purpose)
 
 
-def _row(comparison: _Comparison, attempt: int, reply: Reply) -> dict[str, object]:
-    scores = comparison.read(reply) or (None, None)
-    teacher, student = scores if comparison.order == "teacher_first" else scores[::-1]
+def _row(
+    comparison: _Comparison, attempt: int, reply: Reply, scores: Scores | None
+) -> dict[str, object]:
+    first, second = scores or (None, None)
+    teacher, student = (first, second) if comparison.order == "teacher_first" else (second, first)
     return {
         "id": comparison.id,
         "order": comparison.order,
