@@ -43,7 +43,7 @@ def make_project(root: Path, alpaca: Path, *, seeds: int, rounds: int, count: in
     )
     (root / ASKED).write_text("\n".join(lines) + "\n", encoding="utf-8")
     _write_student(root / "data/base", made)
-    _write_params(root, rounds=rounds, count=count)
+    write_params(root, rounds=rounds, count=count)
     begin(root)
 
 
@@ -80,7 +80,7 @@ def _write_student(folder: Path, rows: list[dict[str, Any]]) -> None:
     write_tiny(folder, tokenizer, width=_WIDTH, max_position_embeddings=_LONGEST)
 
 
-def _write_params(root: Path, *, rounds: int, count: int) -> None:
+def write_params(root: Path, *, rounds: int, count: int) -> None:
     """Take the paper's settings, except for models, student, machine and size."""
     params = yaml.safe_load((ROOT / "presets/paper.yaml").read_text(encoding="utf-8"))
     machine = {"answer_batch": 256, "threads": None, "checkpoint_steps": 50, "micro_batch": 32}
