@@ -168,15 +168,7 @@ def _named(charts: dict[str, Chart | None]) -> dict[str, str]:
 
 def _quality_heat(categories: pl.DataFrame) -> Chart | None:
     lowest: Any = categories["quality"].min()
-    return heat_chart(
-        categories,
-        x="round",
-        y="category",
-        value="quality",
-        form=".0f",
-        low=min(40.0, lowest or 0.0),
-        high=100.0,
-    )
+    return heat_chart(categories, "quality", ".0f", low=min(40.0, lowest or 0.0), high=100.0)
 
 
 def _labelled(categories: pl.DataFrame) -> pl.DataFrame:
@@ -196,16 +188,8 @@ def _labelled(categories: pl.DataFrame) -> pl.DataFrame:
 
 
 def _shares(cells: pl.DataFrame) -> Chart | None:
-    most = cells["share"].max() or 1.0
-    return heat_chart(
-        cells,
-        x="round",
-        y="category",
-        value="share",
-        form=".0%",
-        low=0.0,
-        high=float(most),  # type: ignore[arg-type]
-    )
+    most: Any = cells["share"].max()
+    return heat_chart(cells, "share", ".0%", low=0.0, high=most or 1.0)
 
 
 def _training(tables: Tables) -> list[Row]:

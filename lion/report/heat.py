@@ -13,9 +13,9 @@ _TEXTS = alt.Scale(
 
 
 def heat_chart(
-    cells: pl.DataFrame, *, x: str, y: str, value: str, form: str, low: float, high: float
+    cells: pl.DataFrame, value: str, form: str, *, low: float, high: float
 ) -> Chart | None:
-    """Return a heat map with figures: `x` is a round, the colours span `low` to `high`.
+    """Return a heat map of a column by round and category; the colours span `low` to `high`.
 
     The tooltip of a cell has all columns. The marks are named `cells` and `values`, in the order
     of `cells`, so that tau.js can recolour them.
@@ -25,10 +25,10 @@ def heat_chart(
         return None
     level = ((pl.col(value) - low) / (high - low) * LEVELS).floor().clip(0, LEVELS - 1)
     cells = cells.with_columns(level=level.fill_nan(0).cast(pl.Int64))
-    columns = sorted(cells[x].unique(), key=lambda name: int(name[1:]))
+    columns = sorted(cells["round"].unique(), key=lambda name: int(name[1:]))
     base = alt.Chart(cells).encode(
-        x=alt.X(f"{x}:N", axis=alt.Axis(orient="top", title=None), sort=columns),
-        y=alt.Y(f"{y}:N", axis=alt.Axis(title=None), sort=None),
+        x=alt.X("round:N", axis=alt.Axis(orient="top", title=None), sort=columns),
+        y=alt.Y("category:N", axis=alt.Axis(title=None), sort=None),
         tooltip=[name for name in cells.columns if name != "level"],
     )
     layers = [
@@ -43,7 +43,7 @@ def heat_chart(
         ),
     ]
     chart = alt.layer(*layers).resolve_scale(color="independent")
-    return styled(chart, width=WIDTH, height=34 + 26 * cells[y].n_unique())
+    return styled(chart, width=WIDTH, height=34 + 26 * cells["category"].n_unique())
 
 
 def matrix_chart(matrix: pl.DataFrame) -> Chart | None:
