@@ -1,5 +1,6 @@
 """The static page of a run, as the stage `report` writes it: what it carries, within its limit."""
 
+from copy import copy
 from dataclasses import replace
 from itertools import chain, zip_longest
 from typing import Any
@@ -99,8 +100,11 @@ def _chosen(index: Index, each: int) -> dict[str, list[str]]:
 
 def _narrowed(index: Index, places: Places, ids: list[str]) -> Index:
     """The same pool with the other tables reduced to `ids`, for quick lookups, and whole texts."""
-    scores = index.tables.scores.filter(pl.col("id").is_in(ids))
-    return Index(replace(with_texts(index.tables, places, ids), scores=scores))
+    few, own = copy(index), pl.col("id").is_in(ids)
+    scores = index.tables.scores.filter(own)
+    few.tables = replace(with_texts(index.tables, places, ids), scores=scores)
+    few.exams = {name: frame.filter(own) for name, frame in index.exams.items()}
+    return few
 
 
 def _questions(questions: Questions, limit: int) -> Row:
