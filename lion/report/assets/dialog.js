@@ -25,7 +25,7 @@ function answered(exam) {
 
 const thoughtsOf = ({ thoughts }) => (thoughts ? make("details", {}, make("summary", {}, "Thoughts"), prose(thoughts)) : null);
 
-const priced = ({ tokens }) => (isKnown(tokens) ? `, ${counted(tokens)} tokens` : "");
+const priced = ({ tokens }) => (isKnown(tokens) ? `, ${counted(tokens)} ${tokens === 1 ? "token" : "tokens"}` : "");
 
 const cut = (reason) => (reason === "stop" ? "" : `, ended by ${reason}`);
 
