@@ -80,6 +80,15 @@ def test_the_first_student_depends_on_all_of_its_training_but_the_contrast() -> 
     assert first == later - {"imitate"} | own
 
 
+def test_how_much_is_examined_changes_nothing_before_respond() -> None:
+    users = {
+        name
+        for name, stage in STAGES.items()
+        if any(key.startswith("examine") for key in stage.get("params", []))
+    }
+    assert users == {"respond", "referee"}
+
+
 def test_speed_and_addresses_are_no_dependencies() -> None:
     used = {key.split(".")[0] for stage in STAGES.values() for key in stage.get("params", [])}
     assert not used & {"endpoints", "compute", "budget"}

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from lion.params import load_params
+from lion.params import Params, load_params
 from lion.params.pools import Examine
 from lion.pools.cache import drawn_for_exam, in_exam_order
 from lion.pools.tables import ANSWERED, from_rows
@@ -88,6 +88,15 @@ def test_a_whole_number_is_rows_and_a_fraction_is_a_share(
 def test_what_is_neither_is_refused(rows: Any) -> None:
     with pytest.raises(ValidationError):
         Examine(rows=rows)
+
+
+def test_a_budget_needs_no_price_of_a_referee_that_judges_nothing() -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["referee"]["model"], raw["budget"] = "dear", {"money": 1.0}
+    with pytest.raises(ValidationError, match="prices lack dear"):
+        Params.model_validate(raw)
+    raw["examine"]["rows"], raw["sampling"]["by"] = 0, "chance"
+    assert Params.model_validate(raw).budget.money == 1.0
 
 
 def test_no_verdicts_but_sampling_by_them_is_refused_in_a_line(tmp_path: Path) -> None:

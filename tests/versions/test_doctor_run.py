@@ -88,6 +88,16 @@ def test_each_role_is_asked_once_and_its_cost_is_told(raw: dict[str, Any], tmp_p
         assert {entry.stage for entry in store.entries()} == {"doctor"}
 
 
+def test_a_referee_that_judges_nothing_is_not_asked(raw: dict[str, Any]) -> None:
+    raw["examine"]["rows"], raw["sampling"]["by"] = 0, "chance"
+    with Server(able) as server:
+        findings = list(roles_of(served(raw, server.url)))
+        roles = {finding.message.split(":")[0] for finding in findings}
+        assert "referee" not in roles
+        assert roles >= {"teacher", "generator", "judge"}
+        assert len(server.asked) == 3
+
+
 def test_a_missing_key_is_one_line(raw: dict[str, Any]) -> None:
     findings = list(roles_of(load(raw | {"model": "gpt-x"})))
     assert by_level(findings, "error") == [
