@@ -17,6 +17,7 @@ _FREE: Changes = {"examine.rows": 0}
 _LOSS: Changes = _FREE | {"examine.loss": True, "sampling.by": "loss"}
 _SECOND: Changes = {"examine.second_order": 1.0}
 _MORE: Changes = {"generate.count": 1200}
+_ANCHORED: Changes = {"anchor": 1.0, "learning_rate": 2.0e-4}
 
 
 # As in the paper: each round's train pool replaces the previous one.
@@ -74,6 +75,8 @@ _REPLAYED: dict[str, Changes] = {
     "replay-seeds-only": {"imitate.epochs": 34},
     "replay-contrast": {"imitate.contrast": {}},
     "replay-contrast-other": {"imitate.contrast": {"wrong": "other"}},
+    "replay-contrast-anchor": {"imitate.contrast": _ANCHORED},
+    "replay-contrast-anchor-other": {"imitate.contrast": _ANCHORED | {"wrong": "other"}},
     # Imitation of about as many tokens as a contrast computes (its pairs count twice).
     "replay-contrast-tokens": {"replay": 1.35},
     # The offline teacher is always right: rewriting replays hard rows, in both.
@@ -171,6 +174,15 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "replay: contrast against another row's wrong answer": (
         "replay-contrast",
         "replay-contrast-other",
+    ),
+    "replay: anchored contrast against none": ("replay-contrast-anchor", "replay-referee-rows"),
+    "replay: anchored contrast against as many tokens of imitation": (
+        "replay-contrast-anchor",
+        "replay-contrast-tokens",
+    ),
+    "replay: anchored contrast against another row's wrong answer": (
+        "replay-contrast-anchor",
+        "replay-contrast-anchor-other",
     ),
     "replay: rewritten against as many second answers": (
         "replay-rewrite",
