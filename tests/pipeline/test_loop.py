@@ -49,6 +49,7 @@ def test_the_metrics_are_few_and_of_the_last_round(played: Project) -> None:
     assert list(metrics) == [
         "relative_quality",
         "gain",
+        "held_out_loss",
         "hard_share",
         "mean_gap",
         "unjudged_share",
