@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,19 +21,15 @@ Line = dict[str, Any]
 
 def estimated(folder: Path, project: Path, provider: Provider) -> None:
     """Keep what `lion estimate` says before the run, and how long it took."""
-    begun = time.monotonic()
-    text = _run(["lion", "estimate", "--json"], project, provider)
-    total = json.loads(text)["total"]
-    line = {"seconds": round(time.monotonic() - begun, 2), "requests": total["requests"]}
+    text, took = _run(["lion", "estimate", "--json"], project, provider)
+    line = took | {"requests": json.loads(text)["total"]["requests"]}
     (folder / "estimate.json").write_text(json.dumps(line), encoding="utf-8")
 
 
 def checks(folder: Path, project: Path, provider: Provider, *, kills: int) -> Iterator[Line]:
     """Yield a line for each check."""
-    begun = time.monotonic()
-    text = _run(["dvc", "repro"], project, provider)
-    seconds = round(time.monotonic() - begun, 2)
-    yield {"check": "no-op dvc repro", "seconds": seconds, "ran": text.count("Running stage")}
+    text, took = _run(["dvc", "repro"], project, provider)
+    yield {"check": "no-op dvc repro", **took, "ran": text.count("Running stage")}
     before = json.loads((folder / "estimate.json").read_text(encoding="utf-8"))
     asked = provider.answered()
     share = round(before["requests"] / asked - 1, 4)
@@ -86,7 +83,9 @@ def _milliseconds(address: str) -> list[float]:
     return times
 
 
-def _run(command: list[str], project: Path, provider: Provider) -> str:
+def _run(command: list[str], project: Path, provider: Provider) -> tuple[str, Line]:
+    """Return what a command printed, and the seconds and CPU seconds that it took."""
+    begun, before = time.monotonic(), _children_cpu()
     done = subprocess.run(
         command,
         cwd=project,
@@ -97,4 +96,10 @@ def _run(command: list[str], project: Path, provider: Provider) -> str:
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr}")
-    return done.stdout
+    seconds = {"seconds": time.monotonic() - begun, "cpu": _children_cpu() - before}
+    return done.stdout, {name: round(value, 2) for name, value in seconds.items()}
+
+
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

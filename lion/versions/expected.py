@@ -5,6 +5,7 @@ Replies of the offline oracle say nothing about another model's.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from typing import Any, Literal
 
@@ -192,11 +193,16 @@ class Expected:
             return Tokens(prompt, completion, "past replies")
         return self._from_text(role)
 
-    def _from_text(self, role: Role) -> Tokens:
-        """From the mean length of an instruction, and the reply limit of the role."""
+    @cached_property
+    def _mean_tokens(self) -> float:
+        """Return the mean tokens of an instruction, with what stands before it."""
         known = self._sizes.seeds if self._sizes.seeds.height else self._sizes.questions
         sizes = [sum(len(m["content"]) for m in messages_of(task)) for task in tasks_of(known)]
-        mean = sum(sizes) / max(1, len(sizes)) / _CHARACTERS
+        return sum(sizes) / max(1, len(sizes)) / _CHARACTERS
+
+    def _from_text(self, role: Role) -> Tokens:
+        """From the mean length of an instruction, and the reply limit of the role."""
+        mean = self._mean_tokens
         if role == "generator":
             return Tokens(_template(role) + mean, mean, "text and limits")
         limit = getattr(self._params, role).max_tokens
