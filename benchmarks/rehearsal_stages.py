@@ -118,9 +118,9 @@ def serving(folder: Path, project: Path, options: list[str]) -> Iterator[Provide
 
 
 def variables(project: Path, provider: Provider) -> dict[str, str]:
-    """Return the environment of commands in the project: its own store, this server."""
-    given = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-    given |= environment(project.parent / "site")
+    """Return the environment of commands in the project: its own code and store, this server."""
+    given = os.environ | environment(project.parent / "site")
+    given |= {"PYTHONPATH": str(project)}  # the command `lion` would else run another copy
     given |= {"LION_HOME": str(project.parent / "home"), "OPENAI_BASE_URL": provider.url}
     return given | {"PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
 

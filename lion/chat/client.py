@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 import openai
 
+from lion.chat.connections import open_connections
 from lion.chat.source import DEFAULT_URL, Source
 from lion.params import Endpoint, Oracle
 from lion.support.errors import ChatError
@@ -32,9 +33,6 @@ def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpe
     """
     key = _key(url, endpoint, stage=stage)
     parts = urlsplit(url)
-    limits = httpx2.Limits(
-        max_connections=endpoint.concurrency, max_keepalive_connections=endpoint.concurrency
-    )
     azure: dict[str, Any] = {}
     if parts.query:
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -44,11 +42,7 @@ def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpe
         base_url=parts._replace(query="").geturl(),
         max_retries=0,
         timeout=None,  # the sender's timeout covers the whole exchange
-        # Not the client over aiohttp, though it takes half the time: it refuses replies with long
-        # or many headers, which were paid for.
-        http_client=openai.DefaultAsyncHttpxClient(
-            limits=limits, timeout=None, follow_redirects=False
-        ),
+        http_client=open_connections(endpoint),
         **azure,
     )
 

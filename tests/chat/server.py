@@ -94,6 +94,7 @@ class Server:
         self.asked: list[Asked] = []
         self.exchanges: list[Exchange] = []
         self.flying = self.most_flying = 0
+        self.connections = 0  # opened so far
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._handlers: set[asyncio.Task[None]] = set()
@@ -118,6 +119,7 @@ class Server:
         await asyncio.gather(*self._handlers, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         task = asyncio.current_task()
         assert task is not None
         self._handlers.add(task)
