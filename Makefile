@@ -37,6 +37,7 @@ bench: $(SETUP)
 	python -m benchmarks.student
 	python -m benchmarks.versions
 	python -m benchmarks.view
+	python -m benchmarks.transports
 
 # The marker file is written last, so that make repeats an interrupted set-up.
 $(SETUP): pyproject.toml constraints.txt
