@@ -137,11 +137,13 @@ def test_processes_that_race_for_the_rest_of_a_budget_do_not_exceed_it(server: S
     "fault",
     [
         Answer(completion("x"), delay=60),
+        Answer(completion("x"), cut=0),
+        Answer(completion("x"), cut=0, reset=True),
         Answer(completion("x"), cut=40),
         Answer(b'{"choices": [{"mess'),
         refusal(504, "gateway timeout"),
     ],
-    ids=["no reply", "cut", "truncated", "gateway"],
+    ids=["no reply", "closed", "reset", "cut", "truncated", "gateway"],
 )
 def test_a_request_that_may_be_charged_without_a_reply_counts_at_its_dearest(
     server: Server, params_at: ParamsOf, fault: Answer
@@ -152,6 +154,12 @@ def test_a_request_that_may_be_charged_without_a_reply_counts_at_its_dearest(
         with pytest.raises(ChatError, match=r"the budget.*; raise `budget`"):
             ask(params_at(server.url, concurrency=1, timeout=0.5, top=top), 50)
         assert len(server.asked) == sent
+
+
+def test_a_request_that_reached_no_server_costs_nothing(params_at: ParamsOf) -> None:
+    top = {"budget": {"requests": 1}}
+    with pytest.raises(ChatError, match=r"Connection error.*tried 2 times"):
+        ask(params_at("http://127.0.0.1:9/v1", retries=1, top=top), 1)
 
 
 @pytest.mark.parametrize("status", [429, 500])
