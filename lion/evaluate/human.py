@@ -85,7 +85,7 @@ def read_marks(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".csv":
             frame = pl.read_csv(path, infer_schema=False)
-        elif path.stat().st_size == 0:
+        elif not path.read_bytes().strip():
             return pl.DataFrame(schema=MARK)
         else:
             frame = pl.read_ndjson(path, infer_schema_length=None)

@@ -35,6 +35,12 @@ def test_the_last_word_of_each_person_counts(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["", "\n", " \n\n"])
+def test_a_blank_file_has_no_marks(tmp_path: Path, text: str) -> None:
+    (tmp_path / "marks.jsonl").write_text(text)
+    assert read_marks(tmp_path / "marks.jsonl").is_empty()
+
+
 def test_the_interval_is_wilsons() -> None:
     interval = wilson(9, 10).scaled(100, digits=1)
     assert tuple(interval) == (90.0, 59.6, 98.2)
