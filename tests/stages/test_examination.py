@@ -215,7 +215,15 @@ def test_what_cannot_go_together_is_refused_before_anything_runs(
         load_params(folder / "params.yaml")
 
 
-REST = ("teach-questions", "teach@r1", "replay@r1", "imitate@r1", "evaluate-seed@r0", "evaluate@r1")
+REST = (
+    "teach-questions",
+    "teach@r1",
+    "rewrite@r1",
+    "replay@r1",
+    "imitate@r1",
+    "evaluate-seed@r0",
+    "evaluate@r1",
+)
 
 
 @pytest.mark.usefixtures("few_measured")

@@ -19,9 +19,9 @@ from lion.student.models import (
     load_options,
     load_student,
     precision,
-    save_student,
     write_base,
 )
+from lion.student.saving import save_student
 from lion.student.training import train
 from lion.support.errors import InputError, ParamsError
 from tests.student.tiny import ANSWERS, LESSONS, TASKS, make_tiny_base, make_tokenizer, talking

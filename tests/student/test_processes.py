@@ -59,8 +59,8 @@ def test_two_processes_train_as_one(make: Make) -> None:
 def test_two_sharded_processes_go_on_after_a_kill_and_train_as_one(make: Make) -> None:
     project = make(compute=TWO | {"sharding": "fsdp", "micro_batch": 2, "checkpoint_steps": 5})
     project.kill(project.start("imitate", project.imitate("two")), when=f"*/{WHOLE}")
-    shards = list(project.folder.glob("home/training/*/checkpoint-5/pytorch_model_fsdp_0/*.distcp"))
-    assert len(shards) == 2
+    folders = project.folder.glob("home/training/*/checkpoint-*/pytorch_model_fsdp_0")
+    assert 2 in [len([*folder.glob("*.distcp")]) for folder in folders]  # one shard per process
     assert steps_done_before(project.run("imitate", project.imitate("two"))) >= 5
     assert distance(project, "two") < 1e-3
 
