@@ -30,6 +30,7 @@ from lion.pools.tables import (
 from lion.student.models import write_base
 
 ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 400.0  # seconds: several processes import torch on a busy machine
 TASKS = [f"say {word}{more}" for word in ("red", "blue", "green") for more in ("", " one", " two")]
 
 REVERSE = next(family.wordings[0] for family in FAMILIES if family.name == "reverse")
@@ -117,9 +118,9 @@ class Project:
     def kill(self, process: subprocess.Popen[str], when: str) -> None:
         """`kill -9` the process, and what it started, once a checkpoint has a file `when`."""
         home = self.folder / "home"
-        for _ in range(6000):
-            if process.poll() is not None or list(home.glob(f"training/*/{when}")):
-                break
+        end = time.monotonic() + PATIENCE
+        while process.poll() is None and not list(home.glob(f"training/*/{when}")):
+            assert time.monotonic() < end, f"no {when}"
             time.sleep(0.01)
         for one in [*psutil.Process(process.pid).children(recursive=True), process]:
             one.kill()
@@ -137,7 +138,7 @@ class Project:
     def run(self, stage: str, arguments: list[str], *, code: int = 0) -> str:
         """What the stage prints; it must end with `code`."""
         process = self.start(stage, arguments)
-        told, _ = process.communicate(timeout=200)
+        told, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, told
         return told
 
