@@ -301,9 +301,14 @@ def imitate(
     taught = list(zip(task_texts(lessons), lessons["answer"], strict=True))
     train(state.loaded, taught, label=f"imitate {name}", **common)
     if examined and params.imitate.contrast:
-        draw = {"seed": params.seed, "round": name}
-        told = (examined.responses, examined.verdicts, params.imitate.contrast)
-        pairs = pairs_of(state.cache, *told, **draw)
+        pairs = pairs_of(
+            state.cache,
+            examined.responses,
+            examined.verdicts,
+            params.imitate.contrast,
+            seed=params.seed,
+            round=name,
+        )
         contrast(state.loaded, pairs, label=f"contrast {name}", **common)
     state.cache = pl.concat([state.cache, answered.select(*ANSWERED)])
 

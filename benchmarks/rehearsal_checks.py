@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from benchmarks.rehearsal_stages import MB, Provider, variables
-from benchmarks.view import QUESTIONS
+from benchmarks.view import QUESTIONS, milliseconds
 
 _CONCURRENCY = 64  # requests in flight when a run is killed
 _REPEATS = 5
@@ -61,26 +61,16 @@ def _viewed(project: Path, provider: Provider) -> dict[str, float]:
         address = process.stdout.readline().split()[0]
         ready = round(time.monotonic() - begun, 2)
         slowest = {
-            name: max(_milliseconds(f"{address}api/instructions?{urlencode(fields)}"))
+            name: max(milliseconds(f"{address}api/instructions?{urlencode(fields)}", _REPEATS))
             for name, fields in QUESTIONS.items()
         }
         with urlopen(f"{address}api/instructions?limit=1") as answer:
             id = json.loads(answer.read())["rows"][0]["id"]
-        opened = max(_milliseconds(f"{address}api/instruction?id={id}"))
+        opened = max(milliseconds(f"{address}api/instruction?id={id}", _REPEATS))
     finally:
         process.terminate()
         process.communicate()
     return {"ready_seconds": ready, **slowest, "opened": opened}
-
-
-def _milliseconds(address: str) -> list[float]:
-    times = []
-    for _ in range(_REPEATS):
-        begun = time.perf_counter()
-        with urlopen(address) as answer:
-            answer.read()
-        times.append(round(1000 * (time.perf_counter() - begun), 1))
-    return times
 
 
 def _run(command: list[str], project: Path, provider: Provider) -> tuple[str, Line]:

@@ -79,19 +79,20 @@ def asked(server: Server, repeats: int) -> dict[str, float]:
     """The slowest answer to each question, in milliseconds."""
     Thread(target=server.serve_forever, daemon=True).start()
     slowest = {
-        name: max(_milliseconds(f"{server.address}api/instructions?{urlencode(fields)}", repeats))
+        name: max(milliseconds(f"{server.address}api/instructions?{urlencode(fields)}", repeats))
         for name, fields in QUESTIONS.items()
     }
     index = server.site.indexes[0]
     opened = [
-        _milliseconds(f"{server.address}api/instruction?id={id}", 1)[0]
+        milliseconds(f"{server.address}api/instruction?id={id}", 1)[0]
         for id in index.pool["id"].sample(repeats, seed=1)
     ]
     server.shutdown()
     return slowest | {"opened": max(opened)}
 
 
-def _milliseconds(address: str, repeats: int) -> list[float]:
+def milliseconds(address: str, repeats: int) -> list[float]:
+    """Return the time of each of `repeats` answers of a server."""
     times = []
     for _ in range(repeats):
         begun = time.perf_counter()
