@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -154,16 +154,16 @@ class Repro:
             watcher = Thread(target=self._watch, args=(kill_at,))
             watcher.start()
             try:
-                for line in process.stdout or ():
-                    log.write(line)
-                    log.flush()
-                    if match := _STAGE.search(line):
-                        yield self._close(self._cpu(), ended=True)
-                        self._open(match[1])
-                _, status, usage = os.wait4(process.pid, 0)
-            except BaseException:  # such as Ctrl-C, which does not reach another process group
-                os.killpg(process.pid, signal.SIGTERM)
-                raise
+                with ExitStack() as unless_ended:  # Ctrl-C does not reach another process group
+                    unless_ended.callback(os.killpg, process.pid, signal.SIGTERM)
+                    for line in process.stdout or ():
+                        log.write(line)
+                        log.flush()
+                        if match := _STAGE.search(line):
+                            yield self._close(self._cpu(), ended=True)
+                            self._open(match[1])
+                    _, status, usage = os.wait4(process.pid, 0)
+                    unless_ended.pop_all()
             finally:
                 self._ended.set()
                 watcher.join()

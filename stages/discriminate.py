@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import click
-import polars as pl
 
 import stages
-from lion.discriminate.scores import discriminate, score
+from lion.discriminate.scores import changed_verdicts, discriminate, score
 from lion.params import load_params
 from lion.pools.tables import REVIEW, VERDICT, read_table, write_table
 
@@ -23,11 +22,10 @@ def main(reviews: Path, out: Path, params_path: Path) -> None:
     counts = dict(scores["verdict"].value_counts().iter_rows())
     click.echo(", ".join(f"{counts.get(name, 0)} {name}" for name in ("hard", "easy", "unjudged")))
     if "orders" in scores.columns:
-        checked = scores.drop_nulls(["gap", "first_verdict"])
-        changed = checked.filter(pl.col("first_verdict") != pl.col("verdict")).height
+        changed, checked = changed_verdicts(scores)
         click.echo(
             f"{scores['orders'].count()} rows are judged in one order; the second order changed "
-            f"{changed} of {checked.height} checked verdicts"
+            f"{changed} of {checked} checked verdicts"
         )
 
 

@@ -5,6 +5,7 @@ time than all else that a request needs.
 """
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from functools import partial
 from urllib.request import getproxies
 
@@ -41,13 +42,12 @@ class _Pools(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         pool = self._free.pop() if self._free else self._opened()
         release = partial(self._free.append, pool)
-        try:
+        with ExitStack() as unless_answered:  # or cancelled
+            unless_answered.callback(release)
             response = await pool.handle_async_request(request)
-        except BaseException:  # a cancelled request, too
-            release()
-            raise
-        assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _Stream(response.stream, release)
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            response.stream = _Stream(response.stream, release)
+            unless_answered.pop_all()
         return response
 
     def _opened(self) -> httpx2.AsyncHTTPTransport:

@@ -116,6 +116,13 @@ def discriminate(scores: pl.DataFrame, *, tau: float) -> pl.DataFrame:
     return verdicts.with_columns(first_verdict=first).drop("first_gap")
 
 
+def changed_verdicts(verdicts: pl.DataFrame) -> tuple[int, int]:
+    """Return how many verdicts (VERDICT) the second order changed, and of how many checked ones."""
+    checked = verdicts.drop_nulls(["gap", "first_verdict"])
+    changed = checked.filter(pl.col("first_verdict") != pl.col("verdict"))
+    return changed.height, checked.height
+
+
 def _verdict(gap: pl.Expr, tau: float) -> pl.Expr:
     verdict = pl.when(gap.is_null()).then(pl.lit("unjudged")).when(gap >= tau).then(pl.lit("hard"))
     return verdict.otherwise(pl.lit("easy"))

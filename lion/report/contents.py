@@ -113,7 +113,7 @@ def contents(
         headline=glance.headline(rows, gains),
         warnings=glance.warnings(rows, trust, floor),
         answers=[
-            glance.better(gains),
+            glance.better(rows, gains),
             glance.cost(costs, params),
             glance.on_what(quality),
             glance.trusted(trust, shared),

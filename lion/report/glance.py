@@ -107,8 +107,8 @@ def _answer(
     return {"question": question, "value": value, "note": note, "link": link, "mood": mood}
 
 
-def better(gains: list[Gain]) -> Row:
-    """Did the student get better?"""
+def better(rows: list[Row], gains: list[Gain]) -> Row:
+    """Did the student get better? The loss on the teacher's answers, which no judge gave, too."""
     question = "Did the student get better?"
     if not gains:
         return _answer(question, "Unknown yet", "Fewer than two students have been judged.")
@@ -122,6 +122,9 @@ def better(gains: list[Gain]) -> Row:
     note = f"{_span(first)}, paired over {first.questions:,} questions."
     if last is not first:
         note += f" Last round: {_span(last)}{'' if last.is_shown else ', within chance'}."
+    losses = [row["held_out"] for row in rows if row["held_out"] is not None]
+    if len(losses) > 1:
+        note += f" Loss on the teacher's answers: {losses[0]:.2f}, now {losses[-1]:.2f}."
     return _answer(question, value, note, "#evaluation", good=good)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from lion.discriminate.scores import changed_verdicts
 from lion.evaluate.equilibrium import equilibrium
 from lion.evaluate.quality import ALL, quality_by_category, relative_quality
 from lion.evaluate.statistics import draws, ratio
@@ -50,10 +51,8 @@ def _exam(tables: Tables, name: str) -> Row:
 
 
 def _orders(verdicts: pl.DataFrame) -> Row:
-    checked = verdicts.drop_nulls(["gap", "first_verdict"])
-    changed = checked.filter(pl.col("first_verdict") != pl.col("verdict"))
-    one = verdicts["orders"].count()
-    return {"one_order": one, "checked": checked.height, "changed": changed.height}
+    changed, checked = changed_verdicts(verdicts)
+    return {"one_order": verdicts["orders"].count(), "checked": checked, "changed": changed}
 
 
 def examined_text(rows: list[Row]) -> str:

@@ -25,8 +25,9 @@ def save_student(loaded: Loaded, out: Path) -> None:
         return
     if loaded.thoughts:
         loaded.model.generation_config.eos_token_id = loaded.ends
-    whole = loaded.folder and not is_adapter(loaded.model)
-    dtype = stored_type(loaded.folder) if loaded.folder and whole else loaded.model.dtype
+    dtype = loaded.model.dtype
+    if loaded.folder and not is_adapter(loaded.model):
+        dtype = stored_type(loaded.folder)
     if dtype != loaded.model.dtype:
         weights = _rounded(weights or loaded.model.state_dict(), dtype)
     with replacing_folder(out) as folder:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -51,6 +52,8 @@ def timed(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> Any:
+        if os.environ.get("RANK", "0") != "0":  # one of several processes; the first one notes
+            return command(*args, **options)
         begun, round = time.time(), str(options.get("round_", ""))
         here = total = 0
 
