@@ -2,14 +2,13 @@
 
 import json
 import random
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.pipeline.mini import CODE
+from tests.pipeline.mini import copy_code
 from tests.repository import ROOT, begin
 
 QUESTIONS = 80  # as many as Vicuna's
@@ -24,14 +23,7 @@ ASKED = "data/eval/rehearsal.jsonl"
 
 def make_project(root: Path, alpaca: Path, *, seeds: int, rounds: int, count: int) -> None:
     """Make the project in `root`, with `seeds` varied from the rows of the file `alpaca`."""
-    root.mkdir(parents=True)
-    for name in CODE:
-        source = ROOT / name
-        if source.is_dir():
-            skip = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, root / name, ignore=skip)
-        else:
-            shutil.copy(source, root / name)
+    copy_code(root)
     rows = json.loads(alpaca.read_text(encoding="utf-8"))
     for place in (SEEDS, ASKED):
         (root / place).parent.mkdir(parents=True)

@@ -79,8 +79,8 @@ def ran(output: str) -> list[str]:
     return re.findall(r"Running stage '([^']+)'", output)
 
 
-def make_project(root: Path, base: Path) -> Project:
-    """Make a project of this code with few seeds and questions, two rounds and student `base`."""
+def copy_code(root: Path) -> None:
+    """Make folder `root` with the code of the pipeline, without data."""
     root.mkdir(parents=True)
     for name in CODE:
         source = ROOT / name
@@ -89,6 +89,11 @@ def make_project(root: Path, base: Path) -> Project:
             shutil.copytree(source, root / name, ignore=skip)
         else:
             shutil.copy(source, root / name)
+
+
+def make_project(root: Path, base: Path) -> Project:
+    """Make a project of this code with few seeds and questions, two rounds and student `base`."""
+    copy_code(root)
     shutil.copytree(base, root / "data" / "base")
     for folder, rows in (("seeds", 40), ("eval", 12)):
         lines = (ROOT / "data" / folder / "oracle.jsonl").read_text().splitlines(keepends=True)
