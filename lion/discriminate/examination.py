@@ -14,14 +14,14 @@ import polars as pl
 
 from lion.chat import Asks
 from lion.discriminate.referee import Part, ask_orders, check_judged, check_pairs, review
-from lion.discriminate.scores import ORDERS, PlaceGain, gaps_by_order, place_gain, score
+from lion.discriminate.scores import ORDERS, PositionBias, bias_of, gaps_by_order, score
 from lion.params import Examine, Referee
 from lion.pools.cache import in_exam_order
 from lion.pools.instructions import stable_seed
 from lion.pools.tables import REVIEW
 
-MEASURED = 300  # pairs judged in both orders, from which the place gain is known
-_SURE = 2.0  # standard deviations of the place gain between a clear gap and the threshold
+MEASURED = 300  # pairs judged in both orders, from which the position bias is known
+_SURE = 2.0  # standard deviations of the position bias between a clear gap and the threshold
 CHECKED = 10  # one of so many clear pairs is judged in both orders all the same
 _LEAST = 0.05  # of the wanted hard rows: the smallest wave
 
@@ -92,12 +92,12 @@ class Exam:
         left = MEASURED - self.reviews.filter(purpose="measure")["id"].n_unique()
         measured = self._drawn(pairs, max(0, left))
         self._ask([Part(first, pairs), Part(second, measured, "measure")], label)
-        gain = place_gain(self.reviews)
+        bias = bias_of(self.reviews)
         gaps = gaps_by_order(self.reviews).select("id", gap=first).drop_nulls()
         rest = pairs.join(measured, on="id", how="anti", maintain_order="left").join(
             gaps, on="id", maintain_order="left"
         )
-        close = rest.filter(is_close(gain, self._options.second_order))
+        close = rest.filter(is_close(bias, self._options.second_order))
         clear = rest.join(close, on="id", how="anti", maintain_order="left")
         keys = [stable_seed("check", self._round, id) % CHECKED == 0 for id in clear["id"]]
         checked = clear.filter(pl.Series(keys, dtype=pl.Boolean))
@@ -105,7 +105,7 @@ class Exam:
             self._ask([Part(second, close, "close"), Part(second, checked, "check")], label)
 
     def _drawn(self, pairs: pl.DataFrame, count: int) -> pl.DataFrame:
-        """Draw pairs to measure the place gain on, in the order of `pairs`."""
+        """Draw pairs to measure the position bias on, in the order of `pairs`."""
         places = {id: stable_seed("measure", self._round, id) for id in pairs["id"]}
         chosen = sorted(places, key=lambda id: (places[id], id))[:count]
         return pairs.filter(pl.col("id").is_in(chosen))
@@ -116,20 +116,20 @@ class Exam:
         check_judged(self.reviews, ORDERS[:1], label=label)
 
     def _say_orders(self) -> None:
-        gain, rows = place_gain(self.reviews), self.reviews["id"].n_unique()
+        bias, rows = bias_of(self.reviews), self.reviews["id"].n_unique()
         asked = self.reviews.drop_nulls("purpose")["id"].n_unique()
-        known = "unknown" if gain is None else f"{gain.points:.2f} ± {gain.spread:.2f} points"
+        known = "unknown" if bias is None else f"{bias.points:.2f} ± {bias.spread:.2f} points"
         click.echo(
-            f"{asked:,} of {rows:,} pairs are judged in both orders; the place gain is {known}."
+            f"{asked:,} of {rows:,} pairs are judged in both orders; the position bias is {known}."
         )
 
 
-def is_close(gain: PlaceGain | None, threshold: float) -> pl.Expr:
-    """Whether a second order may change the verdict of a first `gap`; always with no gain known."""
-    if gain is None:
+def is_close(bias: PositionBias | None, threshold: float) -> pl.Expr:
+    """Whether a second order may change the verdict of a first `gap`; always with no bias known."""
+    if bias is None:
         return pl.lit(True)
-    distance = (pl.col("gap") - gain.points - threshold).abs()
-    return distance.round(6) <= round(_SURE * gain.spread, 6)
+    distance = (pl.col("gap") - bias.points - threshold).abs()
+    return distance.round(6) <= round(_SURE * bias.spread, 6)
 
 
 def _in_order(reviews: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:

@@ -9,10 +9,10 @@ ORDERS: tuple[Order, ...] = ("teacher_first", "student_first")
 # Why a pair is judged in the second order, too, where that is not always done: to measure the place
 # gain, since its gap is close to the threshold, or to check the rule.
 Purpose = Literal["measure", "close", "check"]
-_FEWEST = 30  # pairs from which a place gain is known
+_FEWEST = 30  # pairs from which a position bias is known
 
 
-class PlaceGain(NamedTuple):
+class PositionBias(NamedTuple):
     """Points that an answer gains by being shown first: mean and standard deviation over pairs."""
 
     points: float
@@ -51,7 +51,7 @@ def is_thrifty(reviews: pl.DataFrame) -> bool:
 def unselected(reviews: pl.DataFrame) -> pl.DataFrame:
     """Return the replies on pairs that were judged in both orders whatever their gap.
 
-    The place gain, flips and win rates of the others would be those of close pairs.
+    The position bias, flips and win rates of the others would be those of close pairs.
     """
     if not is_thrifty(reviews):
         return reviews
@@ -67,8 +67,8 @@ def gaps_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def place_gain(reviews: pl.DataFrame) -> PlaceGain | None:
-    """Measure the place gain on the pairs that were drawn for it; None if too few are readable.
+def bias_of(reviews: pl.DataFrame) -> PositionBias | None:
+    """Measure the position bias on the pairs that were drawn for it; None if too few are readable.
 
     Pairs that were asked again since they were close would bias it.
     """
@@ -77,7 +77,7 @@ def place_gain(reviews: pl.DataFrame) -> PlaceGain | None:
         return None
     first, second = (gaps[order] for order in ORDERS)
     gains = (first - second) / 2
-    return PlaceGain(round(float(gains.mean()), 6), round(float(gains.std()), 6))  # type: ignore[arg-type]
+    return PositionBias(round(float(gains.mean()), 6), round(float(gains.std()), 6))  # type: ignore[arg-type]
 
 
 def _with_single_orders(scores: pl.DataFrame, reviews: pl.DataFrame) -> pl.DataFrame:
@@ -87,8 +87,8 @@ def _with_single_orders(scores: pl.DataFrame, reviews: pl.DataFrame) -> pl.DataF
         checked=(pl.col("purpose") == "check").any(),
         **{f"one_{side}": pl.col(side).mean() for side in ("teacher", "student")},
     )
-    gain = place_gain(reviews)
-    corrected = pl.lit(None, pl.Float64) if gain is None else pl.col(ORDERS[0]) - gain.points
+    bias = bias_of(reviews)
+    corrected = pl.lit(None, pl.Float64) if bias is None else pl.col(ORDERS[0]) - bias.points
     rows = scores.join(asked, on="id", maintain_order="left").join(
         gaps_by_order(reviews).select("id", first=corrected.round(6)),
         on="id",

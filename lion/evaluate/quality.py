@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lion.discriminate.scores import ORDERS, Order, score
+from lion.discriminate.scores import ORDERS, Order, gaps_by_order, score
 from lion.evaluate.statistics import (
     Array,
     Interval,
@@ -123,11 +123,7 @@ def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
 
     Columns id, teacher_first, student_first.
     """
-    lead = pl.col("student") - pl.col("teacher")
-    wide = reviews.group_by("id", maintain_order=True).agg(
-        lead.filter(pl.col("order") == order).mean().alias(order) for order in ORDERS
-    )
-    return wide.drop_nulls()
+    return gaps_by_order(reviews).drop_nulls().select("id", *(-pl.col(order) for order in ORDERS))
 
 
 def flip_rate(leads: pl.DataFrame) -> float | None:

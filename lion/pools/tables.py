@@ -75,7 +75,8 @@ VERDICT: Schema = {
     **SCORE,
     "verdict": pl.String,  # hard | easy | unjudged
     # With examine.second_order. `orders` is 1 for a row judged in one order: its gap is the
-    # difference of its scores, less the place gain. A checked row keeps its first order's verdict.
+    # difference of its scores, less the position bias. A checked row keeps the verdict of its
+    # first order.
     "orders": pl.Int64,
     "first_verdict": pl.String,
 }

@@ -13,7 +13,7 @@ import polars as pl
 
 from lion.chat.types import Measured
 from lion.discriminate.examination import CHECKED, MEASURED, is_close
-from lion.discriminate.scores import ORDERS, gaps_by_order, place_gain
+from lion.discriminate.scores import ORDERS, bias_of, gaps_by_order
 from lion.evaluate.judging import orders_of
 from lion.params import Params, Role
 from lion.pools.cache import usable
@@ -140,7 +140,7 @@ class Expected:
             return _SECOND
         reviews = self._reviews.filter(round=last)
         gaps = gaps_by_order(reviews).select(gap=ORDERS[0]).drop_nulls()
-        close = gaps.select(is_close(place_gain(reviews), threshold).mean()).item() or 0.0
+        close = gaps.select(is_close(bias_of(reviews), threshold).mean()).item() or 0.0
         return float(close + (1 - close) / CHECKED)
 
     def _rows(self, step: Step, role: Role) -> float:

@@ -223,7 +223,7 @@ def _scores(row: Row) -> str:
 
 
 def _order(row: Row) -> str:
-    """Say that a gap comes from one order, less the place gain."""
+    """Say that a gap comes from one order, less the position bias."""
     return ", one order" if row["orders"] == 1 else ""
 
 

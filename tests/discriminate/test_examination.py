@@ -10,7 +10,7 @@ import pytest
 from lion.chat.types import Reply, Request
 from lion.discriminate.examination import MEASURED, Exam
 from lion.discriminate.referee import review
-from lion.discriminate.scores import ORDERS, discriminate, place_gain, score, unselected
+from lion.discriminate.scores import ORDERS, bias_of, discriminate, score, unselected
 from lion.evaluate.equilibrium import equilibrium
 from lion.params import Referee
 from lion.params.pools import Examine
@@ -43,7 +43,7 @@ def true_gap(id: str) -> float:
 
 
 def judge(gap: Callable[[str], float] = true_gap, *, bias: float = BIAS) -> Any:
-    """A referee whose scores are `gap` apart; the first place gains `bias`, more or less."""
+    """A referee whose scores are `gap` apart; the first position biass `bias`, more or less."""
 
     def answer(request: Request) -> Reply:
         first = is_first(request)
@@ -84,7 +84,7 @@ def test_clear_pairs_are_asked_once_and_close_ones_twice() -> None:
     second = dict(reviews.filter(order=ORDERS[1]).select("id", "purpose").iter_rows())
     purposes = list(second.values())
     assert purposes.count("measure") == MEASURED
-    gain = place_gain(reviews)
+    gain = bias_of(reviews)
     assert gain is not None
     assert gain.points == pytest.approx(BIAS, abs=0.05)
     for id in pairs["id"]:
@@ -131,7 +131,7 @@ def test_a_checked_verdict_that_changes_is_counted() -> None:
     measured = set(examined(pairs, judge()).filter(purpose="measure")["id"])
 
     def moody(request: Request) -> Reply:
-        """Changes its mind on every pair that the place gain is not measured on."""
+        """Changes its mind on every pair that the position bias is not measured on."""
         first = is_first(request)
         return points(*((8, 2) if first or request.id in measured else (1, 9)), first=first)
 
@@ -175,7 +175,7 @@ def test_an_unreadable_first_order_is_unjudged_and_not_asked_again() -> None:
     assert set(asked_twice["purpose"]) == {"measure"}
 
 
-def test_without_a_known_place_gain_all_are_judged_in_both_orders() -> None:
+def test_without_a_known_position_bias_all_are_judged_in_both_orders() -> None:
     real = judge()
 
     def answer(request: Request) -> Reply:

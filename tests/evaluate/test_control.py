@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.control_rounds import changed
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
+from benchmarks.control_rounds import changed
 from benchmarks.control_table import last_rounds, mean, paired, read, round_table
 from benchmarks.control_variants import CONTRASTS, RETIRED, SEEDS_ONLY, START, VARIANTS, command
 from lion.chat import Request, connect

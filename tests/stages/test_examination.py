@@ -242,7 +242,7 @@ def test_a_run_without_verdicts_and_a_thrifty_one_end_in_a_report(folder: Path) 
 
 @pytest.fixture
 def few_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So few pairs measure the place gain that 30 seeds have others, too."""
+    """So few pairs measure the position bias that 30 seeds have others, too."""
     monkeypatch.setattr(examination, "MEASURED", 8)
     monkeypatch.setattr(scores, "_FEWEST", 4)
 
@@ -252,7 +252,7 @@ def test_rows_judged_in_one_order_are_flagged_and_told(folder: Path) -> None:
     play(folder, *EXAM)
     whole = verdicts(folder)
     output = play(folder, *EXAM, examine__second_order=1.0)
-    assert "pairs are judged in both orders; the place gain is" in output
+    assert "pairs are judged in both orders; the position bias is" in output
     thrifty = verdicts(folder)
     one = thrifty["orders"].count()
     assert 0 < one < SEEDS - 8
