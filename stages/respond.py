@@ -57,9 +57,12 @@ def _losses(
     """Return the student's loss on every row, or an empty table."""
     if not params.examine.loss:
         return from_rows([], ANSWER_LOSS)
-    from lion.student.likelihood import losses_of
+    from lion.student.likelihood import check_losses, losses_of
 
-    return losses_of(params, student, pool, label=f"loss {round_}", resumable=resumable)
+    label = f"loss {round_}"
+    losses = losses_of(params, student, pool, label=label, resumable=resumable)
+    check_losses(losses, label=label)
+    return losses
 
 
 def _answers(

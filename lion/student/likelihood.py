@@ -34,10 +34,7 @@ Loss = tuple[int, int, float]  # a row, the tokens of its answer, their mean los
 def losses_of(
     params: Params, student: Path, pool: pl.DataFrame, *, label: str, resumable: Resumable
 ) -> pl.DataFrame:
-    """Return the losses (ANSWER_LOSS) of student folder `student` on the answers of `pool`.
-
-    LionError if no loss is finite.
-    """
+    """Return the losses (ANSWER_LOSS) of student folder `student` on the answers of `pool`."""
     options = load_options(params.student, params.compute, trained=False)
     losses = losses_on(
         load_student(student, options=options),
@@ -49,15 +46,18 @@ def losses_of(
     )
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # for vLLM, which counts what is free
-    without = losses["loss"].null_count()
-    if without and without == losses.height:
-        raise LionError(
-            f"{label}: none of {without} answers has a finite loss; check the student,"
-            " student.precision and imitate.max_length"
-        )
-    if without and launch.is_main():
+    if (without := losses["loss"].null_count()) and launch.is_main():
         click.echo(f"{label}: {without} of {losses.height} answers have no finite loss", err=True)
     return losses
+
+
+def check_losses(losses: pl.DataFrame, *, label: str) -> None:
+    """Raise LionError if there are losses (ANSWER_LOSS), but none is finite."""
+    if losses.height and losses["loss"].is_null().all():
+        raise LionError(
+            f"{label}: none of {losses.height} answers has a finite loss; check the student,"
+            " student.precision and imitate.max_length"
+        )
 
 
 def losses_on(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from lion.evaluate.questions import read_questions
@@ -25,8 +26,9 @@ TASKS = [f"{REVERSE}: crow heron owl", "Write a poem.", f"{REVERSE}: fork plate 
 ANSWERS = [("owl heron crow", "stop"), ("I don't know.", "stop"), ("jar pl", "length")]
 
 
+@pytest.mark.parametrize("has_room", [True, False])
 def test_what_could_not_be_judged_is_counted_and_has_no_scores(
-    tmp_path: Path, tiny_base: Path
+    tmp_path: Path, tiny_base: Path, has_room: bool
 ) -> None:
     source = tmp_path / "questions.jsonl"
     source.write_text("".join(json.dumps({"instruction": task}) + "\n" for task in TASKS))
@@ -40,7 +42,9 @@ def test_what_could_not_be_judged_is_counted_and_has_no_scores(
     write_table(tmp_path / "answers.jsonl", from_rows(rows, ANSWER), ANSWER)
     write_base(tmp_path / "student", base=str(tiny_base), revision=None)
     params = (ROOT / "params.yaml").read_text().replace("max_tokens: 64", "max_tokens: 8")
-    (tmp_path / "params.yaml").write_text(params.replace("unreadable: 0.02", "unreadable: 0.0"))
+    params = params.replace("unreadable: 0.02", "unreadable: 0.0")
+    limit = "max_length: 256" if has_room else "max_length: 2"  # shorter than any question
+    (tmp_path / "params.yaml").write_text(params.replace("max_length: 256", limit))
     done = CliRunner().invoke(
         main,
         [
@@ -57,5 +61,7 @@ def test_what_could_not_be_judged_is_counted_and_has_no_scores(
     assert scores["gap"].is_null().to_list() == [False, True, True]
     losses = read_table(tmp_path / "r0" / "losses.parquet", ANSWER_LOSS)
     assert losses["id"].to_list() == questions["id"].to_list()[:2]  # the third answer is cut
-    assert (losses["loss"] > 0).all()
-    assert (losses["tokens"] > 1).all()
+    assert losses["loss"].is_not_null().to_list() == [has_room, has_room]
+    known = losses.drop_nulls("loss")
+    assert (known["loss"] > 0).all()
+    assert (known["tokens"] > 1).all()

@@ -13,7 +13,7 @@ from lion.params import Compute, Params
 from lion.pools.instructions import task_of, turns_text
 from lion.pools.tables import ANSWERED, from_rows
 from lion.student import likelihood
-from lion.student.likelihood import log_probabilities, losses_of, losses_on
+from lion.student.likelihood import check_losses, log_probabilities, losses_of, losses_on
 from lion.student.models import load_student
 from lion.student.resumable import Resumable
 from lion.student.template import encode_example
@@ -148,8 +148,9 @@ def test_a_loss_that_is_no_number_is_null_and_told(
 def test_a_student_of_nothing_but_nan_is_refused_in_a_line(student: Path, tmp_path: Path) -> None:
     every = list(load_student(student).tokenizer.get_vocab())
     broken = _broken(student, tmp_path / "all", every)
+    made = losses_of(_params(student), broken, POOL, label="loss", resumable=Resumable(None))
     with pytest.raises(LionError, match="none of 6 answers has a finite loss; check the student"):
-        losses_of(_params(student), broken, POOL, label="loss", resumable=Resumable(None))
+        check_losses(made, label="loss")
 
 
 @pytest.mark.parametrize("tokens", [1, 12, 2048])
