@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from lion.chat.types import Reply
+from lion.discriminate.verdicts import parse_scores
 from lion.generate.rules import fault
 from lion.prompts import Message, PromptName, fence, render, score_mark, unwrap
 from tests.fakes import reply
@@ -26,6 +27,11 @@ FENCE = fence(TASK)
         f"Task: {TASK}",
         f"**New task:** {TASK}",
         f"<task {FENCE}>\nTask 2:\n{TASK}\n</task {FENCE}>",
+        f"Sure, here's a new task inspired by the given example:\n\n<task {FENCE}>\n{TASK}",
+        f"Certainly. Here is the new task based on the given example:\n\n---\n\n{TASK}",
+        f"Here's a new task:\n\n**Task {FENCE}**\n\n{TASK}",
+        f"**Task {FENCE}:**\n{TASK}",
+        f"{TASK}\n</task {FENCE}>\n\nNow, think of one more task, inspired by this example.",
     ],
 )
 def test_an_echoed_mark_is_no_part_of_the_new_task(text: str) -> None:
@@ -40,6 +46,23 @@ def test_other_marks_stay(text: str) -> None:
     assert unwrap(text) == text
 
 
+def test_a_reply_cut_behind_the_closing_mark_is_whole() -> None:
+    text = f"{TASK}\n</task {FENCE}>\n\nA lighthouse keeper is a person who"
+    assert fault(reply(text, finish_reason="length"), "any") is None
+    assert fault(reply(TASK, finish_reason="length"), "any") == "cut by the limit"
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "Please note that this task is quite rare.",
+        "This task is inspired by the original example.",
+    ],
+)
+def test_a_remark_behind_the_task_is_refused(remark: str) -> None:
+    assert fault(reply(f"Here is a task:\n\n{TASK}\n\n{remark}"), "any") == "repeats the prompt"
+
+
 def test_a_mark_around_nothing_is_no_task() -> None:
     empty: Reply = reply(f"<task {FENCE}>\n</task {FENCE}>")
     assert fault(empty, "any") == "refused or empty"
@@ -51,10 +74,11 @@ def test_scores_are_asked_for_behind_the_texts_and_without_a_placeholder(name: P
     behind = user.rpartition("</answer-2 ")[2]
     assert re.search(r"\[[0-9a-f]{6}\]", behind)
     assert not re.search(r"<\w+>|\d+/10", behind)
+    assert parse_scores(behind, mark=score_mark("T", "A", "B"), texts=("T", "A", "B")) is None
 
 
-def test_a_fence_has_32_hex_digits() -> None:
-    assert re.fullmatch("[0-9a-f]{32}", FENCE)
+def test_a_fence_has_16_hex_digits() -> None:
+    assert re.fullmatch("[0-9a-f]{16}", FENCE)
 
 
 SYSTEM: Message = {"role": "system", "content": "You are a pirate."}

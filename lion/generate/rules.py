@@ -6,7 +6,7 @@ import string
 from lion.chat import UNCLEAR, Reply
 from lion.params.pools import Rules
 from lion.pools.tokens import tokens
-from lion.prompts import unwrap
+from lion.prompts import is_closed, unwrap
 
 # How models open a refusal, by language.
 _REFUSAL = re.compile(
@@ -21,11 +21,14 @@ _REFUSAL = re.compile(
     r"|אני מצטער|מצטער(ת)?, (אבל )?אני|متأسفم، |សូមអភ័យទោស)",
     re.IGNORECASE,
 )
-# The prompt's own marks, or a remark about the task before it.
+# The prompt's own marks, or a remark about the task before or after it.
 _PROMPT = re.compile(
-    r"</?(?:task|\d+-(?:system|user|assistant)) [0-9a-f]{8,}>|^write one new task, inspired by"
+    r"</?(?:task|\d+-(?:system|user|assistant)) [0-9a-f]{8,}>|\btask [0-9a-f]{16}\b"
+    r"|^write one new task, inspired by"
     r"|^(?:(?:sure|certainly|of course)[,!.]* )?here(?:['’]s| is)[^:\n]*"
-    r"\b(?:instruction|prompt|task)\b[^:\n]{0,40}:",
+    r"\b(?:instruction|prompt|task)\b[^:\n]{0,40}:"
+    r"|\n(?:please )?note that this (?:new )?task\b|\nthis (?:new )?task (?:is|was) (?:\w+ )?"
+    r"(?:about|based|inspired|related|similar)\b",
     re.IGNORECASE,
 )
 
@@ -38,11 +41,11 @@ def fault(reply: Reply, rules: Rules) -> str | None:
     `any` serves all languages; `paper` has the paper's rules, which are for English.
     """
     text = unwrap(reply.text)
-    if reply.finish_reason == "length":
+    if reply.finish_reason == "length" and not is_closed(reply.text):
         return "cut by the limit"
     if reply.finish_reason == UNCLEAR:
         return UNCLEAR
-    if reply.finish_reason != "stop" or not text:
+    if reply.finish_reason not in ("stop", "length") or not text:
         return "refused or empty"
     return _papers(text) if rules == "paper" else _any(text)
 

@@ -117,8 +117,9 @@ def _parsed(body: bytes) -> _Ask:
 
 
 def _reply(ask: _Ask, position_bias: float, unreadable: float) -> str:
-    rng = random.Random(_digest(ask))
     name, fields = prompt_of(ask.messages[-1].content)
+    # The fields decide, not the wording: a reworded prompt leaves offline runs as they are.
+    rng = random.Random(json.dumps([name, fields, ask.temperature, ask.seed]))
     if name in ("referee.txt", "judge.txt"):
         return examine(
             rng,

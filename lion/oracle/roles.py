@@ -12,7 +12,7 @@ from lion.prompts import PromptName, render
 
 UNKNOWN = "I don't know how to do that."
 _MARKED = re.compile(
-    r"<(task|answer(?:-[12])?|review|\d+-(?:system|user|assistant)) ([0-9a-f]{32})>"
+    r"<(task|answer(?:-[12])?|review|\d+-(?:system|user|assistant)) ([0-9a-f]{16})>"
     r"\n(.*?)\n</\1 \2>",
     re.DOTALL,
 )

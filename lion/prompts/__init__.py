@@ -28,11 +28,20 @@ PromptName = Literal[
 ]
 Message = dict[str, str]
 
+_CODE = r"[0-9a-f]{8,}"  # a fence, or what a model made of it
+# A line such as "Sure, here's a new task inspired by the given example:".
+_PREAMBLE = re.compile(
+    r"(?:(?:sure|certainly|of course|okay)[,!.]* )?here(?:['’]s| is)[^:\n]*"
+    r"\b(?:instruction|prompt|task)\b[^:\n]{0,60}:\s*\n(?:\s*-{3,}\s*\n)?\s*(?=\S)",
+    re.IGNORECASE,
+)
 _OPENING = re.compile(r"<task\b[^<>\n]{0,80}>")
 _TITLE = re.compile(
-    r"(?:\*\*)?(?:(?:new|your|my) )?task(?: \d+)?:(?:\*\*)?\s*(?=\S)", re.IGNORECASE
+    rf"(?:\*\*)?(?:(?:new|your|my) )?task(?:(?: \d+)?:| {_CODE}:?)(?:\*\*)?:?\s*(?=\S)",
+    re.IGNORECASE,
 )
 _CLOSING = re.compile(r"</task\b[^<>\n]{0,80}>")
+_FENCE = re.compile(rf"</task {_CODE}>")
 
 
 def render(
@@ -53,8 +62,11 @@ def render(
 
 
 def fence(*texts: str) -> str:
-    """Return 32 hex digits, too many to search for texts that contain their own fence."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]
+    """Return 16 hex digits, too many to search for texts that contain their own fence.
+
+    A prompt repeats it up to eight times, and most tokenizers spend a token on each digit.
+    """
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def score_mark(*texts: str) -> str:
@@ -74,15 +86,28 @@ def score_mark(*texts: str) -> str:
 
 
 def unwrap(text: str) -> str:
-    """Return `text` without the generator prompt's own marks around it, and without a title."""
+    """Return the new task in the generator's reply `text`.
+
+    The prompt's own marks, a preamble and a title do not belong to it, and neither does anything
+    behind a closing fence.
+    """
     text = text.strip()
+    if preamble := _PREAMBLE.match(text):
+        text = text[preamble.end() :]
     if opening := _OPENING.match(text):
         text = text[opening.end() :].strip()
     closings = list(_CLOSING.finditer(text))
-    if closings and closings[-1].end() == len(text):
+    if fence := _FENCE.search(text):
+        text = text[: fence.start()].strip()
+    elif closings and closings[-1].end() == len(text):
         text = text[: closings[-1].start()].strip()
     title = _TITLE.match(text)
     return text[title.end() :] if title else text
+
+
+def is_closed(text: str) -> bool:
+    """Whether a reply of the generator closes its task with a fence: what follows may be cut."""
+    return _FENCE.search(text) is not None
 
 
 def _letters_and_digits(text: str) -> str:

@@ -57,7 +57,8 @@ def test_the_papers_rules(answer: Reply, why: str | None) -> None:
         ("🎉🎉🎉", "nothing but punctuation"),
         ("Here is a new instruction: Name a river.", "repeats the prompt"),
         ("Sure! Here's a rarer task for you: Name a river.", "repeats the prompt"),
-        ("Name a river. </task 0123456789abcdef> Done.", "repeats the prompt"),
+        ("Name a river. <task 0123456789abcdef> Done.", "repeats the prompt"),
+        ("Name a river.\n\nTask 0123456789abcdef\n\nName a lake.", "repeats the prompt"),
     ],
 )
 def test_the_rules_for_any_language(text: str, why: str | None) -> None:
