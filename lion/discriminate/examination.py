@@ -97,7 +97,9 @@ class Exam:
         rest = pairs.join(measured, on="id", how="anti", maintain_order="left").join(
             gaps, on="id", maintain_order="left"
         )
-        close = rest.filter(is_close(bias, self._options.second_order))
+        # The second order of identical answers is the same request, which costs nothing more.
+        same = pl.col("answer") == pl.col("response")
+        close = rest.filter(is_close(bias, self._options.second_order) | same)
         clear = rest.join(close, on="id", how="anti", maintain_order="left")
         keys = [stable_seed("check", self._round, id) % CHECKED == 0 for id in clear["id"]]
         checked = clear.filter(pl.Series(keys, dtype=pl.Boolean))

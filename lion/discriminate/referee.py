@@ -151,6 +151,10 @@ def _comparison(
 ) -> _Comparison:
     order, sides = part.order, (row["answer"], row["response"])
     first, second = sides if order == "teacher_first" else sides[::-1]
+    # Identical answers give the same prompt in both orders. With the same seed it is one request,
+    # and the mean over the orders is equal for both answers.
+    same = first == second
+    drawn = ORDERS[0] if same else order
     task, context = task_text(row["instruction"], row["input"]), context_of(row)
     further = [sample] if sample else []
     request = Request(
@@ -158,10 +162,11 @@ def _comparison(
         messages=render(protocol, context=context, task=task, answer_1=first, answer_2=second),
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
-        seed=stable_seed("referee", row["id"], order, *further),
+        seed=stable_seed("referee", row["id"], drawn, *further),
     )
     texts = (task, first, second, *(message["content"] for message in context))
-    return _Comparison(row["id"], order, texts, request, part.purpose)
+    purpose: Purpose | None = "same" if same and order == ORDERS[1] else part.purpose
+    return _Comparison(row["id"], order, texts, request, purpose)
 
 
 def _row(

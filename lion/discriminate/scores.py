@@ -6,9 +6,10 @@ import polars as pl
 
 Order = Literal["teacher_first", "student_first"]
 ORDERS: tuple[Order, ...] = ("teacher_first", "student_first")
-# Why a pair is judged in the second order, too, where that is not always done: to measure the place
-# gain, since its gap is close to the threshold, or to check the rule.
-Purpose = Literal["measure", "close", "check"]
+# Why a pair is judged in the second order, too, where that is not always done: to measure the
+# position bias, since its gap is close to the threshold, or to check the rule. And always if the
+# answers are the same, since both orders are then one request.
+Purpose = Literal["measure", "close", "check", "same"]
 _FEWEST = 30  # pairs from which a position bias is known
 
 
@@ -45,7 +46,16 @@ def score(reviews: pl.DataFrame, orders: tuple[Order, ...] = ORDERS) -> pl.DataF
 
 def is_thrifty(reviews: pl.DataFrame) -> bool:
     """Whether the second order of `reviews` was asked on purpose only."""
-    return "purpose" in reviews.columns and bool(reviews["purpose"].is_not_null().any())
+    return "purpose" in reviews.columns and bool(
+        reviews["purpose"].is_in(["measure", "close", "check"]).any()
+    )
+
+
+def of_different_answers(reviews: pl.DataFrame) -> pl.DataFrame:
+    """Return the replies on pairs whose answers differ."""
+    if "purpose" not in reviews.columns:
+        return reviews
+    return reviews.join(reviews.filter(purpose="same"), on="id", how="anti", maintain_order="left")
 
 
 def unselected(reviews: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lion.discriminate.scores import ORDERS, Order, gaps_by_order, score
+from lion.discriminate.scores import ORDERS, Order, gaps_by_order, of_different_answers, score
 from lion.evaluate.statistics import (
     Array,
     Interval,
@@ -121,9 +121,11 @@ def wins_of(rows: pl.DataFrame) -> Array:
 def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
     """The student's lead (its score minus the teacher's) in each order, of pairs read in both.
 
-    Columns id, teacher_first, student_first.
+    Columns id, teacher_first, student_first. Pairs of identical answers are left out: one reply
+    serves both orders, and which answer it prefers depends on their places alone.
     """
-    return gaps_by_order(reviews).drop_nulls().select("id", *(-pl.col(order) for order in ORDERS))
+    gaps = gaps_by_order(of_different_answers(reviews)).drop_nulls()
+    return gaps.select("id", *(-pl.col(order) for order in ORDERS))
 
 
 def flip_rate(leads: pl.DataFrame) -> float | None:

@@ -60,7 +60,7 @@ REVIEW: Schema = {
     "model": pl.String,
     "order": pl.String,  # teacher_first | student_first
     "prompt_tokens": pl.Int64,
-    "purpose": pl.String,  # of a second order that is not always asked: measure | close | check
+    "purpose": pl.String,  # of a second order: measure | close | check | same (Purpose)
     "reply": pl.String,  # raw
     "student": pl.Float64,  # score 1..10, or null: unreadable
     "teacher": pl.Float64,

@@ -8,6 +8,7 @@ import pytest
 from lion.chat.types import Reply, Request
 from lion.discriminate.referee import review
 from lion.discriminate.scores import discriminate, score
+from lion.evaluate.quality import leads_by_order
 from lion.params import Referee
 from lion.pools.instructions import turns_text
 from lion.pools.tables import VERDICT, from_rows
@@ -46,6 +47,20 @@ def test_a_position_bias_cancels_in_the_mean() -> None:
         ("a", 9.5, 9.5, 0.0),
         ("b", 9.5, 3.5, 6.0),
     ]
+
+
+def test_identical_answers_are_one_request_and_never_differ() -> None:
+    def moody(request: Request) -> Reply:
+        first = 1 + request.seed % 10
+        return reply(f"Evidence.\nAssistant 1: {first}\nAssistant 2: {11 - first}")
+
+    chat = FakeChat(moody)
+    reviews = review(PAIRS, chat, SETTINGS, label="referee r1")
+    asked = {id: [request for request in chat.asked if request.id == id] for id in "ab"}
+    assert asked["a"][0] == asked["a"][1]
+    assert asked["b"][0] != asked["b"][1]
+    assert score(reviews)["gap"].to_list()[0] == 0
+    assert leads_by_order(reviews)["id"].to_list() == ["b"]
 
 
 def test_the_input_is_shown_to_the_referee() -> None:
