@@ -51,11 +51,11 @@ def is_thrifty(reviews: pl.DataFrame) -> bool:
     )
 
 
-def of_different_answers(reviews: pl.DataFrame) -> pl.DataFrame:
-    """Return the replies on pairs whose answers differ."""
+def of_identical_answers(reviews: pl.DataFrame) -> pl.Series:
+    """Return the ids of the pairs whose answers are the same."""
     if "purpose" not in reviews.columns:
-        return reviews
-    return reviews.join(reviews.filter(purpose="same"), on="id", how="anti", maintain_order="left")
+        return pl.Series("id", [], dtype=pl.String)
+    return reviews.filter(purpose="same")["id"].unique()
 
 
 def unselected(reviews: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lion.discriminate.scores import ORDERS, Order, gaps_by_order, of_different_answers, score
+from lion.discriminate.scores import ORDERS, Order, gaps_by_order, of_identical_answers, score
 from lion.evaluate.statistics import (
     Array,
     Interval,
@@ -121,11 +121,16 @@ def wins_of(rows: pl.DataFrame) -> Array:
 def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
     """The student's lead (its score minus the teacher's) in each order, of pairs read in both.
 
-    Columns id, teacher_first, student_first. Pairs of identical answers are left out: one reply
-    serves both orders, and which answer it prefers depends on their places alone.
+    Columns id, teacher_first, student_first, and gained: the points that the answer shown first
+    gains. Identical answers tie, and what their one reply prefers is gained by the place.
     """
-    gaps = gaps_by_order(of_different_answers(reviews)).drop_nulls()
-    return gaps.select("id", *(-pl.col(order) for order in ORDERS))
+    gaps = gaps_by_order(reviews).drop_nulls()
+    first, second = (-pl.col(order) for order in ORDERS)
+    leads = gaps.select("id", first, second, gained=(second - first) / 2)
+    same = pl.col("id").is_in(of_identical_answers(reviews).implode())
+    return leads.with_columns(
+        pl.when(same).then(0.0).otherwise(order).alias(order) for order in ORDERS
+    )
 
 
 def flip_rate(leads: pl.DataFrame) -> float | None:
@@ -136,9 +141,8 @@ def flip_rate(leads: pl.DataFrame) -> float | None:
 
 def position_bias(leads: pl.DataFrame) -> float | None:
     """Points that an answer gains by being shown first."""
-    gained = (pl.col("student_first") - pl.col("teacher_first")).mean() / 2
-    bias = leads.select(gained).item()
-    return None if bias is None else round(float(bias), 3)
+    bias = leads["gained"].mean()
+    return None if bias is None else round(float(bias), 3)  # type: ignore[arg-type]
 
 
 def _quality(category: str, rows: pl.DataFrame) -> Quality:

@@ -69,7 +69,7 @@ def test_recorded_and_api_candidates_are_compared_with_the_teacher(
     assert recorded["total"]["lose"] >= 50
     assert same["total"]["quality"]["value"] == pytest.approx(100, abs=10)
     assert (recorded["flip_rate"] is None) == (setting == 1)
-    assert same["flip_rate"] is None  # its answers are the teacher's own
+    assert same["flip_rate"] in (None, 0)  # its answers are the teacher's own
     assert (project / "out" / "recorded" / "summary.json").exists()
 
 
