@@ -92,7 +92,7 @@ def write_project(folder: Path, url: str) -> dict[str, Any]:
 
 def marked(text: str, name: str) -> str | None:
     """What a prompt shows between the marks of `name`."""
-    shown = re.search(rf"<{name} (\w{{32}})>\n(.*?)\n</{name} \1>", text, re.DOTALL)
+    shown = re.search(rf"<{name} (\w{{16}})>\n(.*?)\n</{name} \1>", text, re.DOTALL)
     return shown[2] if shown else None
 
 
