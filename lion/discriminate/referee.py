@@ -153,8 +153,7 @@ def _comparison(
     first, second = sides if order == "teacher_first" else sides[::-1]
     # Identical answers give the same prompt in both orders. With the same seed it is one request,
     # and the mean over the orders is equal for both answers.
-    same = first == second
-    drawn = ORDERS[0] if same else order
+    drawn = ORDERS[0] if first == second else order
     task, context = task_text(row["instruction"], row["input"]), context_of(row)
     further = [sample] if sample else []
     request = Request(
@@ -165,8 +164,7 @@ def _comparison(
         seed=stable_seed("referee", row["id"], drawn, *further),
     )
     texts = (task, first, second, *(message["content"] for message in context))
-    purpose: Purpose | None = "same" if same and order == ORDERS[1] else part.purpose
-    return _Comparison(row["id"], order, texts, request, purpose)
+    return _Comparison(row["id"], order, texts, request, part.purpose)
 
 
 def _row(
@@ -174,6 +172,7 @@ def _row(
 ) -> dict[str, object]:
     first, second = scores or (None, None)
     teacher, student = (first, second) if comparison.order == "teacher_first" else (second, first)
+    _, first_answer, second_answer, *_ = comparison.texts
     return {
         "id": comparison.id,
         "order": comparison.order,
@@ -184,5 +183,6 @@ def _row(
         "model": reply.model,
         "prompt_tokens": reply.prompt_tokens,
         "purpose": comparison.purpose,
+        "identical": True if first_answer == second_answer else None,
         "completion_tokens": reply.completion_tokens,
     }

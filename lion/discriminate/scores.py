@@ -7,9 +7,8 @@ import polars as pl
 Order = Literal["teacher_first", "student_first"]
 ORDERS: tuple[Order, ...] = ("teacher_first", "student_first")
 # Why a pair is judged in the second order, too, where that is not always done: to measure the
-# position bias, since its gap is close to the threshold, or to check the rule. And always if the
-# answers are the same, since both orders are then one request.
-Purpose = Literal["measure", "close", "check", "same"]
+# position bias, since its gap is close to the threshold, or to check the rule.
+Purpose = Literal["measure", "close", "check"]
 _FEWEST = 30  # pairs from which a position bias is known
 
 
@@ -46,16 +45,7 @@ def score(reviews: pl.DataFrame, orders: tuple[Order, ...] = ORDERS) -> pl.DataF
 
 def is_thrifty(reviews: pl.DataFrame) -> bool:
     """Whether the second order of `reviews` was asked on purpose only."""
-    return "purpose" in reviews.columns and bool(
-        reviews["purpose"].is_in(["measure", "close", "check"]).any()
-    )
-
-
-def of_identical_answers(reviews: pl.DataFrame) -> pl.Series:
-    """Return the ids of the pairs whose answers are the same."""
-    if "purpose" not in reviews.columns:
-        return pl.Series("id", [], dtype=pl.String)
-    return reviews.filter(purpose="same")["id"].unique()
+    return "purpose" in reviews.columns and bool(reviews["purpose"].is_not_null().any())
 
 
 def unselected(reviews: pl.DataFrame) -> pl.DataFrame:

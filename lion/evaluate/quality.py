@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lion.discriminate.scores import ORDERS, Order, gaps_by_order, of_identical_answers, score
+from lion.discriminate.scores import ORDERS, Order, gaps_by_order, score
 from lion.evaluate.statistics import (
     Array,
     Interval,
@@ -127,7 +127,9 @@ def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
     gaps = gaps_by_order(reviews).drop_nulls()
     first, second = (-pl.col(order) for order in ORDERS)
     leads = gaps.select("id", first, second, gained=(second - first) / 2)
-    same = pl.col("id").is_in(of_identical_answers(reviews).implode())
+    if "identical" not in reviews.columns:
+        return leads
+    same = pl.col("id").is_in(reviews.filter("identical")["id"].unique().implode())
     return leads.with_columns(
         pl.when(same).then(0.0).otherwise(order).alias(order) for order in ORDERS
     )

@@ -6,7 +6,7 @@ import string
 from lion.chat import UNCLEAR, Reply
 from lion.params.pools import Rules
 from lion.pools.tokens import tokens
-from lion.prompts import is_closed, unwrap
+from lion.prompts import REMARK, is_closed, unwrap
 
 # How models open a refusal, by language.
 _REFUSAL = re.compile(
@@ -25,8 +25,7 @@ _REFUSAL = re.compile(
 _PROMPT = re.compile(
     r"</?(?:task|\d+-(?:system|user|assistant)) [0-9a-f]{8,}>|\btask [0-9a-f]{16}\b"
     r"|^write one new task, inspired by"
-    r"|^(?:(?:sure|certainly|of course)[,!.]* )?here(?:['’]s| is)[^:\n]*"
-    r"\b(?:instruction|prompt|task)\b[^:\n]{0,40}:"
+    rf"|^{REMARK}"
     r"|\n(?:please )?note that this (?:new )?task\b|\nthis (?:new )?task (?:is|was) (?:\w+ )?"
     r"(?:about|based|inspired|related|similar)\b",
     re.IGNORECASE,

@@ -20,7 +20,7 @@ Keep = Callable[[pl.DataFrame], pl.DataFrame]
 # Columns that a table may lack.
 OPTIONAL = {
     *("accuracy", "student_thoughts", "system", "thoughts", "turns"),
-    *("first_verdict", "orders", "purpose"),
+    *("first_verdict", "identical", "orders", "purpose"),
 }
 
 INSTRUCTION: Schema = {
@@ -57,10 +57,11 @@ REVIEW: Schema = {
     "attempt": pl.Int64,  # 0, then 1.. after an unreadable reply
     "completion_tokens": pl.Int64,
     "id": pl.String,
+    "identical": pl.Boolean,  # true if both answers are the same, else null
     "model": pl.String,
     "order": pl.String,  # teacher_first | student_first
     "prompt_tokens": pl.Int64,
-    "purpose": pl.String,  # of a second order: measure | close | check | same (Purpose)
+    "purpose": pl.String,  # of a second order that is not always asked: measure | close | check
     "reply": pl.String,  # raw
     "student": pl.Float64,  # score 1..10, or null: unreadable
     "teacher": pl.Float64,

@@ -29,12 +29,12 @@ PromptName = Literal[
 Message = dict[str, str]
 
 _CODE = r"[0-9a-f]{8,}"  # a fence, or what a model made of it
-# A line such as "Sure, here's a new task inspired by the given example:".
-_PREAMBLE = re.compile(
+# A remark such as "Sure, here's a new task inspired by the given example:".
+REMARK = (
     r"(?:(?:sure|certainly|of course|okay)[,!.]* )?here(?:['’]s| is)[^:\n]*"
-    r"\b(?:instruction|prompt|task)\b[^:\n]{0,60}:\s*\n(?:\s*-{3,}\s*\n)?\s*(?=\S)",
-    re.IGNORECASE,
+    r"\b(?:instruction|prompt|task)\b[^:\n]{0,60}:"
 )
+_PREAMBLE = re.compile(rf"{REMARK}\s*\n(?:\s*-{{3,}}\s*\n)?\s*(?=\S)", re.IGNORECASE)
 _OPENING = re.compile(r"<task\b[^<>\n]{0,80}>")
 _TITLE = re.compile(
     rf"(?:\*\*)?(?:(?:new|your|my) )?task(?:(?: \d+)?:| {_CODE}:?)(?:\*\*)?:?\s*(?=\S)",
