@@ -56,6 +56,7 @@ def shown(exams: list[Row]) -> list[Row]:
             "finish_reason": visible(exam["finish_reason"]),
             **_thoughts(exam),
             **{key: exam.get(key) for key in ("teacher", "student", "gap", "verdict")},
+            "note": _note(exam["reviews"]),
             "reviews": [_review(row) for row in exam["reviews"]],
         }
         for exam, last in zip(exams, before, strict=False)
@@ -103,6 +104,15 @@ def answer_of(row: Row) -> Row:
 
 def _thoughts(row: Row) -> Row:
     return {"thoughts": visible(row["thoughts"])} if row["thoughts"] else {}
+
+
+def _note(reviews: list[Row]) -> str:
+    """Say what is not usual about a verdict: no second order, or nothing to compare."""
+    if any(row.get("identical") for row in reviews):
+        return "Both answers are identical: a tie, whatever the scores."
+    if len({row["order"] for row in reviews}) == 1:
+        return "Asked in one order only."
+    return ""
 
 
 def _review(row: Row) -> Row:

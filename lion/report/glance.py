@@ -172,7 +172,7 @@ def _doubts(row: Row, shared_model: str) -> list[str]:
     """Return what speaks against a referee, the worst first."""
     doubts = []
     if row["hard_flips"] > FLIP_LIMIT * row["hard"]:
-        doubts.append("the order decides many hard verdicts")
+        doubts.append(f"the order decides {row['hard_flips']:,} of {row['hard']:,} hard verdicts")
     if row["judged"] < _JUDGED * row["asked"]:
         doubts.append("many pairs are unjudged")
     if shared_model:

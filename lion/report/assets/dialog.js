@@ -45,6 +45,7 @@ function examined(exam, teacher, kind, run, id) {
     title,
     kind === "i" ? marking(id, exam, run) : null,
     make("div", { className: "columns" }, points, answered(exam)),
+    exam.note ? make("p", { className: "hint" }, exam.note) : null,
     make("details", {}, make("summary", {}, `${kind === "i" ? "Referee" : "Judge"}'s replies (${exam.reviews.length})`),
       make("div", { className: "columns" }, ...exam.reviews.map(review))),
   ].filter(Boolean);
