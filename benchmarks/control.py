@@ -87,17 +87,17 @@ def run_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> N
         begun = time.process_time()
         own = changed(bench.params, seed, VARIANTS[name])
         if name in SEEDS_ONLY:
-            bench.chat.spent.clear()
+            bench.chat.reset()
             _append(out, bench, name, seed, seeds_only(bench, own), begun)
             continue
         if shared is None:
-            bench.chat.spent.clear()
+            bench.chat.reset()
             shared = begin(bench, seed)
             if (bench.mix, START, seed) not in done:
                 start = iter([{"round": 0, **evaluate(bench, shared, params)}])
                 _append(out, bench, START, seed, start, begun)
             begun = time.process_time()
-        bench.chat.spent.clear()
+        bench.chat.reset()
         figures = rounds(bench, shared, own, each=name in FIVE_ROUNDS)
         _append(out, bench, name, seed, figures, begun)
 

@@ -61,38 +61,43 @@ class DirectChat:
     """A chat with the oracle in this process, without client and store: same replies, faster.
 
     `spent` counts requests, prompt tokens and completion tokens by the first word of their label:
-    teach, referee, generate; and judge or questions for the evaluation.
+    teach, referee, generate; and judge or questions for the evaluation. As with a store, a repeated
+    request costs nothing until `reset`.
     """
 
     def __init__(self, oracle: Oracle) -> None:
         self.spent: dict[str, tuple[int, int, int]] = {}
+        self._replies: dict[bytes, Reply] = {}
         self._app = create_app(position_bias=oracle.position_bias, unreadable=oracle.unreadable)
+
+    def reset(self) -> None:
+        """Forget all replies and what they cost."""
+        self.spent.clear()
+        self._replies.clear()
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
         """Return a reply to each request."""
-        replies = asyncio.run(self._all(requests))
-        word = label.split()[0]
+        bodies = [_body(request) for request in requests]
+        new = asyncio.run(
+            self._all([body for body in dict.fromkeys(bodies) if body not in self._replies])
+        )
+        word = label.split()[0].rstrip(",")
         before = self.spent.get(word, (0, 0, 0))
-        prompt = sum(reply.prompt_tokens for reply in replies)
-        completion = sum(reply.completion_tokens for reply in replies)
-        self.spent[word] = (before[0] + len(replies), before[1] + prompt, before[2] + completion)
-        return replies
+        prompt = sum(reply.prompt_tokens for reply in new)
+        completion = sum(reply.completion_tokens for reply in new)
+        self.spent[word] = (before[0] + len(new), before[1] + prompt, before[2] + completion)
+        return [self._replies[body] for body in bodies]
 
-    async def _all(self, requests: Sequence[Request]) -> list[Reply]:
-        return [await self._reply(request) for request in requests]
+    async def _all(self, bodies: Sequence[bytes]) -> list[Reply]:
+        new = [await self._reply(body) for body in bodies]
+        self._replies |= zip(bodies, new, strict=True)
+        return new
 
-    async def _reply(self, request: Request) -> Reply:
-        asked = {
-            "model": MODEL,
-            "messages": request.messages,
-            "temperature": request.temperature,
-            "max_tokens": request.max_tokens,
-            "seed": request.seed,
-        }
+    async def _reply(self, content: bytes) -> Reply:
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": json.dumps(asked).encode()}
+            return {"type": "http.request", "body": content}
 
         async def send(event: dict[str, Any]) -> None:
             sent.append(event)
@@ -108,3 +113,14 @@ class DirectChat:
             prompt_tokens=usage["prompt_tokens"],
             completion_tokens=usage["completion_tokens"],
         )
+
+
+def _body(request: Request) -> bytes:
+    asked = {
+        "model": MODEL,
+        "messages": request.messages,
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+        "seed": request.seed,
+    }
+    return json.dumps(asked).encode()

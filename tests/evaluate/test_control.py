@@ -75,6 +75,20 @@ def test_the_player_hears_what_the_stages_hear() -> None:
         assert DirectChat(PARAMS.oracle).ask(asked, label="teach") == chat.ask(asked, label="teach")
 
 
+def test_a_repeated_request_costs_nothing_until_the_next_run() -> None:
+    messages = render("teacher.txt", task="Reverse: owl crow")
+    first = Request(id="a", messages=messages, temperature=0.7, max_tokens=20, seed=3)
+    other = Request(id="b", messages=messages, temperature=0.7, max_tokens=20, seed=4)
+    chat = DirectChat(PARAMS.oracle)
+    replies = chat.ask([first, first, other], label="judge, retry")
+    assert len(replies) == 3
+    assert chat.ask([first], label="judge") == replies[:1]
+    assert chat.spent["judge"][0] == 2
+    chat.reset()
+    chat.ask([first], label="judge")
+    assert chat.spent["judge"][0] == 1
+
+
 def test_the_mixes_differ_in_how_common_the_families_are() -> None:
     most = {}
     for mix in MIXES:
