@@ -11,7 +11,6 @@ A single variant is one DVC experiment: `--list` prints its command.
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -28,7 +27,7 @@ from benchmarks.control_rounds import (
     rounds,
     seeds_only,
 )
-from benchmarks.control_variants import FIVE_ROUNDS, SEEDS_ONLY, START, VARIANTS, command
+from benchmarks.control_variants import SEEDS_ONLY, START, VARIANTS, command
 from lion.params import load_params
 from lion.student.models import model_digest, write_base
 
@@ -94,24 +93,22 @@ def run_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> N
             bench.chat.reset()
             shared = begin(bench, seed)
             if (bench.mix, START, seed) not in done:
-                start = iter([{"round": 0, **evaluate(bench, shared, params)}])
-                _append(out, bench, START, seed, start, begun)
+                _append(
+                    out, bench, START, seed, {"round": 0, **evaluate(bench, shared, params)}, begun
+                )
             begun = time.process_time()
         bench.chat.reset()
-        figures = rounds(bench, shared, own, each=name in FIVE_ROUNDS)
-        _append(out, bench, name, seed, figures, begun)
+        _append(out, bench, name, seed, rounds(bench, shared, own), begun)
 
 
-def _append(
-    out: Path, bench: Bench, name: str, seed: int, rows: Iterator[Row], begun: float
-) -> None:
-    """Compute `rows` and append them to `out` at once, with what they spent and the CPU seconds."""
-    complete = [{"mix": bench.mix, "variant": name, "seed": seed, **row} for row in rows]
+def _append(out: Path, bench: Bench, name: str, seed: int, figures: Row, begun: float) -> None:
+    """Append the figures of a run to `out`, with what it spent and the CPU seconds."""
+    row = {"mix": bench.mix, "variant": name, "seed": seed, **figures}
     seconds = round(time.process_time() - begun)
     context = {"base": bench.digest, "seconds": seconds, "spent": dict(bench.chat.spent)}
     with out.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(row | context) + "\n" for row in complete)
-    click.echo(f"{json.dumps(complete[-1])} {seconds} s", err=True)
+        file.write(json.dumps(row | context) + "\n")
+    click.echo(f"{json.dumps(row)} {seconds} s", err=True)
 
 
 def _done(path: Path) -> set[tuple[str, str, int]]:

@@ -1,7 +1,6 @@
 """A run of the control: one seed and variant, played in one process by the stages' functions."""
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,23 +85,22 @@ def begin(bench: Bench, seed: int) -> State:
     return state
 
 
-def rounds(bench: Bench, shared: State, params: Params, *, each: bool) -> Iterator[Row]:
-    """Yield the figures of one variant after its last round, or after `each` round."""
+def rounds(bench: Bench, shared: State, params: Params) -> Row:
+    """Return the figures of one variant after its last round."""
     loaded = Loaded(copy.deepcopy(shared.loaded.model), shared.loaded.tokenizer)
     state = State(loaded, shared.cache, shared.answers)
-    names = list(params.rounds)
-    for number, name in enumerate(names, start=1):
-        pool, examined, gap_figures = examine(bench, state, params, name)
+    figures: dict[str, float] = {}
+    for name in params.rounds:
+        pool, examined, figures = examine(bench, state, params, name)
         imitate(bench, state, pool, params, name, examined=examined)
-        if each or name == names[-1]:
-            yield {"round": number, **gap_figures, **evaluate(bench, state, params)}
+    return {"round": len(params.rounds), **figures, **evaluate(bench, state, params)}
 
 
-def seeds_only(bench: Bench, params: Params) -> Iterator[Row]:
-    """Train once on the seeds alone; yield the figures."""
+def seeds_only(bench: Bench, params: Params) -> Row:
+    """Train once on the seeds alone; return the figures."""
     state = State(load_student(bench.base), pl.DataFrame(schema=ANSWERED))
     imitate(bench, state, bench.seeds, params, "r0")
-    yield {
+    return {
         "round": len(params.rounds),
         "epochs": params.imitate.epochs,
         **evaluate(bench, state, params),

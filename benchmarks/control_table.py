@@ -14,9 +14,11 @@ import polars as pl
 from scipy.stats import sem
 from scipy.stats import t as student
 
-from benchmarks.control_variants import CONTRASTS, FIVE_ROUNDS, PLOTTED, START
+from benchmarks.control_variants import CONTRASTS, PLOTTED
 
 EVALUATIONS = ("even", "zipf")
+EVALUATION = ("questions", "judge")
+INPUT, OUTPUT = 0.40, 1.60  # prices per million tokens
 
 
 class Mean(NamedTuple):
@@ -41,23 +43,25 @@ class Mean(NamedTuple):
 @click.option("--plot", type=click.Path(path_type=Path), help="File for an SVG plot.")
 def main(rows: Path, plot: Path | None) -> None:
     """Print the tables of ROWS in Markdown."""
-    played = last_rounds(read(rows))
-    tables = [variant_table(played), contrast_table(played), round_table(read(rows))]
+    played = read(rows)
+    tables = [variant_table(played), contrast_table(played)]
     click.echo("\n\n".join("\n".join(table) for table in tables))
     if plot:
         draw(played, plot)
 
 
 def read(path: Path) -> pl.DataFrame:
-    """Read the figures: columns mix, variant, seed, round, quality_even, quality_zipf."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return pl.DataFrame([json.loads(line) for line in lines], infer_schema_length=None)
+    """Read one row per run: its figures, and the requests and money of its rounds."""
+    runs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [run | _spending(run.pop("spent", {})) for run in runs]
+    return pl.DataFrame(rows, infer_schema_length=None).sort("mix", "variant", "seed")
 
 
-def last_rounds(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the last round of each run."""
-    by = ["mix", "variant", "seed"]
-    return frame.sort("round").group_by(by, maintain_order=True).last().sort(by)
+def _spending(spent: dict[str, list[int]]) -> dict[str, float]:
+    """Sum the loop's spending; the evaluation is the same for all variants."""
+    loop = [counts for role, counts in spent.items() if role not in EVALUATION]
+    requests, prompt, completion = (sum(part) for part in zip((0, 0, 0), *loop, strict=True))
+    return {"requests": requests, "money": (prompt * INPUT + completion * OUTPUT) / 1e6}
 
 
 def mean(values: Iterable[float]) -> Mean:
@@ -77,15 +81,17 @@ def paired(played: pl.DataFrame, mix: str, left: str, right: str, figure: str) -
 
 
 def variant_table(played: pl.DataFrame) -> list[str]:
-    """Format the relative quality of each variant after its last round."""
+    """Format each variant's relative quality after its last round, requests and money."""
     lines = [
-        "| seeds spread | variant | seeds | quality, even questions | quality, like the seeds |",
-        "| --- | --- | --- | --- | --- |",
+        "| seeds spread | variant | seeds | quality, even questions | quality, like the seeds |"
+        " requests | money |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for (mix, variant), rows in played.group_by("mix", "variant", maintain_order=True):
         cells = [mean(rows[f"quality_{name}"]) for name in EVALUATIONS]
         levels = " | ".join(cell.level() for cell in cells)
-        lines.append(f"| {mix} | {variant} | {cells[0].n} | {levels} |")
+        spending = f"{mean(rows['requests']).value:,.0f} | {mean(rows['money']).value:.2f}"
+        lines.append(f"| {mix} | {variant} | {cells[0].n} | {levels} | {spending} |")
     return lines
 
 
@@ -100,25 +106,6 @@ def contrast_table(played: pl.DataFrame) -> list[str]:
             cells = [paired(played, mix, *sides, f"quality_{name}") for name in EVALUATIONS]
             if cells[0] and cells[1]:
                 lines.append(f"| {mix} | {contrast} | {cells[0].n} | {cells[0]} | {cells[1]} |")
-    return lines
-
-
-def round_table(frame: pl.DataFrame) -> list[str]:
-    """Format relative quality by round, for the longest runs and their shared start."""
-    lines = [
-        "| seeds spread | variant | round | seeds | quality, even questions | like the seeds |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for variant in FIVE_ROUNDS:
-        longest = frame.filter(variant=variant).select("mix", "seed").unique()
-        runs = frame.filter(pl.col("variant").is_in([START, variant])).join(
-            longest, on=["mix", "seed"], how="semi"
-        )
-        by = ["mix", "round"]
-        for (mix, round), rows in runs.sort(by).group_by(by, maintain_order=True):
-            cells = [mean(rows[f"quality_{name}"]) for name in EVALUATIONS]
-            levels = " | ".join(cell.level() for cell in cells)
-            lines.append(f"| {mix} | {variant} | {round} | {cells[0].n} | {levels} |")
     return lines
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
 from benchmarks.control_rounds import changed
-from benchmarks.control_table import last_rounds, mean, paired, read, round_table
-from benchmarks.control_variants import CONTRASTS, RETIRED, SEEDS_ONLY, START, VARIANTS, command
+from benchmarks.control_table import mean, paired, read, variant_table
+from benchmarks.control_variants import CONTRASTS, SEEDS_ONLY, START, VARIANTS, command
 from lion.chat import Request, connect
 from lion.oracle.families import read as read_task
 from lion.params import load_params
@@ -47,16 +47,13 @@ def test_a_variant_is_one_dvc_experiment() -> None:
     assert command("seeds-only") == (
         "dvc exp run -S replay=0.0 -S imitate.epochs=22 evaluate-seed@r0"
     )
-    assert command("replay-five-rounds") == (
-        "dvc exp run -S replay=1.0 -S +rounds.r4=r3 -S +rounds.r5=r4"
-    )
     assert command("replay-contrast-other") == (
         "dvc exp run -S replay=1.0 -S 'imitate.contrast={wrong: other}'"
     )
 
 
 def test_every_comparison_is_of_variants_that_there_are() -> None:
-    known = {*VARIANTS, *RETIRED, START}
+    known = {*VARIANTS, START}
     assert {name for pair in CONTRASTS.values() for name in pair} <= known
 
 
@@ -111,36 +108,30 @@ def test_the_even_questions_ask_every_family_as_often() -> None:
     assert len(counts["zipf"]) > 1
 
 
-def test_differences_are_taken_seed_by_seed(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    runs = [("a", 1, 0, 90.0), ("a", 1, 3, 10.0), ("a", 2, 3, 20.0), ("b", 1, 3, 8.0)]
-    runs += [("b", 2, 3, 17.0), ("b", 3, 3, 99.0)]
+def _write(path: Path, runs: list[tuple[str, int, float]]) -> Path:
     rows = [
-        {"mix": "zipf", "variant": name, "seed": seed, "round": round, "quality_even": figure}
-        for name, seed, round, figure in runs
+        {"mix": "zipf", "variant": name, "seed": seed, "round": 3, "quality_even": figure}
+        | {"quality_zipf": 5.0, "spent": {"judge": [9, 9, 9], "teach": [2, 10**6, 0]}}
+        | {"seconds": 1}
+        for name, seed, figure in runs
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    differences = paired(last_rounds(read(path)), "zipf", "a", "b", "quality_even")
+    return path
+
+
+def test_differences_are_taken_seed_by_seed(tmp_path: Path) -> None:
+    runs = [("a", 1, 10.0), ("a", 2, 20.0), ("b", 1, 8.0), ("b", 2, 17.0), ("b", 3, 99.0)]
+    differences = paired(read(_write(tmp_path / "rows", runs)), "zipf", "a", "b", "quality_even")
     assert differences
     assert (differences.n, differences.value) == (2, 2.5)
     assert differences.half == pytest.approx(12.71 * 0.5, abs=0.01)
 
 
+def test_a_variant_is_shown_with_what_its_rounds_cost(tmp_path: Path) -> None:
+    path = _write(tmp_path / "rows", [("a", 1, 10.0)])
+    assert variant_table(read(path))[2:] == ["| zipf | a | 1 | 10.0 | 5.0 | 2 | 0.40 |"]
+
+
 def test_one_seed_has_no_interval() -> None:
     assert math.isnan(mean([4.0]).half)
     assert str(mean([4.0])) == "+4.0 (one seed)"
-
-
-def test_the_rounds_are_told_of_the_runs_that_go_on_longest(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    runs = [("round-0", 1, 0), ("round-0", 2, 0), ("five-rounds", 1, 1), ("referee-rows", 1, 3)]
-    rows = [
-        {"mix": "zipf", "variant": name, "seed": seed, "round": round}
-        | {"quality_even": 10.0 * seed + round, "quality_zipf": 5.0}
-        for name, seed, round in runs
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert round_table(read(path))[2:] == [
-        "| zipf | five-rounds | 0 | 1 | 10.0 | 5.0 |",
-        "| zipf | five-rounds | 1 | 1 | 11.0 | 5.0 |",
-    ]
