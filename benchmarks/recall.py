@@ -1,0 +1,133 @@
+"""Compare SemHash and MinHash with the novelty filter: recall, precision and speed.
+
+Needs `pip install datasketch semhash wordllama`; nothing else in this project does. SemHash gets
+the static word vectors that the package wordllama carries: its own model would be a download.
+
+The pool is real instructions. The candidates are other real instructions, and recombined halves of
+those in the pool, many of which lie near the threshold. The novelty filter's decision (ROUGE-L F of
+at least 0.7 with any row of the pool) is the truth. Prints one JSON line per method and threshold,
+and some pairs that SemHash alone calls duplicates.
+"""
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from benchmarks.novelty import ALPACA, THRESHOLD, rejoined
+from lion.pools.novelty import NoveltyFilter
+from lion.pools.texts import read_texts
+
+_REAL = 1_000  # candidates of each kind
+_PERMUTATIONS = 128
+_SHOWN = 20  # pairs that SemHash alone calls duplicates
+_WORDS = re.compile(r"[a-z0-9]+")
+
+Found = dict[str, str]  # a candidate that has a near duplicate in the pool, and that text
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), default=ALPACA, help="Alpaca's JSON list.")
+def main(data: Path) -> None:
+    """Measure what approximate methods find of what the novelty filter finds."""
+    texts = list(dict.fromkeys(text.task for text in read_texts(data)))
+    pool, real = texts[:-_REAL], texts[-_REAL:]
+    joined = rejoined(pool, _REAL, random.Random(1))
+    methods: dict[str, Callable[[Sequence[str], Sequence[str]], Found]] = {
+        "novelty filter": exact,
+        **{f"MinHash {at}": lambda a, b, at=at: minhash(a, b, at) for at in (0.4, 0.5, 0.7)},
+        **{f"SemHash {at}": lambda a, b, at=at: semhash(a, b, at) for at in (0.8, 0.9, 0.95)},
+    }
+    truth: dict[str, Found] = {}
+    for name, find in methods.items():
+        for kind, candidates in (("real", real), ("joined", joined)):
+            begun = time.perf_counter()
+            found = find(pool, candidates)
+            seconds = time.perf_counter() - begun
+            truth.setdefault(kind, found)
+            figures = compare(truth[kind], found, candidates)
+            row = {"method": name, "candidates": kind, **figures, "seconds": round(seconds, 2)}
+            click.echo(json.dumps(row))
+            if (name, kind) == ("SemHash 0.9", "real"):
+                more = [(text, found[text]) for text in found if text not in truth[kind]]
+    for candidate, match in random.Random(2).sample(more, min(_SHOWN, len(more))):
+        click.echo(json.dumps({"candidate": candidate[:300], "match": match[:300]}))
+
+
+def compare(truth: Found, found: Found, candidates: Sequence[str]) -> dict[str, Any]:
+    """Return recall and precision, and how many accepted candidates the method refuses."""
+    both = len(truth.keys() & found.keys())
+    return {
+        "rows": len(candidates),
+        "found": len(found),
+        "recall": round(both / len(truth), 3) if truth else None,
+        "precision": round(both / len(found), 3) if found else None,
+        "accepted_but_found": len(found) - both,
+    }
+
+
+def exact(pool: Sequence[str], candidates: Sequence[str]) -> Found:
+    """Find near duplicates with the novelty filter."""
+    known = NoveltyFilter(pool, list(map(str, range(len(pool)))), threshold=THRESHOLD)
+    matches = zip(candidates, known.nearest(candidates), strict=True)
+    return {text: pool[int(match.id)] for text, match in matches if match}
+
+
+def minhash(pool: Sequence[str], candidates: Sequence[str], threshold: float) -> Found:
+    """Find near duplicates by the estimated Jaccard similarity of the words."""
+    from datasketch import MinHash, MinHashLSH
+
+    def hashes(texts: Sequence[str]) -> Iterator[Any]:
+        sets = ([word.encode() for word in set(_WORDS.findall(text.lower()))] for text in texts)
+        yield from MinHash.generator(sets, num_perm=_PERMUTATIONS)
+
+    index = MinHashLSH(threshold=threshold, num_perm=_PERMUTATIONS)
+    for number, item in enumerate(hashes(pool)):
+        index.insert(number, item)
+    hits = zip(candidates, map(index.query, hashes(candidates)), strict=True)
+    return {text: pool[min(hit)] for text, hit in hits if hit}
+
+
+def semhash(pool: Sequence[str], candidates: Sequence[str], threshold: float) -> Found:
+    """Find near duplicates by the cosine of the texts' mean word vectors."""
+    from semhash import SemHash
+
+    index = SemHash.from_records(list(pool), model=_Vectors())
+    result = index.deduplicate(list(candidates), threshold=threshold)
+    return {row.record: row.duplicate_of for row in result.filtered if row.duplicate_of}
+
+
+class _Vectors:
+    """Mean word vectors of the package wordllama, as SemHash asks for them."""
+
+    def __init__(self) -> None:
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        spec = find_spec("wordllama")
+        if spec is None or spec.origin is None:
+            raise click.ClickException("pip install datasketch semhash wordllama")
+        folder = Path(spec.origin).parent
+        (self._weights,) = load_file(folder / "weights/l2_supercat_256.safetensors").values()
+        self._tokenizer = Tokenizer.from_file(
+            str(folder / "tokenizers/l2_supercat_tokenizer_config.json")
+        )
+
+    def encode(self, inputs: Sequence[str], **_: Any) -> Any:
+        """Return one vector of length 1 per text (n, 256)."""
+        rows = self._tokenizer.encode_batch(list(inputs), add_special_tokens=False)
+        vectors = np.stack(
+            [self._weights[row.ids or [0]].mean(0, dtype=np.float32) for row in rows]
+        )
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+if __name__ == "__main__":
+    main()
