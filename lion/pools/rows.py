@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lion.pools.seed_fields import holds_text
+from lion.pools.seed_fields import DESCRIPTIVE, holds_text
 from lion.support.errors import InputError
 
 MAX_CHARACTERS = 20_000
@@ -17,7 +17,13 @@ MAX_CHARACTERS = 20_000
 # NUL ends strings in other programs; half a surrogate pair cannot be written as UTF-8.
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 _LISTS = ("data", "rows", "train", "examples", "items", "records", "samples")
-_PACKED = {"gzip": b"\x1f\x8b", "zip": b"PK\3\4", "xz": b"\xfd7zXZ", "zstd": b"(\xb5/\xfd"}
+_PACKED = {
+    "gzip": b"\x1f\x8b",
+    "zip": b"PK\3\4",
+    "xz": b"\xfd7zXZ",
+    "zstd": b"(\xb5/\xfd",
+    "bzip2": b"BZh",
+}
 FORMS = 'expected a JSON list, or one JSON object a line, such as {"instruction": "..."}'
 
 
@@ -45,7 +51,8 @@ def _rows_under_a_key(path: Path, text: str) -> list[tuple[str, Any]]:
     except (ValueError, RecursionError):
         return []
     key = next((name for name in _LISTS if isinstance(item.get(name), list)), None)
-    if key is None or holds_text({name: value for name, value in item.items() if name != key}):
+    known = {key, *DESCRIPTIVE}
+    if key is None or holds_text([value for name, value in item.items() if name not in known]):
         return []
     return [(f"{path}, '{key}', item {n}", row) for n, row in enumerate(item[key], start=1)]
 

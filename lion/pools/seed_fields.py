@@ -14,7 +14,7 @@ from lion.support.errors import InputError
 DESCRIPTIVE = {
     *("id", "idx", "index", "uid", "uuid", "question_id", "conversation_id", "", "Unnamed: 0"),
     *("category", "categories", "tags", "dataset", "split", "license", "model", "finish_reason"),
-    *("timestamp", "created_at", "updated_at", "origin", "parent", "round"),
+    *("timestamp", "created_at", "updated_at", "origin", "parent", "round", "version"),
 }
 THOUGHTS = ("thoughts", "reasoning_content", "reasoning", "thinking")  # that led to an output
 MAP = "map it in seeds_columns, or list it there under ignore"

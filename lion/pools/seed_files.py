@@ -7,6 +7,7 @@ lion.pools.seed_forms.
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,8 @@ def _csv_items(path: Path) -> Iterator[Item]:
     """Yield the records of a CSV file as dictionaries; cells are texts, blank records are none."""
     text = content_of(path)
     csv.field_size_limit(_FIELD_LIMIT)
-    heading = text.partition("\n")[0]
-    delimiter = max(",;\t", key=heading.count)
+    heading = re.sub('"[^"]*"', "", text.lstrip("\r\n")).partition("\n")[0]
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=heading.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     line = 1

@@ -90,7 +90,8 @@ def _check_roles(place: str, key: str, roles: list[str]) -> None:
     if not roles or roles != [("user", "assistant")[n % 2] for n in range(len(roles))]:
         shown = ", ".join(roles[:4]) or "none"
         raise InputError(
-            f"{place}: '{key}' must be questions and their answers by turns (found: {shown})"
+            f"{place}: '{key}' must be questions and their answers by turns (found: {shown}); "
+            "correct or remove the row"
         )
 
 
@@ -212,7 +213,7 @@ def _turn(place: str, turn: object, columns: SeedsColumns) -> Turn:
     own = _own(turn, columns)
     thoughts = THOUGHTS if role == "assistant" else ()
     refuse_rest(place, own, (role_key, text_key, "weight", *thoughts))
-    return role, (text_key, _joined(place, turn.get(text_key)))
+    return role, (text_key, _joined(place, role, turn.get(text_key)))
 
 
 def _own(part: dict[str, Any], columns: SeedsColumns) -> Fields:
@@ -220,15 +221,25 @@ def _own(part: dict[str, Any], columns: SeedsColumns) -> Fields:
     return {key: (key, value) for key, value in part.items() if key not in columns.ignore}
 
 
-def _joined(place: str, value: object) -> object:
+def _joined(place: str, role: str, value: object) -> object:
     """Return the text of a turn that is a list of parts; any other value as it is."""
     if not isinstance(value, list):
         return value
-    kinds = [part.get("type") if isinstance(part, dict) else part for part in value]
+    parts = [_as_text(role, part) for part in value]
+    kinds = [part.get("type") if isinstance(part, dict) else part for part in parts]
     if odd := [kind for kind in kinds if kind not in _TEXT_PARTS]:
         raise InputError(f"{place}: a part is {odd[0]!r:.40}, not text; remove the row")
-    parts = [{"text": part.get("text")} for part in value]
     return "\n".join(text_at(part, "text", place, required=True) for part in parts)
+
+
+def _as_text(role: str, part: object) -> object:
+    """Return a bare text, or an assistant's thoughts, as a part of text; others as they are."""
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    thoughts = part.get("thinking") if isinstance(part, dict) else None
+    if role == "assistant" and isinstance(thoughts, str):
+        return {"type": "text", "text": f"<think>\n{thoughts}\n</think>"}
+    return part
 
 
 def _is_ignored(turn: Turn, columns: SeedsColumns) -> bool:

@@ -1,5 +1,6 @@
 """Seed files that are no JSON: tables, and folders saved by `datasets`."""
 
+import bz2
 import gzip
 import json
 import shutil
@@ -24,6 +25,10 @@ GOOD_CSV = {
     "semicolons": b'instruction;input\nName a river.;\n"Count:\none";"a ""b"", c"\n',
     "tabs": b'instruction\tinput\nName a river.\t\n"Count:\none"\t"a ""b"", c"\n',
     "Excel": b'\xef\xbb\xbfinstruction,input\r\nName a river.,\r\n"Count:\none","a ""b"", c"\r\n',
+    "a comma in a quoted name": (
+        b'instruction;input;"score, of 10"\nName a river.;;\n"Count:\none";"a ""b"", c";\n'
+    ),
+    "blank lines first": b'\r\n\r\ninstruction;input\nName a river.;\n"Count:\none";"a ""b"", c"',
     "index, blanks": b',instruction,input\n0,Name a river.,\n\n,,\n1,"Count:\none","a ""b"", c"',
 }
 BAD_CSV = {
@@ -46,6 +51,9 @@ BAD_CSV = {
 
 GOOD_JSON = {
     "a list under a key": json.dumps({"version": "1.0", "data": [{"instruction": "a"}]}),
+    "the same, with more about it": json.dumps(
+        {"version": "v2.0", "license": "MIT", "data": [{"instruction": "a"}]}
+    ),
     "the same, on several lines": "\n" + json.dumps({"rows": [{"instruction": "a"}]}, indent=1),
 }
 BAD_JSON = {
@@ -64,6 +72,7 @@ BAD_JSON = {
     "not a number": ('{"instruction": "a", "score": NaN}', ", line 1: not JSON (NaN"),
     "key twice": ('{"instruction": "a", "instruction": "b"}', ", line 1: not JSON (duplicate key"),
     "gzip": (gzip.compress(b'{"instruction": "a"}'), ": compressed (gzip); unpack it"),
+    "bzip2": (bz2.compress(b'{"instruction": "a"}'), ": compressed (bzip2); unpack it"),
     "a spreadsheet": (
         b"PK\3\4\x14",
         ": compressed (zip); unpack it, and save a spreadsheet as CSV",
@@ -89,6 +98,11 @@ def test_reads_csv(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "Seeds.CSV"
     path.write_bytes(content)
     assert read_seeds(path).frame.rows() == PAIRS
+
+
+def test_commas_part_no_cells_of_a_tsv_file(tmp_path: Path) -> None:
+    path = _file(tmp_path / "seeds.tsv", b"instruction\nName a river, please; or a lake.\n")
+    assert read_seeds(path).frame.rows() == [("Name a river, please; or a lake.", "")]
 
 
 @pytest.mark.parametrize(("content", "reason"), BAD_CSV.values(), ids=BAD_CSV)

@@ -68,6 +68,25 @@ GOOD: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
         },
         [("Say hi.", "", "Hi.")],
     ),
+    "a bare text as a part": (
+        {"messages": [{"role": "user", "content": ["text"]}, ANSWER]},
+        [("text", "", "Hi.")],
+    ),
+    "thoughts as a part": (
+        {
+            "messages": [
+                ASK,
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "thinking", "thinking": "Hm.", "signature": "x"},
+                        {"type": "text", "text": "Hi."},
+                    ],
+                },
+            ]
+        },
+        [("Say hi.", "", "<think>\nHm.\n</think>\nHi.")],
+    ),
     "messages as JSON in a cell": (
         {"messages": json.dumps([ASK, ANSWER])},
         [("Say hi.", "", "Hi.")],
@@ -154,6 +173,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "ShareGPT without a role": (
         {"conversations": [{"value": "Hi"}]},
         "turn 1: 'role' is None; expected system, user",
+    ),
+    "thoughts as a part of a question": (
+        {"messages": [{"role": "user", "content": [{"type": "thinking", "thinking": "Hm."}]}]},
+        "turn 1: a part is 'thinking', not text",
     ),
     "content null": ({"messages": [{"role": "user", "content": None}]}, "'content' must be a str"),
     "instruction beside messages": (
