@@ -16,7 +16,8 @@ _UNSUPPORTED = (
     r"unsupported|not (be )?support|n[o']t support|unknown|unrecogni[sz]ed|unexpected|not permitted"
     r"|not allowed|extra_?.?(forbidden|inputs|fields)|additional propert|only the default|invalid"
     r"|deprecated|unavailable|not available|not accept|no such|removed|not enabled"
-    r"|不支持|不支援|未対応|サポートされていません"
+    r"|not a (recogni[sz]ed|valid|known)"
+    r"|不支持|不支援|未対応|サポートされていません|не поддержива|지원하지"
 )
 _RANGE = r"between|range|less than|greater than|at (most|least)|[<>]=?|too (large|high|low|big)"
 
@@ -35,7 +36,7 @@ class _Adaptation(NamedTuple):
 _ADAPTATIONS = (
     _Adaptation(
         "max_tokens",
-        r"max_tokens",
+        r"max_tokens|max_completion_tokens",
         {"limit_field": "max_completion_tokens"},
         "sends max_completion_tokens",
         words=rf"max_completion_tokens|{_UNSUPPORTED}",
@@ -53,13 +54,14 @@ _ADAPTATIONS = (
         r"temperature",
         {"omit": "temperature"},
         "sends no temperature",
+        words=rf"{_UNSUPPORTED}|(must|only|fixed|set)\b.{{0,9}} 1\b(?! or)|cannot be (chang|modif)",
         others=_RANGE,
     ),
     _Adaptation("seed", r"\bseed\b", {"omit": "seed"}, "sends no seed"),
     _Adaptation(
         "response_format",
         r"response_format|response format|json.?(schema|mode)|structured output"
-        r"|guided.?(decod|json)",
+        r"|guided.?(decod|json)|\bgrammar\b",
         {"structured": False},
         "sends no response_format",
         words="",
@@ -74,7 +76,7 @@ _ADAPTATIONS = (
     _Adaptation(
         "system",
         r"system.{0,3}(role|message|prompt|instruction|角色|消息)|(role|角色).{0,40}system"
-        r"|developer instruction"
+        r"|developer instruction|first message.{0,30}user"
         r"|roles? must alternate|only.{0,30}user.{0,20}(assistant|role)|'user'.{0,9}'assistant'",
         {"system": "fold"},
         "puts the system part into the user's turn",

@@ -15,7 +15,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is not None:
-            seconds = _number(value)
+            seconds = _duration(value)
             if seconds is not None:
                 return max(0.0, seconds * scale)
             return _until(value, headers.get("date"))

@@ -12,9 +12,11 @@ from lion.chat.wire import Body, most_tokens
 from lion.prompts.marks import with_beside
 
 _STATUS = {  # of errors that have a word as their code
-    429: re.compile(r"rate.?limit|too.?many|throttl|resource_exhausted"),
-    402: re.compile(r"quota|billing|credit|balance|payment|arrear"),
-    401: re.compile(r"api.?key|unauth|permission|forbidden"),
+    429: re.compile(
+        r"rate.?limit|too.?many|throttl|resource_exhausted|concurren|速率|限流|并发|频[率繁]"
+    ),
+    402: re.compile(r"quota|billing|credit|balance|payment|arrear|余额|欠费"),
+    401: re.compile(r"api.?key|unauth|authenticat|permission|forbidden"),
     404: re.compile(r"not.?found|unknown_url|unexpected endpoint|cannot (post|get)|no route"),
     400: re.compile(r"invalid|bad.?request|unsupported|context.?length|content.?filter|inspection"),
 }
@@ -22,6 +24,7 @@ _DECODER = json.JSONDecoder(strict=False)  # it accepts bare line ends within a 
 MOST_WORDS = 10_000  # characters of an error that are read; a server may send megabytes
 # Fields of a message that hold thoughts; a server that fills several repeats them.
 THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details")
+MESSAGES = ("message", "detail", "error_msg", "msg", "error_message", "status_msg")  # of an error
 _CODES = ("code", "status_code", "error_code", "http_code", "status", "type")
 
 
@@ -91,7 +94,7 @@ def error_message(body: Any) -> str:
     """Return the error message in a server's body, in any known form, else the body itself."""
     error = body.get("error") or body if isinstance(body, dict) else body
     if isinstance(error, dict):
-        error = next((error[name] for name in _MESSAGES if error.get(name)), error)
+        error = next((error[name] for name in MESSAGES if error.get(name)), error)
     if isinstance(error, str):
         return error[:MOST_WORDS]
     try:
@@ -100,28 +103,32 @@ def error_message(body: Any) -> str:
         return "deeply nested JSON"
 
 
-_MESSAGES = ("message", "detail", "error_msg", "msg", "error_message")
-
-
 def _error_in(body: Any) -> ErrorBody | None:
     """Find an error in the place of a reply; a body with a reply is none."""
     if isinstance(body, list) and len(body) == 1:  # some gateways wrap an error in a list
         body = body[0]
     if not isinstance(body, dict):
         return None
-    error: Any = body.get("error") or body.get("errors")
+    error: Any = body.get("error") or body.get("errors") or _failed(body.get("base_resp"))
+    if isinstance(error, list):
+        error = error[0]
     if choices := body.get("choices"):
         first = choices[0] if isinstance(choices, list) else None
         first = first if isinstance(first, dict) else {}
         message, error = first.get("message"), first.get("error")
         if not error or (isinstance(message, dict) and message.get("content")):
             return None
-    elif not error and not any(body.get(name) for name in (*_MESSAGES, "error_code")):
+    elif not error and not any(body.get(name) for name in (*MESSAGES, "error_code")):
         return None
     fields = error if isinstance(error, dict) else body
     words = error_message({"error": error} if error else body)
     codes = [fields[name] for name in _CODES if fields.get(name)]
     return ErrorBody(words, _status_of(codes, words), codes[0] if codes else None)
+
+
+def _failed(result: Any) -> Any:
+    """Return the result of a request in MiniMax's form, if it is an error."""
+    return result if isinstance(result, dict) and result.get("status_code") else None
 
 
 def _status_of(codes: list[Any], message: str) -> int:
@@ -144,6 +151,8 @@ def _texts_of(message: dict[str, Any]) -> tuple[str, str]:
     thoughts = _valid(thoughts if isinstance(thoughts, str) else json.dumps(thoughts))
     if content is None or isinstance(content, str):
         return _valid(content or ""), thoughts
+    if isinstance(content, dict) and "text" not in content:  # structured output, parsed
+        return _valid(json.dumps(content, ensure_ascii=False)), thoughts
     parts = [content] if isinstance(content, dict) else content
     if not isinstance(parts, list):
         raise TypeError(content)
@@ -207,5 +216,9 @@ def _count(value: Any) -> int | None:
 
 
 def _valid(text: str) -> str:
-    """Return `text` as valid Unicode: half of a surrogate pair becomes a question mark."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Return `text` as valid Unicode: half of a surrogate pair becomes a question mark.
+
+    Both halves may have come apart, in two pieces of a stream.
+    """
+    joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    return joined.encode("utf-8", "replace").decode("utf-8")

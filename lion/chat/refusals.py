@@ -24,13 +24,14 @@ _WORDS = {
     ),
     "context_length": re.compile(
         r"context.{0,3}(length|window|size|limit)|(exceed|beyond|longer).{0,40}context"
-        r"|(prompt|input|messages?|request|text)\b.{0,60}\b(too (long|large|many)|exceeds?\b)"
+        r"|(prompt|input|messages?|request|text|sequence)\b.{0,60}"
+        r"\b(too (long|large|many)|exceeds?\b)"
         r"|too many (input |prompt )?tokens|range of input length|reduce the length"
         r"|(longer|larger|more) than the (model'?s? )?max|above_max_length|max(imum)?.model.len"
         r"|(max(imum)?|limit)\b.{0,20}\b(prompt|input|sequence).{0,10}\b(length|tokens)"
         r"|\b(prompt|inputs?)\b.{0,60}\bmust (have|be) (less|fewer|at most|<)"
         r"|token.?limit|(payload|entity) too large|(输入|上下文).{0,12}(过长|超)|最大.{0,8}长度"
-        r"|expected maxLength|(プロンプト|入力).{0,12}長すぎ",
+        r"|超长|expected maxLength|(プロンプト|入力).{0,12}長すぎ",
         re.IGNORECASE | re.DOTALL,
     ),
 }

@@ -1,17 +1,21 @@
 """A streamed reply as the completion that a server would send in one piece."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from lion.chat.reading import THOUGHTS, is_thought, text_in
+from lion.chat.reading import MESSAGES, THOUGHTS, is_thought, text_in
 
 _TEXTS = ("content", *THOUGHTS, "refusal")
+# Events begin with a field's name. Some servers send their JSON alone; a text has no such key.
+_STREAM = re.compile(r'[\ufeff\s]*(?:(?:data|event|id|retry)?:|\{[^\n]*"delta" ?:)')
+_DATA = re.compile(r"data:|\{|\[DONE\]")
 
 
 def is_stream(text: str) -> bool:
     """Whether a body is a stream of events rather than JSON."""
-    return text.lstrip("\ufeff\r\n ").startswith(("data:", "event:", "id:", "retry:", ":"))
+    return _STREAM.match(text) is not None
 
 
 def completion_of(text: str) -> Any:
@@ -30,7 +34,8 @@ def completion_of(text: str) -> Any:
         choices = [choice for choice in chunk.get("choices") or [] if not choice.get("index")]
         choice = choices[0] if choices else {}
         finish = choice.get("finish_reason") or finish
-        pieces = [*_pieces(choice.get("delta") or choice.get("message") or {})]
+        delta = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
+        pieces = [*_pieces(delta)]
         whole = "".join(value for name, value in pieces if name == "content")
         if not choice.get("delta") and texts["content"] and whole.startswith(texts["content"]):
             texts = dict.fromkeys(_TEXTS, "")  # the end repeats the whole reply
@@ -48,7 +53,7 @@ def _events(text: str) -> Iterator[str]:
     """
     data = ""
     for line in [*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
-        piece = line[5:].strip() if line.startswith("data:") else ""
+        piece = line.removeprefix("data:").strip() if _DATA.match(line) else ""
         if data and (not line or (piece and _is_whole(data))):
             yield data
             data = ""
@@ -65,7 +70,8 @@ def _is_whole(data: str) -> bool:
 
 
 def _is_error(chunk: dict[str, Any]) -> bool:
-    return bool(chunk.get("error") or ("choices" not in chunk and chunk.get("message")))
+    said = any(chunk.get(name) for name in MESSAGES)
+    return bool(chunk.get("error") or ("choices" not in chunk and said))
 
 
 def _pieces(delta: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -48,6 +48,14 @@ def test_content_in_parts_is_one_text_and_is_paid_once(
     assert len(server.asked) == 1
 
 
+def test_structured_output_that_a_server_has_parsed_is_paid_once(
+    server: Server, params_at: ParamsOf
+) -> None:
+    server.answering = lambda asked: Answer(completion("x", content={"assistant_1": 8, "a": "ü"}))
+    assert ask(params_at(server.url))[0].text == '{"assistant_1": 8, "a": "ü"}'
+    assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("usage", "counts"),
     [
@@ -167,6 +175,10 @@ ERRORS = [
     {"choices": [{"error": {"code": 429, "message": "slow down"}, "message": {"content": ""}}]},
     {"choices": [{"error": {"code": 429, "message": "slow down"}, "message": None}]},
     {"choices": [], "error": "Rate limit: slow down"},
+    {"code": "1302", "msg": "您的账户已达到速率限制"},
+    {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}, "choices": None},
+    {"success": False, "errors": [{"code": 10001, "message": "Too many requests"}]},
+    {"error": {"code": "concurrency_limit_exceeded", "message": "slow down"}},
 ]
 
 
@@ -192,6 +204,7 @@ def test_a_rate_limit_in_a_body_slows_down_and_costs_nothing(
         {"code": 401, "message": "pay first"},
         {"type": "billing_error", "message": "pay first"},
         {"code": 404, "message": "pay first"},
+        [{"code": 10000, "message": "Authentication error: pay first"}],
     ],
 )
 def test_an_error_in_a_body_that_no_retry_can_help_ends_the_stage(

@@ -95,6 +95,48 @@ REJECTED: dict[str, tuple[Callable[[Body], bool], int, str, str]] = {
         "该模型不支持 temperature 参数",
         "omit: [temperature]",
     ),
+    "limit, by its new name alone": (
+        lambda body: "max_tokens" in body,
+        400,
+        "this model requires max_completion_tokens",
+        "limit_field: max_completion_tokens",
+    ),
+    "temperature, fixed": (
+        lambda body: "temperature" in body,
+        400,
+        "`temperature` may only be set to 1 when thinking is enabled",
+        "omit: [temperature]",
+    ),
+    "temperature, as a limitation": (
+        lambda body: "temperature" in body,
+        400,
+        "this model has beta-limitations, temperature and top_p are fixed at 1",
+        "omit: [temperature]",
+    ),
+    "seed, not recognized": (
+        lambda body: "seed" in body,
+        422,
+        "seed is not a recognized field",
+        "omit: [seed]",
+    ),
+    "seed, in Russian": (
+        lambda body: "seed" in body,
+        400,
+        "Параметр seed не поддерживается",
+        "omit: [seed]",
+    ),
+    "response_format, as a grammar": (
+        lambda body: "response_format" in body,
+        400,
+        "Failed to parse grammar",
+        "structured: false",
+    ),
+    "system, as the first message": (
+        has_system,
+        400,
+        "the first message must have the role user",
+        "system: fold",
+    ),
     "usage of a stream": (
         lambda body: "stream_options" in body,
         400,
@@ -178,6 +220,7 @@ def test_two_errors_adapt_twice(server: Server, params_at: ParamsOf) -> None:
     "message",
     [
         "temperature must be between 0 and 1",
+        "temperature must be 1 or lower",
         "max_tokens is too large: 5000. This model supports at most 4096",
         "the model `m` does not exist",
         "seedling is not supported",
@@ -237,6 +280,14 @@ OTHER_STREAMS = {
     "an event on two lines": (
         'data: {"choices":[{"delta":\ndata: {"content":"Four is it."}}]}\n\ndata: [DONE]\n\n'
     ),
+    "JSON alone on each line": (
+        '{"choices":[{"delta":{"content":"Four is"}}]}\n'
+        '{"choices":[{"delta":{"content":" it."}, "finish_reason":"stop"}]}\n[DONE]\n'
+    ),
+    "texts for deltas": (
+        'data: {"choices":[{"text":"Four is"}]}\n\n'
+        'data: {"choices":[{"text":" it.","finish_reason":"stop"}]}\n\n'
+    ),
     "carriage returns": (
         'data: {"choices":[{"delta":{"content":"Four is it."}}]}\r\rdata: [DONE]\r\r'
     ),
@@ -255,6 +306,13 @@ def test_a_stream_in_another_form_is_read_and_asked_once(
     (reply,) = ask(params_at(server.url, stream=True), 1)
     assert (reply.text, reply.finish_reason) == ("Four is it.", "stop")
     assert len(server.asked) == 1
+
+
+def test_two_events_may_share_a_character(server: Server, params_at: ParamsOf) -> None:
+    events = (json.dumps({"choices": [{"delta": {"content": half}}]}) for half in "\ud83d\ude00")
+    stream = "".join(f"data: {event}\n\n" for event in events) + "data: [DONE]\n\n"
+    server.answering = lambda asked: Answer(stream.encode())
+    assert ask(params_at(server.url, stream=True), 1)[0].text == "😀"
 
 
 DELTAS = {
@@ -305,6 +363,7 @@ def test_a_stream_that_breaks_off_is_asked_again(
     [
         {"error": {"code": 402, "message": "pay first"}},
         {"object": "error", "message": "pay first", "code": 402},
+        {"detail": "pay first", "code": 402},
     ],
 )
 def test_an_error_in_a_stream_is_an_error(server: Server, params_at: ParamsOf, event: Body) -> None:

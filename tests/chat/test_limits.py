@@ -32,6 +32,8 @@ def replies_of(*processes: "subprocess.Popen[str]") -> int:
     [
         ({"retry-after": "2"}, 2.0),
         ({"retry-after": "0.25"}, 0.25),
+        ({"retry-after": "5s"}, 5.0),
+        ({"retry-after": "1m30s"}, 90.0),
         ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
         ({"retry-after": "Fri, 01 Jan 2010 00:00:00 GMT"}, 0.0),
         (

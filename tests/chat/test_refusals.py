@@ -40,6 +40,8 @@ CONTEXT = [
     (400, {"error": {"message": "The input token count exceeds the maximum number of tokens"}}),
     (400, {"message": "Malformed input request: expected maxLength: 20000, actual: 25000"}),
     (400, {"error": {"message": "プロンプトが長すぎます"}}),
+    (400, {"error": {"code": "1261", "message": "Prompt 超长"}}),
+    (400, {"error": {"message": "Sequence length 5000 exceeds the model's 4096"}}),
 ]
 OTHER = [
     (400, "model `m` is not for you"),
