@@ -232,7 +232,7 @@ def _joined(place: str, role: str, value: object) -> object:
     return "\n".join(text_at(part, "text", place, required=True) for part in parts)
 
 
-def _as_text(role: str, part: object) -> object:
+def _as_text(role: str, part: Any) -> Any:
     """Return a bare text, or an assistant's thoughts, as a part of text; others as they are."""
     if isinstance(part, str):
         return {"type": "text", "text": part}
