@@ -35,8 +35,8 @@ from lion.runs.composition import (
     rejects,
     unreadable,
 )
-from lion.runs.figures import loss_table, quality_table, round_rows
-from lion.runs.gain import Gain, floor_of, gains_of
+from lion.runs.figures import examined_text, loss_table, quality_table, round_rows
+from lion.runs.gain import floor_of, gains_of, loss_change
 from lion.runs.identity import Identity
 from lion.runs.run import Tables
 from lion.runs.trust import score_matrix, shared_model, trust_rows
@@ -57,8 +57,8 @@ class Contents:
     identity: Identity
     headline: glance.Headline
     warnings: list[str]
+    examined: str  # what part of the cache pool, if not all of it
     answers: list[Row]
-    gains: list[Gain]
     costs: list[Row]
     trust: list[Row]
     shared_model: str  # that is teacher, referee and judge at once; else empty
@@ -111,21 +111,21 @@ def contents(
         rounds=rows,
         identity=identity,
         headline=glance.headline(rows, gains),
-        warnings=glance.warnings(rows, trust, floor),
+        warnings=glance.warnings(rows, floor),
+        examined=examined_text(rows),
         answers=[
-            glance.better(rows, gains),
+            glance.better(rows, gains, loss_change(tables)),
             glance.cost(costs, params),
-            glance.on_what(quality),
-            glance.trusted(trust, shared),
+            glance.on_what(quality, gains),
+            glance.trusted(trust, is_shared=bool(shared)),
             glance.what_next(next_step(tables)),
         ],
-        gains=gains,
         costs=cost_rows(costs, params),
         trust=trust,
         shared_model=shared,
         training=_training(tables),
         charts=_drawn(tables, rows, by_category, (control, floor))
-        | _named({"hard by category": _shares(hard.drop("gaps"))}),
+        | _named({"hard by category": _shares(_counted(hard))}),
         more_categories=max(0, quality["category"].n_unique() - _CATEGORIES),
         hard_map=hard_map(hard),
         gaps=gap_rows(tables, params.tau),
@@ -167,6 +167,8 @@ def _named(charts: dict[str, Chart | None]) -> dict[str, str]:
 
 
 def _quality_heat(categories: pl.DataFrame) -> Chart | None:
+    if categories["category"].n_unique() < 2:  # all questions alone: a chart above shows them
+        return None
     lowest: Any = categories["quality"].min()
     return heat_chart(categories, "quality", ".0f", low=min(40.0, lowest or 0.0), high=100.0)
 
@@ -185,6 +187,12 @@ def _labelled(categories: pl.DataFrame) -> pl.DataFrame:
         .with_columns(category="label", round=pl.format("r{}", "round"))
         .drop("label")
     )
+
+
+def _counted(hard: pl.DataFrame) -> pl.DataFrame:
+    """The map's cells; each category is labelled with its judged rows in its last round."""
+    label = pl.format("{} · {}", "category", pl.col("judged").last().over("category"))
+    return hard.select("round", label.alias("category"), "share", "judged")
 
 
 def _shares(cells: pl.DataFrame) -> Chart | None:

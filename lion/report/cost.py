@@ -32,9 +32,8 @@ class RoleCost:
 
 def role_costs(tables: Tables, params: Params) -> list[RoleCost]:
     """Return the cost of every role that was asked, round by round."""
-    own = tables.answers  # a seed's own answer has no tokens
     asked: list[tuple[Role, pl.DataFrame]] = [
-        ("teacher", pl.concat([own.drop_nulls("prompt_tokens"), tables.rewrites])),
+        ("teacher", pl.concat([tables.taught, tables.rewrites])),
         ("referee", tables.reviews),
         ("judge", tables.judged),
     ]
@@ -66,18 +65,18 @@ def money_of(costs: list[RoleCost], params: Params) -> tuple[str, str]:
     unknown = ", ".join(sorted({cost.role for cost in costs if cost.money is None}))
     if unknown:
         if not known:
-            return "unknown", f"no price known for {unknown}"
+            return "", f"money unknown: no price for {unknown}"
         return f"≥ {_amount(known, params)}", f"without {unknown}"
     return (_amount(known, params), "all roles") if known else ("", "the oracle is free")
 
 
-def tokens_of(costs: list[RoleCost]) -> tuple[str, str]:
-    """Return the tokens used, and in what."""
-    known = sum(cost.tokens for cost in costs if cost.tokens is not None)
-    requests = sum(cost.requests for cost in costs)
-    if not requests:
-        return "unknown", "no requests yet"
-    return _short(known), f"{requests:,} replies, without the generator's tokens"
+def tokens_of(costs: list[RoleCost]) -> str:
+    """Return the tokens used, as '12.3K'."""
+    number = sum(cost.tokens for cost in costs if cost.tokens is not None)
+    for size, mark in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if number >= size:
+            return f"{number / size:.3g}{mark}"
+    return str(number)
 
 
 def cost_rows(costs: list[RoleCost], params: Params) -> list[Row]:
@@ -96,11 +95,3 @@ def cost_rows(costs: list[RoleCost], params: Params) -> list[Row]:
 
 def _amount(money: float, params: Params) -> str:
     return f"{money:,.2f} {params.prices.currency if params.prices else ''}".strip()
-
-
-def _short(number: float) -> str:
-    """12345 as '12.3K'."""
-    for size, mark in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
-        if number >= size:
-            return f"{number / size:.3g}{mark}"
-    return f"{number:.3g}"

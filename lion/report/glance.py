@@ -6,9 +6,9 @@ import polars as pl
 
 from lion.params import Params
 from lion.report.cost import RoleCost, money_of, tokens_of
-from lion.runs.figures import examined_text, percent
+from lion.runs.figures import percent
 from lion.runs.gain import Gain
-from lion.runs.trust import FLIP_LIMIT
+from lion.runs.trust import AGREEMENT, doubts
 from lion.support.text import brief
 
 Row = dict[str, Any]
@@ -55,15 +55,20 @@ def _hard(rows: list[Row]) -> str:
     known = [row for row in rows if row["hard_share"] is not None]
     if not known:
         return "the referee has not examined a student yet"
-    share = known[-1]["hard_share"]
-    if share == 0:
+    last = known[-1]
+    if last["hard_share"] == 0:
         return "no instruction is hard any more: the referee cannot tell student from teacher"
     still = "still " if len(known) > 1 else ""
-    return f"{100 * share:.0f}% of instructions are {still}hard"
+    pool, examined = last.get("pool"), last.get("examined")
+    which = "instructions" if pool == examined else f"the {examined:,} examined instructions"
+    return f"{int(100 * last['hard_share'] + 0.5)}% of {which} are {still}hard"
 
 
-def warnings(rows: list[Row], trust: list[Row], floor: float | None) -> list[str]:
-    """Return what a reader should know before trusting the figures; `floor` is in percent."""
+def warnings(rows: list[Row], floor: float | None) -> list[str]:
+    """Return what a reader should know before trusting the figures; `floor` is in percent.
+
+    What speaks against the referee stands in the answer to that question.
+    """
     sentences = []
     evaluated = _judged(rows)
     missing = [row["round"] for row in rows if row["quality"] is None]
@@ -76,22 +81,18 @@ def warnings(rows: list[Row], trust: list[Row], floor: float | None) -> list[str
             f"{last:.1f}% is close to {floor:.1f}%, which wrong answers score: the student has "
             "learnt next to nothing."
         )
-    if examined := examined_text(rows):
-        sentences.append(f"{examined} Hard share and gap are theirs.")
-    for row in rows:
-        if row["judged"] is not None and row["judged"] < _JUDGED * row["asked"]:
-            sentences.append(
-                f"{row['round']}: only {row['judged']} of {row['asked']} questions were judged."
-            )
-        if (row["unjudged_share"] or 0) > 0.05:
-            share = percent(row["unjudged_share"])
-            sentences.append(f"{row['round']}: {share} of rows are unjudged.")
-    for row in trust:
-        if row["hard"] and row["hard_flips"] > FLIP_LIMIT * row["hard"]:
-            sentences.append(
-                f"{row['round']}: the answers' order changes the winner in {row['hard_flips']:,} "
-                f"of {row['hard']:,} hard verdicts; try another referee."
-            )
+    few = [
+        f"{row['judged']:,} of {row['asked']:,} in {row['round']}"
+        for row in rows
+        if row["judged"] is not None and row["judged"] < _JUDGED * row["asked"]
+    ]
+    if few:
+        sentences.append(f"Not all questions were judged: {', '.join(few)}.")
+    sentences += [
+        f"{row['round']}: {percent(row['unjudged_share'])} of rows are unjudged."
+        for row in rows
+        if (row["unjudged_share"] or 0) > 1 - _JUDGED
+    ]
     return sentences
 
 
@@ -107,8 +108,8 @@ def _answer(
     return {"question": question, "value": value, "note": note, "link": link, "mood": mood}
 
 
-def better(rows: list[Row], gains: list[Gain]) -> Row:
-    """Did the student get better? The loss on the teacher's answers, which no judge gave, too."""
+def better(rows: list[Row], gains: list[Gain], change: Gain | None) -> Row:
+    """Did the student get better? The `change` of its loss, which no judge gave, tells, too."""
     question = "Did the student get better?"
     if not gains:
         return _answer(question, "Unknown yet", "Fewer than two students have been judged.")
@@ -123,8 +124,13 @@ def better(rows: list[Row], gains: list[Gain]) -> Row:
     if last is not first:
         note += f" Last round: {_span(last)}{'' if last.is_shown else ', within chance'}."
     losses = [row["held_out"] for row in rows if row["held_out"] is not None]
-    if len(losses) > 1:
-        note += f" Loss on the teacher's answers: {losses[0]:.2f}, now {losses[-1]:.2f}."
+    if change:
+        closer = "closer to" if change.high < 0 else "farther from"
+        means = f"{closer} the teacher" if change.is_shown else "within chance"
+        note += (
+            f" Loss on the teacher's answers: {losses[0]:.2f}, now {losses[-1]:.2f}, "
+            f"{change.gain:+.2f} (95%: {change.low:+.2f} to {change.high:+.2f}), {means}."
+        )
     return _answer(question, value, note, "#evaluation", good=good)
 
 
@@ -134,17 +140,29 @@ def _span(gain: Gain) -> str:
 
 def cost(costs: list[RoleCost], params: Params) -> Row:
     """At what cost?"""
-    (money, scope), (tokens, replies) = money_of(costs, params), tokens_of(costs)
-    note = f"{scope[0].upper()}{scope[1:]}; {tokens} tokens in {replies}."
-    return _answer("At what cost?", money or f"{tokens} tokens", note, "#costs")
+    question = "At what cost?"
+    if not costs:
+        return _answer(question, "Nothing yet", "No requests yet.", "#costs")
+    (money, scope), tokens = money_of(costs, params), f"{tokens_of(costs)} tokens"
+    replies = f"{sum(cost.requests for cost in costs):,} replies, without the generator's tokens"
+    note = f"{scope[0].upper()}{scope[1:]}; {f'{tokens} in ' if money else ''}{replies}."
+    return _answer(question, money or tokens, note, "#costs")
 
 
-def on_what(quality: pl.DataFrame) -> Row:
-    """On what? `quality` has round, category, quality (percent): the last round counts."""
+def on_what(quality: pl.DataFrame, gains: list[Gain]) -> Row:
+    """On what? `quality` has round, category, quality (percent): the last round counts.
+
+    Without categories, the questions that gained and lost since the first round are counted.
+    """
     question = "On what?"
     last = quality.filter(pl.col("round") == pl.col("round").max()).drop_nulls("quality")
     if last.height < 2:
-        return _answer(question, "Unknown", "The questions have no categories.", "#evaluation")
+        value, note = "Unknown", "The questions have no categories."
+        if gains:
+            first = gains[0]
+            value = f"{first.up:,} questions gained, {first.down:,} lost"
+            note = f"Of {first.questions:,}, since {first.since}. {note}"
+        return _answer(question, value, note, "#evaluation")
     ordered = [
         f"{brief(name, _NAME)} ({value:.0f}%)"
         for name, value in last.sort("quality").select("category", "quality").iter_rows()
@@ -156,38 +174,33 @@ def on_what(quality: pl.DataFrame) -> Row:
     )
 
 
-def trusted(trust: list[Row], shared_model: str) -> Row:
+def trusted(trust: list[Row], *, is_shared: bool) -> Row:
     """Can I trust the referee?"""
     question = "Can I trust the referee?"
     known = [row for row in trust if row["role"] == "referee" and row["judged"]]
     if not known:
         return _answer(question, "Unknown yet", "It has not examined a student.", "#referee")
     last = known[-1]
-    doubts = _doubts(last, shared_model)
-    value = f"With care: {doubts[0]}" if doubts else "Yes, its hard verdicts hold"
-    return _answer(question, value, _order(last), "#referee", good=not doubts)
-
-
-def _doubts(row: Row, shared_model: str) -> list[str]:
-    """Return what speaks against a referee, the worst first."""
-    doubts = []
-    if row["hard_flips"] > FLIP_LIMIT * row["hard"]:
-        doubts.append(f"the order decides {row['hard_flips']:,} of {row['hard']:,} hard verdicts")
-    if row["judged"] < _JUDGED * row["asked"]:
-        doubts.append("many pairs are unjudged")
-    if shared_model:
-        doubts.append(f"{shared_model} judges its own answers")
-    return doubts
+    reasons = doubts(last)
+    if is_shared:
+        reasons.append("one model is teacher, referee and judge; models prefer their own answers")
+    if last["judged"] < _JUDGED * last["asked"]:
+        reasons.append("many pairs are unjudged")
+    value = "Only with care" if reasons else "Yes, its hard verdicts hold"
+    note = "".join(f"{reason[0].upper()}{reason[1:]}. " for reason in reasons)
+    return _answer(question, value, f"{note}{_order(last)}", "#referee", good=not reasons)
 
 
 def _order(row: Row) -> str:
-    """The evidence: hard and easy verdicts that depend on the order, agreement, pairs judged."""
-    text = f"{row['hard_flips']:,} of {row['hard']:,} hard verdicts depend on the answers' order"
-    if row["easy"]:
-        near = " (near-ties)" if row["hard_flips"] <= FLIP_LIMIT * row["hard"] else ""
-        text += f", {row['easy_flips']:,} of {row['easy']:,} easy ones do{near}"
-    if row["verdict_kappa"] is not None:
-        text += f"; the two orders agree on hard or easy with kappa {row['verdict_kappa']:.2f}"
+    """The evidence: winners that change with the order, agreement of the orders, pairs judged."""
+    counts = [
+        f"{row[f'{verdict}_flips']:,} of {row[verdict]:,} {verdict} verdicts"
+        for verdict in ("hard", "easy")
+        if row[verdict]
+    ]
+    text = f"The answers' order changes the winner of {' and '.join(counts)}"
+    if row["verdict_kappa"] is not None and row["verdict_kappa"] >= AGREEMENT:
+        text += f"; kappa of the two orders on hard or easy: {row['verdict_kappa']:.2f}"
     return f"{text}. Judged: {row['judged']:,} of {row['asked']:,} in {row['round']}."
 
 
@@ -196,6 +209,6 @@ def what_next(step: str) -> Row:
     question = "What next?"
     verdict, _, reason = step.partition(": ")
     if not reason:
-        return _answer(question, "Unknown yet", "The last round has not been evaluated.")
+        return _answer(question, "Unknown yet", "No round has been evaluated.")
     good = {"Go on": True, "Stop": None}.get(verdict, False)
     return _answer(question, verdict, reason, good=good)

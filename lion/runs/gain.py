@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from lion.evaluate.statistics import draws, interval
+from lion.evaluate.statistics import draws, interval, ratio
 from lion.runs.run import Tables
 
 Row = dict[str, Any]
@@ -24,6 +24,8 @@ class Gain(NamedTuple):
     low: float
     high: float
     questions: int
+    up: int = 0  # questions that the second student answered better
+    down: int = 0
 
     @property
     def is_shown(self) -> bool:
@@ -48,7 +50,8 @@ def paired_gain(first: pl.DataFrame, second: pl.DataFrame, since: str) -> Gain |
         before = (weights @ student) / (weights @ teacher)
         after = (weights @ student_second) / (weights @ teacher_second)
     gain = interval(after - before).scaled(100)
-    return Gain(since, gain.value, gain.low, gain.high, both.height)
+    up, down = ((way * (student_second - student) > 0).sum() for way in (1, -1))
+    return Gain(since, *gain, both.height, int(up), int(down))
 
 
 def gain_between(tables: Tables, before: str, after: str) -> Gain | None:
@@ -68,6 +71,24 @@ def gains_of(tables: Tables) -> list[Gain]:
         return []
     gains = [gain_between(tables, name, names[-1]) for name in dict.fromkeys((names[0], names[-2]))]
     return [gain for gain in gains if gain is not None]
+
+
+def loss_change(tables: Tables) -> Gain | None:
+    """Return the change of the loss per token on the teacher's answers since the first round.
+
+    None without a finite loss in two rounds.
+    """
+    losses = tables.question_losses.drop_nulls("loss")
+    names = [name for name in tables.rounds if name in set(losses["round"])]
+    if len(names) < 2 or not losses["loss"].is_finite().all():
+        return None
+    first, last = (losses.filter(round=name) for name in (names[0], names[-1]))
+    both = first.join(last, on="id", suffix="_last", maintain_order="left")
+    if both.is_empty():
+        return None
+    weights, tokens = draws(both.height), both["tokens"].to_numpy()
+    change = (both["loss_last"] - both["loss"]).to_numpy()
+    return Gain(names[0], *ratio(weights, change * tokens, tokens).scaled(1, digits=4), both.height)
 
 
 def floor_of(evaluated: pl.DataFrame) -> float | None:

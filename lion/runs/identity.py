@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from lion.params import Params
+from lion.params import Params, Role
 from lion.runs.run import Places, Tables, table_file
 from lion.support.text import brief
 
@@ -40,17 +40,24 @@ def identity_of(
     A page that a stage writes may depend on its data alone, so it has no `origin`: the checksum of
     the newest scores leads to its commit.
     """
-    teacher = _models(tables.answers) or params.model_of("teacher")
-    judges = dict.fromkeys(filter(None, (_models(tables.reviews), _models(tables.judged))))
+    replies: dict[Role, pl.DataFrame] = {
+        "teacher": tables.taught,
+        "referee": tables.reviews,
+        "judge": tables.judged,
+    }
+    models: dict[str, list[str]] = {}
+    for role, frame in replies.items():
+        models.setdefault(_model(params.model_of(role), frame), []).append(role)
+    has_own = tables.taught.height < tables.answers.height
     base = brief(params.student.base, _NAME)
     by = f"{params.sampling.by} over {params.sampling.over}"
     facts = [
-        ("teacher", teacher),
-        ("referee and judge", " and ".join(judges)),
+        *((_listed(roles), model) for model, roles in models.items()),
         ("student from", base),
         (
             "seeds",
-            f"{tables.pool.filter(origin='seed').height:,} from {brief(params.seeds, _NAME)}",
+            f"{tables.pool.filter(origin='seed').height:,} from {brief(params.seeds, _NAME)}"
+            f"{', with answers' if has_own else ''}",
         ),
         ("questions", f"{tables.questions.height:,}"),
         ("tau", f"{params.tau:g}"),
@@ -64,7 +71,7 @@ def identity_of(
     if checksum:
         facts.append(("data", checksum[:_SHORT]))
     return Identity(
-        f"{teacher} teaches {base}",
+        f"{params.model_of('teacher')} teaches {base}",
         [(name, value) for name, value in facts if value],
         _command(origin.commit, checksum),
     )
@@ -78,10 +85,18 @@ def _command(commit: str, checksum: str) -> str:
     return f"git checkout $(git log -S {checksum} --format=%h -- dvc.lock | tail -1) && dvc repro"
 
 
-def _models(replies: pl.DataFrame) -> str:
-    """Return the models that gave these replies, as the server named them, the latest first."""
+def _listed(names: list[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _model(asked: str, replies: pl.DataFrame) -> str:
+    """Return the model of a role, with the names that the server gave it, the latest first."""
     names = replies["model"].drop_nulls().unique(maintain_order=True).to_list()
-    return brief(", ".join(reversed(names)), _NAME)
+    served = ", ".join(reversed(names)) or asked
+    if asked in served:
+        return brief(served, _NAME)
+    return brief(f"{asked} (served as {served.rpartition('/')[2]})", _NAME)
 
 
 def _checksum(tables: Tables, places: Places) -> str:

@@ -86,6 +86,11 @@ class Tables:
         """Return the teacher's answers, each as it was last rewritten, of the round it joined."""
         return with_rewrites(self.answers, self.rewrites)
 
+    @property
+    def taught(self) -> pl.DataFrame:
+        """Return the answers that a teacher gave; those that came with the seeds have no tokens."""
+        return self.answers.drop_nulls("prompt_tokens")
+
 
 SOURCES: dict[str, Source] = {
     name: hint.__metadata__[0]

@@ -11,7 +11,10 @@ from lion.evaluate.quality import flip_rate, leads_by_order, position_bias
 from lion.runs.run import Tables
 
 Row = dict[str, Any]
-FLIP_LIMIT = 0.05  # share of hard verdicts that may depend on the order without a warning
+_FLIPS = 0.05  # share of hard verdicts whose winner may change with the order without a doubt
+_UNREADABLE = 0.1  # share of a referee's replies; with more, another referee is due
+AGREEMENT = 0.4  # kappa of the two orders on hard or easy; below, they hardly agree
+_FEW = 20  # verdicts; of fewer, a share says little
 _OFFLINE = "oracle"  # it judges by the truth, not by taste
 
 
@@ -86,13 +89,32 @@ def _flips_by_verdict(leads: pl.DataFrame, scores: pl.DataFrame) -> Row:
     return counts | {"hard_flip_share": share}
 
 
+def doubts(row: Row) -> list[str]:
+    """Return what speaks against a referee or judge (a row of `trust_rows`), the worst first."""
+    name, replies, unreadable = row["round"], row["replies"], row["unreadable"]
+    hard, flips, kappa = row["hard"], row["hard_flips"], row["verdict_kappa"]
+    reasons = []
+    if unreadable > _UNREADABLE * replies:
+        reasons.append(
+            f"{unreadable:,} of its {replies:,} replies in {name} have no readable scores"
+        )
+    if hard >= _FEW and flips > _FLIPS * hard:
+        reasons.append(f"the answers' order decides {flips:,} of {hard:,} hard verdicts in {name}")
+    if hard + row["easy"] >= _FEW and kappa is not None and kappa < AGREEMENT:
+        reasons.append(
+            f"its two orders hardly agree on which instructions are hard in {name} "
+            f"(kappa {kappa:.2f}; chance is 0)"
+        )
+    return reasons
+
+
 def shared_model(tables: Tables) -> str | None:
     """Return the model that is teacher, referee and judge at once, if there is one.
 
     A model prefers its own answers. The offline oracle does not: it judges by the truth.
     """
     models = {
-        *tables.answers["model"].unique(),
+        *tables.taught["model"].unique(),
         *tables.reviews["model"].unique(),
         *tables.judged["model"].unique(),
     }

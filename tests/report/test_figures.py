@@ -12,7 +12,7 @@ from lion.pools.tables import ACCEPTED, REVIEW, from_rows
 from lion.report.charts import trend_chart
 from lion.report.details import changed
 from lion.report.drawing import page_svg
-from lion.report.glance import headline, trusted, warnings
+from lion.report.glance import headline, on_what, trusted, warnings
 from lion.runs.composition import (
     EVERY,
     category_shares,
@@ -22,9 +22,9 @@ from lion.runs.composition import (
     outcomes,
     topic,
 )
-from lion.runs.gain import Gain, floor_of, paired_gain
+from lion.runs.gain import Gain, floor_of, loss_change, paired_gain
 from lion.runs.run import places_of, read_run
-from lion.runs.trust import score_matrix, shared_model, trust_of, trust_rows
+from lion.runs.trust import doubts, score_matrix, shared_model, trust_of, trust_rows
 from lion.support.text import as_json, brief, visible
 from tests.report.conftest import as_project
 from tests.report.synthetic import make_run
@@ -69,8 +69,11 @@ def _round(name: str, **figures: float) -> dict[str, Any]:
     return {"round": name, "judged": None, **dict.fromkeys(names), **figures}
 
 
-def _referee(name: str, *, hard: int, hard_flips: int) -> dict[str, Any]:
-    return {"role": "referee", "round": name, "hard": hard, "hard_flips": hard_flips}
+def _referee(**figures: float | None) -> dict[str, Any]:
+    """A referee of round 1 without a doubt, but for `figures`."""
+    sound = {"asked": 100, "judged": 100, "replies": 200, "unreadable": 0, "verdict_kappa": 0.8}
+    flips = {"hard": 40, "hard_flips": 2, "easy": 60, "easy_flips": 20}
+    return {"role": "referee", "round": "r1", **sound, **flips, **figures}
 
 
 ROWS = [
@@ -97,14 +100,64 @@ def test_the_headline_says_whether_the_gain_is_real(gain: Gain, clause: str) -> 
     )
 
 
-def test_flips_warn_only_where_hard_verdicts_depend_on_them() -> None:
-    rows = [_round("r0", quality=75.7), _round("r1", quality=77.4)]
-    assert not warnings(rows, [_referee("r1", hard=100, hard_flips=5)], 11.0)
-    assert "in 6 of 100 hard" in warnings(rows, [_referee("r1", hard=100, hard_flips=6)], 11.0)[0]
+def test_the_headline_counts_what_was_examined_and_rounds_like_the_charts() -> None:
+    rows = [_round("r0", quality=75.7), _round("r1", hard_share=0.325, examined=40, pool=150)]
+    assert str(headline(rows, [])).endswith("33% of the 40 examined instructions are hard.")
+
+
+@pytest.mark.parametrize(
+    ("figures", "reason"),
+    [
+        ({}, None),
+        ({"hard_flips": 3}, "the answers' order decides 3 of 40 hard verdicts in r1"),
+        ({"hard": 19, "hard_flips": 9}, None),  # too few for a share
+        ({"unreadable": 21}, "21 of its 200 replies in r1 have no readable scores"),
+        ({"verdict_kappa": 0.09}, "its two orders hardly agree on which instructions are hard"),
+        ({"verdict_kappa": 0.09, "hard": 9, "hard_flips": 0, "easy": 9}, None),
+        ({"verdict_kappa": None}, None),
+    ],
+)
+def test_a_referee_is_doubted_only_where_it_matters(
+    figures: dict[str, float | None], reason: str | None
+) -> None:
+    row = _referee(**figures)
+    assert [text.startswith(reason or "") for text in doubts(row)] == [True] * bool(reason)
+    answer = trusted([row], is_shared=False)
+    assert answer["value"].startswith("Only with care" if reason else "Yes")
+    assert (reason or "").lower() in answer["note"].lower()
+
+
+def test_every_doubt_is_told_and_the_first_screen_tells_it_once() -> None:
+    note = trusted([_referee(unreadable=50, verdict_kappa=0.1)], is_shared=True)["note"]
+    for part in ("50 of its 200", "One model is teacher, referee and judge", "2 of 40 hard"):
+        assert part in note
+    assert note.count("kappa") == 1
+    assert not warnings([_round("r0", quality=75.7), _round("r1", quality=77.4)], 11.0)
+
+
+def test_questions_without_categories_are_counted_by_what_they_gained() -> None:
+    quality = pl.DataFrame({"round": [0], "category": ["all"], "quality": [70.0]}).clear()
+    answer = on_what(quality, [Gain("r0", 0.5, -10.9, 11.8, 45, 14, 13)])
+    assert answer["value"] == "14 questions gained, 13 lost"
+    assert answer["note"] == "Of 45, since r0. The questions have no categories."
+    assert on_what(quality, [])["value"] == "Unknown"
+
+
+def test_the_change_of_the_loss_is_paired_and_weighted_by_tokens(tmp_path: Path) -> None:
+    tables = read_run({}, ["r0", "r1", "r2"])
+    first = pl.DataFrame({"id": ["a", "b"], "tokens": [30, 10], "loss": [2.0, 4.0]})
+    second = first.with_columns(pl.col("loss") - pl.Series([1.0, 0.0]), round=pl.lit("r1"))
+    losses = pl.concat([first.with_columns(round=pl.lit("r0")), second])
+    change = loss_change(replace(tables, question_losses=losses))
+    assert change is not None
+    assert (change.since, change.gain, change.questions) == ("r0", -0.75, 2)
+    broken = losses.with_columns(loss=pl.lit(float("nan")))
+    assert loss_change(replace(tables, question_losses=broken)) is None
+    assert loss_change(replace(tables, question_losses=losses.filter(round="r0"))) is None
 
 
 def test_a_student_at_the_floor_is_named() -> None:
-    [sentence] = warnings([_round("r0", quality=14.0), _round("r1", quality=15.0)], [], 11.0)
+    [sentence] = warnings([_round("r0", quality=14.0), _round("r1", quality=15.0)], 11.0)
     assert sentence.startswith("15.0% is close to 11.0%, which wrong answers score")
 
 
@@ -115,7 +168,7 @@ def test_the_gain_is_paired_over_the_questions_that_both_answered() -> None:
     second = first.with_columns(pl.col("student") + 0.5, gap=pl.col("gap") - 0.5)
     gain = paired_gain(first, second.head(50), "r0")
     assert gain is not None
-    assert (gain.gain, gain.low, gain.high, gain.questions) == (5.0, 5.0, 5.0, 50)
+    assert gain == ("r0", 5.0, 5.0, 5.0, 50, 50, 0)  # every question gained
     assert gain.is_shown
     assert paired_gain(first, second.with_columns(gap=None), "r0") is None
     assert floor_of(first) == 10.0
@@ -135,9 +188,9 @@ def test_orders_that_agree_on_hard_and_easy_are_told_from_near_ties() -> None:
     [row] = trust_rows(replace(tables, reviews=reviews, scores=verdicts), 1.0)
     assert (row["hard_flips"], row["easy_flips"], row["verdict_kappa"]) == (0, 5, 1.0)
     assert row["kappa"] < 0.5
-    assert trusted([row], "")["value"].startswith("Yes")
-    assert "5 of 5 easy ones do (near-ties)" in trusted([row], "")["note"]
-    assert trusted([row], "gpt-x")["value"] == "With care: gpt-x judges its own answers"
+    answer = trusted([row], is_shared=False)
+    assert answer["value"].startswith("Yes")
+    assert "winner of 0 of 5 hard verdicts and 5 of 5 easy verdicts; kappa" in answer["note"]
 
 
 def test_flips_are_counted_by_verdict() -> None:
@@ -152,11 +205,14 @@ def test_flips_are_counted_by_verdict() -> None:
 def test_one_model_in_three_roles_is_named(
     tmp_path: Path, judge: str | None, shared: str | None
 ) -> None:
+    """A seed's own answer, without tokens, has no teacher."""
     tables = read_run(places_of(as_project(make_run(tmp_path))), ["r0", "r1"])
     named = {
         name: getattr(tables, name).with_columns(model=pl.lit("gpt-x"))
         for name in ("answers", "reviews")
     }
+    own = named["answers"].head(1).with_columns(prompt_tokens=None, model=pl.lit("seeds.jsonl"))
+    named["answers"] = pl.concat([own, named["answers"]], how="vertical_relaxed")
     judged = tables.judged.with_columns(model=pl.lit(judge)) if judge else tables.judged.clear()
     assert shared_model(replace(tables, **named, judged=judged)) == shared
 

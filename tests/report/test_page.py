@@ -27,9 +27,15 @@ def test_the_first_screen_answers_in_words_and_figures(chromium: Browser, page: 
 
 def test_the_run_says_who_it_is_and_what_its_figures_rest_on(chromium: Browser, page: str) -> None:
     with looking_at(chromium, page, viewport={"width": 1280, "height": 800}) as seen:
-        assert seen.title().startswith("fake teaches data/base: Round 3: ")
+        assert seen.title().startswith("oracle teaches data/base: Round 3: ")
         identity = seen.inner_text(".identity")
-        for fact in ("teacher fake", "student from data/base", "seeds 60", "tau 1", "replay 1"):
+        for fact in (
+            "teacher, referee and judge oracle (served as fake)",
+            "student from data/base",
+            "seeds 60",
+            "tau 1",
+            "replay 1",
+        ):
             assert fact in identity
         assert re.search(r"data [0-9a-f]{8} this file \d{4}-\d\d-\d\d\nto repeat it", identity)
         questions = seen.locator(".answer dt").all_inner_texts()
@@ -67,6 +73,16 @@ def test_charts_fill_their_columns_and_nothing_is_cut_off(chromium: Browser, pag
         seen.set_viewport_size({"width": 360, "height": 800})
         seen.click("#list .open >> nth=0")
         assert seen.evaluate("document.querySelector('#instruction').scrollWidth <= innerWidth")
+
+
+def test_a_single_examination_is_drawn_no_larger_than_three(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    file = tmp_path / "index.html"
+    root = as_project(make_run(tmp_path, Size(rounds=2, seeds=20, new=5, questions=5)))
+    file.write_text(page_of(root), encoding="utf-8")
+    with looking_at(chromium, file.as_uri(), viewport={"width": 1440, "height": 800}) as seen:
+        assert seen.evaluate(_CHARTS)[1] <= 20
 
 
 _TOO_WIDE = """() => [...document.querySelectorAll('.scroll, table, .answer, .chart')]

@@ -1,6 +1,7 @@
 """A run that is half done, or says little, gives a page that says so."""
 
 import itertools
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -104,8 +105,7 @@ def test_money_without_a_price_is_unknown_and_never_nothing(
     params = yaml.safe_load((root / "params.yaml").read_text())
     (root / "params.yaml").write_text(yaml.safe_dump(params | {"model": "gpt-x"}))
     text = seen_text(root)
-    assert "At what cost?\nunknown" in text
-    assert "No price known for generator, judge, referee, teacher" in text
+    assert re.search(r"At what cost\?\n[\d.]+K tokens\nMoney unknown: no price for generator", text)
 
 
 def test_money_with_a_price_is_counted_without_the_generator(

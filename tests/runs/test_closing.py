@@ -56,7 +56,7 @@ def _points(order: str, flips: bool, unread: bool) -> dict[str, float | None]:
 
 def test_the_gain_is_paired_by_question() -> None:
     gain = gain_between(_run(3.0, 5.0), "r0", "r1")
-    assert gain == ("r0", 25.0, 25.0, 25.0, 40)  # every question gained two of eight points
+    assert gain == ("r0", 25.0, 25.0, 25.0, 40, 40, 0)  # every question gained two of eight points
     assert gain_between(_run(3.0, rounds=2), "r0", "r1") is None
 
 
@@ -73,8 +73,12 @@ def test_the_gain_of_the_last_round_decides(students: tuple[float, ...], start: 
     assert next_step(_run(*students)).startswith(start)
 
 
-def test_a_run_that_is_not_finished_has_no_conclusion() -> None:
-    assert next_step(_run(3.0, rounds=2)) == ""
+def test_a_run_under_way_is_told_by_its_last_evaluated_round() -> None:
+    assert next_step(_run(rounds=2)) == ""
+    seeds = "Go on: only the seeds are learnt; r1 is not evaluated yet."
+    assert next_step(_run(3.0, rounds=2)) == seeds
+    advice = next_step(_run(3.0, 5.0, rounds=4))
+    assert advice.endswith("on r0 (95%: +25.0 to +25.0); r2 is not evaluated yet.")
 
 
 def test_without_a_gain_a_pool_that_repeats_itself_needs_more_seeds() -> None:
