@@ -174,7 +174,7 @@ class _Replies:
             *(since, stage.role, stage.round, stage.begun),
         )
         count, lately = rows[0] if rows else (0, 0)
-        return int(count), round(lately / max(1.0, time.time() - since), 2)
+        return int(count), round(lately / max(1.0, time.time() - since), 4)
 
     def money(self, params: Params) -> str | None:
         """Return what this project has spent so far; None without prices."""

@@ -62,6 +62,11 @@ def test_a_mark_is_kept_with_who_and_when_and_told(
         right.click()
         seen.wait_for_selector("text=Kept as Ann <b>'s word.")
         assert right.get_attribute("aria-pressed") == "true"
+        first = seen.inner_text("#instruction .task")
+        seen.click("text=The next verdict to look at")
+        seen.wait_for_function(
+            "(old) => document.querySelector('#instruction .task').textContent !== old", arg=first
+        )
         seen.keyboard.press("Escape")
         seen.wait_for_selector("#marks ul:has-text('right in 1 of 1')")
         assert seen.locator("#marks ul b").count() == 0

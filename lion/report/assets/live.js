@@ -7,10 +7,12 @@ const clock = (seconds) => {
   return minutes < 1 ? "less than a minute" : minutes < 90 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
 };
 
+const paced = (rate) => (rate < 1 ? `${+(60 * rate).toPrecision(2)} a minute` : `${+rate.toPrecision(2)} a second`);
+
 function progress(now) {
-  const parts = [`${now.stage} for ${clock(now.seconds)}`];
+  const parts = [`${now.stage} has run for ${clock(now.seconds)}`];
   if (isKnown(now.total)) parts.push(`${counted(now.done)} of ${counted(now.total)} ${now.unit}`);
-  if (isKnown(now.rate)) parts.push(`${now.rate} a second`);
+  if (isKnown(now.rate)) parts.push(paced(now.rate));
   if (isKnown(now.left)) parts.push(`about ${clock(now.left)} left in the whole loop`);
   else parts.push(`time left unknown until ${now.unmeasured.join(", ")} ${now.unmeasured.length > 1 ? "have" : "has"} been measured once`);
   if (now.money) parts.push(`${now.money} spent`);

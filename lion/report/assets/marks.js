@@ -15,7 +15,7 @@ function marking(id, exam, run) {
     made.addEventListener("click", () => keepMark(id, exam.round, right, made.parentElement));
     return made;
   };
-  return make("span", { className: "marking" }, "This verdict is ", button(true), " ", button(false), make("span", { role: "status" }));
+  return make("span", { className: "marking" }, `The verdict “${exam.verdict}” is `, button(true), " ", button(false), make("span", { role: "status" }));
 }
 
 // What people said, on a page that takes no marks.
@@ -32,8 +32,11 @@ async function keepMark(id, round, right, place) {
   }
   person.marks.push({ id, round, right, by: person.by });
   [...place.querySelectorAll("button")].forEach((button, index) => button.setAttribute("aria-pressed", (index === 0) === right));
-  find("[role=status]", place).textContent = ` Kept as ${person.by}'s word.`;
-  showMarks(await asked("/api/marks", {}));
+  const status = find("[role=status]", place);
+  status.textContent = ` Kept as ${person.by}'s word. `;
+  const marks = await asked("/api/marks", {});
+  showMarks(marks);
+  if (marks.wanted.length) status.append(link(marks.wanted[0].id, "The next verdict to look at"));
 }
 
 function showMarks({ agreement, marks, wanted }) {
