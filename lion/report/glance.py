@@ -59,8 +59,9 @@ def _hard(rows: list[Row]) -> str:
     if last["hard_share"] == 0:
         return "no instruction is hard any more: the referee cannot tell student from teacher"
     still = "still " if len(known) > 1 else ""
-    pool, examined = last.get("pool"), last.get("examined")
-    which = "instructions" if pool == examined else f"the {examined:,} examined instructions"
+    pool, examined = last.get("pool") or 0, last.get("examined") or 0
+    is_part = examined < _JUDGED * pool
+    which = f"the {examined:,} examined instructions" if is_part else "instructions"
     return f"{int(100 * last['hard_share'] + 0.5)}% of {which} are {still}hard"
 
 

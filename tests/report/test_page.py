@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 from playwright.sync_api import Browser
 
+from lion.pools.tables import ANSWER, INSTRUCTION, read_table, write_table
 from tests.report.conftest import as_project, page_of
 from tests.report.looking import PATIENCE, looking_at
 from tests.report.synthetic import Size, make_run
@@ -167,6 +169,32 @@ def test_nothing_of_a_hostile_run_runs(chromium: Browser, tmp_path: Path) -> Non
         assert seen.locator(elements).count() == 0
         assert seen.locator("a:not([href^='#'])").count() == 0
         assert seen.locator("script").count() == 2
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_huge_words_and_texts_stay_within_the_page(
+    chromium: Browser, tmp_path: Path, width: int
+) -> None:
+    """A word of 100,000 characters, an end of the script and a turn of direction in one text."""
+    root = as_project(make_run(tmp_path, Size(rounds=2, seeds=8, new=4, questions=3)))
+    huge = f"{'x' * 100_000}</script><script>window.pwned = 1</script>\u202e{'word ' * 20_000}"
+    for name, schema in (("pools/train", INSTRUCTION), ("answers", ANSWER), ("responses", ANSWER)):
+        for path in (root / "data" / name).glob("*.jsonl"):
+            text = "instruction" if name == "pools/train" else "answer"
+            write_table(
+                path, read_table(path, schema).with_columns(pl.lit(huge).alias(text)), schema
+            )
+    file = tmp_path / "index.html"
+    file.write_text(page_of(root), encoding="utf-8")
+    assert file.stat().st_size < 5_000_000
+    with looking_at(chromium, file.as_uri(), viewport={"width": width, "height": 800}) as seen:
+        assert seen.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert seen.locator("#list tbody tr").first.bounding_box()["height"] < 200  # type: ignore[index]
+        seen.click("#list .open >> nth=0")
+        seen.wait_for_selector("#instruction .task")
+        assert seen.evaluate("document.querySelector('#instruction').scrollWidth <= innerWidth")
+        assert "⟦U+202E⟧" in seen.inner_text("#instruction .task")
+        assert seen.evaluate("window.pwned") is None
 
 
 def test_the_policy_stops_what_a_mistake_would_let_in(chromium: Browser, page: str) -> None:
