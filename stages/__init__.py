@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
+from lion.support.command_line import Decorator, params_option
 from lion.support.timing import timed
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def path(*flags: str, help: str) -> Decorator:
@@ -19,19 +18,9 @@ def path(*flags: str, help: str) -> Decorator:
     return click.option(*flags, type=click.Path(path_type=Path), required=True, help=help)
 
 
-_params = click.option(
-    "--params",
-    "params_path",
-    type=click.Path(path_type=Path),
-    default=Path("params.yaml"),
-    show_default=True,
-    help="The parameters.",
-)
-
-
 def params(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that names the parameters, and note how long the stage takes."""
-    return _params(timed(command))
+    return params_option()(timed(command))
 
 
 round_name = click.option("--round", "round_", required=True, help="The round's name, such as r1.")

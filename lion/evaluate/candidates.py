@@ -1,4 +1,4 @@
-"""Candidates: students, checkpoints, API models and recorded answers to the questions."""
+"""The answers of candidates: students, checkpoints, API models and recorded answers."""
 
 import tempfile
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from lion.chat import connect
 from lion.evaluate.recorded import read_answers
 from lion.evaluate.templates import RENDERED, TEMPLATES
 from lion.imitate.teacher import teach
-from lion.params import Candidate, Compute, Endpoint, Params
+from lion.params import Candidate, Endpoint, Params
 from lion.pools.cache import without_unclear
 from lion.pools.instructions import context_of, flat_text, task_of
 from lion.support.errors import InputError
@@ -41,8 +41,11 @@ def answers_of(name: str, questions: pl.DataFrame, params: Params) -> pl.DataFra
 def _as_teacher(params: Params, candidate: Candidate) -> Params:
     """Return `params` with the candidate in the place of the teacher."""
     endpoint = params.endpoint_of("teacher")
-    own = {"base_url": candidate.base_url, "api_key_env": candidate.api_key_env}
-    own["identity"] = candidate.base_url  # two servers on one machine are two candidates
+    own = {
+        "base_url": candidate.base_url,
+        "api_key_env": candidate.api_key_env,
+        "identity": candidate.base_url,  # two servers on one machine are two candidates
+    }
     changes = {key: value for key, value in own.items() if value}
     return params.model_copy(
         update={
@@ -64,7 +67,7 @@ def _asked(name: str, questions: pl.DataFrame, params: Params) -> pl.DataFrame:
 def _generated(
     name: str, candidate: Candidate, questions: pl.DataFrame, params: Params
 ) -> pl.DataFrame:
-    """Answer as the stages do: with the run's engine, precision and device."""
+    """Let a local model answer as in the stages: with the run's engine, precision and device."""
     from lion.student.respond import answer_with
 
     label = f"evaluate {name}: answers"
@@ -110,16 +113,16 @@ def _by_checkpoint(
 
 
 def _published(render: Callable[[str, str], str], row: dict[str, Any]) -> str:
-    """Return a row in a published template, which knows no system prompt and no earlier turns."""
+    """Render a row; a published template has no place for a system prompt or earlier turns."""
     if context_of(row):
         return render(flat_text(task_of(row)), "")
     return render(row["instruction"], row["input"])
 
 
 def load_any(source: str, revision: str | None, params: Params) -> "Loaded":
-    """Load a student's folder, any model folder or a Hugging Face name as the stages would.
+    """Load a student's folder, another model's folder or a Hugging Face name.
 
-    InputError for an engine that computes elsewhere.
+    InputError unless the engine is transformers, since the model is needed in this process.
     """
     from lion.student.models import POINTER, load_options, load_student, write_base
     from lion.student.thoughts import read_form
@@ -138,11 +141,3 @@ def load_any(source: str, revision: str | None, params: Params) -> "Loaded":
         loaded = load_student(pointer, options=options)
     loaded.thoughts = read_form(Path(source))
     return loaded
-
-
-def move(loaded: "Loaded", compute: Compute) -> None:
-    """Move the model to the device that `compute` names; 4-bit weights are there already."""
-    from lion.student.models import device
-
-    if not getattr(loaded.model, "is_quantized", False):
-        loaded.model.to(device(compute.device))  # type: ignore[arg-type]

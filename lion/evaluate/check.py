@@ -1,4 +1,4 @@
-"""`lion check`: seeds before a run, and whether a pool repeats questions of the evaluation."""
+"""`lion check`: checks of the seeds before a run, and of a pool against evaluation questions."""
 
 from pathlib import Path
 
@@ -11,11 +11,9 @@ from lion.pools.contamination import known_questions
 from lion.pools.filter_cli import columns_option
 from lion.pools.seeds import seeds_of
 from lion.pools.texts import read_texts
-from lion.support.command_line import HELP
+from lion.support.command_line import FILE, HELP, params_option
 from lion.support.errors import InputError
 from lion.support.text import visible
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group(context_settings=HELP)
@@ -25,7 +23,7 @@ def check() -> None:
 
 @check.command()
 @click.argument("pool", type=click.Path(path_type=Path))
-@click.argument("questions", type=_FILE, nargs=-1, required=True)
+@click.argument("questions", type=FILE, nargs=-1, required=True)
 @click.option(
     "--words", default=8, show_default=True, help="Consecutive shared words that count as a repeat."
 )
@@ -67,27 +65,17 @@ def contamination(
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Student whose tokens measure lengths.  [default: student.base, if it is a folder]",
 )
-@click.option(
-    "--params",
-    "params_path",
-    type=_FILE,
-    default=Path("params.yaml"),
-    show_default=True,
-    help="The parameters.",
-)
+@params_option()
 def seeds(file: Path, student: Path | None, params_path: Path) -> None:
-    """Show what a run would read from the seeds in FILE, before it pays for anything.
+    """Show what a run would read from the seeds in FILE, without any request.
 
-    Prints the form of the rows, the keys that were mapped or not used, rows that were left out,
-    scripts, lengths, and near-duplicates by the novelty of params.yaml.
+    Prints the format of the rows, the keys that were mapped or not used, rows that were left out,
+    scripts, lengths, and near-duplicates by `generate.novelty`.
     """
     params = load_params(params_path)
     read = seeds_of(params, file)
     base = student or Path(params.student.base)
     lengths = lengths_of(read, base if base.is_dir() else None, limit=params.imitate.max_length)
-    for line in (
-        *describe(file, read, params.seeds_columns),
-        lengths,
-        *near_duplicates(read, threshold=params.generate.novelty),
-    ):
+    duplicates = near_duplicates(read, threshold=params.generate.novelty)
+    for line in (*describe(file, read, params.seeds_columns), lengths, *duplicates):
         click.echo(visible(line))

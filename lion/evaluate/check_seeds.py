@@ -1,4 +1,4 @@
-"""What `lion check seeds` says about a seed file."""
+"""A description of a seed file: its format, lengths, scripts and near-duplicates."""
 
 import statistics
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 from lion.params import SeedsColumns
 from lion.pools.instructions import conversation_text, flat_text, task_text
 from lion.pools.novelty import NoveltyFilter
-from lion.pools.seeds import Seed, Seeds
+from lion.pools.seeds import Seeds
 
 _SHOWN = 5
 # Names of scripts that differ from the first word of a character's Unicode name.
@@ -19,7 +19,7 @@ _SCRIPTS = {"Cjk": "Han", "Fullwidth": "Latin", "Halfwidth": "Katakana"}
 
 
 def describe(file: Path, seeds: Seeds, columns: SeedsColumns) -> Iterator[str]:
-    """Yield lines about what was read, mapped and left out, own answers, and scripts."""
+    """Yield lines about rows, keys, the seeds' own answers, earlier turns and scripts."""
     rows = sum(seeds.forms.values())
     yield (
         f"{file}: {rows:,} rows ({_counts(seeds.forms)}); {len(seeds.seeds):,} seeds, "
@@ -38,7 +38,8 @@ def describe(file: Path, seeds: Seeds, columns: SeedsColumns) -> Iterator[str]:
         yield f"seeds with a system prompt: {len(systems):,} ({different:,} distinct)"
     if talks := sum(bool(seed.turns) for seed in seeds.seeds.values()):
         yield f"seeds with earlier turns: {talks:,}"
-    scripts = Counter(main_script(_text(seed)) for seed in seeds.seeds.values())
+    texts = (task_text(seed.instruction, seed.input) for seed in seeds.seeds.values())
+    scripts = Counter(map(main_script, texts))
     yield f"scripts, by the most frequent one in each seed: {_counts(dict(scripts.most_common()))}"
 
 
@@ -56,7 +57,7 @@ def lengths_of(seeds: Seeds, student: Path | None, *, limit: int) -> str:
         from lion.student.template import encode_prompt
 
         tokenizer = load_tokenizer(str(student), None)
-        tokenizer.model_max_length = sys.maxsize  # no warning: this measures, and asks no model
+        tokenizer.model_max_length = sys.maxsize  # no warning: no model reads these tokens
         unit = f"tokens of {student}"
         sizes = [len(encode_prompt(tokenizer, task)) for task in tasks.values()]
     longest = max(range(len(sizes)), key=sizes.__getitem__)
@@ -71,17 +72,16 @@ def lengths_of(seeds: Seeds, student: Path | None, *, limit: int) -> str:
 
 
 def near_duplicates(seeds: Seeds, *, threshold: float) -> Iterator[str]:
-    """Yield lines about seeds that an earlier seed is as similar to as the threshold.
+    """Yield lines about seeds whose similarity to an earlier seed reaches the threshold.
 
     Earlier turns count, system prompts do not: many seeds may share one.
     """
-    known = [*seeds.seeds.values()]
+    texts = {seed.place: conversation_text(seed.columns) for seed in seeds.seeds.values()}
     novelty = NoveltyFilter([], [], threshold=threshold)
-    places = [seed.place for seed in known]
-    matches = novelty.accept([conversation_text(seed.columns) for seed in known], places)
+    matches = novelty.accept([*texts.values()], [*texts])
     pairs = [
         f"{place}: {match.similarity:.3f} to {match.id}"
-        for place, match in zip(places, matches, strict=True)
+        for place, match in zip(texts, matches, strict=True)
         if match
     ]
     yield f"near-duplicates (ROUGE-L {threshold} or more to an earlier seed): {len(pairs):,}"
@@ -89,7 +89,7 @@ def near_duplicates(seeds: Seeds, *, threshold: float) -> Iterator[str]:
 
 
 def main_script(text: str) -> str:
-    """Return the Unicode script of most letters of `text`; among equals the first."""
+    """Return the Unicode script of most letters of `text`; of equal counts the first."""
     scripts = Counter(_script(letter) for letter in text if letter.isalpha())
     return scripts.most_common(1)[0][0] if scripts else "none"
 
@@ -99,10 +99,6 @@ def _script(letter: str) -> str:
     """Return a letter's script, which is the first word of its Unicode name."""
     word = unicodedata.name(letter, "unknown").split()[0].capitalize()
     return _SCRIPTS.get(word, word)
-
-
-def _text(seed: Seed) -> str:
-    return task_text(seed.instruction, seed.input)
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -64,14 +64,14 @@ class Item:
 
 
 def read_items(suite: Suite, folder: Path) -> dict[str, list[Item]]:
-    """The items of each task in `folder`, as published; InputError names what is wrong."""
+    """Read the items of each task from `folder`, as published."""
     if suite == "agieval":
         return {task: _agieval(folder / f"{task}.jsonl") for task in AGIEVAL}
     return {task: _bbh(folder / f"{task}.json") for task in BBH}
 
 
 def read_hub_items(suite: Suite) -> dict[str, list[Item]]:
-    """The same items from the Hugging Face hub (or its cache); InputError if it fails."""
+    """Read the same items from the Hugging Face hub or its cache."""
     try:
         return _from_hub(suite)
     except (OSError, ValueError) as error:
@@ -99,21 +99,23 @@ def _from_hub(suite: Suite) -> dict[str, list[Item]]:
 
 
 def _hub_item(row: dict[str, Any]) -> Item:
-    """The hub's AGIEval: its query ends in options and a prompt of its own, which we leave out."""
-    options = _options(row["choices"])
-    letters = tuple(sorted(options))
+    """Read an item of the hub's AGIEval, without the options and the prompt that end its query."""
     question = re.split(r"\n?Answer Choices:", row["query"])[0].removeprefix("Q: ")
-    listed = "\n".join(f"({letter}) {options[letter]}" for letter in letters)
-    return Item(f"{question}\n{listed}", letters, LETTERS[row["gold"][0]])
+    return _lettered(question, _options(row["choices"]), LETTERS[row["gold"][0]])
+
+
+def _lettered(question: str, options: dict[str, str], right: str) -> Item:
+    listed = [f"({letter}) {text}" for letter, text in sorted(options.items())]
+    return Item("\n".join([question, *listed]), tuple(sorted(options)), right)
 
 
 def chance(items: Sequence[Item]) -> float:
-    """Percent that guessing gets right."""
+    """Return the accuracy of guessing, in percent."""
     return 100 * sum(1 / len(item.choices) for item in items) / len(items)
 
 
 def named_choice(reply: str, choices: Sequence[str]) -> str | None:
-    """The one choice that `reply` names, or None where it names none or several."""
+    """Return the choice that `reply` names; None if it names none or several."""
     letters = all(choice in LETTERS for choice in choices)
     one_of = "|".join(map(re.escape, sorted(choices, key=len, reverse=True)))
     marked = rf"[(\[*]*({one_of})[)\]*]*+(?![\w'’])"
@@ -143,16 +145,14 @@ def _agieval(path: Path) -> list[Item]:
 
 def _agieval_item(row: dict[str, Any], place: str) -> Item:
     options = _options(row["options"])
-    letters = tuple(sorted(options))
-    if letters != tuple(LETTERS[: len(letters)]) or row["label"] not in options:
+    if "".join(sorted(options)) != LETTERS[: len(options)] or row["label"] not in options:
         raise InputError(f"{place}: options {row['options']!r:.80} do not fit label {row['label']}")
-    listed = "\n".join(f"({letter}) {options[letter]}" for letter in letters)
     passage = f"{row['passage']}\n\n" if row["passage"] else ""
-    return Item(f"{passage}{row['question']}\n{listed}", letters, row["label"])
+    return _lettered(f"{passage}{row['question']}", options, row["label"])
 
 
 def _options(options: list[str]) -> dict[str, str]:
-    """Text by letter: the option's own '(B)', else its place; the order in the file may differ."""
+    """Return texts by letter: the option's own, as in '(B) owl', else that of its place."""
     by_letter: dict[str, str] = {}
     for place, option in enumerate(options):
         label = _LABEL.match(option)
@@ -168,17 +168,20 @@ def _bbh(path: Path) -> list[Item]:
 
 
 def _bbh_item(row: dict[str, str], words: list[str]) -> Item:
-    """Letters where options are listed, else the two words that the task's answers are."""
+    """Read an item: its choices are letters if it lists options, else the task's `words`."""
     options = _OPTION.findall(row["input"])
     if not options:
         return Item(row["input"], tuple(words), row["target"])
     label = _LABEL.fullmatch(row["target"])
-    right = label[1] if label else _cut_up(options, row["target"])
+    right = label[1] if label else _letter_of_piece(options, row["target"])
     return Item(row["input"], tuple(letter for letter, _ in options), right)
 
 
-def _cut_up(options: list[tuple[str, str]], target: str) -> str:
-    """Two items of ruin_names have options cut up at their commas: the only piece of its own."""
+def _letter_of_piece(options: list[tuple[str, str]], target: str) -> str:
+    """Return the letter of the option that is a piece of `target`, and equal to no other option.
+
+    In two items of ruin_names, the options were split at the commas of their texts.
+    """
     texts = [text for _, text in options]
     pieces = [piece for piece in target.split(", ") if texts.count(piece) == 1]
     return next(letter for letter, text in options if text in pieces)

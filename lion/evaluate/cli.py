@@ -3,82 +3,92 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import click
 import polars as pl
 
 from lion.chat import connect
 from lion.evaluate.candidates import answers_of
-from lion.evaluate.comparison import Comparison, compare, from_recorded
+from lion.evaluate.comparison import Comparison, compare, from_recorded, lengths_of, pairs_of
 from lion.evaluate.human import agreements, read_marks
-from lion.evaluate.output import as_json, as_text
+from lion.evaluate.output import as_dict, as_text
 from lion.evaluate.questions import read_keyed_questions
-from lion.evaluate.recorded import RecordedReview, read_answers, read_reviews
+from lion.evaluate.recorded import read_answers, read_reviews
 from lion.params import Params, load_params
 from lion.pools.tables import REVIEW, write_table
-from lion.support.command_line import HELP
+from lion.support.command_line import FILE, HELP, json_option, params_option
 from lion.support.errors import InputError
 from lion.support.files import replacing
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+
+class Recorded(TypedDict):
+    """The options for recorded replies of a judge."""
+
+    reviews: Path | None
+    place: Literal[1, 2]
+    answers: tuple[Path, Path] | None
 
 
 @click.command(context_settings=HELP)
 @click.argument("names", nargs=-1)
-@click.option("--questions", type=_FILE, help="Questions; default: evaluate.questions.")
-@click.option("--reviews", type=_FILE, help="Recorded replies of a judge; sends no request.")
+@click.option("--questions", type=FILE, help="The questions.  [default: evaluate.questions]")
+@click.option("--reviews", type=FILE, help="Recorded replies of a judge; sends no request.")
 @click.option(
     "--candidate",
     "place",
-    type=click.Choice(["1", "2"]),
-    default="2",
+    type=click.Choice([1, 2]),
+    default=2,
     show_default=True,
     help="With --reviews: the assistant that was the candidate; the other is the reference.",
 )
 @click.option(
     "--answers",
     nargs=2,
-    type=_FILE,
+    type=FILE,
     help="With --reviews: recorded answers of assistants 1 and 2, used for their lengths.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for all replies."
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the judge's replies and the figures.",
 )
 @click.option(
     "--human",
-    type=_FILE,
+    type=FILE,
     help="Marks of verdicts as right or wrong, from `lion view` or a table; sends no request.",
 )
-@click.option("--json", "as_json_", is_flag=True, help="Print JSON, one line a candidate.")
-@click.option("--params", "params_path", type=_FILE, default="params.yaml", show_default=True)
+@json_option("Print JSON, one line per candidate.")
+@params_option()
 def evaluate(
     names: tuple[str, ...],
     questions: Path | None,
-    reviews: Path | None,
-    place: str,
-    answers: tuple[Path, Path] | None,
     out: Path | None,
     human: Path | None,
-    as_json_: bool,
+    as_json: bool,
     params_path: Path,
+    **recorded: Unpack[Recorded],
 ) -> None:
-    """Relative response quality of the candidates NAMES (default: all in evaluate.candidates)."""
+    """Measure the relative quality of the candidates NAMES (default: all in evaluate.candidates).
+
+    With --reviews, a judge's recorded replies take the place of requests. With --human, the command
+    instead shows how often a person agrees with the referee's verdicts.
+    """
     if human:
         for agreement in agreements(read_marks(human)):
-            click.echo(json.dumps(asdict(agreement)) if as_json_ else str(agreement))
+            click.echo(json.dumps(asdict(agreement)) if as_json else str(agreement))
         return
-    if reviews:
+    if recorded["reviews"]:
         if not questions:
             raise click.UsageError("--reviews needs --questions: the file that its ids refer to")
         asked = read_keyed_questions(questions)
-        comparisons = _recorded(asked, reviews, 1 if place == "1" else 2, answers)
+        comparisons = _recorded(asked, recorded["reviews"], recorded["place"], recorded["answers"])
     else:
         params = load_params(params_path)
         asked = read_keyed_questions(questions or Path(params.evaluate.questions))
         comparisons = _asked(asked, names, params)
     for comparison in comparisons:
-        click.echo(json.dumps(as_json(comparison)) if as_json_ else as_text(comparison) + "\n")
+        click.echo(json.dumps(as_dict(comparison)) if as_json else as_text(comparison) + "\n")
         if out:
             _save(comparison, out / comparison.name.replace("/", "-"))
 
@@ -89,44 +99,26 @@ def _recorded(
     place: Literal[1, 2],
     answers: tuple[Path, Path] | None,
 ) -> list[Comparison]:
-    """Compare once by the parser and, if a person read the scores, once by the person."""
-    recorded = read_reviews(path, questions)
-    lengths = _lengths(questions, answers, place) if answers else None
-    comparisons = [
+    """Compare by the scores that the parser reads and, if a person read all, first by theirs."""
+    reviews, lengths = read_reviews(path, questions), None
+    if answers:
+        first, second = (read_answers(file, questions) for file in answers)
+        sides = (second, first) if place == 2 else (first, second)
+        lengths = lengths_of(pairs_of(questions, *sides))
+    for review in reviews:
+        if review.parsed is None:
+            problem = f"unreadable, so unjudged by the parser: {review.reply[:60]!r}..."
+            click.echo(f"question {review.key}: {problem}", err=True)
+        elif review.person and review.person != review.parsed:
+            problem = f"read as {review.parsed}, by the person as {review.person}"
+            click.echo(f"question {review.key}: {problem}", err=True)
+    return [
         from_recorded(
-            f"{path.stem} ({by})", questions, recorded, place=place, by=by, lengths=lengths
+            f"{path.stem} ({by})", questions, reviews, place=place, by=by, lengths=lengths
         )
         for by in ("person", "parser")
-        if by == "parser" or all(review.person for review in recorded)
+        if by == "parser" or all(review.person for review in reviews)
     ]
-    for review in recorded:
-        if note := _note(review):
-            click.echo(f"question {review.key}: {note}", err=True)
-    return comparisons
-
-
-def _note(review: RecordedReview) -> str | None:
-    if review.parsed is None:
-        return f"unreadable, so unjudged by the parser: {review.reply[:60]!r}..."
-    if review.person and review.person != review.parsed:
-        return f"read as {review.parsed}, by the person as {review.person}"
-    return None
-
-
-def _lengths(
-    questions: pl.DataFrame, answers: tuple[Path, Path], place: Literal[1, 2]
-) -> pl.DataFrame:
-    """Return the lengths in characters: columns id, student, teacher."""
-    sides = [
-        read_answers(path, questions).select("id", length=pl.col("answer").str.len_chars())
-        for path in answers
-    ]
-    teacher, student = sides if place == 2 else sides[::-1]
-    return (
-        questions.select("id")
-        .join(student.rename({"length": "student"}), on="id", how="left", maintain_order="left")
-        .join(teacher.rename({"length": "teacher"}), on="id", how="left", maintain_order="left")
-    )
 
 
 def _asked(questions: pl.DataFrame, names: tuple[str, ...], params: Params) -> list[Comparison]:
@@ -150,4 +142,4 @@ def _asked(questions: pl.DataFrame, names: tuple[str, ...], params: Params) -> l
 def _save(comparison: Comparison, folder: Path) -> None:
     write_table(folder / "reviews.jsonl", comparison.reviews, REVIEW)
     with replacing(folder / "summary.json") as temporary:
-        temporary.write_text(json.dumps(as_json(comparison), indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(as_dict(comparison), indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A candidate against a reference: pairs, reviews, summary; and the same from recorded reviews."""
+"""A candidate against a reference, from live requests or from recorded reviews."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from lion.support.errors import InputError
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of it; `missing` are the questions that one side did not answer, by their ids."""
+    """The result; `missing` names the questions that one side did not answer."""
 
     name: str
     summary: Summary
@@ -36,36 +36,32 @@ def compare(
 ) -> Comparison:
     """Judge `answers` against those of the reference, both ANSWER, on `questions` (KEYED).
 
-    What one side did not answer is left out and named: it is not worth 0.
+    A question that one side did not answer is left out and named; it does not count as 0.
     """
     pairs = pairs_of(questions, answers, reference)
-    missing = questions.join(pairs, on="id", how="anti", maintain_order="left")
     if not pairs.height:
         raise InputError(f"{name}: no question is answered by both it and the reference")
     reviews = judge_answers(pairs, chat, judge, label=f"evaluate {name}: scores")
-    lengths = pairs.select(
-        "id", student=pl.col("response").str.len_chars(), teacher=pl.col("answer").str.len_chars()
-    )
-    summary = summarise(questions, reviews, orders=orders_of(judge), lengths=lengths)
-    return Comparison(name, summary, reviews, _names(missing))
+    summary = summarise(questions, reviews, orders=orders_of(judge), lengths=lengths_of(pairs))
+    return Comparison(name, summary, reviews, _missing(questions, pairs))
 
 
 def pairs_of(
     questions: pl.DataFrame, answers: pl.DataFrame, reference: pl.DataFrame
 ) -> pl.DataFrame:
-    """The questions that both sides answered, as `review` wants them."""
-    is_answered = pl.col("answer").str.strip_chars() != ""
-    return questions.join(
-        reference.filter(is_answered).select("id", "answer"),
-        on="id",
-        how="inner",
-        maintain_order="left",
-    ).join(
-        answers.filter(is_answered).select("id", response="answer"),
-        on="id",
-        how="inner",
-        maintain_order="left",
-    )
+    """Return the questions that both sides answered, with the columns that `review` reads."""
+    pairs = questions
+    for side, column in ((reference, "answer"), (answers, "response")):
+        answered = side.filter(pl.col("answer").str.strip_chars() != "")
+        texts = answered.select("id", pl.col("answer").alias(column))
+        pairs = pairs.join(texts, on="id", how="inner", maintain_order="left")
+    return pairs
+
+
+def lengths_of(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return the lengths of both answers in characters: columns id, student, teacher."""
+    student, teacher = (pl.col(name).str.len_chars() for name in ("response", "answer"))
+    return pairs.select("id", student=student, teacher=teacher)
 
 
 def from_recorded(
@@ -77,27 +73,35 @@ def from_recorded(
     by: Literal["person", "parser"],
     lengths: pl.DataFrame | None = None,
 ) -> Comparison:
-    """The summary of recorded reviews; the candidate was shown in `place`, in this order alone.
+    """Summarise recorded reviews, all with the candidate in `place`.
 
-    The scores are what a `person` read in the reply, or what our `parser` reads.
+    The scores are those that a `person` read in the reply, or those that the `parser` reads.
     """
     order: Order = "teacher_first" if place == 2 else "student_first"
     rows = []
     for review in reviews:
         scores = review.person if by == "person" else review.parsed
         first, second = scores or (None, None)
-        sides = (first, second) if place == 2 else (second, first)
-        review_row = {"id": review.id, "order": order, "attempt": 0, "reply": review.reply}
-        counts = {"prompt_tokens": 0, "completion_tokens": 0}
+        teacher, student = (first, second) if place == 2 else (second, first)
         rows.append(
-            {**review_row, **counts, "model": "recorded", "teacher": sides[0], "student": sides[1]}
+            {
+                "id": review.id,
+                "order": order,
+                "attempt": 0,
+                "reply": review.reply,
+                "teacher": teacher,
+                "student": student,
+                "model": "recorded",
+                "prompt_tokens": 0,
+                "completion_tokens": 0,
+            }
         )
     table = from_rows(rows, REVIEW)
     summary = summarise(questions, table, orders=(order,), lengths=lengths)
-    missing = questions.join(table, on="id", how="anti", maintain_order="left")
-    return Comparison(name, summary, table, _names(missing))
+    return Comparison(name, summary, table, _missing(questions, table))
 
 
-def _names(questions: pl.DataFrame) -> list[str]:
-    """What the questions are called: by the file, or by us."""
-    return [key or id for key, id in questions.select("key", "id").iter_rows()]
+def _missing(questions: pl.DataFrame, answered: pl.DataFrame) -> list[str]:
+    """Return the keys of the other questions, or the ids of those without a key."""
+    others = questions.join(answered, on="id", how="anti", maintain_order="left")
+    return [key or id for key, id in others.select("key", "id").iter_rows()]

@@ -7,9 +7,7 @@ import polars as pl
 
 from lion.discriminate.scores import ORDERS, unselected
 from lion.evaluate.quality import flip_rate, leads_by_order
-from lion.evaluate.statistics import Array
-
-SURE = 1.96  # standard deviations: one chance in twenty of being wrong
+from lion.evaluate.statistics import DEVIATIONS, Array
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Equilibrium:
 
     @property
     def reached(self) -> bool:
-        """Neither the win rate nor the agreement of the orders is more than noise."""
+        """Whether both the win rate and the agreement of the orders are within the noise."""
         if self.win_rate is None or self.even is None:
             return False
         agrees = self.agreement is not None and self.agreement > (self.noise or 0)
@@ -77,7 +75,7 @@ def equilibrium(reviews: pl.DataFrame) -> Equilibrium:
         flip_rate=flip_rate(leads),
         agreement=agreement,
         noise=noise,
-        even=round(25 * SURE * float((signs**2).sum()) ** 0.5 / leads.height, 2),
+        even=round(25 * DEVIATIONS * float((signs**2).sum()) ** 0.5 / leads.height, 2),
     )
 
 
@@ -94,5 +92,5 @@ def kappa_of(first: Array, second: Array) -> tuple[float | None, float | None]:
     if chance == 1:
         return 1.0, 0.0  # one side always wins: nothing is left to chance
     agreement = ((wins == wins_other).mean() - chance) / (1 - chance)
-    noise = SURE * (chance / (1 - chance) / decided.sum()) ** 0.5
+    noise = DEVIATIONS * (chance / (1 - chance) / decided.sum()) ** 0.5
     return round(float(agreement), 3), round(float(noise), 3)

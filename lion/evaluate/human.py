@@ -1,4 +1,4 @@
-"""A person's word on a referee: marks of its verdicts as right or wrong, and the agreement."""
+"""A person's marks of a referee's verdicts as right or wrong, and how often the two agree."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from lion.evaluate.statistics import Interval
+from lion.evaluate.statistics import DEVIATIONS, Interval
 from lion.pools.tables import Schema
 from lion.support.errors import InputError
 from lion.support.text import brief, visible
@@ -23,13 +23,12 @@ MARK: Schema = {
 }
 _YES = ("true", "1", "yes", "right")
 _NO = ("false", "0", "no", "wrong")
-_Z = 1.96  # standard deviations that hold 95%
 _NAME = 60  # columns of a name
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often a referee's verdicts are right, says a person; `share` is in percent (Wilson)."""
+    """How often a person finds a referee's verdicts right; `share` is in percent."""
 
     by: str
     verdict: str  # hard | easy | all
@@ -68,11 +67,12 @@ def _agreement(by: object, verdict: str, rows: pl.DataFrame) -> Agreement:
 
 
 def wilson(successes: int, trials: int) -> Interval:
-    """Return a share with Wilson's 95% interval, which holds for few trials, too."""
+    """Return a share with Wilson's 95% interval, which also holds for few trials."""
     share = successes / trials
-    middle = (share + _Z**2 / (2 * trials)) / (1 + _Z**2 / trials)
-    variance = share * (1 - share) / trials + _Z**2 / (4 * trials**2)
-    half = _Z * sqrt(variance) / (1 + _Z**2 / trials)
+    square = DEVIATIONS**2
+    middle = (share + square / (2 * trials)) / (1 + square / trials)
+    variance = share * (1 - share) / trials + square / (4 * trials**2)
+    half = DEVIATIONS * sqrt(variance) / (1 + square / trials)
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
@@ -111,7 +111,8 @@ def _marks(path: Path, frame: pl.DataFrame) -> Iterator[dict[str, Any]]:
                 )
             right = word in _YES
         else:
-            right = _same(row["person"], row["referee"])
+            person, referee = (str(row[name]).strip().lower() for name in ("person", "referee"))
+            right = person == referee
         texts = {name: row.get(name) for name in ("id", "round", "when")}
         by, verdict = row.get("by") or path.stem, row.get("verdict", row.get("referee"))
         yield {
@@ -120,7 +121,3 @@ def _marks(path: Path, frame: pl.DataFrame) -> Iterator[dict[str, Any]]:
             "right": right,
             "verdict": None if verdict is None else str(verdict).strip().lower(),
         }
-
-
-def _same(person: object, referee: object) -> bool:
-    return str(person).strip().lower() == str(referee).strip().lower()

@@ -13,12 +13,18 @@ from lion.params import Judge
 
 
 def orders_of(judge: Judge) -> tuple[Order, ...]:
-    """The orders in which a pair is shown."""
+    """Return the orders in which the judge sees a pair."""
     return ORDERS if judge.setting == 2 else ("teacher_first",)
 
 
 def judge_answers(pairs: pl.DataFrame, chat: Asks, judge: Judge, *, label: str) -> pl.DataFrame:
-    """Every reply of the judge (REVIEW) on `pairs`, which have the columns that `review` wants."""
-    if judge.setting == 2:
-        return review(pairs, chat, judge, label=label, samples=judge.samples)
-    return review(pairs, chat, judge, label=label, protocol="judge.txt", orders=orders_of(judge))
+    """Return every reply of the judge (REVIEW) on `pairs`, as `review` does."""
+    return review(
+        pairs,
+        chat,
+        judge,
+        label=label,
+        protocol="referee.txt" if judge.setting == 2 else "judge.txt",
+        orders=orders_of(judge),
+        samples=judge.samples,
+    )

@@ -50,12 +50,14 @@ def as_text(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def as_json(comparison: Comparison) -> dict[str, Any]:
+def as_dict(comparison: Comparison) -> dict[str, Any]:
     """Return all figures; intervals are {value, low, high}, and a missing figure is null."""
-    summary = asdict(comparison.summary)
-    figures = {"candidate": comparison.name, **summary, "missing": comparison.missing}
-    cleaned: dict[str, Any] = _plain(figures)
-    return cleaned
+    figures = {
+        "candidate": comparison.name,
+        **asdict(comparison.summary),
+        "missing": comparison.missing,
+    }
+    return {name: _plain(figure) for name, figure in figures.items()}
 
 
 def _quality(part: Quality) -> tuple[str, str, str]:
@@ -73,7 +75,7 @@ def _row(cells: tuple[str, ...]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Replace NaN, which JSON lacks, by null and intervals by objects."""
+    """Replace NaN, which JSON lacks, by null, and intervals by objects."""
     if isinstance(value, Interval):
         return _plain(value._asdict())
     if isinstance(value, dict):

@@ -1,23 +1,17 @@
-"""What an evaluation says of a candidate: relative quality, wins, flips, lengths, each with n.
+"""The figures of a candidate: relative quality, win rate, flips, lengths, each with its count.
 
 The reference takes the teacher's place in the tables, the candidate the student's.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import polars as pl
 
 from lion.discriminate.scores import ORDERS, Order, gaps_by_order, score
-from lion.evaluate.statistics import (
-    Array,
-    Interval,
-    draws,
-    length_controlled,
-    mean,
-    ratio,
-)
+from lion.evaluate.statistics import Array, Interval, draws, length_controlled, mean, ratio
 from lion.support.errors import EmptyError
 
 ALL = "all"
@@ -25,7 +19,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Quality:
-    """Relative quality of one category or of all: the shares are percent of judged questions."""
+    """Relative quality in one category or in all. Shares are percent of the judged questions."""
 
     category: str
     asked: int
@@ -42,8 +36,8 @@ class Summary:
     """All figures of a candidate against its reference.
 
     Shares and rates are percent. A win counts 1, a tie one half. `flip_rate` and `position_bias`
-    (points that the answer shown first gains) are None where one order alone was asked, lengths
-    (characters) and `length_controlled` where the answers are not known.
+    (points that the answer shown first gains) are None if the judge saw one order only, `length`
+    (characters) and `length_controlled` if the answers are not known.
     """
 
     total: Quality
@@ -56,7 +50,7 @@ class Summary:
 
 
 def relative_quality(scores: pl.DataFrame) -> float:
-    """Sum of the student's scores over the sum of the teacher's, in percent, of judged rows."""
+    """Return the sum of the student's scores over that of the teacher's, in percent."""
     judged = scores.drop_nulls("gap")
     total = judged["teacher"].sum()
     if not total:
@@ -65,7 +59,7 @@ def relative_quality(scores: pl.DataFrame) -> float:
 
 
 def quality_by_category(scores: pl.DataFrame, questions: pl.DataFrame) -> pl.DataFrame:
-    """Columns category, quality (percent), judged and asked (rows), in the questions' order."""
+    """Return columns category, quality (percent), judged and asked, in the questions' order."""
     rows = questions.join(scores, on="id", how="left", maintain_order="left")
     judged = pl.col("gap").is_not_null()
     sums = [pl.col(side).filter(judged).sum() for side in ("student", "teacher")]
@@ -83,7 +77,7 @@ def summarise(
     orders: Sequence[Order] = ORDERS,
     lengths: pl.DataFrame | None = None,
 ) -> Summary:
-    """The figures of `reviews` (REVIEW) on `questions`, whether or not each was answered.
+    """Return the figures of `reviews` (REVIEW) on `questions`, answered or not.
 
     `lengths` has id, student and teacher, in characters. EmptyError if nothing was judged, or the
     reference scored nothing.
@@ -93,9 +87,9 @@ def summarise(
     judged = rows.drop_nulls("gap")
     if not judged["teacher"].sum():
         raise EmptyError(
-            f"evaluate: {judged.height} of {questions.height} questions are judged and the "
-            f"reference scores {judged['teacher'].sum()} in all: no relative quality; see the "
-            "judge's replies, and ask another judge or reference"
+            f"evaluate: {judged.height} of {questions.height} questions are judged, and the "
+            f"reference scores {judged['teacher'].sum()} in all: no relative quality. Look at the "
+            "judge's replies, and use another judge or reference"
         )
     measured = _measured(judged, lengths)
     leads = leads_by_order(reviews)
@@ -113,16 +107,17 @@ def summarise(
 
 
 def wins_of(rows: pl.DataFrame) -> Array:
-    """1 where the student wins, 0 where the teacher does, 0.5 where they tie."""
+    """Return 1 for a win of the student, 0 for one of the teacher, 0.5 for a tie."""
     wins: Array = (1 - np.sign(rows["gap"].to_numpy())) / 2
     return wins
 
 
 def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
-    """The student's lead (its score minus the teacher's) in each order, of pairs read in both.
+    """Return the student's lead (its score minus the teacher's) in each order.
 
-    Columns id, teacher_first, student_first, and gained: the points that the answer shown first
-    gains. Identical answers tie, and what their one reply prefers is gained by the place.
+    Only pairs with readable replies in both orders count. Columns id, teacher_first, student_first,
+    and gained: the points that the answer shown first gains. Identical answers tie: their scores
+    differ only by the position bias.
     """
     gaps = gaps_by_order(reviews).drop_nulls()
     first, second = (-pl.col(order) for order in ORDERS)
@@ -136,13 +131,13 @@ def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
 
 
 def flip_rate(leads: pl.DataFrame) -> float | None:
-    """Percent of pairs whose winner is another one when the answers change places."""
+    """Return the percentage of pairs whose winner changes when the answers change places."""
     first, second = (pl.col(order).sign() for order in ORDERS)
     return _percent(leads.select((first * second < 0).mean()).item())
 
 
 def position_bias(leads: pl.DataFrame) -> float | None:
-    """Points that an answer gains by being shown first."""
+    """Return the points that an answer gains by being shown first."""
     bias = leads["gained"].mean()
     return None if bias is None else round(float(bias), 3)  # type: ignore[arg-type]
 
@@ -152,9 +147,8 @@ def _quality(category: str, rows: pl.DataFrame) -> Quality:
     candidate, reference = (judged[side].to_numpy() for side in ("student", "teacher"))
     sums = round(float(candidate.sum()), 2), round(float(reference.sum()), 2)
     if not sums[1]:
-        none = float("nan")
-        nothing = Interval(none, none, none)
-        return Quality(category, rows.height, judged.height, sums, nothing, none, none, none)
+        unknown = Interval(nan, nan, nan)
+        return Quality(category, rows.height, judged.height, sums, unknown, nan, nan, nan)
     quality = ratio(draws(judged.height), candidate, reference).scaled(100)
     signs = judged["gap"].sign()
     win, tie, lose = (_percent((signs == sign).mean()) or 0.0 for sign in (-1, 0, 1))
@@ -162,7 +156,7 @@ def _quality(category: str, rows: pl.DataFrame) -> Quality:
 
 
 def _measured(judged: pl.DataFrame, lengths: pl.DataFrame | None) -> pl.DataFrame | None:
-    """The judged rows whose answers are both there to be measured: gap, student, teacher."""
+    """Return the judged rows with known lengths (gap, student, teacher), or None without any."""
     if lengths is None:
         return None
     both = judged.select("id", "gap").join(lengths.drop_nulls(), on="id", how="inner")

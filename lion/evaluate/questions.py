@@ -1,4 +1,4 @@
-"""Files of evaluation questions: the keys of the first row show the format.
+"""Files of evaluation questions, whose format is recognised by the keys of the first row.
 
 Vicuna's 80 (FastChat), the 252 user-oriented instructions (Self-Instruct), WizardLM's test set,
 conversations of OpenAI or ShareGPT, whose last question counts, and plain JSONL or JSON of
@@ -19,16 +19,16 @@ from lion.pools.seeds import Seed, seed_of
 from lion.pools.tables import QUESTION, from_rows
 from lion.support.errors import InputError
 
-# What a file calls its row, in the order tried.
+# Keys of a row's own id, in the order tried.
 KEYS = ("question_id", "id", "idx")
 
-# QUESTION, and the id that the file itself gives: recorded answers and reviews go by it.
+# QUESTION, and the file's own id, by which recorded answers and reviews are matched.
 KEYED = {**QUESTION, "key": pl.String}
 
 
 @dataclass(frozen=True)
 class _Format:
-    """A format: the keys that every row has, and where text and category stand."""
+    """A format: the keys of every row (`marks`), and those of its text and its category."""
 
     name: str
     marks: tuple[str, ...]
@@ -42,7 +42,7 @@ def _input(row: dict[str, Any], place: str) -> str:
 
 
 def _instance(row: dict[str, Any], place: str) -> str:
-    """The input of the one instance that the 252 have each."""
+    """Return the input of the one instance that each of the 252 has."""
     instances = row["instances"]
     if not isinstance(instances, list) or [type(instance) for instance in instances] != [dict]:
         raise InputError(f"{place}: 'instances' must be a list of one object with 'input'")
@@ -62,12 +62,12 @@ _FORMATS = (
 
 
 def read_questions(path: Path) -> pl.DataFrame:
-    """The evaluation questions in `path` (QUESTION); without a category it is `all`."""
+    """Read the questions in `path` (QUESTION); without a category it is `all`."""
     return read_keyed_questions(path).select(*QUESTION)
 
 
 def read_keyed_questions(path: Path) -> pl.DataFrame:
-    """The questions with the file's own ids (KEYED); null where the file has none.
+    """Read the questions with the file's own ids (KEYED), null if it has none.
 
     A repeated question is an error: dropping it would change what is measured.
     """
@@ -82,7 +82,7 @@ def read_keyed_questions(path: Path) -> pl.DataFrame:
 
 
 def own_id(row: dict[str, Any]) -> str | None:
-    """What the row is called in its file."""
+    """Return the row's id in its file."""
     own = next((row[key] for key in KEYS if row.get(key) is not None), None)
     return str(own) if isinstance(own, str | int) else None
 
@@ -93,7 +93,7 @@ def _format_of(place: str, raw: object) -> _Format:
             if all(mark in raw for mark in form.marks):
                 return form
     keys = ", ".join(map(repr, list(raw)[:6])) if isinstance(raw, dict) else f"{raw!r:.40}"
-    raise InputError(f"{place}: no format of questions known here (found {keys}); {_known()}")
+    raise InputError(f"{place}: unknown format of questions (found {keys}); {_known()}")
 
 
 def _known() -> str:
@@ -105,7 +105,7 @@ def _row(place: str, raw: object, form: _Format) -> dict[str, str | None]:
     missing = [mark for mark in form.marks if not isinstance(raw, dict) or mark not in raw]
     if missing or not isinstance(raw, dict):
         keys = ", ".join(map(repr, missing))
-        raise InputError(f"{place}: lacks {keys}; the file began in {form.name} format")
+        raise InputError(f"{place}: lacks {keys}; the first row is in {form.name} format")
     seed = _texts(place, raw, form)
     return {
         **seed.columns,
@@ -116,7 +116,7 @@ def _row(place: str, raw: object, form: _Format) -> dict[str, str | None]:
 
 
 def _texts(place: str, raw: dict[str, Any], form: _Format) -> Seed:
-    """Read the texts of a row as seeds are read; keys that hold none of them do not matter."""
+    """Read the texts of a row as those of a seed; other keys are ignored."""
     item = {key: raw[key] for key in (form.text, *CONTEXT_KEYS) if key in raw}
     if form.input is None:
         columns = SeedsColumns()

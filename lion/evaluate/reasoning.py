@@ -1,9 +1,9 @@
 """AGIEval and BIG-Bench Hard through lm-eval: zero-shot, no chain of thought.
 
-Accuracy by the likelihood of the choices, and by the choice that a generated reply names: the
-paper's figures are of the second kind, and partly measure whether a model keeps to the format. A
-student that learnt thoughts writes them before its reply, which is read without them; before the
-likelihoods stand empty thoughts.
+Accuracy is measured by the likelihood of the choices, and by the choice that a generated reply
+names. The paper's figures are of the second kind, which partly measures whether a model keeps to
+the format. A student that learnt thoughts writes them before its reply, and they are cut off before
+the reply is read. Likelihoods are measured after empty thoughts.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ ASKED = "\n\nReply with the right choice alone, without an explanation.\nAnswer:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """Accuracy on one task, in percent; `unread` of the generated replies name no one choice."""
+    """Accuracy on one task, in percent; `unread` counts replies that do not name one choice."""
 
     suite: Suite
     task: str
@@ -47,7 +47,7 @@ def reason(
     batch: int,
     thinking_tokens: int = 0,
 ) -> list[TaskResult]:
-    """The student's accuracy on each task of `suite`.
+    """Return the student's accuracy on each task of `suite`.
 
     `render` turns a question into the prompt that the student was trained with. A student that
     learnt thoughts gets `thinking_tokens` for them.
@@ -73,7 +73,7 @@ def reason(
 
 @dataclass(frozen=True)
 class _Reading:
-    """How long a generated reply may be, and what of it counts."""
+    """How long a generated reply may be, and which part of it is the answer."""
 
     form: "ThoughtForm | None"
     thinking_tokens: int
@@ -87,7 +87,7 @@ class _Reading:
         return self.form.before + self.form.between if self.form else ""
 
     def choice(self, reply: str, choices: Sequence[str]) -> str | None:
-        """Return the choice that a reply names behind its thoughts, if it names one."""
+        """Return the choice that a reply names after its thoughts, if it names one."""
         if self.form:
             answer = self.form.split(reply, "", "stop").answer
             reply = answer.split("\n\n")[0]
@@ -99,20 +99,19 @@ class _Reading:
 
 
 def mean_result(results: Sequence[TaskResult]) -> TaskResult:
-    """The mean over tasks, as the paper's tables have it, over all items together."""
-    suite, count = results[0].suite, sum(result.items for result in results)
-
-    def mean(figure: str) -> float:
-        return round(float(sum(getattr(result, figure) for result in results)) / len(results), 2)
-
-    figures = {figure: mean(figure) for figure in ("chance", *KINDS, "unread")}
-    return TaskResult(suite=suite, task="mean", items=count, **figures)
+    """Return the mean over tasks, as in the paper's tables, and the number of all items."""
+    means = {
+        figure: round(sum(getattr(result, figure) for result in results) / len(results), 2)
+        for figure in ("chance", *KINDS, "unread")
+    }
+    items = sum(result.items for result in results)
+    return TaskResult(suite=results[0].suite, task="mean", items=items, **means)
 
 
 def _task(
     suite: Suite, kind: Kind, rows: list[dict[str, Any]], reading: _Reading
 ) -> "ConfigurableTask":
-    """All tasks of a suite as one of lm-eval's: each sample knows its own task."""
+    """Return all tasks of a suite as one task of lm-eval: each sample knows its own task."""
     from lm_eval.api.task import ConfigurableTask
 
     config: dict[str, Any] = {
@@ -157,7 +156,7 @@ def _run(
     from lm_eval.tasks import TaskManager
 
     class Student(HFLM):  # type: ignore[misc]
-        """Shows the control tokens that enclose a student's thoughts."""
+        """Decodes a student's thoughts with the control tokens around them."""
 
         def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
             if loaded.thoughts and skip_special_tokens:
@@ -170,13 +169,13 @@ def _run(
             f"student.max_tokens: replies of {reply_tokens} tokens leave a prompt no room in the"
             f" model's context of {model.max_length}; lower it"
         )
-    task_items = simple_evaluate(
+    evaluated = simple_evaluate(
         model=model,
         tasks=list(tasks),
-        task_manager=TaskManager(include_defaults=False),  # reading its 13,000 own ones takes long
+        task_manager=TaskManager(include_defaults=False),  # reading its own 13,000 tasks is slow
         bootstrap_iters=0,
     )
-    samples: dict[str, list[dict[str, Any]]] = task_items["samples"]
+    samples: dict[str, list[dict[str, Any]]] = evaluated["samples"]
     return samples
 
 
@@ -187,21 +186,21 @@ def _result(
     samples: dict[str, list[dict[str, Any]]],
     reading: _Reading,
 ) -> TaskResult:
-    mine = {
+    rows_by_kind = {
         kind: [row for row in samples[f"{suite}_{kind}"] if row["doc"]["task"] == task]
         for kind in KINDS
     }
-    if any(len(rows) != len(items) for rows in mine.values()):
+    if any(len(rows) != len(items) for rows in rows_by_kind.values()):
         raise InputError(f"{suite} {task}: {len(items)} items, but lm-eval gave other counts")
-    replies = [(row["resps"][0][0], row["doc"]["choices"]) for row in mine["letter"]]
+    replies = [(row["resps"][0][0], row["doc"]["choices"]) for row in rows_by_kind["letter"]]
     unread = sum(reading.choice(*reply) is None for reply in replies)
     return TaskResult(
         suite=suite,
         task=task,
         items=len(items),
         chance=round(chance(items), 2),
-        likelihood=_percent(mine["likelihood"]),
-        letter=_percent(mine["letter"]),
+        likelihood=_percent(rows_by_kind["likelihood"]),
+        letter=_percent(rows_by_kind["letter"]),
         unread=round(100 * unread / len(items), 2),
     )
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -13,7 +13,7 @@ from lion.evaluate.choices import Item, Suite, read_hub_items, read_items
 from lion.evaluate.reasoning import TaskResult, mean_result, reason
 from lion.evaluate.templates import TEMPLATES
 from lion.params import load_params
-from lion.support.command_line import HELP
+from lion.support.command_line import HELP, json_option, params_option
 from lion.support.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,53 +32,45 @@ if TYPE_CHECKING:
 )
 @click.option("--agieval", help="Folder of AGIEval's JSONL files, or 'hub'.")
 @click.option("--bbh", help="Folder of BIG-Bench Hard's JSON files, or 'hub'.")
-@click.option("--limit", type=click.IntRange(min=1), help="Items a task, for a quick look.")
+@click.option("--limit", type=click.IntRange(min=1), help="Items per task, for a quick look.")
 @click.option("--batch", default=8, show_default=True, help="Rows at a time; changes no result.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one line a task.")
-@click.option(
-    "--params",
-    "params_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default="params.yaml",
-    show_default=True,
-    help="Precision, 4 bits and device of the student, and room for thoughts (max_tokens).",
-)
+@json_option("Print JSON, one line per task.")
+@params_option("The student's precision, device and max_tokens (room for its thoughts).")
 def reasoning(
     student: str,
     revision: str | None,
     template: str,
-    agieval: str | None,
-    bbh: str | None,
     limit: int | None,
     batch: int,
     as_json: bool,
     params_path: Path,
+    **sources: str | None,
 ) -> None:
-    """Accuracy of STUDENT (a student's folder, a checkpoint, or a Hugging Face name).
+    """Measure the accuracy of STUDENT (a student's folder, a checkpoint, or a Hugging Face name).
 
-    By likelihood of the choices and by the choice that a generated reply names, beside chance.
+    Prints the accuracy by likelihood of the choices, that by the choice that a generated reply
+    names, and that of guessing.
     """
-    suites: list[tuple[Suite, str]] = []
-    suites += [("agieval", agieval)] if agieval else []
-    suites += [("bbh", bbh)] if bbh else []
+    suites = {suite: source for suite in get_args(Suite) if (source := sources[suite])}
     if not suites:
         raise click.UsageError("nothing to do: give --agieval FOLDER or --bbh FOLDER, or 'hub'")
     if importlib.util.find_spec("lm_eval") is None:
         raise InputError("lm-eval is not installed; `pip install 'lion[reasoning]'` brings it")
-    if any(source == "hub" for _, source in suites):  # a long download
+    if "hub" in suites.values():  # a long download
         from lion.student.check import check_hub
         from lion.student.models import check_place
 
         check_place(student, revision)
         check_hub(student, revision)
-    items = {suite: _items(suite, source, limit) for suite, source in suites}
-
+    items = {suite: _items(suite, source, limit) for suite, source in suites.items()}
     params = load_params(params_path)
 
-    from lion.evaluate.candidates import load_any, move
+    from lion.evaluate.candidates import load_any
+    from lion.student.models import device
 
     loaded = load_any(student, revision, params)
-    move(loaded, params.compute)
+    if not getattr(loaded.model, "is_quantized", False):  # 4-bit weights are on the GPU already
+        loaded.model.to(device(params.compute.device))  # type: ignore[arg-type]
     render = _renderer(template, loaded.tokenizer)
     for suite, tasks in items.items():
         results = reason(
@@ -99,7 +91,10 @@ def _items(suite: Suite, source: str, limit: int | None) -> dict[str, list[Item]
 
 
 def _renderer(template: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[str], str]:
-    """Return the prompt of a question without start token: lm-eval adds that itself."""
+    """Return a function from a question to its prompt, without the start token: lm-eval adds it."""
+    if template != "own":
+        return lambda question: TEMPLATES[template](question, "")  # type: ignore[index]
+
     from lion.student.template import encode_prompt
 
     def own(question: str) -> str:
@@ -108,10 +103,7 @@ def _renderer(template: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[
             tokens = tokens[1:]
         return str(tokenizer.decode(tokens))
 
-    def published(question: str) -> str:
-        return TEMPLATES[template](question, "")  # type: ignore[index]
-
-    return own if template == "own" else published
+    return own
 
 
 def _as_text(result: TaskResult) -> str:

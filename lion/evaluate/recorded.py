@@ -1,4 +1,4 @@
-"""Answers and reviews that somebody recorded: read, and matched to the questions by id."""
+"""Recorded answers and reviews, matched to the questions by id."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ class RecordedReview:
 
 
 def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
-    """Recorded answers (ANSWER) to `questions` (KEYED); those that lack or are empty are left out.
+    """Read recorded answers (ANSWER) to `questions` (KEYED), without their thoughts.
 
-    So are those whose thoughts cannot be told apart from the answer; others lose their thoughts.
-    Rows are matched by the file's ids; a file without ids, in AlpacaEval's manner, by instruction.
+    Empty answers are left out, and those whose thoughts cannot be separated. Rows are matched by
+    the file's ids or, without ids as in AlpacaEval's files, by instruction.
     """
     rows: dict[str, dict[str, Any]] = {}
     by_text = dict(questions.select("instruction", "id").iter_rows())
@@ -48,7 +48,14 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
             raise InputError(f"{place}: a second answer to question {key or id}; remove one")
         answer = answer_alone(text, asked=asked[id]) if id is not None else ""
         if id is not None and answer.strip():
-            rows[id] = _answer(id, answer, str(row.get("model_id") or path.stem))
+            rows[id] = {
+                "id": id,
+                "answer": answer,
+                "finish_reason": "stop",
+                "model": str(row.get("model_id") or path.stem),
+                "prompt_tokens": 0,  # not recorded
+                "completion_tokens": 0,
+            }
     if not rows:
         raise InputError(
             f"{path}: answers none of the {questions.height} questions; {_why(by_key)}"
@@ -57,7 +64,7 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_reviews(path: Path, questions: pl.DataFrame) -> list[RecordedReview]:
-    """Recorded replies of a judge, {question_id, text, score (what a person read; optional)}."""
+    """Read a judge's replies: {question_id, text, score (what a person read; optional)}."""
     by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
     reviews: dict[str, RecordedReview] = {}
     for place, row in read_objects(path):
@@ -82,18 +89,13 @@ def _text(place: str, row: object, names: Iterable[str]) -> str:
     raise InputError(f"{place}: no text under {' or '.join(map(repr, names))}; found {row!r:.60}")
 
 
-def _scores(place: str, row: Any) -> tuple[float, float] | None:
-    if row is None:
-        return None
-    numbers = isinstance(row, list) and all(isinstance(score, int | float) for score in row)
-    if numbers and len(row) == 2:
-        return float(row[0]), float(row[1])
-    raise InputError(f"{place}: 'score' must be two numbers, found {row!r:.40}")
-
-
-def _answer(id: str, text: str, model: str) -> dict[str, Any]:
-    counts = {"prompt_tokens": 0, "completion_tokens": 0}  # not recorded
-    return {"id": id, "answer": text, "finish_reason": "stop", "model": model, **counts}
+def _scores(place: str, scores: object) -> tuple[float, float] | None:
+    match scores:
+        case None:
+            return None
+        case [int() | float() as first, int() | float() as second]:
+            return float(first), float(second)
+    raise InputError(f"{place}: 'score' must be two numbers, found {scores!r:.40}")
 
 
 def _why(by_key: dict[str, str]) -> str:

@@ -1,7 +1,7 @@
-"""Intervals by the bootstrap, and the win rate that length does not explain.
+"""Bootstrap intervals, and the win rate at equal length.
 
-Everything works on weights of items, (B, n): how often each of n items is in each of B draws.
-The seeded draws are the same in every run.
+All functions work on weights of items, (1 + B, n): how often each of n items is in each of B draws.
+The draws are seeded, so they are the same in every run.
 """
 
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ Array = npt.NDArray[np.float64]
 
 DRAWS = 2000
 LEVEL = 0.95
+DEVIATIONS = 1.96  # of a normal distribution, on either side of its mean, that hold LEVEL
 
 # Ridge of the logistic regression: too weak to move a fit, strong enough where one side wins all.
 RIDGE = 0.01
@@ -27,57 +28,55 @@ class Interval(NamedTuple):
     high: float
 
     def scaled(self, factor: float, digits: int = 2) -> "Interval":
-        """The interval in another unit, rounded."""
+        """Return the interval in another unit, rounded."""
         return Interval(*(round(factor * number, digits) for number in self))
 
     def __str__(self) -> str:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-def draws(count: int, *, seed: int = 0) -> Array:
-    """Weights (1 + B, count): first every item once, then B draws with replacement."""
-    rng = np.random.default_rng(seed)
+def draws(count: int) -> Array:
+    """Return weights (1 + B, count): every item once, then B draws with replacement."""
+    rng = np.random.default_rng(0)
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=DRAWS)
     return np.concatenate([np.ones((1, count)), drawn])
 
 
 def interval(values: Array) -> Interval:
-    """From (1 + B,) values, the first of all items, the others of draws: the middle 95%."""
+    """Return the first of (1 + B,) values, and the middle 95% of the others."""
     tail = 50 * (1 - LEVEL)
     low, high = np.nanpercentile(values[1:], [tail, 100 - tail])
     return Interval(float(values[0]), float(low), float(high))
 
 
 def ratio(weights: Array, above: Array, below: Array) -> Interval:
-    """The weighted sum of `above` over that of `below`, both (n,)."""
+    """Return the weighted sum of `above` over that of `below`, both (n,)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return interval((weights @ above) / (weights @ below))
 
 
 def mean(weights: Array, values: Array) -> Interval:
-    """The weighted mean of `values`, (n,)."""
+    """Return the weighted mean of `values`, (n,)."""
     return ratio(weights, values, np.ones_like(values))
 
 
 def length_controlled(weights: Array, wins: Array, longer: Array) -> Interval:
-    """The win rate at equal length, 0..1: AlpacaEval 2's logistic regression.
+    """Return the win rate at equal length, 0 to 1, by AlpacaEval 2's logistic regression.
 
     `wins` (n,) is 1, 0.5 or 0; `longer` (n,) the difference in length. The model is
     logit P(win) = a + b tanh(longer / its deviation), and the figure is P(win) at longer = 0.
-    AlpacaEval also has a term for the difficulty of a question, fitted on many models: not here.
+    AlpacaEval's term for the difficulty of a question is left out: it is fitted on many models.
     """
     spread = float(longer.std()) or 1.0
     columns = np.stack([np.ones_like(longer), np.tanh(longer / spread)])  # (2, n)
     squares = (columns[:, None] * columns[None]).reshape(4, -1)
     coefficients = np.zeros((len(weights), 2))
-    for _ in range(STEPS):  # Newton's
+    for _ in range(STEPS):  # of Newton's method
         chance = 1 / (1 + np.exp(-coefficients @ columns))  # (1 + B, n)
         slope = (weights * (wins - chance)) @ columns.T - RIDGE * coefficients
         curve = ((weights * chance * (1 - chance)) @ squares.T).reshape(-1, 2, 2)
         step: Any = np.linalg.solve(curve + RIDGE * np.eye(2), slope[:, :, None])[:, :, 0]
-        coefficients = coefficients + np.clip(
-            step, -2, 2
-        )  # never so far that the next step overshoots
+        coefficients += np.clip(step, -2, 2)  # a longer step could overshoot
         if np.abs(step).max() < 1e-6:
             break
     return interval(1 / (1 + np.exp(-coefficients[:, 0])))

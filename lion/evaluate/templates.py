@@ -1,7 +1,4 @@
-"""Prompt templates of published checkpoints: the texts that they were trained with.
-
-Another wording would measure another model.
-"""
+"""Prompt templates of published checkpoints, worded as in their training."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -44,5 +41,5 @@ TEMPLATES: dict[TemplateName, Callable[[str, str], str]] = {
     "wizardlm": _wizardlm,
 }
 
-# A chat template for a prompt that is rendered already; adds the model's start token.
+# A chat template that adds only the start token, for a prompt that is already rendered.
 RENDERED = "{{ bos_token }}{{ messages[0]['content'] }}"
