@@ -1,7 +1,7 @@
-"""One run against another: the difference of their quality, of their rounds and parameters."""
+"""The differences between runs: quality, figures of each round, and parameters."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
@@ -13,6 +13,7 @@ from lion.support.text import brief
 
 Row = dict[str, Any]
 NEUTRAL = {"budget", "compute", "endpoints", "prices", "report"}  # sections that change no result
+Mood = Literal["good", "bad", "plain"]
 _VALUE = 60  # columns of a parameter's value
 _COMPARED = ("quality", "mean_gap", "flip_share", "acceptance")
 
@@ -27,15 +28,15 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Difference:
-    """`label` minus the first run. `rounds` has a row for each round of both; unknown is None.
+    """A run (`label`) minus the first run; `rounds` has a row for each round that both have.
 
-    `tau` is the one at which both runs' hard shares are counted: the first run's, since shares
-    under different tau are different measures.
+    Both hard shares are counted at `tau`, the first run's: shares at different values of tau cannot
+    be compared. `own_tau` is the later run's. Unknown figures are None.
     """
 
     label: str
     sentence: str
-    mood: str  # good | bad | plain
+    mood: Mood
     tau: float
     own_tau: float
     rounds: list[Row]
@@ -55,10 +56,10 @@ def _difference(first: Run, second: Run) -> Difference:
     return Difference(second.label, sentence, mood, tau, second.params.tau, compared)
 
 
-def _quality(first: Run, second: Run) -> tuple[str, str]:
-    """Return what the second run's student scores beyond the first's, after the last common round.
+def _quality(first: Run, second: Run) -> tuple[str, Mood]:
+    """Describe the difference in quality after the last round that both runs evaluated.
 
-    Only questions that both answered count; without any there is nothing to subtract.
+    Only questions that both students answered count.
     """
     judged = [set(run.tables.evaluated.drop_nulls("gap")["round"]) for run in (first, second)]
     common = [name for name in first.tables.rounds if name in judged[0] & judged[1]]
@@ -79,10 +80,9 @@ def _quality(first: Run, second: Run) -> tuple[str, str]:
 
 
 def _rows(tables: Tables, tau: float) -> dict[str, Row]:
-    """Return each round's figures, the hard share at `tau`."""
-    judged = tables.scores.drop_nulls("gap")
-    hard = judged.group_by("round").agg(share=(pl.col("gap") >= tau).mean())
-    shares = dict(hard.iter_rows())
+    """Return the compared figures by round, with the hard share at `tau`."""
+    judged = tables.scores.drop_nulls("gap").group_by("round")
+    shares = dict(judged.agg((pl.col("gap") >= tau).mean()).iter_rows())
     return {
         row["round"]: {name: row[name] for name in _COMPARED}
         | {"hard_share": shares.get(row["round"])}

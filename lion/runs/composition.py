@@ -1,4 +1,4 @@
-"""What the pools consist of, and the outcomes of the generator's drafts."""
+"""The composition of the pools, and the outcomes of the generator's drafts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,24 +12,24 @@ from lion.support.text import brief, visible
 
 Row = dict[str, Any]
 LABEL = 24  # columns of a category's name
-EVERY = "(all)"  # row of a map to compare the others with; no topic begins with a bracket
-_ORIGINS = ("seed", "hard", "easy")
-_CATEGORIES = 12  # rows of a heat map, the rest folded into the last
-_REASONS = 6  # in the chart of drafts, the rest folded into the last
+EVERY = "(all)"  # the category of all rows; no topic begins with a bracket
+ORIGINS = ("seed", "hard", "easy")
+_CATEGORIES = 12  # rows of a heat map, the rest merged into the last
+_REASONS = 6  # in the chart of drafts, the rest merged into the last
 _TEXT = 300  # columns of an instruction in a table
-_BEFORE = "¿¡\"'«„“‘「『（("  # may stand before the first word
-# About a word of a script without spaces.
+_BEFORE = "¿¡\"'«„“‘「『（("  # punctuation before the first word
+# Approximately one word of a script without spaces.
 _UNSPACED_WORD = (
     r"^([\p{Han}\p{Hiragana}\p{Katakana}]{1,2}|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{1,4})"
 )
 
 
 def topic() -> pl.Expr:
-    """Return a category without a model: the words before a colon, else the first word.
+    """Return an instruction's category: the words before a colon, else the first word.
 
-    Only a colon within the first five words counts; the result is lower case. 'Name the last: pear
-    fig' and 'name the last: oak' are both 'name the last'. In scripts without spaces the first
-    characters stand for the first word.
+    Only a colon within the first five words counts, and the result is lower case: 'Name the last:
+    pear fig' and 'name the last: oak' are both 'name the last'. In scripts without spaces, the
+    first characters stand for the first word.
     """
     text = pl.col("instruction").str.strip_chars().str.to_lowercase().str.strip_chars_start(_BEFORE)
     before_colon = text.str.extract(r"^((?:[^\s:：]+\s+){0,4}[^\s:：]+)[:：]")
@@ -40,7 +40,7 @@ def topic() -> pl.Expr:
 
 
 def most_common(values: pl.Series, limit: int) -> list[str]:
-    """Return the `limit` most frequent values, most frequent first, ties by name."""
+    """Return the `limit` most frequent values, most frequent first; ties are sorted by name."""
     counts = values.drop_nulls().value_counts(name="rows")
     ordered = counts.sort("rows", values.name, descending=[True, False])
     return ordered[values.name].head(limit).to_list()
@@ -49,10 +49,10 @@ def most_common(values: pl.Series, limit: int) -> list[str]:
 def folded(
     values: pl.Series, limit: int, kind: str, *, first: Sequence[str] = ()
 ) -> tuple[pl.Series, list[str]]:
-    """Keep at most `limit` distinct values: the rarest become one, 'other (7 reasons)'.
+    """Keep at most `limit` distinct values: merge the rarest into one, 'other (7 reasons)'.
 
-    Returns the values, and the distinct ones: those of `first`, then the most frequent, the folded
-    one last.
+    Return the values, and the distinct ones: those of `first`, then the most frequent, and the
+    merged one last.
     """
     ordered = list(dict.fromkeys([*first, *most_common(values, values.n_unique())]))
     if len(ordered) <= limit:
@@ -63,26 +63,18 @@ def folded(
 
 
 def pool_by_origin(tables: Tables) -> pl.DataFrame:
-    """The cache pool after each round by origin: columns round, origin, rows, place."""
-    rows = []
-    for number, name in enumerate(tables.rounds):
-        so_far = tables.pool.filter(pl.col("round").is_in(tables.rounds[: number + 1]))
-        if tables.pool.filter(round=name).is_empty():
-            continue
-        rows += [
-            {
-                "round": name,
-                "origin": origin,
-                "rows": so_far.filter(origin=origin).height,
-                "place": place,
-            }
-            for place, origin in enumerate(_ORIGINS)
-        ]
+    """Count the cache pool after each round by origin: columns round, origin, rows, place."""
+    rows, counts = [], dict.fromkeys(ORIGINS, 0)
+    for name in tables.rounds:
+        new = tables.pool.filter(round=name)
+        for place, origin in enumerate(ORIGINS if new.height else ()):
+            counts[origin] += new.filter(origin=origin).height
+            rows.append({"round": name, "origin": origin, "rows": counts[origin], "place": place})
     return pl.DataFrame(rows)
 
 
 def lengths(pool: pl.DataFrame) -> pl.DataFrame:
-    """Words per instruction (with its input) by round: quantiles .05, .25, .5, .75 and .95."""
+    """Return quantiles .05, .25, .5, .75, .95 of words per instruction with input, by round."""
     text = pl.concat_str("instruction", pl.lit(" "), "input")
     count = text.map_elements(word_count, pl.Int64)
     shares = {"low": 0.05, "lower": 0.25, "middle": 0.5, "upper": 0.75, "high": 0.95}
@@ -94,7 +86,7 @@ def lengths(pool: pl.DataFrame) -> pl.DataFrame:
 
 
 def category_shares(pool: pl.DataFrame) -> pl.DataFrame:
-    """A round's new instructions by category: columns round, category, share."""
+    """Return the shares of new instructions by category: columns round, category, share."""
     category, names = folded(pool.select(topic()).to_series(), _CATEGORIES, "categories")
     frame = pool.select("round", category)
     counts = frame.group_by("round", "category", maintain_order=True).agg(pl.len().alias("rows"))
@@ -108,10 +100,10 @@ def category_shares(pool: pl.DataFrame) -> pl.DataFrame:
 
 
 def hard_shares(tables: Tables) -> pl.DataFrame:
-    """Share of hard instructions by round and category, of those with most hard rows now.
+    """Return the hard share by round, of all rows and of the categories with most hard rows now.
 
-    EVERY comes first, then the category with the largest share.
-    Columns round, category, share, judged, and gaps: those of all judged instructions, as a list.
+    EVERY comes first, then the category with the largest share in the last round. Columns round,
+    category, share, judged, and gaps: a list of the gaps of all judged instructions.
     """
     judged = tables.scores.drop_nulls("gap").join(
         tables.pool.select("id", topic()), on="id", maintain_order="left"
@@ -141,9 +133,9 @@ def _in_order(frame: pl.DataFrame, categories: list[str]) -> pl.DataFrame:
 
 
 def outcomes(draws: pl.DataFrame) -> pl.DataFrame:
-    """Drafts by round and outcome: columns round, verdict, rows, place; accepted comes first.
+    """Count drafts by round and outcome: columns round, verdict, rows, place; accepted first.
 
-    The rarest reasons are folded into one; `outcome_rows` has all of them.
+    The rarest reasons are merged into one; `outcome_rows` has all of them.
     """
     accepted = draws.filter(verdict=ACCEPTED)
     rejected = draws.filter(pl.col("verdict") != ACCEPTED)
@@ -155,7 +147,7 @@ def outcomes(draws: pl.DataFrame) -> pl.DataFrame:
 
 
 def outcome_rows(draws: pl.DataFrame) -> list[Row]:
-    """Every outcome with its drafts, the most frequent first: verdict, rows, rounds ('r1: 5')."""
+    """Count drafts by outcome, the most frequent first: verdict, rows, rounds ('r1: 5')."""
     rows = []
     for verdict in most_common(draws["verdict"], draws.height):
         own = draws.filter(verdict=verdict)
@@ -166,7 +158,7 @@ def outcome_rows(draws: pl.DataFrame) -> list[Row]:
 
 
 def most_drawn(tables: Tables, limit: int) -> list[Row]:
-    """The parents drawn most often: parent, text, draws, accepted."""
+    """Return the parents drawn most often: parent, text, draws, accepted."""
     counts = (
         tables.draws.group_by("parent", maintain_order=True)
         .agg(draws=pl.len(), accepted=(pl.col("verdict") == ACCEPTED).sum())
@@ -181,7 +173,7 @@ def most_drawn(tables: Tables, limit: int) -> list[Row]:
 
 
 def rejects(tables: Tables, each: int) -> list[Row]:
-    """Some rejected drafts per reason: reason, round, text, similarity, nearest (its text)."""
+    """Return some rejected drafts per reason: reason, round, text, similarity, nearest (text)."""
     rejected = tables.draws.filter(pl.col("verdict") != ACCEPTED)
     some = rejected.group_by("verdict", maintain_order=True).tail(each).sort("verdict", "draw")
     texts = _texts(tables, some["nearest"].drop_nulls())
@@ -198,7 +190,7 @@ def rejects(tables: Tables, each: int) -> list[Row]:
 
 
 def unreadable(reviews: pl.DataFrame, limit: int) -> list[Row]:
-    """Some referee replies without two readable scores: id, round, order, text."""
+    """Return some referee replies without two readable scores: id, round, order, text."""
     some = reviews.filter(pl.col("student").is_null()).tail(limit)
     return [
         {

@@ -1,7 +1,6 @@
 """The figures of a run: one row per round, and the tables behind the plots.
 
-A figure that a round does not have (r0 examines no student; a run may be unfinished) is None,
-never 0.
+A figure that a round lacks is None, never 0: r0 has no examination, and a run may be unfinished.
 """
 
 from pathlib import Path
@@ -27,9 +26,10 @@ _OF_EXAM = ("examined", "pool", "one_order", "checked", "changed")  # figures th
 def round_rows(tables: Tables) -> list[Row]:
     """Return one row per round, in order.
 
-    If a round examined only a part of its cache pool, every row has `examined` and `pool`, too; if
-    it judged rows in one order, `one_order`, and of the clear rows that it `checked` in both, how
-    many verdicts `changed`.
+    If any round examined only a part of its cache pool, all rows also have `examined` and `pool`.
+    If any round judged rows in one order, all rows also have `one_order` (their number), `checked`
+    (clear rows that were judged in both orders) and `changed` (verdicts that the second order
+    changed).
     """
     rows = [_round_row(tables, name) for name in tables.rounds]
     exams = [_exam(tables, name) for name in tables.rounds]
@@ -42,7 +42,7 @@ def round_rows(tables: Tables) -> list[Row]:
 
 
 def _exam(tables: Tables, name: str) -> Row:
-    """Return how many rows were examined, and of how many; None before the round's generation."""
+    """Return how many rows were examined, and of how many; None before the round has a pool."""
     before = tables.rounds[: tables.rounds.index(name)]
     if not before or not tables.pool.filter(round=name).height:
         return {"examined": None, "pool": None}
@@ -56,9 +56,9 @@ def _orders(verdicts: pl.DataFrame) -> Row:
 
 
 def examined_text(rows: list[Row]) -> str:
-    """Return what part of the cache pool each round examined, and what in one order alone.
+    """Describe the rounds that examined a part of their cache pool, or judged rows in one order.
 
-    Empty if all of it, in both orders.
+    Empty if there is no such round.
     """
     parts = [
         f"{row['examined']:,} of {row['pool']:,} rows in {row['round']}"
@@ -129,19 +129,19 @@ def _held_out(losses: pl.DataFrame) -> Row:
 
 
 def control_of(rows: list[Row], label: str) -> pl.DataFrame | None:
-    """Return a run's quality to draw beside another's: round (a number), quality, label."""
+    """Return a run's quality, to draw beside another's: round (a number), quality, label."""
     known = [
-        (int(row["round"][1:]), row["quality"], label) for row in rows if row["quality"] is not None
+        {"round": int(row["round"][1:]), "quality": row["quality"], "label": label}
+        for row in rows
+        if row["quality"] is not None
     ]
-    return (
-        pl.DataFrame(known, schema=["round", "quality", "label"], orient="row") if known else None
-    )
+    return pl.DataFrame(known) if known else None
 
 
 def read_control(path: str | None, root: Path = Path()) -> pl.DataFrame | None:
-    """Read the same from a run's table rounds.csv in the project at `root`, if one is named.
+    """Return the same of the table rounds.csv of another run, if `path`, below `root`, names one.
 
-    None for a table without rows. InputError if it is invalid.
+    None for a table without rows.
     """
     if path is None:
         return None
@@ -156,7 +156,7 @@ def read_control(path: str | None, root: Path = Path()) -> pl.DataFrame | None:
 
 
 def metrics(rows: list[Row]) -> Row:
-    """Return the few figures that fit into `dvc exp show`: those of the last round."""
+    """Return the few figures that `dvc exp show` lists: mostly those of the last round."""
     first, last = rows[0], rows[-1]
     known = last["quality"] is not None and first["quality"] is not None
     return {
@@ -174,31 +174,31 @@ def quality_table(tables: Tables) -> pl.DataFrame:
 
     The total alone has an interval, quality_low and quality_high.
     """
-    schema: Schema = {"round": pl.Int32, "category": pl.String, "quality": pl.Float64}
-    schema |= {"quality_low": pl.Float64, "quality_high": pl.Float64}
-    schema |= {"judged": pl.Int64, "asked": pl.Int64}
+    schema: Schema = {
+        "round": pl.Int32,
+        "category": pl.String,
+        "quality": pl.Float64,
+        "quality_low": pl.Float64,
+        "quality_high": pl.Float64,
+        "judged": pl.Int64,
+        "asked": pl.Int64,
+    }
     parts = [pl.DataFrame(schema=schema)]
     for name in tables.rounds:
         scores = tables.evaluated.filter(round=name).drop("round")
         if not scores["teacher"].sum():
             continue
         table = quality_by_category(scores, tables.questions).filter(pl.col("category") != ALL)
-        total = pl.DataFrame(
-            {
-                "category": [ALL],
-                **{name: [value] for name, value in _quality(scores).items()},
-                "judged": [scores["gap"].count()],
-                "asked": [scores.height],
-            }
-        )
+        counts = {"judged": scores["gap"].count(), "asked": scores.height}
+        total = pl.DataFrame([{"category": ALL, **_quality(scores), **counts}])
         both = pl.concat([total, table], how="diagonal_relaxed")
-        number = pl.lit(int(name[1:]), pl.Int32)
-        parts.append(both.select(number.alias("round"), *total.columns).cast(pl.Schema(schema)))
+        rows = both.with_columns(round=int(name[1:])).select(*schema)
+        parts.append(rows.cast(pl.Schema(schema)))
     return pl.concat(parts)
 
 
 def gap_table(tables: Tables) -> pl.DataFrame:
-    """Return a histogram of the gap: columns round, gap (lower edge of a half point), rows."""
+    """Return a histogram of the gap: columns round, gap (lower edge of half a point), rows."""
     return (
         tables.scores.drop_nulls("gap")
         .group_by("round", gap=(pl.col("gap") * 2).floor() / 2, maintain_order=True)
@@ -208,7 +208,7 @@ def gap_table(tables: Tables) -> pl.DataFrame:
 
 
 def loss_table(tables: Tables) -> pl.DataFrame:
-    """Return the loss of imitation: columns round, step, loss. That of pairs has another scale."""
+    """Return the loss of imitation, not of contrast: columns round, step, loss."""
     return tables.losses.filter(pl.col("accuracy").is_null()).select("round", "step", "loss")
 
 

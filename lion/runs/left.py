@@ -1,4 +1,4 @@
-"""What a loop has left to do, and the time that it takes by the stages that were measured."""
+"""The remaining work of a loop, and its time by the pace of the stages that were measured."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,13 @@ from lion.runs.run import Tables
 from lion.support.timing import Took
 
 Work = dict[tuple[str, str], int]  # by stage and round, in the order of the loop
-# Short stages stand before a long one.
+# Short stages, and the long stage that follows each of them.
 _BEFORE = {"seed": "teach", "discriminate": "generate", "rewrite": "generate"}
-_FEW = 0.5  # share of a stage's work; one that did less says little about its pace
+_FEW = 0.5  # share of its work that a stage must have done for its pace to count
 
 
 class Left(NamedTuple):
-    """The measured time of the present stage, None if unknown, and of the later ones, in seconds.
+    """Seconds for the whole present stage, None if unknown, and for the later stages.
 
     `unmeasured` names the later stages that have not been measured yet.
     """
@@ -24,7 +24,7 @@ class Left(NamedTuple):
 
 
 def work_of_loop(params: Params, tables: Tables) -> Work:
-    """Return what each long stage has to do: rows, or replies where it asks; retries aside."""
+    """Return the work of each long stage: rows, or replies if it asks a model; without retries."""
     seeds = tables.pool.filter(round="r0").height
     judged = tables.questions.height * (2 if params.judge.setting == 2 else 1)
     new = params.generate.count
@@ -43,7 +43,7 @@ def work_of_loop(params: Params, tables: Tables) -> Work:
 def time_left(work: Work, stage: str, round: str, took: list[Took], evaluated: set[str]) -> Left:
     """Return the time that `stage` of `round` and the stages after it take.
 
-    Evaluations of earlier rounds that are not among `evaluated` are still to come, too.
+    Evaluations of earlier rounds that are missing in `evaluated` count as later stages.
     """
     measured = {note.stage: note for note in took if note.share >= _FEW and work.get(note[:2])}
     pace = {name: note.seconds / note.share / work[note[:2]] for name, note in measured.items()}

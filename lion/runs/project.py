@@ -1,4 +1,4 @@
-"""The DVC project around the current folder, and its git revisions; DVC's errors in one line."""
+"""The DVC project around the current folder, its git revisions, and DVC's errors in one line."""
 
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
@@ -18,7 +18,7 @@ _LIMIT = 200  # characters of another program's message
 
 @contextmanager
 def open_project(**options: Any) -> Iterator[Repo]:
-    """Open the project; raise InputError in place of DVC's errors, those of the block included."""
+    """Open the project; turn DVC's errors, also those of the block, into InputError."""
     try:
         with Repo(**options) as repo:
             yield repo
@@ -36,7 +36,7 @@ def open_project(**options: Any) -> Iterator[Repo]:
 
 @contextmanager
 def at_root() -> Iterator[Path]:
-    """Work in the project's root, where DVC's stage names apply and the response store lies."""
+    """Change to the project's root, the folder of dvc.yaml and of the response store."""
     with open_project() as repo, chdir(repo.root_dir):
         yield Path(repo.root_dir)
 
@@ -53,10 +53,9 @@ def commit_of(repo: Repo, name: str) -> str:
             f"{name}: this project is not under git, so it has only `workspace`."
         ) from None
     except SCMError as error:
+        problem = "no git revision, tag or experiment has this name"
         if "ambiguous" in str(error):
             problem = "several experiments have this name. Give a commit"
-        else:
-            problem = "no git revision, tag or experiment has this name"
         raise InputError(
             f"{name}: {problem}; see `git log` and `dvc exp list --all-commits`."
         ) from None

@@ -1,4 +1,4 @@
-"""A run under way: the stage that works now, its replies, their rate, and what is left."""
+"""A run in progress: the stage that runs now, its replies, their rate, and the time left."""
 
 import hashlib
 import json
@@ -21,8 +21,8 @@ from lion.support.text import brief
 from lion.support.timing import Standing, standing, times
 
 Row = dict[str, Any]
-_LOCK = ".dvc/tmp/rwlock"  # DVC names in it what a stage writes, and its own process
-_RECENT = 300.0  # seconds that tell the rate
+_LOCK = ".dvc/tmp/rwlock"  # DVC lists in it the outputs being written, and its process
+_RECENT = 300.0  # seconds over which the rate is measured
 _NEWEST = 6  # replies shown
 _EXCERPT = 200  # columns
 # The stage that writes each table, and the role that it asks.
@@ -40,7 +40,7 @@ _STAGES = {
 
 
 class Stage(NamedTuple):
-    """The stage that works now: `round` of the loop, the `role` it asks, and when it began."""
+    """The stage that runs now: `round` of the loop, the `role` it asks, and when it began."""
 
     name: str
     round: str
@@ -49,7 +49,7 @@ class Stage(NamedTuple):
 
 
 def running_stage(root: Path, places: Places) -> Stage | None:
-    """Return the stage that writes a table of the run now; None if no living process does."""
+    """Return the stage that is writing a table of the run; None if no living process is."""
     lock = root / _LOCK
     try:
         locks = json.loads(lock.read_text(encoding="utf-8") or "{}")
@@ -101,10 +101,10 @@ def _files(places: Places) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def now(params: Params, tables: Tables, stage: Stage | None, home: Path, since: float) -> Row:
-    """Return what `lion view` shows of a run under way; `home` has the store of replies.
+    """Return what `lion view` shows of a run in progress; `home` has the response store.
 
-    `left` is the time in seconds that the whole loop still takes, as far as its stages have been
-    measured after `since`; `unmeasured` are those that have not. Unknown values are None.
+    `left` are the seconds that the rest of the loop takes by the stages measured after `since`;
+    `unmeasured` are stages without a measurement. Unknown values are None.
     """
     if stage is None:
         return {"stage": None}
@@ -132,10 +132,10 @@ def now(params: Params, tables: Tables, stage: Stage | None, home: Path, since: 
 def _counts(
     stage: Stage, replies: "_Replies", work: Work, standing: Standing | None
 ) -> tuple[Row, float | None]:
-    """Return what a stage has done, of how much, and at what rate; and the seconds left of it.
+    """Return a stage's done and total units with their rate, and the seconds left.
 
     A stage that asks a model is measured by its replies, any other by its own progress. While the
-    student answers the questions, its judge has no replies yet, so the time left is unknown.
+    student answers the questions, the judge has no replies yet, so the time left is unknown.
     """
     total = work.get((stage.name, stage.round))
     if stage.role and total:
@@ -153,7 +153,7 @@ def _counts(
 
 
 class _Replies:
-    """The store of replies, read without a lock while stages write to it."""
+    """The response store, read without a lock while stages write to it."""
 
     def __init__(self, path: Path) -> None:
         self._uri = f"{path.absolute().as_uri()}?mode=ro"
@@ -162,11 +162,11 @@ class _Replies:
         try:
             with closing(connect(self._uri, uri=True)) as db:
                 return db.execute(query, values).fetchall()
-        except sqlite3.Error:  # no store yet, or one that is being replaced: shown next time
+        except sqlite3.Error:  # no store yet, or one that is being replaced
             return []
 
     def of(self, stage: Stage) -> tuple[int, float]:
-        """Return the replies of this stage since it began, and those per second lately."""
+        """Return the number of replies since the stage began, and the recent rate per second."""
         since = max(stage.begun, time.time() - _RECENT)
         rows = self._rows(
             "SELECT count(*), coalesce(sum(received >= ?), 0) FROM replies JOIN ledger"
@@ -183,11 +183,8 @@ class _Replies:
             f"SELECT {KIND}, requests, prompt_tokens, completion_tokens, cached_tokens"
             " FROM ledger l"
         )
-        costs = [budget.cost(Usage(*row)) for row in rows]
-        known = [cost for cost in costs if cost is not None]
-        if not params.prices or not known:
-            return None
-        return f"{sum(known):,.2f} {budget.currency}"
+        known = [cost for row in rows if (cost := budget.cost(Usage(*row))) is not None]
+        return f"{sum(known):,.2f} {budget.currency}" if params.prices and known else None
 
     def newest(self) -> list[Row]:
         """Return the latest replies, newest first: role, round, text."""
@@ -197,6 +194,5 @@ class _Replies:
         )
         names = ("role", "round", "text")
         return [
-            {key: brief(text, _EXCERPT) for key, text in zip(names, row, strict=True)}
-            for row in rows
+            dict(zip(names, (brief(text, _EXCERPT) for text in row), strict=True)) for row in rows
         ]

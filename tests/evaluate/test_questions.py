@@ -57,7 +57,10 @@ FIRST = {"question_id": 1, "text": "Hi?"}
 BAD: dict[str, tuple[list[Any], str]] = {
     "unknown keys": ([{"prompt": "Hi?"}], r"line 1: unknown format .*\(found 'prompt'\).*Vicuna's"),
     "no object": (["Hi?"], r"line 1: unknown format .*found 'Hi\?'"),
-    "two formats": ([FIRST, {"instruction": "x"}], "line 2: lacks 'question_id', 'text'; the first row"),
+    "two formats": (
+        [FIRST, {"instruction": "x"}],
+        "line 2: lacks 'question_id', 'text'; the first row",
+    ),
     "same id": ([FIRST, {**FIRST, "text": "Ho?"}], r"line 2: has the same id \(1\) as .*line 1"),
     "repeated": ([FIRST, {**FIRST, "question_id": 2}], "line 2: repeats .*line 1"),
     "empty": ([{**FIRST, "text": " "}], "line 1: 'text' is empty"),
