@@ -22,7 +22,7 @@ COMMANDS = {
     "rounds": ("lion.versions.cli:rounds", "Show the figures of each round."),
     "store": ("lion.chat.cli:store", "Manage the stored replies."),
     "trace": ("lion.versions.cli:trace", "Show the history of one instruction."),
-    "try": ("lion.versions.try_cli:try_", "Try a few of your seeds in every role."),
+    "try": ("lion.versions.cli:try_", "Try a few of your seeds in every role."),
     "view": ("lion.report.cli:view", "Show a run in the browser."),
 }
 

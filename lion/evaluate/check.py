@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lion.evaluate.check_seeds import describe, lengths_of, near_duplicates
+from lion.evaluate.check_seeds import describe, near_duplicates, prompt_lengths
 from lion.evaluate.questions import read_keyed_questions
 from lion.params import load_params, parse_columns
 from lion.pools.contamination import known_questions
@@ -75,7 +75,9 @@ def seeds(file: Path, student: Path | None, params_path: Path) -> None:
     params = load_params(params_path)
     read = seeds_of(params, file)
     base = student or Path(params.student.base)
-    lengths = lengths_of(read, base if base.is_dir() else None, limit=params.imitate.max_length)
+    lengths, _ = prompt_lengths(
+        read, base if base.is_dir() else None, limit=params.imitate.max_length
+    )
     duplicates = near_duplicates(read, threshold=params.generate.novelty)
     for line in (*describe(file, read, params.seeds_columns), lengths, *duplicates):
         click.echo(visible(line))

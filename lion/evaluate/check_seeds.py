@@ -43,10 +43,11 @@ def describe(file: Path, seeds: Seeds, columns: SeedsColumns) -> Iterator[str]:
     yield f"scripts, by the most frequent one in each seed: {_counts(dict(scripts.most_common()))}"
 
 
-def lengths_of(seeds: Seeds, student: Path | None, *, limit: int) -> str:
-    """Return a line about the lengths of the prompts in tokens of `student`, else in characters.
+def prompt_lengths(seeds: Seeds, student: Path | None, *, limit: int) -> tuple[str, int]:
+    """Return a line about the lengths of the prompts, and the number of those that are too long.
 
-    `limit` is the longest row, in tokens, that training accepts.
+    Lengths are in tokens of `student`, else in characters, none of which is too long. `limit` is
+    the longest row, in tokens, that training accepts.
     """
     tasks = {seed.place: seed.task for seed in seeds.seeds.values()}
     if student is None:
@@ -66,9 +67,9 @@ def lengths_of(seeds: Seeds, student: Path | None, *, limit: int) -> str:
         f"longest {sizes[longest]:,} ({[*tasks][longest]})"
     )
     if student is None:
-        return line
+        return line, 0
     over = sum(size >= limit for size in sizes)
-    return f"{line}; {over:,} leave an answer no room in imitate.max_length: {limit}"
+    return f"{line}; {over:,} leave an answer no room in imitate.max_length: {limit}", over
 
 
 def near_duplicates(seeds: Seeds, *, threshold: float) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""Upper bounds of what a step requests: every retry and every draw is used, each reply is as long
-as its limit allows.
+"""Upper bounds of a step's requests and tokens: every retry and draw is used, and every reply is as
+long as its limit.
 
-A byte of a known text counts as a token, as in the budget. A text that is yet to be written counts
-the tokens of its limit; an instruction's limit grows with the longest one before it.
+A byte of a known text counts as a token, as in the budget. An unwritten text counts as many tokens
+as its limit; the limit of an instruction grows with the longest one of earlier rounds.
 """
 
+from dataclasses import astuple, dataclass
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -22,22 +23,27 @@ from lion.prompts import render
 from lion.versions.expected import Sizes, empty_prompt
 from lion.versions.plan import Step
 
-# Bytes that a prompt writes around a message before the task, and about all of them together.
+# Bytes that a prompt adds to each message before the task, and to all of them together.
 _AROUND, _ABOUT = 128, 512
 
 
-class Most(NamedTuple):
+@dataclass(frozen=True)
+class Most:
     """The most requests and tokens of a step."""
 
     requests: int
     prompt_tokens: int
     completion_tokens: int
 
+    def scaled(self, share: float) -> "Most":
+        """Return `share` of all figures."""
+        return Most(*(round(figure * share) for figure in astuple(self)))
+
 
 class _Texts(NamedTuple):
-    """The instructions of a pool: tokens of all and of the longest, words of the longest.
+    """A pool's instructions: tokens of all and of the longest one, words of the longest one.
 
-    `before` are the tokens of the longest system prompt and earlier turns.
+    `before` are the tokens of the longest system prompt with earlier turns.
     """
 
     total: int
@@ -47,7 +53,7 @@ class _Texts(NamedTuple):
 
 
 class Bounds:
-    """The bound of each step of a plan."""
+    """The upper bounds of the steps of a plan."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes, self._params = sizes, sizes.params
@@ -58,7 +64,7 @@ class Bounds:
             self._texts[name] = self._to_come(name) if pool is None else _measured(pool)
 
     def of(self, step: Step, role: Role) -> Most:
-        """Return the most that a step requests of a role."""
+        """Return the upper bound of a step's requests to a role."""
         judge = self._params.judge
         if role == "generator":
             return self._generated(step)
@@ -77,7 +83,7 @@ class Bounds:
         return self._asked(role, rows, names, runs * (1 + settings.retries))
 
     def _rewritten(self, step: Step) -> Most:
-        """Return the bound of rewriting as if every row were hard."""
+        """Return the upper bound of rewriting: every row is hard."""
         settings = self._params.rewrite
         rows = ceil(settings.share * self._sizes.examined(step))
         empty = render("rewrite.txt", task="", answer="", review="", number="2")
@@ -87,9 +93,9 @@ class Bounds:
         return self._asked("teacher", rows, names, times, more=0 if settings.blind else shown)
 
     def _asked(self, role: Role, rows: int, names: list[str], times: int, *, more: int = 0) -> Most:
-        """Return the bound of asking about each row of the pools `names` so many times.
+        """Return the upper bound of `times` requests for each of `rows` rows of the pools `names`.
 
-        A prompt shows `more` tokens than the role's own.
+        A prompt has `more` tokens besides those that the role's prompts always have.
         """
         prompt, completion = self._of_a_request(role, getattr(self._params, role).max_tokens)
         prompt += more
@@ -107,7 +113,7 @@ class Bounds:
         return Most(draws, draws * (prompt + longest), draws * completion)
 
     def _limit(self, name: str) -> int:
-        """Return the longest draft of round `name` in tokens, as the generator would ask for."""
+        """Return the token limit of the drafts of round `name`."""
         words = max(self._texts[before].words for before in self._sizes.before(name))
         asking = self._params.generator
         return max(asking.min_tokens, asking.tokens_per_word * words)
@@ -143,6 +149,6 @@ def _measured(pool: pl.DataFrame) -> _Texts:
 
 
 def _context_size(row: dict[str, Any]) -> int:
-    """Return the most tokens that what stands before an instruction adds to any prompt."""
+    """Return the most tokens that system prompt and earlier turns add to a prompt."""
     context = context_of(row)
     return sum(len(m["content"].encode()) + _AROUND for m in context) + _ABOUT * bool(context)

@@ -1,4 +1,4 @@
-"""`lion pool diff`, `lion trace`, `lion rounds`, `lion estimate`."""
+"""`lion pool diff`, `lion trace`, `lion rounds`, `lion estimate`, `lion try`."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lion.support.command_line import HELP
+from lion.support.command_line import HELP, json_option
 
 if TYPE_CHECKING:
+    from lion.params import Params
     from lion.versions.estimate import StageCost
     from lion.versions.plan import Plan
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _HERE = "workspace"
 
 
@@ -24,15 +24,15 @@ def pool() -> None:
 @pool.command()
 @click.argument("old", default="HEAD", metavar="[REV_A]")
 @click.argument("new", default=_HERE, metavar="[REV_B]")
-@_json
+@json_option()
 @click.option("--md", "markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option("--limit", type=click.IntRange(min=0), help="Instructions to list of each kind.")
 def diff(old: str, new: str, as_json: bool, markdown: bool, limit: int | None) -> None:
-    """List instructions added, removed or with another verdict, from REV_A to REV_B.
+    """List instructions added, removed or with a new verdict, from REV_A to REV_B.
 
     A revision is any name that git or `dvc exp` knows, or `workspace`. The defaults are HEAD and
-    workspace. Files missing from the cache are read from the remote. The list has ten instructions
-    of each kind, or all of them in JSON, unless --limit is given.
+    workspace. Files that the cache lacks are fetched from the remote. Without --limit, the list has
+    ten instructions of each kind, and the JSON all of them.
     """
     from lion.runs.revision import open_revisions
     from lion.versions.diff import as_dict, as_text, pool_diff
@@ -49,11 +49,11 @@ def diff(old: str, new: str, as_json: bool, markdown: bool, limit: int | None) -
 @click.command(context_settings=HELP)
 @click.argument("query", metavar="ID|TEXT")
 @click.option("--rev", default=_HERE, show_default=True, help="Revision or experiment to read.")
-@_json
+@json_option()
 def trace(query: str, rev: str, as_json: bool) -> None:
     """Show the history of one instruction, or of a rejected draft.
 
-    ID may be a prefix; TEXT is words that only this instruction contains.
+    ID may be the first digits of an id; TEXT are words that only this instruction contains.
     """
     from lion.runs.revision import open_revisions
     from lion.versions.trace import as_text
@@ -68,11 +68,11 @@ def trace(query: str, rev: str, as_json: bool) -> None:
 @click.option(
     "--rev", "revs", multiple=True, help="Revision or experiment; repeat to compare several."
 )
-@_json
+@json_option()
 def rounds(revs: tuple[str, ...], as_json: bool) -> None:
     """Show one row per round: pools, origins, verdicts, acceptance, relative quality, tokens.
 
-    The last lines say what to do next: go on, stop, add seeds, or choose another referee.
+    The last line says what to do next: go on, stop, add seeds, or choose another referee.
     """
     from lion.runs.closing import next_step
     from lion.runs.revision import open_revisions
@@ -99,7 +99,7 @@ def rounds(revs: tuple[str, ...], as_json: bool) -> None:
     metavar="KEY=VALUE",
     help="Override, as in `dvc exp run -S`: tau=1.5, +rounds.r4=r3. Repeatable.",
 )
-@_json
+@json_option()
 def estimate(overrides: tuple[str, ...], as_json: bool) -> None:
     """Estimate what `dvc repro` would run and cost, without running it.
 
@@ -125,6 +125,62 @@ def estimated(overrides: tuple[str, ...]) -> tuple["Plan", list["StageCost"]]:
         tables = here.tables_on_hand
         inputs = read_inputs(planned, Path(), tables)
         return planned, stage_costs(planned, tables, replies_so_far(planned.params), inputs)
+
+
+@click.command("try", context_settings=HELP)
+@click.option(
+    "--seeds", "count", type=click.IntRange(1, 100), default=5, show_default=True, help="How many."
+)
+@click.option(
+    "--loop",
+    is_flag=True,
+    help="Instead, play one round on a tenth of the rows, with the offline oracle.",
+)
+def try_(count: int, loop: bool) -> None:
+    """Try a few of your seeds in every role, and estimate the cost of the whole run.
+
+    Prints the teacher's answer, the answer of the untrained student, the scores of referee and
+    judge, and one new instruction. The replies are kept in the response store, so that the run does
+    not pay for them again. With --loop, nothing in the project changes.
+    """
+    from lion.runs.project import at_root
+
+    with at_root() as root:
+        if loop:
+            from lion.versions.loop_trial import play_a_tenth
+
+            click.echo(play_a_tenth(root))
+            return
+        from lion.params import load_params
+        from lion.versions.show_estimate import in_one_line
+        from lion.versions.trial import as_text, try_roles
+
+        params = load_params(root / "params.yaml")
+        before = _spent(params)
+        trial = try_roles(params, count)
+        if trial.fault and trial.answers is None:  # there is nothing to show
+            raise trial.fault
+        click.echo()
+        for line in as_text(trial, tau=params.tau):
+            click.echo(line)
+        requests, money = (after - past for after, past in zip(_spent(params), before, strict=True))
+        price = f" and {money:.4f} {params.prices.currency}" if params.prices else ""
+        whole = in_one_line(*estimated(()))
+        click.echo(f"This trial took {requests:,.0f} requests{price}. {whole}")
+        if trial.fault:
+            raise trial.fault
+
+
+def _spent(params: "Params") -> tuple[float, float]:
+    """Return the requests of all trials so far, and their money where it is known."""
+    from lion.chat.budget import Budget
+    from lion.chat.store import Store
+    from lion.support.home import store_home
+
+    budget = Budget(params.prices, params.budget)
+    with Store(store_home() / "replies.sqlite") as store:
+        spent = [entry.spent() for entry in store.entries() if entry.stage == "try"]
+    return sum(usage.requests for usage in spent), sum(budget.cost(usage) or 0 for usage in spent)
 
 
 def _dump(data: object) -> str:

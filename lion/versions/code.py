@@ -32,13 +32,13 @@ _PACKAGES = ("lion", "stages")
 
 
 def stage_names(root: Path) -> list[str]:
-    """Every stage that has a module in `root`/stages, but for the one that writes the digests."""
+    """Return the stages with a module in `root`/stages, except the one that writes the digests."""
     modules = sorted(path.stem for path in (root / "stages").glob("*.py"))
     return [name for name in modules if name not in {"__init__", "code"}]
 
 
 def code_digest(root: Path, stage: str) -> str:
-    """Hash what the result of `stage` rests on, 64 hex digits; moving a file changes nothing."""
+    """Hash the code behind the result of `stage`, 64 hex digits; moving a file changes nothing."""
     modules = _closure(root, f"stages.{stage}")
     parts = [ast_digest(tree) for tree in modules.values()]
     parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in _data_files(modules)]
@@ -46,7 +46,7 @@ def code_digest(root: Path, stage: str) -> str:
 
 
 def digest_file(root: Path, stage: str) -> bytes:
-    """What the stage `code` writes for `stage`."""
+    """Return the content of the file that the stage `code` writes for `stage`."""
     return f"{code_digest(root, stage)}\n".encode()
 
 
@@ -56,7 +56,7 @@ def ast_digest(tree: ast.AST) -> str:
 
 
 def _tokens(node: object) -> Iterator[str]:
-    """The tree in one line. ast.dump would write empty fields, which differ between versions."""
+    """Yield the parts of the tree; ast.dump writes empty fields, which differ between versions."""
     if isinstance(node, ast.AST):
         yield f"({type(node).__name__}"
         for name, value in ast.iter_fields(node):
@@ -79,19 +79,19 @@ def _has_docstring(node: ast.AST) -> bool:
 
 
 def _closure(root: Path, module: str) -> dict[Path, ast.AST]:
-    """The syntax tree of `module` and of everything it imports from here, by file."""
+    """Return the syntax trees of `module` and of what it imports from this project, by file."""
     trees: dict[Path, ast.AST] = {}
-    waiting = [path for path in [_file_of(root, module)] if path]
+    waiting = [_file_of(root, module)]
     while waiting:
         path = waiting.pop()
-        if path in trees:
+        if path is None or path in trees:
             continue
         try:
             trees[path] = ast.parse(path.read_bytes())
         except SyntaxError as error:
             raise InputError(f"{path}, line {error.lineno}: not Python: {error.msg}") from None
         names = {part for name in _imports(trees[path]) for part in _with_parents(name)}
-        waiting += [file for name in names if (file := _file_of(root, name))]
+        waiting += [_file_of(root, name) for name in names]
     return trees
 
 
@@ -104,13 +104,13 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 
 def _with_parents(name: str) -> Iterator[str]:
-    """A dotted name and every package above it: importing a module runs them all."""
+    """Yield a dotted name and every package above it: importing a module runs them all."""
     parts = name.split(".")
     yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
 def _file_of(root: Path, module: str) -> Path | None:
-    """The file of a module of this project that counts; None for everything else."""
+    """Return the file of a module of this project; None for other modules and neutral ones."""
     if module.split(".")[0] not in _PACKAGES:
         return None
     stem = module.replace(".", "/")
@@ -121,7 +121,7 @@ def _file_of(root: Path, module: str) -> Path | None:
 
 
 def _data_files(modules: dict[Path, ast.AST]) -> list[Path]:
-    """Prompts and assets beside these modules which a call in one of them names."""
+    """Return the prompts and assets beside these modules that a call in one of them names."""
     named = {
         part.value
         for tree in modules.values()

@@ -1,8 +1,8 @@
 """The difference between two versions of the pools, as frames, JSON, text or Markdown.
 
-It lists instructions that were added or removed, or whose verdict changed. Train pools are the
-shards of the cache pool, one per round. Only shards whose hash differs are read; the others are
-read only if verdicts changed.
+It consists of the instructions that were added or removed, and of those whose verdict changed.
+Train pools are the shards of the cache pool, one per round. Shards with equal hashes are read only
+if verdicts changed.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from typing import Any
 import polars as pl
 
 from lion.pools.tables import INSTRUCTION
+from lion.runs.composition import ORIGINS
 from lion.runs.revision import Revision
 from lion.support.text import brief, columns_of, table, visible
 
 Row = dict[str, Any]
 UNEXAMINED = "unexamined"
-_ORIGINS = ("seed", "hard", "easy")
 _TEXT = 72  # columns of an instruction in a list
 
 
@@ -54,7 +54,7 @@ def _shards(revision: Revision, names: list[str]) -> pl.DataFrame:
 
 
 def _moved(old: Revision, new: Revision, stayed: pl.DataFrame, same: list[str]) -> pl.DataFrame:
-    """Rows of both versions whose verdict differs; `same` are the shards not yet read."""
+    """Return the rows of both versions whose verdict differs; `same` are the unread shards."""
     if _last_exam(old) == _last_exam(new):
         was = now = pl.DataFrame(schema={"id": pl.String, "verdict": pl.String})
     else:
@@ -70,7 +70,7 @@ def _moved(old: Revision, new: Revision, stayed: pl.DataFrame, same: list[str]) 
 
 
 def _last_exam(revision: Revision) -> tuple[str, str] | None:
-    """Round and hash of the last verdicts of this version."""
+    """Return the round and the hash of the last verdicts, if there are any."""
     for name in reversed(revision.rounds):
         if digest := revision.digest("scores", name):
             return name, digest
@@ -78,42 +78,36 @@ def _last_exam(revision: Revision) -> tuple[str, str] | None:
 
 
 def _verdicts(revision: Revision) -> pl.DataFrame:
-    """The verdicts of the last examination, of all instructions so far or of a part of them."""
+    """Read the verdicts of the last examination, on all instructions or on a part of them."""
     last = _last_exam(revision)
     return revision.read("scores", last[0] if last else "r0").select("id", "verdict")
 
 
 def counts(diff: PoolDiff) -> list[Row]:
     """Count by round and origin: added, removed, and `was → now` for changed verdicts."""
+    kinds = [
+        diff.added.select("round", "origin", kind=pl.lit("added")),
+        diff.removed.select("round", "origin", kind=pl.lit("removed")),
+        diff.moved.select("round", "origin", kind=pl.format("{} → {}", "was", "now")),
+    ]
     rows: dict[tuple[str, str], Row] = {}
-
-    def count(frame: pl.DataFrame, *by: str) -> None:
-        groups = frame.group_by("round", "origin", *by, maintain_order=True).agg(rows=pl.len())
-        for row in groups.iter_rows(named=True):
-            label = row["kind"] if "kind" in row else f"{row['was']} → {row['now']}"
-            rows.setdefault((row["round"], row["origin"]), {})[label] = row["rows"]
-
-    count(diff.added.with_columns(kind=pl.lit("added")), "kind")
-    count(diff.removed.with_columns(kind=pl.lit("removed")), "kind")
-    count(diff.moved, "was", "now")
-    ordered = sorted(rows, key=lambda key: (int(key[0][1:]), _ORIGINS.index(key[1])))
-    return [{"round": key[0], "origin": key[1], **rows[key]} for key in ordered]
+    groups = pl.concat(kinds).group_by("round", "origin", "kind", maintain_order=True)
+    for round, origin, kind, count in groups.len().iter_rows():
+        rows.setdefault((round, origin), {"round": round, "origin": origin})[kind] = count
+    return sorted(
+        rows.values(), key=lambda row: (int(row["round"][1:]), ORIGINS.index(row["origin"]))
+    )
 
 
 def as_dict(diff: PoolDiff, old: Revision, new: Revision, limit: int | None) -> Row:
-    """Return all of it, or `limit` instructions of each kind; the counts are always complete."""
-
-    def rows(frame: pl.DataFrame, *more: str) -> list[Row]:
-        few = frame.height if limit is None else limit
-        return frame.select(*INSTRUCTION, *more).head(few).to_dicts()
-
+    """Return all counts, and all instructions or `limit` of each kind."""
     return {
         "old": {"name": old.label, "commit": old.sha},
         "new": {"name": new.label, "commit": new.sha},
         "counts": counts(diff),
-        "added": rows(diff.added),
-        "removed": rows(diff.removed),
-        "moved": rows(diff.moved, "was", "now"),
+        "added": diff.added.select(*INSTRUCTION)[:limit].to_dicts(),
+        "removed": diff.removed.select(*INSTRUCTION)[:limit].to_dicts(),
+        "moved": diff.moved.select(*INSTRUCTION, "was", "now")[:limit].to_dicts(),
     }
 
 
@@ -131,7 +125,7 @@ def as_text(
     shown = ["round", "origin", *(name for name in ("added", "removed") if name in names), *moves]
     body = table(rows, shown, markdown=markdown)
     listed = "\n".join(_listed(diff, limit))
-    if markdown and listed:  # inside a fence, a model's text cannot become Markdown
+    if markdown and listed:  # in a code block, a model's text cannot become Markdown
         listed = f"```diff\n{listed}\n```"
     return f"{title}\n\n{body}\n\n{listed}".rstrip()
 

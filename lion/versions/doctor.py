@@ -1,4 +1,4 @@
-"""`lion doctor`: what keeps a project from running, one line each with its fix."""
+"""`lion doctor`: checks of all that a run needs, one line each, with the fix of each problem."""
 
 from collections.abc import Iterator
 from contextlib import chdir
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lion.params import Params, load_params
+from lion.params import load_params
 from lion.support.command_line import HELP
 from lion.support.errors import LionError
 from lion.support.home import project_root, store_home
@@ -18,10 +18,10 @@ _EMPTY = {"control": "no_control.csv", "marks": "no_marks.jsonl"}  # in lion/rep
 
 
 @click.command(context_settings=HELP)
-@click.option("--fix", is_flag=True, help="Mend DVC files that a killed run left empty or cut.")
-@click.option("--quick", is_flag=True, help="Check DVC's files, parameters, store and disk alone.")
+@click.option("--fix", is_flag=True, help="Repair DVC files that a killed run left empty or cut.")
+@click.option("--quick", is_flag=True, help="Check only DVC's files, parameters, store and disk.")
 def doctor(fix: bool, quick: bool) -> None:
-    """Check what would keep the project from running, and say how to fix it.
+    """Check all that a run needs, and say how to fix what would make it fail.
 
     Checks DVC's files, params.yaml, the response store and the disk; unless --quick, also seeds
     and questions, the student (its files, template and memory), and every role by one short
@@ -38,7 +38,7 @@ def doctor(fix: bool, quick: bool) -> None:
 
 
 def examine(root: Path, home: Path, *, fix: bool, quick: bool) -> Iterator[Finding]:
-    """Yield what was found in the project at `root`, whose replies are in `home`."""
+    """Check the project at `root`, whose replies are in `home`."""
     yield from dvc_files(root, fix=fix)
     params = None
     try:
@@ -55,16 +55,12 @@ def examine(root: Path, home: Path, *, fix: bool, quick: bool) -> Iterator[Findi
         problem = f"{tracker} is not installed; run `pip install {tracker}`, or set null"
         yield Finding("warning", f"params.yaml: report.track: {problem}")
     yield from storage(home)
-    if params is not None and not quick:
-        yield from _run(params, root)
-
-
-def _run(params: Params, root: Path) -> Iterator[Finding]:
-    """Yield the checks of what a run reads, trains and asks."""
+    if params is None or quick:
+        return
     from lion.versions.doctor_inputs import data_of, student_of
     from lion.versions.doctor_roles import roles_of
 
-    with chdir(root):  # the parameters name files from there
+    with chdir(root):  # the parameters name files relative to it
         yield from data_of(params)
         yield from student_of(params)
         yield from roles_of(params)

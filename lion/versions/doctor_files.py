@@ -1,8 +1,7 @@
 """Checks of `lion doctor` on files: DVC's own, the response store, and the free disk space.
 
 `kill -9` can leave two of DVC's files empty or cut, since DVC writes them in place: its table of
-running processes, and dvc.lock. Only these are mended. Nothing else that a person or a run wrote
-is ever removed here.
+running processes, and dvc.lock. Only these two are repaired, and nothing else is removed.
 """
 
 import json
@@ -28,14 +27,14 @@ Level = Literal["OK", "error", "warning", "fixed"]
 
 @dataclass(frozen=True)
 class Finding:
-    """A passed check, a problem, or a repair that was made; a warning does not stop a run."""
+    """A passed check, a problem, or a repair; a run can start in spite of a warning."""
 
     level: Level
     message: str
 
 
 def dvc_files(root: Path, *, fix: bool) -> Iterator[Finding]:
-    """Check DVC's files in the project at `root`, and mend them with `fix`."""
+    """Check DVC's files in the project at `root`; with `fix`, repair them."""
     tmp = root / ".dvc" / "tmp"
     fixes: dict[Path, Callable[[Path], str]] = {tmp / "rwlock": _remove, root / _LOCK: _restore}
     is_sound = True
@@ -53,7 +52,7 @@ def dvc_files(root: Path, *, fix: bool) -> Iterator[Finding]:
 
 
 def _unreadable(path: Path) -> str:
-    """Say what is wrong with a file of DVC, or nothing; DVC's own schemas decide."""
+    """Return what is wrong with a file of DVC, by DVC's own schemas; empty if nothing is."""
     from dvc.rwlock import SCHEMA
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid
@@ -72,7 +71,7 @@ def _unreadable(path: Path) -> str:
 
 
 def _mended(path: Path, tmp: Path, mend: Callable[[Path], str]) -> Finding:
-    """Mend a file of DVC under DVC's own locks, unless a running command may be writing it."""
+    """Repair a file of DVC under DVC's own locks, unless a running command may be writing it."""
     from dvc.lock import LockError, make_lock
 
     tmp.mkdir(parents=True, exist_ok=True)
@@ -92,7 +91,7 @@ def _remove(path: Path) -> str:
 
 
 def _restore(path: Path) -> str:
-    """Put git's last dvc.lock in place of a cut one, or none; DVC's run cache knows the rest."""
+    """Replace a cut dvc.lock by git's last one, or remove it; DVC's run cache has the rest."""
     command = ["git", "show", f"HEAD:./{path.name}"]
     shown = subprocess.run(command, cwd=path.parent, check=False, capture_output=True)
     if shown.returncode or not shown.stdout:

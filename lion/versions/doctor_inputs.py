@@ -1,14 +1,14 @@
-"""Checks of `lion doctor` on what a run reads and trains: seeds, questions, the student."""
+"""Checks of `lion doctor` on the seeds, the questions and the student."""
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lion.chat.offline import are_offline_tasks, check_offline, is_offline
-from lion.evaluate.check_seeds import describe, lengths_of
+from lion.evaluate.check_seeds import describe, prompt_lengths
 from lion.evaluate.questions import read_questions
 from lion.params import Params
 from lion.pools.instructions import task_text, task_texts
@@ -16,12 +16,15 @@ from lion.pools.seeds import seeds_of
 from lion.support.errors import LionError
 from lion.versions.doctor_files import Finding
 
-_TOY = 10_000_000  # parameters; a student with fewer cannot learn language
+if TYPE_CHECKING:
+    from lion.student.fitness import Fitness
+
+_TOY = 10_000_000  # parameters; a smaller student cannot learn language
 _ADAM = 12  # bytes per parameter of a checkpoint: float32 weights and both moments
 
 
 def data_of(params: Params) -> Iterator[Finding]:
-    """Check seeds as `lion check seeds` does, but for near-duplicates, and every question."""
+    """Check every question, and the seeds as `lion check seeds` does, except near-duplicates."""
     path = Path(params.seeds)
     try:
         seeds = seeds_of(params, path)
@@ -30,8 +33,7 @@ def data_of(params: Params) -> Iterator[Finding]:
         yield Finding("OK", f"seeds: {next(describe(path, seeds, params.seeds_columns))}")
         base = Path(params.student.base)
         if base.is_dir():
-            line = lengths_of(seeds, base, limit=params.imitate.max_length)
-            yield _room(line, params)
+            yield _room(*prompt_lengths(seeds, base, limit=params.imitate.max_length), params)
     except LionError as error:
         yield Finding("error", f"seeds: {error.format_message()}")
     for name, file in {
@@ -44,7 +46,7 @@ def data_of(params: Params) -> Iterator[Finding]:
                 yield Finding(
                     "warning",
                     f"{name}: {file}: the questions of the offline run, which say little about"
-                    " another; name a file of your own",
+                    " another run; name a file of your own",
                 )
                 continue
             yield Finding("OK", f"{name}: {file}: {questions.height:,} questions")
@@ -52,10 +54,9 @@ def data_of(params: Params) -> Iterator[Finding]:
             yield Finding("error", f"{name}: {error.format_message()}")
 
 
-def _room(line: str, params: Params) -> Finding:
-    """Judge the line about the prompts' lengths: one without room for an answer ends training."""
-    over = re.search(r"; ([\d,]+) leave an answer no room", line)
-    if over is None or over[1] == "0":
+def _room(line: str, over: int, params: Params) -> Finding:
+    """Judge the lengths of the prompts: `over` of them leave an answer no room in training."""
+    if not over:
         return Finding("OK", f"seeds: {line}")
     if params.imitate.truncate:
         return Finding("warning", f"seeds: {line}; imitate.truncate leaves them out")
@@ -64,7 +65,7 @@ def _room(line: str, params: Params) -> Finding:
 
 
 def student_of(params: Params) -> Iterator[Finding]:
-    """Check that the base loads, shows its template the task, and fits into memory and disk."""
+    """Check that the base loads, that its template shows the task, and that it fits into memory."""
     from lion.student.fitness import fitness_of
 
     named = f"student: {params.student.base}"
@@ -77,7 +78,7 @@ def student_of(params: Params) -> Iterator[Finding]:
     if fitness.parameters < _TOY and not is_offline(params):
         yield Finding(
             "warning",
-            f"{named}: {fitness}; so small a student learns the offline tasks alone; set"
+            f"{named}: {fitness}; a student of this size learns only the offline tasks; set"
             " student.base",
         )
     elif fitness.fits:
@@ -91,14 +92,18 @@ def student_of(params: Params) -> Iterator[Finding]:
             " a GPU, or set student.engine: transformers",
         )
     if params.imitate.lora is None:
-        rounds = len(params.round_names)
-        checkpoints = 2 * _ADAM if params.compute.checkpoint_steps else 0
-        # DVC's cache holds a second copy of each student unless the disk shares their blocks.
-        bytes_needed = 2 * rounds * fitness.saved + checkpoints * fitness.parameters
-        free = shutil.disk_usage(Path()).free
-        text = f"disk: {rounds} students take up to {bytes_needed / 1e9:,.1f} GB"
-        if bytes_needed > free:
-            fix = "free disk space, or train an adapter (imitate.lora)"
-            yield Finding("warning", f"{text}, and {free / 1e9:,.1f} GB are free; {fix}")
-        else:
-            yield Finding("OK", f"{text} of {free / 1e9:,.1f} GB free")
+        yield _disk(params, fitness)
+
+
+def _disk(params: Params, fitness: "Fitness") -> Finding:
+    """Compare the size of all students and checkpoints with the free disk space."""
+    rounds = len(params.round_names)
+    checkpoints = 2 * _ADAM if params.compute.checkpoint_steps else 0
+    # DVC's cache holds a second copy of each student unless the disk shares their blocks.
+    bytes_needed = 2 * rounds * fitness.saved + checkpoints * fitness.parameters
+    free = shutil.disk_usage(Path()).free
+    text = f"disk: {rounds} students take up to {bytes_needed / 1e9:,.1f} GB"
+    if bytes_needed <= free:
+        return Finding("OK", f"{text} of {free / 1e9:,.1f} GB free")
+    fix = "free disk space, or train an adapter (imitate.lora)"
+    return Finding("warning", f"{text}, and {free / 1e9:,.1f} GB are free; {fix}")

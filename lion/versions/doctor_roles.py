@@ -1,6 +1,6 @@
 """Checks of `lion doctor` on the roles: one short request to each role's model.
 
-The task changes with every call, so that the store never answers in the server's place.
+The task changes with every call, so that no reply comes from the store.
 """
 
 import io
@@ -8,7 +8,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from typing import get_args
@@ -20,6 +20,7 @@ from lion.chat.budget import FREE, Budget, Usage
 from lion.chat.offered import offered_models
 from lion.chat.source import source_of
 from lion.discriminate.referee import Protocol, review
+from lion.discriminate.scores import ORDERS
 from lion.generate.drafts import Drafts
 from lion.generate.generator import generate
 from lion.imitate.teacher import teach
@@ -36,40 +37,34 @@ _KEPT = re.compile(r"; [\d,]+ of [\d,]+ replies are kept, run again to continue$
 
 
 def roles_of(params: Params) -> Iterator[Finding]:
-    """Ask each role once and say how its model answered, what it cost, and what it lacks."""
-    said: set[str] = set()  # a missing key is one line, not one for each role
+    """Ask each role once, and report the time and the cost of its reply, or what went wrong."""
+    seen: set[str] = set()  # a missing key is one line, not one for each role
     for role in get_args(Role):
         if role == "student" or (role == "referee" and params.examine.rows == 0):
             continue
-        words = random.SystemRandom().sample(_WORDS, 5)
-        for finding in _ask(_prepared(params, role), params, role, words):
-            if finding.message not in said:
+        for finding in _ask(params, role):
+            if finding.message not in seen:
                 yield finding
-            said.add(finding.message)
+            seen.add(finding.message)
 
 
-def _prepared(params: Params, role: Role) -> Params:
-    """Ask at once and with few retries."""
-    endpoint = params.endpoint_of(role).model_copy(
-        update={"mode": "live", "retries": 1, "patience": 30.0}
-    )
-    return params.model_copy(update={"endpoints": {**params.endpoints, role: endpoint}})
-
-
-def _ask(prepared: Params, params: Params, role: Role, words: list[str]) -> Iterator[Finding]:
+def _ask(params: Params, role: Role) -> Iterator[Finding]:
     source = source_of(params, role)
     where = "in this process" if source.in_process else f"at {source.url}"
     name = f"{role}: {params.model_of(role)} {where}"
     if os.environ.get("LION_OFFLINE", "0") not in ("", "0") and not source.in_process:
         yield Finding("warning", f"{name}: not asked, since LION_OFFLINE is set")
         return
+    at_once = {"mode": "live", "retries": 1, "patience": 30.0}
+    endpoint = params.endpoint_of(role).model_copy(update=at_once)
+    prepared = params.model_copy(update={"endpoints": {**params.endpoints, role: endpoint}})
     asking, notices = _Asking(prepared, role), io.StringIO()
     try:
         with (
             redirect_stderr(notices),
             connect(prepared, role, stage="doctor", round=role) as asking.chat,
         ):
-            _work(prepared, role, words)(asking)
+            _work(prepared, role, asking)
         yield Finding("OK", f"{name}: replied in {asking.seconds:.1f} s; {asking.cost}")
     except ChatError as error:
         message = _KEPT.sub("", error.format_message()).removeprefix(f"doctor {role}, ")
@@ -85,7 +80,7 @@ def _ask(prepared: Params, params: Params, role: Role, words: list[str]) -> Iter
 
 @dataclass
 class _Asking:
-    """Passes requests on to a role's chat; remembers the replies and their time."""
+    """Passes requests on to a role's chat, and measures the replies and their time."""
 
     params: Params
     role: Role
@@ -105,7 +100,7 @@ class _Asking:
 
     @property
     def cost(self) -> str:
-        """Say what the replies cost."""
+        """The tokens and the money of the replies."""
         prompt = sum(reply.prompt_tokens for reply in self.replies)
         completion = sum(reply.completion_tokens for reply in self.replies)
         is_free = source_of(self.params, self.role).in_process
@@ -120,20 +115,19 @@ class _Asking:
 
 
 def _offered(params: Params, role: Role, message: str) -> str:
-    """Name the server's models if it may not know the one that it was asked for."""
+    """Return a hint at the server's models if it may not offer the requested one."""
     if "status 404" not in message and "model" not in message:
         return ""
     models = offered_models(params, role)
+    if not models:
+        return ""
     more = f" and {len(models) - 5} more" if len(models) > 5 else ""
-    return (
-        f"; set `model` to one that the server offers: {', '.join(models[:5])}{more}"
-        if models
-        else ""
-    )
+    return f"; set `model` to one that the server offers: {', '.join(models[:5])}{more}"
 
 
-def _work(params: Params, role: Role, words: list[str]) -> Callable[[Asks], object]:
-    """Return what the role does with its model, on a task that every model can do."""
+def _work(params: Params, role: Role, chat: Asks) -> None:
+    """Let the role do its work on a task that every model can do."""
+    words = random.SystemRandom().sample(_WORDS, 5)
     pool = pl.DataFrame(
         {
             "id": [instruction_id(f"Reverse: {' '.join(words)}", "")],
@@ -146,10 +140,10 @@ def _work(params: Params, role: Role, words: list[str]) -> Callable[[Asks], obje
     )
     if role == "teacher":
         teaching = params.teacher.model_copy(update={"retries": 0})
-        return lambda chat: teach(pool, chat, teaching, label=_LABEL)
-    if role == "generator":
+        teach(pool, chat, teaching, label=_LABEL)
+    elif role == "generator":
         few = params.generate.model_copy(update={"count": 1, "max_draws": 1, "novelty": 1.0})
-        return lambda chat: generate(
+        generate(
             {"hard": pool.select("id", "instruction", "input", "group"), "easy": pool.clear()},
             pool,
             Drafts(chat, params.generator),
@@ -158,11 +152,11 @@ def _work(params: Params, role: Role, words: list[str]) -> Callable[[Asks], obje
             round="r1",
             seed=params.seed,
         )
-    settings: Referee = params.judge if role == "judge" else params.referee
-    # A retry asks for JSON, which small models may need.
-    twice = settings.model_copy(update={"retries": min(settings.retries, 1)})
-    scores_first = role == "judge" and params.judge.setting == 1
-    protocol: Protocol = "judge.txt" if scores_first else "referee.txt"
-    return lambda chat: review(
-        pool, chat, twice, label=_LABEL, protocol=protocol, orders=("teacher_first",)
-    )
+    else:
+        settings: Referee = params.judge if role == "judge" else params.referee
+        # A retry asks for JSON, which small models may need.
+        twice = settings.model_copy(update={"retries": min(settings.retries, 1)})
+        scores_first = role == "judge" and params.judge.setting == 1
+        protocol: Protocol = "judge.txt" if scores_first else "referee.txt"
+        first = ORDERS[:1]
+        review(pool, chat, twice, label=_LABEL, protocol=protocol, orders=first)

@@ -1,11 +1,12 @@
-"""The cost of a plan before it runs: requests, tokens, money, hours, and the most that they can be.
+"""The cost of a plan before it runs: requests, tokens, money and hours, with upper bounds.
 
 If a role's model has replied before, its mean tokens come from these replies; otherwise from text
-lengths and the limits in params.yaml.
+lengths and the limits in params.yaml. Requests that turn out to be equal, such as those about equal
+answers of two students, are counted each, though only the first is paid for.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -34,10 +35,10 @@ _ROLES: dict[str, tuple[Role, ...]] = {
 
 @dataclass(frozen=True)
 class StageCost:
-    """What one stage requests of a role beyond the `stored` replies, which the store already has.
+    """One stage's requests to a role, without those whose replies are `stored` already.
 
     `money` is None without a price, `hours` without a rate limit or a past reply. `most` is the
-    upper bound of all of it.
+    upper bound.
     """
 
     stage: str
@@ -55,9 +56,9 @@ class StageCost:
 
 
 def read_inputs(plan: Plan, root: Path, tables: Tables) -> Inputs | None:
-    """Read seeds and questions if the plan needs them; InputError if a file is missing or bad.
+    """Read seeds and questions if the plan needs them.
 
-    It needs them to run `seed`, for answers that `teach` keeps, and where `tables` lack them.
+    It needs them to run `seed`, to know which answers `teach` keeps, and if `tables` lack them.
     """
     params = plan.params
     is_kept = params.seeds_answers == "keep"
@@ -90,7 +91,7 @@ def stage_costs(
 
 
 def _asking(plan: Plan) -> Iterator[tuple[Step, Role]]:
-    """Yield each step with the roles that it asks; a student is only asked behind a server."""
+    """Yield each step with the roles that it asks; a student is asked only behind a server."""
     for step in plan.steps:
         if step.word == "rewrite" and not plan.params.rewrite.share:
             continue
@@ -100,14 +101,16 @@ def _asking(plan: Plan) -> Iterator[tuple[Step, Role]]:
 
 
 def replies_so_far(params: Params) -> dict[Role, Measured]:
-    """Return what the store's replies of each role's model look like."""
+    """Return the number, mean tokens and mean seconds of each role's replies in the store."""
     path = store_home() / "replies.sqlite"
     if not path.exists():
         return {}
     with Store(path) as store:
         measured = {role: store.measured(role, params.model_of(role)) for role in get_args(Role)}
     if params.model_of("judge") == params.model_of("referee") and not measured["judge"].count:
-        measured["judge"] = measured["referee"]  # equal requests have one reply, the first asker's
+        measured["judge"] = measured[
+            "referee"
+        ]  # equal requests share one reply, filed under the first role
     return {role: replies for role, replies in measured.items() if replies.count}
 
 
@@ -126,7 +129,7 @@ def _cost(
     model, mode = params.model_of(role), mode_of(params, role)
     budget = Budget(params.prices, params.budget)
     share = (most.requests - stored) / most.requests if most.requests else 0.0
-    most = Most(*(round(figure * share) for figure in most))
+    most = most.scaled(share)
     return StageCost(
         stage=step.name,
         role=role,
@@ -139,16 +142,16 @@ def _cost(
         money=budget.cost(Usage(model, mode, requests, prompt, completion)),
         hours=_hours(params, role, requests, prompt + completion, past),
         most=most,
-        most_money=budget.cost(Usage(model, mode, *most)),
+        most_money=budget.cost(Usage(model, mode, *astuple(most))),
     )
 
 
 def _hours(
     params: Params, role: Role, requests: int, tokens: int, past: Measured | None
 ) -> float | None:
-    """Return the time that the rate limits and the pace of past replies imply.
+    """Return the hours by the rate limits and the pace of past replies; None without either.
 
-    None without either, or for a batch.
+    A batch has no known time.
     """
     if not requests:
         return 0.0

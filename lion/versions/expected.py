@@ -1,6 +1,6 @@
-"""What a step of a plan requests: rows, requests and tokens, from past replies or from the limits.
+"""The expected requests and tokens of a step, from past replies or from the limits.
 
-Replies of the offline oracle say nothing about another model's.
+Replies of the offline oracle say nothing about those of another model.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ from lion.versions.plan import Plan, Step
 
 Basis = Literal["past replies", "text and limits"]
 ORACLE = "oracle"
-_SECOND = 0.5  # share of pairs judged in a second order where it matters, before any was judged
-_CHARACTERS = 4  # per token, roughly, in English
+_SECOND = 0.5  # share of pairs judged in a second order, before the first examination
+_CHARACTERS = 4  # per token, approximately, in English
 PROMPTS: dict[Role, PromptName] = {
     "teacher": "teacher.txt",
     "referee": "referee.txt",
@@ -46,7 +46,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The user's own files as the stage `seed` would read them now."""
+    """The seeds and questions as the stage `seed` would read them now."""
 
     seeds: pl.DataFrame  # columns instruction, input, and system and turns if there are any
     questions: pl.DataFrame
@@ -98,7 +98,7 @@ class Sizes:
 
 
 class Expected:
-    """Requests and tokens of each step, as far as past replies tell."""
+    """The requests and tokens of each step, by past replies as far as there are any."""
 
     def __init__(self, sizes: Sizes, tables: Tables, past: Mapping[Role, Measured]) -> None:
         self._sizes, self._params, self._past = sizes, sizes.params, past
@@ -110,7 +110,7 @@ class Expected:
         self._gaps = judged.filter(pl.col("round") == pl.col("round").last())["gap"]
 
     def of(self, step: Step, role: Role) -> tuple[int, Tokens]:
-        """Return how many requests a step makes of a role, and their mean tokens."""
+        """Return the number of a step's requests to a role, and their mean tokens."""
         rows = self._rows(step, role)
         if role == "referee":
             rows = self._orders(self._until_hard(round(rows)))
@@ -122,9 +122,13 @@ class Expected:
 
     def _until_hard(self, pairs: int) -> int:
         """Return how many of `pairs` are judged until enough are hard, by the last examination."""
-        wanted, gaps = self._params.examine.hard, self._gaps
-        share = (gaps >= self._params.examine.hard_gap).mean() if gaps.len() else None
-        return pairs if wanted is None or not share else min(pairs, ceil(wanted / float(share)))  # type: ignore[arg-type]
+        wanted, share = self._params.examine.hard, self._share(self._params.examine.hard_gap)
+        return pairs if wanted is None or not share else min(pairs, ceil(wanted / share))
+
+    def _share(self, least: float) -> float | None:
+        """Return the share of gaps of `least` or more in the last examination, if there was one."""
+        count = self._gaps.len()
+        return self._gaps.filter(self._gaps >= least).len() / count if count else None
 
     def _orders(self, pairs: int) -> float:
         """Return how many comparisons the referee makes of `pairs`: one or two of each."""
@@ -146,8 +150,8 @@ class Expected:
     def _rows(self, step: Step, role: Role) -> float:
         if step.word == "rewrite":
             examined = self._sizes.examined(step, whole=self._whole_share())
-            judged = self._until_hard(examined)
-            return self._params.rewrite.share * self._hard_share() * judged
+            judged, hard = self._until_hard(examined), self._share(self._params.tau)
+            return self._params.rewrite.share * (1.0 if hard is None else hard) * judged
         if step.word == "teach":
             return self._sizes.answered(step)
         if role == "generator":
@@ -160,11 +164,6 @@ class Expected:
         """Return the share of complete answers; only these are examined."""
         answers = self._answers
         return usable(answers).height / answers.height if answers.height else 1.0
-
-    def _hard_share(self) -> float:
-        """Return the share of hard rows in the last examination; 1 before the first."""
-        hard = (self._gaps >= self._params.tau).mean()
-        return 1.0 if hard is None else float(hard)  # type: ignore[arg-type]
 
     def _requests_a_row(self, role: Role) -> float:
         judge = self._params.judge
@@ -201,7 +200,7 @@ class Expected:
         return sum(sizes) / max(1, len(sizes)) / _CHARACTERS
 
     def _from_text(self, role: Role) -> Tokens:
-        """From the mean length of an instruction, and the reply limit of the role."""
+        """Estimate the tokens by the mean length of an instruction and the role's reply limit."""
         mean = self._mean_tokens
         if role == "generator":
             return Tokens(_template(role) + mean, mean, "text and limits")
@@ -211,21 +210,21 @@ class Expected:
 
 
 def _by_model(frame: pl.DataFrame, params: Params, role: Role) -> pl.DataFrame:
-    """Return the replies of the oracle or those of others, as the role's model is or is not one.
+    """Return the oracle's replies if the role's model is the oracle, else those of other models.
 
-    Servers choose the name that they report, so it cannot be compared with the parameter.
+    Servers choose the model name that they report, so it cannot be compared with the parameter.
     """
     is_oracle = pl.col("model") == ORACLE
     return frame.filter(is_oracle if params.model_of(role) == ORACLE else ~is_oracle)
 
 
 def _template(role: Role) -> float:
-    """Return the approximate tokens of a role's prompt without the texts that it shows."""
+    """Return the approximate tokens of a role's prompt template."""
     return sum(len(message["content"]) for message in empty_prompt(role)) / _CHARACTERS
 
 
 def empty_prompt(role: Role) -> tuple[dict[str, str], ...]:
-    """Return the messages of a role without the texts that they show."""
+    """Return a role's messages with empty texts in their template."""
     if role == "student":
         return ({"role": "user", "content": ""},)
     compares = role in ("referee", "judge")

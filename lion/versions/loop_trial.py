@@ -1,7 +1,7 @@
 """One round of the loop on a tenth of the rows, offline, in a temporary folder.
 
-The commands are those of dvc.yaml, one after another in this process: most of a short stage's time
-goes into starting Python. Nothing of the project changes.
+The commands are those of dvc.yaml, run one after another in this process: starting Python would
+take longer than most of them. The project does not change.
 """
 
 import os
@@ -26,16 +26,16 @@ from lion.runs.run import places_of, read_run
 from lion.support.errors import ParamsError
 
 _SHARE = 10  # one seed of so many, and as large a part of the new instructions
-_QUESTIONS = 3  # one question of so many: more of them, to see a small gain
-_STEPS = 4  # so many more steps of training for each row, since so few rows make few steps
-_LEFT_OUT = {"code", "report"}  # they help DVC, and draw the page
-_KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "DVC_ROOT")  # neither a key nor a server is needed
+_QUESTIONS = 3  # one question of so many: a small gain shows only over many questions
+_STEPS = 4  # so many times the training steps per row, since few rows make few steps
+_LEFT_OUT = {"code", "report"}  # only DVC and the page need them
+_KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "DVC_ROOT")  # not needed, so not used
 
 
 def play_a_tenth(root: Path) -> str:
-    """Play rounds r0 and r1 of the project at `root`, and say whether the student got better.
+    """Play rounds r0 and r1 of the project at `root`, and say whether the student improved.
 
-    Changes this process's environment, so nothing may follow but the end of the command.
+    This changes the environment of the process, so it must be the last thing that a command does.
     """
     params = load_params(root / "params.yaml")
     if params.model != "oracle":
@@ -87,7 +87,7 @@ def _commands() -> list[tuple[str, str]]:
 
 
 def _run(command: str) -> None:
-    """Do what `python -m MODULE ...` does, in this process."""
+    """Run `python -m MODULE ...` in this process."""
     module, *arguments = shlex.split(command.removeprefix("python -m "))
     sys.argv = [module, *arguments]
     try:
@@ -102,8 +102,8 @@ def _verdict(folder: Path) -> str:
     click.echo(as_text({"": rounds_of(tables)}))
     gain = gain_between(tables, "r0", "r1")
     if gain is None:
-        return "No question was judged in both rounds, so nothing can be said."
+        return "No question was judged in both rounds, so the students cannot be compared."
     figures = f"{gain.gain:+.1f} points from r0 to r1 (95%: {gain.low:+.1f} to {gain.high:+.1f})"
     if gain.low > 0:
-        return f"The student got better: {figures}."
-    return f"The student did not surely get better: {figures}. A tenth of the rows is little."
+        return f"The student improved: {figures}."
+    return f"The student may not have improved: {figures}. A tenth of the rows is little."

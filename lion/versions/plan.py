@@ -1,4 +1,4 @@
-"""Which stages `dvc repro` would run, dependent stages included.
+"""The stages that `dvc repro` would run, including dependent stages.
 
 The plan comes from DVC's own graph and status; overrides apply to a copy of params.yaml.
 """
@@ -30,7 +30,7 @@ _CODE = "code"  # the stage that writes the code digests; only a changed digest 
 
 @dataclass(frozen=True)
 class Step:
-    """A stage that would run; `changed` names the causes, empty if only its inputs would change."""
+    """A stage that would run. `changed` names the causes; empty if only its inputs would change."""
 
     name: str  # DVC's: teach@r1
     word: str  # teach
@@ -117,7 +117,7 @@ def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[st
     """Return why DVC would run a stage.
 
     A missing output is no cause if the cache has it, since DVC then checks it out, or if the
-    project has a default remote, since `--pull` then brings it.
+    project has a default remote, since `--pull` then fetches it.
     """
     if not isinstance(stage, PipelineStage) or stage.frozen:
         return ()
@@ -146,8 +146,7 @@ def _changed_deps(
 ) -> list[str]:
     """Return the changed dependencies of a stage.
 
-    `made` are the outputs of the stages before it, and whether they are there: DVC checks out the
-    missing ones first.
+    `made` tells which outputs of the stages before it exist: DVC first checks out missing ones.
     """
     changes = []
     for name, state in states.items():
@@ -166,6 +165,5 @@ def _holds(dependency: str, out: str) -> bool:
 
 def _step(stage: Any, changed: tuple[str, ...]) -> Step:
     name = str(stage.addressing)
-    word = re.split("[-@]", name)[0]
-    round = name.partition("@")[2]
-    return Step(name, word, "eval" if name == "teach-questions" else round, changed)
+    round = "eval" if name == "teach-questions" else name.partition("@")[2]
+    return Step(name, re.split("[-@]", name)[0], round, changed)

@@ -13,30 +13,26 @@ _CHANGES = 3  # causes shown per stage
 
 def as_dict(plan: Plan, costs: list[StageCost]) -> dict[str, Any]:
     """Return the plan with its costs; unknown money and hours are None."""
+    rows = [asdict(cost) for cost in costs]
+    counts = ("requests", "prompt_tokens", "completion_tokens")
+    most = {name: sum(row["most"][name] for row in rows) for name in counts}
+    total = {name: sum(row[name] for row in rows) for name in ("stored", *counts)}
     return {
         "stages": [{"stage": step.name, "changed": list(step.changed)} for step in plan.steps],
         "unchanged": plan.unchanged,
         "currency": plan.params.prices.currency if plan.params.prices else None,
-        "costs": [asdict(cost) | {"most": cost.most._asdict()} for cost in costs],
+        "costs": rows,
         "total": {
-            "stored": sum(cost.stored for cost in costs),
-            "requests": sum(cost.requests for cost in costs),
-            "prompt_tokens": sum(cost.prompt_tokens for cost in costs),
-            "completion_tokens": sum(cost.completion_tokens for cost in costs),
+            **total,
             "money": _sum([cost.money for cost in costs]),
             "hours": _sum([cost.hours for cost in costs]),
-            "most": {
-                "requests": sum(cost.most.requests for cost in costs),
-                "prompt_tokens": sum(cost.most.prompt_tokens for cost in costs),
-                "completion_tokens": sum(cost.most.completion_tokens for cost in costs),
-                "money": _sum([cost.most_money for cost in costs]),
-            },
+            "most": {**most, "money": _sum([cost.most_money for cost in costs])},
         },
     }
 
 
 def as_text(plan: Plan, costs: list[StageCost]) -> str:
-    """Return every stage that would run, what it requests, and why it would run."""
+    """Return every stage that would run, its requests, and why it would run."""
     if not plan.steps:
         return f"Nothing to run: all {plan.unchanged} stages are up to date."
     total = as_dict(plan, costs)["total"]
@@ -57,28 +53,23 @@ def as_text(plan: Plan, costs: list[StageCost]) -> str:
 
 
 def in_one_line(plan: Plan, costs: list[StageCost]) -> str:
-    """Return the totals of a run, for a person who has not seen the stages."""
+    """Return the totals of a run in one sentence."""
     total = as_dict(plan, costs)["total"]
-    money = "money unknown (set prices:)"
+    most, money, hours = total["most"], "money unknown (set prices:)", "hours unknown"
     if total["money"] is not None:
         currency = plan.params.prices.currency if plan.params.prices else ""
-        most = total["most"]["money"]
-        money = f"{total['money']:,.2f} (at most {most:,.2f}) {currency}".strip()
-    hours = (
-        "hours unknown" if total["hours"] is None else f"{total['hours']:,.1f} hours of requests"
-    )
+        money = f"{total['money']:,.2f} (at most {most['money']:,.2f}) {currency}".strip()
+    if total["hours"] is not None:
+        hours = f"{total['hours']:,.1f} hours of requests"
     return (
-        f"The run would take {total['requests']:,} requests (at most"
-        f" {total['most']['requests']:,}), {money}, {hours}, and the student's training. See `lion"
-        " estimate`."
+        f"The run would take {total['requests']:,} requests (at most {most['requests']:,}),"
+        f" {money}, {hours}, and the student's training. See `lion estimate`."
     )
 
 
 def _rows(step: Step, costs: list[StageCost]) -> list[dict[str, Any]]:
     """Return the step's rows: one, or one for each role that it asks."""
-    asked = [
-        _figures(asdict(c) | {"most": c.most._asdict()}) for c in costs if c.stage == step.name
-    ]
+    asked = [_figures(asdict(cost)) for cost in costs if cost.stage == step.name]
     first, *more = [{"stage": visible(step.name)} | figures for figures in asked or [{}]]
     return [first | {"because": _because(step.changed)}, *more]
 
@@ -89,19 +80,17 @@ def _most(plan: Plan, total: dict[str, Any]) -> str:
     money = "" if most["money"] is None else f", {most['money']:,.2f} {visible(currency)}"
     return (
         f"At most {most['requests']:,} requests, {most['prompt_tokens']:,} tokens in,"
-        f" {most['completion_tokens']:,} out{money}: with every retry and draw, and all replies as"
-        " long as their limits. Set budget: in params.yaml for a lower bound."
+        f" {most['completion_tokens']:,} out{money}: with every retry and draw, and every reply as"
+        " long as its limit. Set budget: in params.yaml to allow less."
     )
 
 
 def _notes(plan: Plan, costs: list[StageCost]) -> list[str]:
     notes = ["DVC skips a stage whose inputs come out unchanged."]
-    limited_costs = [cost for cost in costs if cost.basis == "text and limits"]
-    if limited_costs:
-        count = f"{len(limited_costs)} of {len(costs)} rows"
+    if limited := sum(cost.basis == "text and limits" for cost in costs):
         notes.append(
-            f"No past replies: the tokens of {count} come from text lengths and limits, without"
-            " retries or rejected drafts."
+            f"The tokens of {limited} of {len(costs)} rows come from text lengths and limits, not"
+            " from past replies, and include no retries or rejected drafts."
         )
     models = sorted({cost.model for cost in costs if cost.money is None})
     if models:

@@ -1,4 +1,4 @@
-"""How much of a step the store of replies can answer: what a run that was cut short has left."""
+"""The number of a step's requests whose replies are in the response store already."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,12 +18,12 @@ from lion.versions.plan import Plan, Step
 
 
 class _Listed(Exception):
-    """Raised in place of an answer: what would be asked is known."""
+    """Raised instead of a reply, once the requests are known."""
 
 
 @dataclass
 class _Listing:
-    """Takes the first requests of a role without sending them."""
+    """Records the first requests of a role without sending them."""
 
     requests: list[Request] = field(default_factory=list)
 
@@ -35,9 +35,9 @@ class _Listing:
 def stored_requests(
     step: Step, plan: Plan, tables: Tables, kept: frozenset[str] = frozenset()
 ) -> int:
-    """Requests of `step` that need not be asked again; 0 where its input is yet to be made.
+    """Count the requests of `step` that the store answers; 0 if the step's input would change.
 
-    Rows whose id is in `kept` are not asked at all.
+    Rows whose id is in `kept` need no request.
     """
     path = store_home() / "replies.sqlite"
     role: Role = "teacher" if step.word == "teach" else "referee"
@@ -58,7 +58,7 @@ def _input_changes(step: Step, plan: Plan) -> bool:
 
 
 def first_requests(step: Step, params: Params, tables: Tables) -> list[Request]:
-    """What the step asks at first, as the step itself would put it."""
+    """Return the requests that the step sends first, without retries."""
     listing = _Listing()
     with suppress(_Listed):
         if step.word == "teach":

@@ -1,4 +1,4 @@
-"""The history of one instruction, from the tables of a run; as a record and as text."""
+"""The history of one instruction in the tables of a run, as a record and as text."""
 
 from collections.abc import Iterator
 from textwrap import indent
@@ -22,22 +22,24 @@ _CHILDREN = 10
 
 
 def trace(tables: Tables, query: str) -> Row:
-    """Return the history of the one instruction, or rejected draft, that `query` names.
+    """Return the history of the one instruction, or rejected draft, that matches `query`.
 
-    `query` is an id, an id prefix, part of the text, or words in it. InputError unless exactly
-    one instruction matches.
+    `query` is an id, the beginning of one, part of the text, or words in it. InputError unless
+    exactly one instruction matches.
     """
     drafts = _rejected(tables)
     id = _match(tables, drafts, query)
-    known = _instruction(tables, id)
-    rejected = drafts.filter(id=id)
-    parent = known["parent"] if known else rejected["parent"][0]
+    known = _first(tables.pool.filter(id=id).drop("id"))
+    rejected = drafts.filter(id=id).to_dicts()
+    text = known or {name: rejected[0][name] for name in ("instruction", "system")}
+    parent = known["parent"] if known else rejected[0]["parent"]
     names = ("id", "origin", "round", "instruction", "input")
     own = (frame.filter(id=id) for frame in (tables.responses, tables.reviews, tables.scores))
     before = dict(zip(tables.rounds[1:], tables.rounds, strict=False))
     return {
         "id": id,
-        **(known or _drafted(rejected)),
+        **({} if known else {"input": "", "turns": None}),
+        **text,
         "ancestors": [
             {name: row[name] for name in names}
             for row in ancestors(tables.pool, parent, len(tables.rounds))
@@ -45,25 +47,19 @@ def trace(tables: Tables, query: str) -> Row:
         "children": tables.pool.filter(parent=id).select("id", "round", "instruction").to_dicts(),
         "train_pools": tables.pool.filter(id=id)["round"].to_list(),
         "replayed": tables.replays.filter(id=id)["round"].to_list(),
-        "cache_pools": _from(tables.rounds, known["round"]) if known else [],
+        "cache_pools": tables.rounds[tables.rounds.index(known["round"]) :] if known else [],
         "answer": _first(tables.answers.filter(id=id).drop("id")),
         "rewrites": tables.rewrites.filter(id=id).drop("id").to_dicts(),
         "examinations": examinations(*own, by=before),
         "drafts": dict(
             tables.draws.filter(parent=id)["verdict"].value_counts(sort=True).iter_rows()
         ),
-        "rejected": [_rejection(tables, row) for row in rejected.to_dicts()],
+        "rejected": [_rejection(tables, row) for row in rejected],
     }
 
 
-def _drafted(rejected: pl.DataFrame) -> Row:
-    draft = rejected.row(0, named=True)
-    names = ("instruction", "system")
-    return {"input": "", "turns": None, **{name: draft[name] for name in names}}
-
-
 def _match(tables: Tables, drafts: pl.DataFrame, query: str) -> str:
-    """Return the id that `query` names; InputError for none or several."""
+    """Return the id that `query` matches; InputError for none or several."""
     wanted = query.strip().lower()
     names = ["id", "instruction", "input"]
     drafted = drafts.with_columns(input=pl.lit(""))
@@ -94,29 +90,19 @@ def _named(matches: pl.DataFrame) -> str:
 
 
 def _rejected(tables: Tables) -> pl.DataFrame:
-    """The generator's rejected drafts, with the ids that they would have had."""
+    """Return the generator's rejected drafts, with the ids that they would have had."""
     drafts = tables.draws.filter(pl.col("verdict") != ACCEPTED)
     ids = [draft_id(row) for row in drafts.iter_rows(named=True)]
     return drafts.with_columns(id=pl.Series(ids, dtype=pl.String))
-
-
-def _instruction(tables: Tables, id: str | None) -> Row | None:
-    """Text, origin, parent and round."""
-    return _first(tables.pool.filter(id=id).drop("id")) if id else None
 
 
 def _first(frame: pl.DataFrame) -> Row | None:
     return frame.row(0, named=True) if frame.height else None
 
 
-def _from(rounds: list[str], first: str) -> list[str]:
-    return rounds[rounds.index(first) :] if first in rounds else []
-
-
 def _rejection(tables: Tables, row: Row) -> Row:
-    nearest = _instruction(tables, row["nearest"]) or _first(
-        tables.questions.filter(id=row["nearest"] or "")
-    )
+    id = row["nearest"] or ""
+    nearest = _first(tables.pool.filter(id=id)) or _first(tables.questions.filter(id=id))
     return {
         **{name: row[name] for name in ("round", "draw", "origin", "parent", "similarity")},
         "reason": row["verdict"],
@@ -126,7 +112,7 @@ def _rejection(tables: Tables, row: Row) -> Row:
 
 
 def as_text(history: Row) -> str:
-    """Return the history from top to bottom; every text from outside is made safe to print."""
+    """Format the history, with invisible characters in texts replaced by their names."""
     return "\n".join(_lines(history))
 
 
@@ -158,7 +144,7 @@ def _lines(history: Row) -> Iterator[str]:
 
 
 def _answer_lines(history: Row) -> Iterator[str]:
-    """Yield the teacher's answer, and what it wrote in its place later."""
+    """Yield the teacher's answer, and its later rewrites."""
     if answer := history["answer"]:
         yield f"teacher      {_meta(answer['model'], answer['finish_reason'])}"
         yield from _thoughts(answer)
@@ -172,7 +158,7 @@ def _answer_lines(history: Row) -> Iterator[str]:
 
 
 def _task_lines(history: Row) -> Iterator[str]:
-    """Yield what stands before the instruction, each message under its role, and its text."""
+    """Yield the system prompt and earlier turns under their roles, then the instruction."""
     for message in context_of(history):
         yield f"  {visible(message['role'])}:"
         yield _quoted(message["content"])
@@ -187,7 +173,7 @@ def _relative(row: Row, text: str) -> str:
 
 
 def _rejection_lines(row: Row, word: str) -> Iterator[str]:
-    """A rejected draft; or, for an instruction in a pool, a later draft with the same text."""
+    """Yield a rejected draft, or a later draft that repeats an instruction of the pool."""
     similarity = f", ROUGE-L {row['similarity']:.3f}" if row["similarity"] is not None else ""
     yield f"{word:<12} {row['round']}, draw {row['draw']}: {visible(row['reason'])}{similarity}"
     if row["nearest"] and word == "rejected":
@@ -205,12 +191,13 @@ def _examination_lines(row: Row) -> Iterator[str]:
         yield f"  referee, {order}{retry}: {_scores(review)}"
         yield _quoted(review["reply"], depth=4)
     if row["verdict"]:
-        gap = "" if row["gap"] is None else f" (gap {row['gap']:.2f}; {_scores(row)}{_order(row)})"
+        order = ", one order" if row["orders"] == 1 else ""  # its gap is less the position bias
+        gap = "" if row["gap"] is None else f" (gap {row['gap']:.2f}; {_scores(row)}{order})"
         yield f"  → {visible(row['verdict'])}{gap}"
 
 
 def _thoughts(row: Row) -> Iterator[str]:
-    """What was thought before an answer, where thoughts are learnt."""
+    """Yield the thoughts before an answer, if the run learns them."""
     if row["thoughts"]:
         yield "  thoughts"
         yield _quoted(row["thoughts"], depth=4)
@@ -220,11 +207,6 @@ def _scores(row: Row) -> str:
     if row["teacher"] is None or row["student"] is None:
         return "unreadable"
     return f"teacher {row['teacher']:g}, student {row['student']:g}"
-
-
-def _order(row: Row) -> str:
-    """Say that a gap comes from one order, less the position bias."""
-    return ", one order" if row["orders"] == 1 else ""
 
 
 def _meta(model: str, finish_reason: str) -> str:

@@ -1,8 +1,8 @@
-"""`lion try`: a few of the user's seeds in every role, printed as a person reads them."""
+"""`lion try`: every role at work on a few of the user's seeds."""
 
 import random
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ _DRAWS = 3  # drafts of a new instruction
 
 @dataclass
 class Trial:
-    """What every role made of a few seeds; `fault` says why a role brought nothing."""
+    """The output of every role on a few seeds, up to the first `fault`."""
 
     seeds: pl.DataFrame  # id, place, instruction, input
     answers: pl.DataFrame | None = None  # ANSWER, of the teacher
@@ -50,9 +50,9 @@ class Trial:
 
 
 def try_roles(params: Params, count: int) -> Trial:
-    """Put `count` seeds through every role; the run reuses the replies that it needs as well.
+    """Put `count` seeds through every role, until a role fails.
 
-    The roles after one that fails are not asked.
+    The replies are kept in the store for the run.
     """
     path = Path(params.seeds)
     seeds = seeds_of(params, path)
@@ -66,15 +66,11 @@ def try_roles(params: Params, count: int) -> Trial:
     drawn = random.Random(params.seed).sample(range(frame.height), min(count, frame.height))
     trial = Trial(frame[sorted(drawn)])
     kept = seeds.kept(params.seeds_answers, path.name, thoughts=params.teacher.thoughts)
-    steps: list[Callable[[], None]] = [
-        lambda: _teach(trial, params, kept),
-        lambda: _respond(trial, params),
-        lambda: _review(trial, params),
-        lambda: _generate(trial, params),
-    ]
     try:
-        for step in steps:
-            step()
+        _teach(trial, params, kept)
+        _respond(trial, params)
+        _review(trial, params)
+        _generate(trial, params)
     except LionError as error:
         trial.fault = error
     return trial
@@ -86,7 +82,7 @@ def _teach(trial: Trial, params: Params, kept: pl.DataFrame) -> None:
 
 
 def _respond(trial: Trial, params: Params) -> None:
-    """Let the base answer, since no student is trained yet, on this machine."""
+    """Let the base answer on this machine, since no student is trained yet."""
     settings = params.student
     if settings.engine == "server":
         settings = settings.model_copy(update={"engine": "transformers"})
@@ -133,7 +129,7 @@ def _generate(trial: Trial, params: Params) -> None:
 
 
 def as_text(trial: Trial, *, tau: float) -> Iterator[str]:
-    """Yield the lines that show the trial."""
+    """Yield the trial as lines of text."""
     for number, row in enumerate(trial.seeds.iter_rows(named=True), start=1):
         yield f"{number}. {visible(row['place'])}"
         yield from _block("task", flat_text(task_of(row)))
@@ -161,7 +157,7 @@ def _place(trial: Trial, id: str) -> str:
 
 
 def _verdict(reviews: pl.DataFrame, tau: float) -> str:
-    """Say the points in each order, and what follows from both."""
+    """Return the scores in each order, and the verdict."""
     points = []
     for order in ORDERS:
         replies = reviews.filter(order=order)
@@ -173,14 +169,14 @@ def _verdict(reviews: pl.DataFrame, tau: float) -> str:
                 scores = f"teacher {last['teacher']:g}, student {last['student']:g}"
             points.append(f"{first} shown first: {scores}")
     if not points:
-        return "not asked: the teacher's answer is not whole"
+        return "not asked: the teacher's answer is incomplete"
     orders = tuple(order for order in ORDERS if reviews.filter(order=order).height)
     [verdict] = discriminate(score(reviews, orders), tau=tau)["verdict"]
     return f"{'; '.join(points)}: {verdict}"
 
 
 def _block(name: str, text: str) -> list[str]:
-    """Wrap a text beside its name; a long one is cut."""
+    """Return a text, wrapped and cut to a readable length, beside its name."""
     text = visible(text)
     shown = text
     if len(text) > _SHOWN:

@@ -205,7 +205,7 @@ def test_the_toy_student_and_its_questions_are_named_beside_a_real_model(
     [questions] = by_level(list(data_of(params)), "warning")
     assert questions.startswith("evaluate.questions: data/eval/oracle.jsonl: the questions of the")
     [student] = by_level(list(student_of(params)), "warning")
-    assert "learns the offline tasks alone; set student.base" in student
+    assert "learns only the offline tasks; set student.base" in student
     assert not by_level([*data_of(load(raw)), *student_of(load(raw))], "warning")
 
 
