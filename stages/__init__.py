@@ -13,9 +13,9 @@ from lion.support.command_line import Decorator, params_option
 from lion.support.timing import timed
 
 
-def path(*flags: str, help: str) -> Decorator:
-    """Add a required option that names a file or folder."""
-    return click.option(*flags, type=click.Path(path_type=Path), required=True, help=help)
+def path(*flags: str, help: str, required: bool = True) -> Decorator:
+    """Add an option that names a file or folder."""
+    return click.option(*flags, type=click.Path(path_type=Path), required=required, help=help)
 
 
 def params(command: Callable[..., Any]) -> Callable[..., Any]:

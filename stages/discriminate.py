@@ -1,4 +1,4 @@
-"""Discriminate: tau parts the hard instructions from the easy ones."""
+"""Discriminate: divide the instructions into hard and easy ones at tau."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from lion.pools.tables import REVIEW, VERDICT, read_table, write_table
 @stages.path("--out", help="Out: scores, gap and verdict by instruction.")
 @stages.params
 def main(reviews: Path, out: Path, params_path: Path) -> None:
-    """Average the two orders; hard if the teacher leads by tau or more."""
+    """Average both orders; an instruction is hard if the teacher leads by tau or more."""
     params = load_params(params_path)
     scores = discriminate(score(read_table(reviews, REVIEW)), tau=params.tau)
     write_table(out, scores, VERDICT)

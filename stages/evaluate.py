@@ -1,4 +1,4 @@
-"""Evaluate: the student of a round answers the questions and is scored against the teacher."""
+"""Evaluate: score a student's answers to the questions against the teacher's."""
 
 from functools import partial
 from pathlib import Path
@@ -40,9 +40,9 @@ from lion.support.files import replacing_folder
 def main(
     student: Path, questions: Path, answers: Path, out: Path, round_: str, params_path: Path
 ) -> None:
-    """Let the student answer, and the judge compare in both orders.
+    """Let the student answer, and the judge compare its answers with the teacher's.
 
-    The student's loss on the teacher's answers stands beside: a measure that needs no judge.
+    Also measure the student's loss on the teacher's answers, which needs no judge.
     """
     params = load_params(params_path)
     if params.student.engine == "transformers":
@@ -62,7 +62,7 @@ def main(
     with connect(params, "judge", stage="evaluate", round=round_) as chat:
         pairs = with_responses(asked, responses)
         reviews = judge_answers(pairs, chat, params.judge, label=f"evaluate {round_}: scores")
-    # A question without a judgement keeps a row without scores, so that it is counted.
+    # An unjudged question keeps a row without scores, so that it is counted.
     scores = every.select("id").join(
         score(reviews, orders_of(params.judge)), on="id", how="left", maintain_order="left"
     )
@@ -81,7 +81,7 @@ def main(
 
 
 def _losses(params: Params, student: Path, asked: pl.DataFrame, *, label: str) -> pl.DataFrame:
-    """Return the student's losses, none if an engine that may hold the GPU's memory answered."""
+    """Return the student's losses; none if another engine may still hold the GPU's memory."""
     if params.student.engine != "transformers":
         return from_rows([], ANSWER_LOSS)
     return losses_of(params, student, asked, label=label, resumable=Resumable(None))

@@ -1,4 +1,4 @@
-"""Generate: new instructions from hard and easy ones become the train pool."""
+"""Generate: make the train pool of new instructions, inspired by hard and easy ones."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def main(
     round_: str,
     params_path: Path,
 ) -> None:
-    """Draw parents, ask for new instructions, keep those that are new enough."""
+    """Draw parents, ask for new instructions, and keep those that are new enough."""
     params = load_params(params_path)
     known = read_cache(cache)
     sides = sides_of(
@@ -49,7 +49,7 @@ def main(
             "No hard instruction is left: the referee cannot tell the student from the teacher "
             "(the paper's equilibrium). All parents are easy ones."
         )
-    # Named, not globbed: the folder may still hold a file that left the parameters.
+    # Named, not globbed: the folder may contain a file that params.yaml no longer names.
     tables = [avoid / f"{name}.jsonl" for name in ("evaluate", *params.decontaminate.files)]
     is_slow = params.endpoint_of("generator").mode == "batch"
     with connect(params, "generator", stage="generate", round=round_) as chat:

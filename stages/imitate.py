@@ -1,4 +1,4 @@
-"""Imitate: the student is trained on the teacher's answers, and on rows of earlier rounds again."""
+"""Imitate: train the student on the teacher's answers, and on rows of earlier rounds again."""
 
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,15 @@ from lion.student.thoughts import ThoughtForm, form_to_learn
 from lion.student.training import train
 from lion.support.home import store_home
 
-PATH = click.Path(path_type=Path)
-
 
 @click.command()
 @stages.path("--student", help="The student of the round before.")
 @stages.path("--pool", help="Train pool of this round.")
 @stages.path("--answers", help="The teacher's answers to it.")
 @stages.path("--replay", help="Rows of earlier rounds that are learnt again.")
-@click.option("--cache", type=PATH, help="The cache pool of the round before, for contrast.")
-@click.option("--responses", type=PATH, help="The student's answers to it.")
-@click.option("--scores", type=PATH, help="The verdicts on them.")
+@stages.path("--cache", required=False, help="The cache pool of the round before, for contrast.")
+@stages.path("--responses", required=False, help="The student's answers to it.")
+@stages.path("--scores", required=False, help="The verdicts on them.")
 @stages.path("--out", help="Out: the student of this round.")
 @stages.path("--loss", help="Out: the training loss by step.")
 @stages.round_name
@@ -56,7 +54,7 @@ def main(
     params_path: Path,
     **examined: Path | None,
 ) -> None:
-    """Train the student of the round before; only whole answers are learnt from."""
+    """Train the student of the round before, on complete answers only."""
     params = load_params(params_path)
     relaunch("stages.imitate", params.compute, trains=True)
     again = read_table(replay, ANSWERED)
@@ -87,12 +85,12 @@ def _pairs(
     responses: Path | None,
     scores: Path | None,
 ) -> pl.DataFrame | None:
-    """Return the pairs of this round; None without imitate.contrast, and in r0."""
+    """Return the pairs for contrast; None without imitate.contrast, and in r0."""
     settings = params.imitate.contrast
     if settings is None or cache is None or responses is None or scores is None:
         return None
     verdicts, answers = read_table(scores, VERDICT), read_table(responses, ANSWER)
-    pool = with_rewrites(read_cache(cache), replayed)  # they have this round's new answers
+    pool = with_rewrites(read_cache(cache), replayed)  # with this round's new answers
     rows = pairs_of(pool, answers, verdicts, settings, seed=params.seed, round=round_)
     hard = verdicts.filter(verdict="hard").height
     if rows.height < hard and is_main():

@@ -1,4 +1,4 @@
-"""Referee: the student's answers are scored against the teacher's, in both orders by default."""
+"""Referee: score the student's answers against the teacher's, in both orders by default."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from lion.pools.tables import ANSWER, REVIEW, from_rows, read_table, write_table
 @stages.round_name
 @stages.params
 def main(cache: Path, responses: Path, out: Path, round_: str, params_path: Path) -> None:
-    """Ask the referee; unreadable replies are asked again and all are kept."""
+    """Ask the referee, retry after unreadable replies, and keep all replies."""
     params = load_params(params_path)
     if params.examine.rows == 0:
         write_table(out, from_rows([], REVIEW), REVIEW)

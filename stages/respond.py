@@ -27,7 +27,7 @@ from lion.support.home import store_home
 def main(
     student: Path, cache: Path, out: Path, difficulty: Path, round_: str, params_path: Path
 ) -> None:
-    """Answer the instructions that the teacher answered whole, or `examine.rows` of them."""
+    """Answer the instructions with complete answers of the teacher, or `examine.rows` of them."""
     params = load_params(params_path)
     pool = usable(read_cache(cache))
     rows = drawn_for_exam(

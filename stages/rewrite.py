@@ -1,4 +1,4 @@
-"""Rewrite: the teacher answers a share of the hard instructions again, knowing the error."""
+"""Rewrite: let the teacher answer a share of the hard instructions again, shown the error."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def main(
     round_: str,
     params_path: Path,
 ) -> None:
-    """Ask the teacher again; a new answer that is not whole leaves the old one in place."""
+    """Ask the teacher again; a complete new answer replaces the old one."""
     params = load_params(params_path)
     answers = from_rows([], ANSWER)
     if params.rewrite.share:

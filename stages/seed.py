@@ -37,7 +37,7 @@ def main(
 ) -> None:
     """Read and check the user's seeds and questions."""
     params = load_params(params_path)
-    # File names come from the parameters, not from the command: a shell interprets some characters.
+    # File names come from params.yaml, not from the command: a shell would interpret some of them.
     seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
     distinct = seeds_of(params, seeds)
     asked = read_questions(questions)
@@ -73,13 +73,13 @@ def main(
 
 
 def _contexts(*frames: pl.DataFrame) -> set[tuple[str, ...]]:
-    """Return the roles of the messages before each row."""
+    """Return the sequences of roles that precede the rows' instructions."""
     rows = (row for frame in frames for row in frame.iter_rows(named=True))
     return {tuple(message["role"] for message in context_of(row)) for row in rows} - {()}
 
 
 def _remarks(seeds: Seeds, kept: int, choice: str) -> Iterator[str]:
-    """Yield what a user should know of rows that were left out and answers that were not used."""
+    """Yield remarks on rows that were left out, and on answers that were kept."""
     if seeds.left_out:
         yield f"Warning: {seeds.left_out}"
     if answered := sum(bool(seed.answer) for seed in seeds.seeds.values()):

@@ -13,7 +13,7 @@ from lion.pools.tables import ANSWER, read_pool, read_table, write_table
 
 @click.command()
 @stages.path("--pool", help="Instructions or questions to answer.")
-@click.option("--kept", type=click.Path(path_type=Path), help="Answers that need no request.")
+@stages.path("--kept", required=False, help="Answers that need no request.")
 @stages.path("--out", help="Out: the answers.")
 @stages.round_name
 @stages.params

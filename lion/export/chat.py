@@ -33,11 +33,11 @@ Ask = Callable[[pl.DataFrame], pl.DataFrame]
     "--teacher/--no-teacher", default=True, show_default=True, help="Ask the teacher, too."
 )
 def chat(round_: str, teacher: bool) -> None:
-    """Ask the student of ROUND (such as r3) and the teacher the same, side by side.
+    """Ask the student of ROUND (such as r3) and the teacher the same questions, side by side.
 
-    Reads one question a line from the keyboard or standard input, until Ctrl-D; each stands for
-    itself. Both answer with the settings of params.yaml. The teacher's replies are kept in the
-    response store and count against the budget, like those of a stage.
+    Reads one question per line from the keyboard or standard input, until Ctrl-D; no question sees
+    earlier ones. Both answer with the settings of params.yaml. The teacher's replies are kept in
+    the response store and count against the budget, like those of a stage.
     """
     from lion.export.places import places_of
 
@@ -46,7 +46,7 @@ def chat(round_: str, teacher: bool) -> None:
         raise InputError(f"{places.student}: no such student; run `dvc repro` or `dvc pull`")
     params = load_params(places.root / "params.yaml")
     with ExitStack() as stack:
-        stack.enter_context(chdir(places.root))  # where the paths of params.yaml begin
+        stack.enter_context(chdir(places.root))  # the paths in params.yaml are relative to it
         asks = {f"student {round_}": _student(params, places.student, round_)}
         if teacher:
             session = stack.enter_context(connect(params, "teacher", stage="chat", round=round_))
@@ -106,8 +106,8 @@ def _answer(ask: Ask, question: str) -> str:
 
 
 def _questions() -> Iterator[str]:
-    """Yield the lines that hold a question; InputError if one is no text."""
-    if isinstance(sys.stdin, TextIOWrapper):  # text_at refuses what is not UTF-8
+    """Yield the lines with a question; InputError if one is not UTF-8."""
+    if isinstance(sys.stdin, TextIOWrapper):  # text_at then reports the wrong bytes
         sys.stdin.reconfigure(errors="surrogateescape")
     prompt = "> " if sys.stdin.isatty() else ""
     while True:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from lion.export.gguf import TYPES, find_converter, write_gguf
-from lion.export.serving import Server, commands, modelfile
+from lion.export.serving import GGUF, MODELFILE, Server, commands, modelfile
 from lion.support.command_line import HELP
 from lion.support.errors import InputError
 
 if TYPE_CHECKING:
     from lion.export.places import Places
-
-GGUF, MODELFILE = "student.gguf", "Modelfile"
 
 
 @click.command(context_settings=HELP)
@@ -22,14 +20,14 @@ GGUF, MODELFILE = "student.gguf", "Modelfile"
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder to write, `dataset` and `student` in it.  [default: exports/rN]",
+    help="Folder for the folders `dataset` and `student`.  [default: exports/rN]",
 )
 @click.option(
     "--license",
     "license_",
     default="other",
     show_default=True,
-    help="What the cards name: an identifier of the Hugging Face hub.",
+    help="Licence that the cards name, an identifier of the Hugging Face hub.",
 )
 @click.option("--dataset/--no-dataset", default=True, show_default=True, help="Write the pools.")
 @click.option("--student/--no-student", default=True, show_default=True, help="Write the model.")
@@ -37,15 +35,16 @@ GGUF, MODELFILE = "student.gguf", "Modelfile"
     "--thoughts/--no-thoughts",
     default=False,
     show_default=True,
-    help="Put the teacher's thoughts before its answers in `messages` (teacher.thoughts: learn).",
+    help="Put the teacher's thoughts before its answers in `messages`; needs teacher.thoughts: "
+    "learn.",
 )
 @click.option(
     "--gguf",
     type=click.Choice(TYPES),
     is_flag=False,
     flag_value="auto",
-    help="Also write the model for llama.cpp, Ollama and LM Studio, in this number type; without "
-    "one in the model's own.",
+    help="Also write the model for llama.cpp, Ollama and LM Studio, in this number type; default: "
+    "the model's own.",
 )
 @click.option(
     "--to",
@@ -65,8 +64,7 @@ def export(
 ) -> None:
     """Write a round's pools and student as folders that datasets and transformers load.
 
-    Each has a card that tells where it comes from. An adapter is merged into its base. Nothing is
-    uploaded.
+    Each has a card with its provenance. An adapter is merged into its base. Nothing is uploaded.
     """
     from lion.export.places import places_of
 
@@ -80,7 +78,7 @@ def export(
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {target}: cannot be written ({error.strerror})") from None
-    with chdir(places.root):  # where the paths of params.yaml and of students begin
+    with chdir(places.root):  # paths in params.yaml and in student folders are relative to it
         _write_folders(
             places, round_, target, license_, dataset=dataset, student=student, thoughts=thoughts
         )
@@ -90,7 +88,8 @@ def export(
             raise InputError(f"{target / 'student'}: no exported student; leave out --no-student")
         if converter and kind:
             _write_gguf(places, round_, target, converter, kind, with_modelfile=server == "ollama")
-    _show_commands(server or "llama.cpp", target, round_)
+    for line in commands(server or "llama.cpp", target, _name(round_)):
+        click.echo(line)
 
 
 def _write_folders(
@@ -119,7 +118,7 @@ def _write_folders(
         )
         if dataset:
             if thoughts and here.tables.answers["thoughts"].is_null().all():
-                raise InputError("--thoughts: this run has none; it needs teacher.thoughts: learn")
+                raise InputError("--thoughts: this run has none; set teacher.thoughts: learn")
             card = cards.dataset_card(about)
             hub.write_dataset(here.tables, about, target / "dataset", card, thoughts=thoughts)
             click.echo(f"{target / 'dataset'}: {sum(row['rows'] for row in about.rows):,} rows")
@@ -154,15 +153,9 @@ def _write_gguf(
     if with_modelfile:
         settings = load_params(places.root / "params.yaml").student
         layout = layout_of(target / "student")
-        text = modelfile(file, layout, temperature=settings.temperature)
+        text = modelfile(layout, temperature=settings.temperature)
         (target / MODELFILE).write_text(text, encoding="utf-8")
         click.echo(f"{target / MODELFILE}: the prompt template for Ollama")
-
-
-def _show_commands(server: str, target: Path, round: str) -> None:
-    places = {"student": target / "student", "gguf": target / GGUF, "modelfile": target / MODELFILE}
-    for line in commands(server, name=_name(round), **places):
-        click.echo(line)
 
 
 def _name(round: str) -> str:

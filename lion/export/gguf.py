@@ -22,7 +22,7 @@ HOME = "LLAMA_CPP"  # environment variable with the folder of llama.cpp's source
 _GET = f"git clone https://github.com/ggml-org/llama.cpp, and set {HOME} to its folder"
 _EXTRA = "pip install 'lion[gguf]'"
 _CONFIG = "tokenizer_config.json"
-# The converter lets the tokenizer's own habit overrule tokenizer_config.json.
+# The converter prefers the tokenizer's own setting to that of tokenizer_config.json.
 _WITHOUT_BOS = """
 import sys, gguf
 field = gguf.GGUFReader(sys.argv[1], "r+").fields["tokenizer.ggml.add_bos_token"]
@@ -45,8 +45,8 @@ def write_gguf(
 ) -> None:
     """Write student folder `student`, a whole model, to `out` with numbers of type `kind`.
 
-    A chat endpoint of llama.cpp then reads a prompt as the same tokens as Lion. InputError with the
-    converter's last line if it fails.
+    A chat endpoint of llama.cpp then turns a prompt into the same tokens as Lion does. InputError
+    with the converter's last line if it fails.
     """
     with tempfile.TemporaryDirectory() as scratch, replacing(out) as written:
         folder = Path(scratch) / "student"
@@ -58,9 +58,9 @@ def write_gguf(
 
 
 def _prepare(student: Path, folder: Path, vocabulary: "Vocabulary") -> None:
-    """Fill `folder` with links to the student's files and what the converter needs besides.
+    """Fill `folder` with links to the student's files and a configuration for the converter.
 
-    Without add_bos_token and add_prefix_space it guesses how a prompt starts.
+    Without add_bos_token and add_prefix_space, the converter guesses how a prompt begins.
     """
     folder.mkdir()
     for file in student.iterdir():
@@ -72,7 +72,7 @@ def _prepare(student: Path, folder: Path, vocabulary: "Vocabulary") -> None:
     elif vocabulary.needs_sentencepiece:
         raise InputError(
             f"{student}: its base has no tokenizer.model, without which llama.cpp splits words "
-            "otherwise than in training; add the base's own file to this folder"
+            "differently from training; add the base's own file to this folder"
         )
     config = json.loads((student / _CONFIG).read_text(encoding="utf-8"))
     config |= {"add_bos_token": vocabulary.adds_bos, "add_eos_token": False}
@@ -81,7 +81,7 @@ def _prepare(student: Path, folder: Path, vocabulary: "Vocabulary") -> None:
 
 
 def _run(student: Path, converter: Path, *arguments: str) -> None:
-    """Run Python with llama.cpp's own package gguf before an installed one."""
+    """Run Python so that llama.cpp's own package gguf takes precedence over an installed one."""
     paths = [str(converter.parent / "gguf-py"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(

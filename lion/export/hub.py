@@ -25,7 +25,7 @@ PAIRS = {"preferences": "preferences.jsonl"}
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a card tells of where pools and student come from; unknown figures are None."""
+    """The origin of pools and student, as the cards show it; unknown figures are None."""
 
     round: str
     commit: str | None
@@ -44,11 +44,11 @@ class Provenance:
 def provenance(
     params: Params, tables: Tables, *, root: Path, round: str, commit: str | None, license: str
 ) -> Provenance:
-    """Gather what the cards tell, of the rounds up to `round`."""
+    """Return the provenance of the rounds up to `round`."""
     seeds = root / params.seeds
     if not seeds.exists():
         raise InputError(
-            f"seeds: {params.seeds}: no such file; restore it: the card names its hash"
+            f"seeds: {params.seeds}: no such file; restore it, since the card has its hash"
         )
     pool = tables.pool.filter(pl.col("round").is_in(_until(tables, round)))
     scores = tables.evaluated.filter(round=round)
@@ -71,16 +71,14 @@ def provenance(
 def write_dataset(
     tables: Tables, about: Provenance, out: Path, card: str, *, thoughts: bool = False
 ) -> None:
-    """Write train pool and cache pool with the teacher's answers, whole or not at all.
+    """Write train pool, cache pool and preference pairs atomically.
 
-    With `thoughts`, the conversations have those of the teacher.
+    With `thoughts`, the conversations include those of the teacher.
     """
     rows = exported_rows(tables, _until(tables, about.round), thoughts=thoughts)
     train = rows.filter(round=about.round)
     if not train.height:
-        raise InputError(
-            f"--round {about.round}: no train pool is here; `dvc repro` or `dvc pull` brings it"
-        )
+        raise InputError(f"--round {about.round}: no train pool; run `dvc repro` or `dvc pull`")
     with replacing_folder(out) as folder:
         train.write_ndjson(folder / POOLS["train_pool"])
         rows.write_ndjson(folder / POOLS["cache_pool"])
@@ -92,7 +90,7 @@ def write_dataset(
 def write_student(student: Path, tables: Tables, about: Provenance, out: Path, card: str) -> None:
     """Write the student as a whole model, an adapter merged into its base.
 
-    InputError if the written model does not give the teacher's answers the student's probabilities.
+    InputError if the written model gives answers of the teacher other probabilities than before.
     """
     from lion.student.merge import merge
 

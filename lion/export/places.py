@@ -1,4 +1,4 @@
-"""Where dvc.yaml keeps what is exported."""
+"""The project, commit and student folder of a round."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ from lion.support.errors import InputError
 
 @dataclass(frozen=True)
 class Places:
-    """The project's root, its commit, the student of the round.
+    """The project's root, its commit, and the student's folder.
 
-    `commit` ends in -dirty where a tracked file has changed since; None without git or a commit.
+    `commit` ends in -dirty if a tracked file has changed since; None without git or a commit.
     """
 
     root: Path

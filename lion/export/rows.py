@@ -7,21 +7,14 @@ from lion.pools.instructions import messages_of, tasks_of
 from lion.pools.tables import without_unused
 from lion.runs.run import Tables
 
-_EXAMINED = (
-    "verdict",
-    "teacher_score",
-    "student_score",
-    "gap",
-    "student_answer",
-    "student_thoughts",
-)
+_SCORES = ("verdict", "teacher_score", "student_score", "gap")
 
 
 def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) -> pl.DataFrame:
-    """Return every instruction of `rounds` with its answer and its last examination in them.
+    """Return every instruction of `rounds` with its answer and its last examination.
 
     `messages` is the conversation: system prompt, earlier turns, task, and the teacher's answer,
-    with `thoughts` behind a block of <think>. The columns of the examination, and `examined`, its
+    with `thoughts` after a block of <think>. The columns of the examination, and `examined`, its
     round, are null for a row that no student was examined on.
     """
     pool = tables.pool.filter(pl.col("round").is_in(rounds))
@@ -33,7 +26,9 @@ def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) 
     rows = rows.join(_examinations(tables, rounds), on="id", how="left", maintain_order="left")
     answers = rows.select("output", "thoughts" if thoughts else pl.lit(None)).iter_rows()
     texts = zip(tasks_of(rows), (_with_thoughts(*answer) for answer in answers), strict=True)
-    talks = [[*messages_of(task), _turn("assistant", answer)] for task, answer in texts]
+    talks = [
+        [*messages_of(task), {"role": "assistant", "content": answer}] for task, answer in texts
+    ]
     turn = pl.Struct({"role": pl.String, "content": pl.String})
     rows = rows.with_columns(pl.Series("messages", talks, dtype=pl.List(turn)))
     return without_unused(rows)
@@ -49,11 +44,10 @@ def preferences(rows: pl.DataFrame) -> pl.DataFrame:
     better = usable(rows.rename({"output": "answer"})).filter(
         pl.col("gap") > 0, pl.col("student_answer").str.strip_chars() != ""
     )
-    sides = (
+    chosen, rejected = (
         pl.concat_list(pl.struct(role=pl.lit("assistant"), content=pl.col(name)))
         for name in ("answer", "student_answer")
     )
-    chosen, rejected = sides
     turns = pl.col("messages").list
     return better.select(
         "id",
@@ -73,12 +67,8 @@ def _examinations(tables: Tables, rounds: list[str]) -> pl.DataFrame:
     exams = scores.join(answers, on=["id", "round"], how="left", maintain_order="left")
     known = exams.filter(pl.col("round").is_in(rounds))  # oldest round first
     last = known.unique("id", keep="last", maintain_order=True)
-    return last.select("id", *_EXAMINED, examined="round")
+    return last.select("id", *_SCORES, "student_answer", "student_thoughts", examined="round")
 
 
 def _with_thoughts(answer: str, thoughts: str | None) -> str:
     return f"<think>\n{thoughts}\n</think>\n\n{answer}" if thoughts else answer
-
-
-def _turn(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}

@@ -10,27 +10,33 @@ if TYPE_CHECKING:
     from lion.student.served import Layout
 
 Server = Literal["vllm", "ollama", "transformers"]
-_URLS = {"llama.cpp": 8080, "vllm": 8000, "ollama": 11434, "transformers": 8000}  # their ports
+GGUF, MODELFILE = "student.gguf", "Modelfile"  # files in the folder of an export
+_PORTS = {"llama.cpp": 8080, "vllm": 8000, "ollama": 11434, "transformers": 8000}
 
 
-def commands(server: str, *, student: Path, gguf: Path, modelfile: Path, name: str) -> list[str]:
-    """Return the command lines that serve a student as model `name`, and a comment about them."""
-    folder = shlex.quote(str(student))
+def commands(server: str, export: Path, name: str) -> list[str]:
+    """Return the command lines that serve the student in folder `export` as model `name`.
+
+    The last line is a comment that tells the server's address.
+    """
+    student, gguf, modelfile = (
+        shlex.quote(str(export / file)) for file in ("student", GGUF, MODELFILE)
+    )
     lines = {
-        "llama.cpp": [f"llama-server -m {shlex.quote(str(gguf))} --alias {name}"],
-        "vllm": [f"vllm serve {folder} --served-model-name {name}"],
-        "ollama": [f"ollama create {name} -f {shlex.quote(str(modelfile))}"],
-        "transformers": ["pip install 'transformers[serving]'", f"transformers serve {folder}"],
+        "llama.cpp": [f"llama-server -m {gguf} --alias {name}"],
+        "vllm": [f"vllm serve {student} --served-model-name {name}"],
+        "ollama": [f"ollama create {name} -f {modelfile}"],
+        "transformers": ["pip install 'transformers[serving]'", f"transformers serve {student}"],
     }[server]
-    model = str(student) if server == "transformers" else name
-    address = f"http://127.0.0.1:{_URLS[server]}/v1"
+    model = str(export / "student") if server == "transformers" else name
+    address = f"http://127.0.0.1:{_PORTS[server]}/v1"
     return [*lines, f"# OpenAI's protocol at {address}, model: {model}"]
 
 
-def modelfile(gguf: Path, layout: "Layout", *, temperature: float) -> str:
-    """Return Ollama's Modelfile: it renders Go templates, not the chat template in the GGUF.
+def modelfile(layout: "Layout", *, temperature: float) -> str:
+    """Return Ollama's Modelfile: Ollama renders Go templates, not the chat template in the GGUF.
 
-    InputError if a text cannot stand in one.
+    InputError if a text of the template cannot be part of a Modelfile.
     """
     before = _go(layout.before)
     if layout.system:
@@ -40,7 +46,7 @@ def modelfile(gguf: Path, layout: "Layout", *, temperature: float) -> str:
     after = "{{ .Response }}" + _go(layout.after)
     template = f"{before}{{{{ .Prompt }}}}{_go(layout.between)}{after}"
     lines = [
-        f"FROM ./{gguf.name}",
+        f"FROM ./{GGUF}",
         f'TEMPLATE """{template}"""',
         f"PARAMETER temperature {temperature:g}",
     ]
@@ -50,5 +56,5 @@ def modelfile(gguf: Path, layout: "Layout", *, temperature: float) -> str:
 def _go(text: str) -> str:
     """Return `text` as literal text of a Go template in a Modelfile."""
     if '"""' in text:
-        raise InputError('the chat template holds """, which ends the text of a Modelfile')
+        raise InputError('the chat template contains """, which would end the text in a Modelfile')
     return text.replace("{{", '{{ "{{" }}')

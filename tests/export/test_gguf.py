@@ -110,24 +110,17 @@ def test_a_server_adds_bos_where_tokenizer_and_template_agree(tmp_path: Path) ->
     ],
 )
 def test_commands_can_be_pasted(server: str, lines: list[str]) -> None:
-    folder = Path("a b")
-    shown = commands(
-        server,
-        student=folder / "student",
-        gguf=folder / "student.gguf",
-        modelfile=folder / "Modelfile",
-        name="lion-r3",
-    )
+    shown = commands(server, Path("a b"), "lion-r3")
     assert shown[:-1] == lines
     assert shown[-1].startswith("# OpenAI's protocol at http://127.0.0.1:")
 
 
 def test_ollamas_template_is_the_students() -> None:
     layout = Layout("<u>{{x}}", ("<s>", "</s><u>"), "</u><a>", "</a>")
-    assert modelfile(Path("r3/student.gguf"), layout, temperature=0.7) == (
+    assert modelfile(layout, temperature=0.7) == (
         'FROM ./student.gguf\nTEMPLATE """{{ if .System }}<s>{{ .System }}</s><u>{{ else }}'
         '<u>{{ "{{" }}x}}{{ end }}{{ .Prompt }}</u><a>{{ .Response }}</a>"""\n'
         "PARAMETER temperature 0.7\n"
     )
     with pytest.raises(InputError, match='"""'):
-        modelfile(Path("x"), Layout('"""', None, "", ""), temperature=0)
+        modelfile(Layout('"""', None, "", ""), temperature=0)
