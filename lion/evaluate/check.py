@@ -1,19 +1,30 @@
 """`lion check`: checks of the seeds before a run, and of a pool against evaluation questions."""
 
+import statistics
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
 
-from lion.evaluate.check_seeds import describe, near_duplicates, prompt_lengths
 from lion.evaluate.questions import read_keyed_questions
-from lion.params import load_params, parse_columns
+from lion.params import SeedsColumns, load_params, parse_columns
 from lion.pools.contamination import known_questions
 from lion.pools.filter_cli import columns_option
-from lion.pools.seeds import seeds_of
+from lion.pools.instructions import conversation_text, flat_text, task_text
+from lion.pools.novelty import NoveltyFilter
+from lion.pools.seeds import Seeds, seeds_of
 from lion.pools.texts import read_texts
 from lion.support.command_line import FILE, HELP, params_option
 from lion.support.errors import InputError
 from lion.support.text import visible
+
+_SHOWN = 5
+# Names of scripts that differ from the first word of a character's Unicode name.
+_SCRIPTS = {"Cjk": "Han", "Fullwidth": "Latin", "Halfwidth": "Katakana"}
 
 
 @click.group(context_settings=HELP)
@@ -81,3 +92,97 @@ def seeds(file: Path, student: Path | None, params_path: Path) -> None:
     duplicates = near_duplicates(read, threshold=params.generate.novelty)
     for line in (*describe(file, read, params.seeds_columns), lengths, *duplicates):
         click.echo(visible(line))
+
+
+def describe(file: Path, seeds: Seeds, columns: SeedsColumns) -> Iterator[str]:
+    """Yield lines about rows, keys, the seeds' own answers, earlier turns and scripts."""
+    rows = sum(seeds.forms.values())
+    yield (
+        f"{file}: {rows:,} rows ({_counts(seeds.forms)}); {len(seeds.seeds):,} seeds, "
+        f"{seeds.duplicates:,} duplicates, {len(seeds.too_long):,} too long and left out"
+    )
+    yield from _listed(seeds.too_long)
+    if columns.names:
+        pairs = ", ".join(f"{key} as {name}" for key, name in columns.names.items())
+        yield f"mapped keys: {pairs}"
+    if seeds.unused:
+        yield f"keys not used: {', '.join(sorted(seeds.unused))}"
+    own = sum(bool(seed.answer) for seed in seeds.seeds.values())
+    yield f"seeds with an answer of their own: {own:,}"
+    if systems := [seed.system for seed in seeds.seeds.values() if seed.system]:
+        different = len(set(systems))
+        yield f"seeds with a system prompt: {len(systems):,} ({different:,} distinct)"
+    if talks := sum(bool(seed.turns) for seed in seeds.seeds.values()):
+        yield f"seeds with earlier turns: {talks:,}"
+    texts = (task_text(seed.instruction, seed.input) for seed in seeds.seeds.values())
+    scripts = Counter(map(main_script, texts))
+    yield f"scripts, by the most frequent one in each seed: {_counts(dict(scripts.most_common()))}"
+
+
+def prompt_lengths(seeds: Seeds, student: Path | None, *, limit: int) -> tuple[str, int]:
+    """Return a line about the lengths of the prompts, and the number of those that are too long.
+
+    Lengths are in tokens of `student`, else in characters, none of which is too long. `limit` is
+    the longest row, in tokens, that training accepts.
+    """
+    tasks = {seed.place: seed.task for seed in seeds.seeds.values()}
+    if student is None:
+        unit = "characters (the student is not here yet)"
+        sizes = [len(flat_text(task)) for task in tasks.values()]
+    else:
+        from lion.student.models import load_tokenizer
+        from lion.student.template import encode_prompt
+
+        tokenizer = load_tokenizer(str(student), None)
+        tokenizer.model_max_length = sys.maxsize  # no warning: no model reads these tokens
+        unit = f"tokens of {student}"
+        sizes = [len(encode_prompt(tokenizer, task)) for task in tasks.values()]
+    longest = max(range(len(sizes)), key=sizes.__getitem__)
+    line = (
+        f"length of prompts in {unit}: median {statistics.median(sizes):,.0f}, "
+        f"longest {sizes[longest]:,} ({[*tasks][longest]})"
+    )
+    if student is None:
+        return line, 0
+    over = sum(size >= limit for size in sizes)
+    return f"{line}; {over:,} leave an answer no room in imitate.max_length: {limit}", over
+
+
+def near_duplicates(seeds: Seeds, *, threshold: float) -> Iterator[str]:
+    """Yield lines about seeds whose similarity to an earlier seed reaches the threshold.
+
+    Earlier turns count, system prompts do not: many seeds may share one.
+    """
+    texts = {seed.place: conversation_text(seed.columns) for seed in seeds.seeds.values()}
+    novelty = NoveltyFilter([], [], threshold=threshold)
+    matches = novelty.accept([*texts.values()], [*texts])
+    pairs = [
+        f"{place}: {match.similarity:.3f} to {match.id}"
+        for place, match in zip(texts, matches, strict=True)
+        if match
+    ]
+    yield f"near-duplicates (ROUGE-L {threshold} or more to an earlier seed): {len(pairs):,}"
+    yield from _listed(pairs)
+
+
+def main_script(text: str) -> str:
+    """Return the Unicode script of most letters of `text`; of equal counts the first."""
+    scripts = Counter(_script(letter) for letter in text if letter.isalpha())
+    return scripts.most_common(1)[0][0] if scripts else "none"
+
+
+@cache
+def _script(letter: str) -> str:
+    """Return a letter's script, which is the first word of its Unicode name."""
+    word = unicodedata.name(letter, "unknown").split()[0].capitalize()
+    return _SCRIPTS.get(word, word)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _listed(lines: list[str]) -> Iterator[str]:
+    yield from (f"  {line}" for line in lines[:_SHOWN])
+    if len(lines) > _SHOWN:
+        yield f"  and {len(lines) - _SHOWN:,} more"

@@ -7,7 +7,7 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 
 from lion.params import load_params
-from lion.runs.project import at_root, open_project
+from lion.runs.project import open_project
 from lion.runs.run import pipeline_variable
 from lion.support.errors import InputError
 
@@ -26,9 +26,9 @@ class Places:
 
 def places_of(round: str) -> Places:
     """Find the student of `round`; InputError if there is no such round."""
-    with at_root() as root, open_project() as repo:
-        commit = _commit(repo)
-        names = load_params(root / "params.yaml").round_names
+    with open_project() as repo:
+        root, commit = Path(repo.root_dir), _commit(repo)
+    names = load_params(root / "params.yaml").round_names
     if round not in names:
         raise InputError(f"--round {round}: no such round; params.yaml names {', '.join(names)}")
     return Places(root, commit, root / pipeline_variable(root, "students") / round)

@@ -91,11 +91,8 @@ def category_shares(pool: pl.DataFrame) -> pl.DataFrame:
     frame = pool.select("round", category)
     counts = frame.group_by("round", "category", maintain_order=True).agg(pl.len().alias("rows"))
     shares = counts.with_columns(share=pl.col("rows") / pl.col("rows").sum().over("round"))
-    every = (
-        frame.select("round")
-        .unique(maintain_order=True)
-        .join(pl.DataFrame({"category": names}, schema={"category": pl.String}), how="cross")
-    )
+    categories = pl.DataFrame({"category": names}, schema={"category": pl.String})
+    every = frame.select("round").unique(maintain_order=True).join(categories, how="cross")
     return _in_order(every.join(shares, on=["round", "category"], how="left").fill_null(0), names)
 
 
@@ -124,12 +121,7 @@ def hard_shares(tables: Tables) -> pl.DataFrame:
 
 def _in_order(frame: pl.DataFrame, categories: list[str]) -> pl.DataFrame:
     """Sort by the order of `categories`, then by round."""
-    places = pl.DataFrame({"category": categories}, schema={"category": pl.String})
-    return (
-        frame.join(places.with_row_index("place"), on="category")
-        .sort("place", "round")
-        .drop("place")
-    )
+    return frame.sort(pl.col("category").cast(pl.Enum(categories)), "round")
 
 
 def outcomes(draws: pl.DataFrame) -> pl.DataFrame:

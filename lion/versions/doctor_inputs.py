@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lion.chat.offline import are_offline_tasks, check_offline, is_offline
-from lion.evaluate.check_seeds import describe, prompt_lengths
+from lion.evaluate.check import describe, prompt_lengths
 from lion.evaluate.questions import read_questions
 from lion.params import Params
 from lion.pools.instructions import task_text, task_texts

@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from lion.cli import main
-from lion.evaluate.check_seeds import main_script
+from lion.evaluate.check import main_script
 
 ROOT = Path(__file__).parent.parent.parent
 ROWS = [
