@@ -49,15 +49,6 @@ class Summary:
     length: tuple[float, float] | None  # the candidate's, the reference's
 
 
-def relative_quality(scores: pl.DataFrame) -> float:
-    """Return the sum of the student's scores over that of the teacher's, in percent."""
-    judged = scores.drop_nulls("gap")
-    total = judged["teacher"].sum()
-    if not total:
-        raise EmptyError("evaluate: no judged answer, so there is no relative quality")
-    return round(100 * float(judged["student"].sum()) / float(total), 2)
-
-
 def quality_by_category(scores: pl.DataFrame, questions: pl.DataFrame) -> pl.DataFrame:
     """Return columns category, quality (percent), judged and asked, in the questions' order."""
     rows = questions.join(scores, on="id", how="left", maintain_order="left")

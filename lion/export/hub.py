@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from lion.evaluate.quality import relative_quality
 from lion.export.rows import exported_rows, preferences
 from lion.params import Params
 from lion.pools.cache import usable, with_answers
 from lion.pools.instructions import tasks_of
+from lion.runs.figures import quality_of
 from lion.runs.run import Tables
 from lion.support.errors import InputError
 from lion.support.files import replacing_folder
@@ -51,7 +51,6 @@ def provenance(
             f"seeds: {params.seeds}: no such file; restore it, since the card has its hash"
         )
     pool = tables.pool.filter(pl.col("round").is_in(_until(tables, round)))
-    scores = tables.evaluated.filter(round=round)
     return Provenance(
         round=round,
         commit=commit,
@@ -63,7 +62,7 @@ def provenance(
         tau=params.tau,
         replay=params.replay,
         rows=pool.group_by("round", "origin", maintain_order=True).agg(rows=pl.len()).to_dicts(),
-        quality=relative_quality(scores) if scores.drop_nulls("gap").height else None,
+        quality=quality_of(tables.evaluated.filter(round=round))["quality"],
         pairs=preferences(exported_rows(tables, _until(tables, round))).height,
     )
 

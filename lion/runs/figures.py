@@ -10,7 +10,7 @@ import polars as pl
 
 from lion.discriminate.scores import changed_verdicts
 from lion.evaluate.equilibrium import equilibrium
-from lion.evaluate.quality import ALL, quality_by_category, relative_quality
+from lion.evaluate.quality import ALL, quality_by_category
 from lion.evaluate.statistics import draws, ratio
 from lion.pools.cache import usable
 from lion.pools.tables import ACCEPTED, Schema
@@ -86,7 +86,7 @@ def _round_row(tables: Tables, name: str) -> Row:
     return {
         "round": name,
         "new": tables.pool.filter(round=name).height,
-        **_quality(evaluated),
+        **quality_of(evaluated),
         "judged": evaluated["gap"].is_not_null().sum() if evaluated.height else None,
         "asked": evaluated.height or None,
         "hard_share": _share(judged["verdict"] == "hard"),
@@ -103,22 +103,19 @@ def _round_row(tables: Tables, name: str) -> Row:
     }
 
 
-def _quality(evaluated: pl.DataFrame) -> Row:
-    """Relative quality in percent with its 95% interval; None if nothing is judged."""
+def quality_of(evaluated: pl.DataFrame) -> Row:
+    """Return the relative quality in percent with its 95% interval; None if nothing is judged."""
+    names = ("quality", "quality_low", "quality_high")
     judged = evaluated.drop_nulls("gap")
     if not judged["teacher"].sum():
-        return dict.fromkeys(("quality", "quality_low", "quality_high"))
+        return dict.fromkeys(names)
     student, teacher = (judged[side].to_numpy() for side in ("student", "teacher"))
     interval = ratio(draws(judged.height), student, teacher).scaled(100)
-    return {
-        "quality": relative_quality(evaluated),
-        "quality_low": interval.low,
-        "quality_high": interval.high,
-    }
+    return dict(zip(names, interval, strict=True))
 
 
 def _held_out(losses: pl.DataFrame) -> Row:
-    """Mean loss per token on the teacher's answers to the questions, with its 95% interval."""
+    """Return the mean loss per token on the teacher's answers, with its 95% interval."""
     names = ("held_out", "held_out_low", "held_out_high")
     known = losses.drop_nulls("loss")
     if not known.height or not known["loss"].is_finite().all():
@@ -190,7 +187,7 @@ def quality_table(tables: Tables) -> pl.DataFrame:
             continue
         table = quality_by_category(scores, tables.questions).filter(pl.col("category") != ALL)
         counts = {"judged": scores["gap"].count(), "asked": scores.height}
-        total = pl.DataFrame([{"category": ALL, **_quality(scores), **counts}])
+        total = pl.DataFrame([{"category": ALL, **quality_of(scores), **counts}])
         both = pl.concat([total, table], how="diagonal_relaxed")
         rows = both.with_columns(round=int(name[1:])).select(*schema)
         parts.append(rows.cast(pl.Schema(schema)))
