@@ -40,10 +40,7 @@ from lion.support.files import replacing_folder
 def main(
     student: Path, questions: Path, answers: Path, out: Path, round_: str, params_path: Path
 ) -> None:
-    """Let the student answer, and the judge compare its answers with the teacher's.
-
-    Also measure the student's loss on the teacher's answers, which needs no judge.
-    """
+    """Measure the student by the judge's scores, and by its loss on the teacher's answers."""
     params = load_params(params_path)
     if params.student.engine == "transformers":
         relaunch("stages.evaluate", params.compute)

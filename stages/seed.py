@@ -41,16 +41,11 @@ def main(
     seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
     distinct = seeds_of(params, seeds)
     asked = read_questions(questions)
-    tasks = [
-        (seed.place, task_text(seed.instruction, seed.input)) for seed in distinct.seeds.values()
-    ]
+    tasks = [(s.place, task_text(s.instruction, s.input)) for s in distinct.seeds.values()]
     check_offline(params, [*tasks, *((str(questions), text) for text in task_texts(asked))])
-    check_base(
-        params.student.base,
-        params.student.revision,
-        thinks=params.teacher.thoughts == "learn",
-        contexts=_contexts(distinct.frame, asked),
-    )
+    contexts = _contexts(distinct.frame, asked)
+    learns = params.teacher.thoughts == "learn"
+    check_base(params.student.base, params.student.revision, thinks=learns, contexts=contexts)
     write_base(student, base=params.student.base, revision=params.student.revision)
     rows = distinct.frame.with_columns(
         pl.Series("id", [*distinct.seeds]),

@@ -55,13 +55,9 @@ def reasoning(
     if not suites:
         raise click.UsageError("nothing to do: give --agieval FOLDER or --bbh FOLDER, or 'hub'")
     if importlib.util.find_spec("lm_eval") is None:
-        raise InputError("lm-eval is not installed; `pip install 'lion[reasoning]'` brings it")
-    if "hub" in suites.values():  # a long download
-        from lion.student.check import check_hub
-        from lion.student.models import check_place
-
-        check_place(student, revision)
-        check_hub(student, revision)
+        raise InputError("lm-eval is not installed; run `pip install 'lion[reasoning]'`")
+    if "hub" in suites.values():
+        _check_student(student, revision)
     items = {suite: _items(suite, source, limit) for suite, source in suites.items()}
     params = load_params(params_path)
 
@@ -83,6 +79,15 @@ def reasoning(
         )
         for result in [*results, mean_result(results)]:
             click.echo(json.dumps(asdict(result)) if as_json else _as_text(result))
+
+
+def _check_student(student: str, revision: str | None) -> None:
+    """Check that the student can be loaded, before a long download of items."""
+    from lion.student.check import check_hub
+    from lion.student.models import check_place
+
+    check_place(student, revision)
+    check_hub(student, revision)
 
 
 def _items(suite: Suite, source: str, limit: int | None) -> dict[str, list[Item]]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
-from typing import Any
 
 from dvc.exceptions import DvcException, NotDvcRepoError
+from dvc.fs import LocalFileSystem
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.scm import NoSCMError, SCMError, resolve_rev
@@ -17,10 +17,10 @@ _LIMIT = 200  # characters of another program's message
 
 
 @contextmanager
-def open_project(**options: Any) -> Iterator[Repo]:
+def open_project(root: Path | None = None, fs: LocalFileSystem | None = None) -> Iterator[Repo]:
     """Open the project; turn DVC's errors, also those of the block, into InputError."""
     try:
-        with Repo(**options) as repo:
+        with Repo(root and str(root), fs=fs) as repo:
             yield repo
     except NotDvcRepoError:
         raise InputError(

@@ -41,10 +41,10 @@ class _UnavailableError(InputError):
 
 @dataclass(frozen=True)
 class Revision:
-    """One version of the project. Its files appear in `folder` on demand, at their own paths.
+    """One version of the project. Its files are fetched to `folder` on demand, at their own paths.
 
-    `sha` is the commit, or None for the workspace; dvc.lock names the workspace's files that are
-    not checked out.
+    `sha` is the commit, or None for the workspace, whose files may be missing if dvc.lock names
+    them.
     """
 
     label: str
@@ -97,7 +97,7 @@ class Revision:
 
     @cached_property
     def tables_on_hand(self) -> Tables:
-        """The tables as far as cache and remote have them: a fresh clone may have none."""
+        """The tables that cache and remote have; a fresh clone may have none."""
         for name in self.places:
             with suppress(_UnavailableError):
                 self._fetch_place(name)
@@ -140,7 +140,7 @@ class Revision:
 
     @contextmanager
     def _own_names(self) -> Iterator[None]:
-        """In errors, name the version and the project's path, not the temporary folder."""
+        """Put the version in place of the temporary folder in messages of errors."""
         try:
             yield
         except InputError as error:
@@ -174,7 +174,7 @@ class Revision:
 
     @contextmanager
     def _storage_errors(self, name: str) -> Iterator[None]:
-        """Raise one line that says what to do, in place of a storage's errors."""
+        """Turn the errors of a storage into one line that says what to do."""
         try:
             yield
         except (FileNotFoundError, DataIndexDirError):
@@ -200,7 +200,7 @@ class Revision:
         except NoRemoteError:
             remote = "set a remote: `dvc remote add --default NAME URL`."
             if self.sha is None:
-                problem = f"no remote is set. Run `dvc repro` to make it, or {remote}"
+                problem = f"no remote is set. Run `dvc repro` to create it, or {remote}"
             else:
                 problem = (
                     f"no remote is set. If {self.label} ran on another machine and you ran the"
@@ -210,7 +210,7 @@ class Revision:
         else:
             problem = (
                 f"the remote {remote} does not have it. Check that the remote can be reached, "
-                "and run `dvc push` where the file was made."
+                "and run `dvc push` where the file was created."
             )
         return _UnavailableError(f"{name} ({self.label}) is not in the cache, and {problem}")
 
@@ -239,7 +239,7 @@ def _open(here: Repo, name: str, folder: Path, stack: ExitStack) -> Revision:
 
 
 def _storage_exceptions() -> tuple[type[Exception], ...]:
-    """What fetching raises; the S3 client, if it is installed, has its own exceptions."""
+    """Return what fetching may raise; the S3 client, if installed, has its own exceptions."""
     known = (DvcException, OSError, ImportError)
     try:
         from botocore.exceptions import BotoCoreError

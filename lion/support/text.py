@@ -34,19 +34,13 @@ def as_json(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_MARKUP)
 
 
-def columns_of(rows: Sequence[Row]) -> list[str]:
-    """Return every key of `rows`, in order of first appearance."""
-    return list(dict.fromkeys(key for row in rows for key in row))
-
-
 def table(
     rows: Sequence[Row], columns: Sequence[str], *, markdown: bool = False, missing: str = "-"
 ) -> str:
     """Format `rows` with a header; numbers are right-aligned, `missing` fills empty cells.
 
-    Cells and column names are made visible, since they may come from a server or a file.
-
-    On a terminal, a line break in a column name makes a two-line header and keeps columns narrow.
+    Cells and column names are made visible, since they may come from a server or a file. On a
+    terminal, a column name with a line break has a header of two lines.
     """
     cells = [[_cell(row.get(name), missing) for name in columns] for row in rows]
     numeric = [all(_is_number(row.get(name)) for row in rows) for name in columns]

@@ -13,7 +13,7 @@ import polars as pl
 from lion.pools.tables import INSTRUCTION
 from lion.runs.composition import ORIGINS
 from lion.runs.revision import Revision
-from lion.support.text import brief, columns_of, table, visible
+from lion.support.text import brief, table, visible
 
 Row = dict[str, Any]
 UNEXAMINED = "unexamined"
@@ -120,7 +120,7 @@ def as_text(
     if diff.is_empty:
         return f"{title}\n\nNo instruction was added or removed, and no verdict changed."
     rows = [{name.replace(" → ", "\n→ "): row[name] for name in row} for row in counts(diff)]
-    names = columns_of(rows)
+    names = {name for row in rows for name in row}
     moves = sorted(name for name in names if "→" in name)
     shown = ["round", "origin", *(name for name in ("added", "removed") if name in names), *moves]
     body = table(rows, shown, markdown=markdown)

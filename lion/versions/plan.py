@@ -17,7 +17,7 @@ from typing import IO, Any
 import networkx as nx
 from dvc.exceptions import DvcException
 from dvc.fs import LocalFileSystem
-from dvc.stage import PipelineStage
+from dvc.stage import PipelineStage, Stage
 from dvc.utils.hydra import apply_overrides
 
 from lion.params import Params, load_params
@@ -52,7 +52,7 @@ def plan(root: Path, overrides: Sequence[str]) -> Plan:
     with _overlaid(root / "params.yaml", overrides) as file:
         params = _checked(file, overrides)
         files = _Overlay(root / "params.yaml", file)
-        with open_project(root_dir=str(root), fs=files) as repo, repo.lock:
+        with open_project(root, files) as repo, repo.lock:
             graph = repo.index.graph
             digests = _code_digests(root, graph)
             why = {stage: _changes(stage, graph, digests) for stage in graph}
@@ -113,7 +113,7 @@ def _code_digests(root: Path, graph: nx.DiGraph) -> dict[str, str]:
     }
 
 
-def _changes(stage: Any, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[str, ...]:
+def _changes(stage: Stage, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[str, ...]:
     """Return why DVC would run a stage.
 
     A missing output is no cause if the cache has it, since DVC then checks it out, or if the
@@ -163,7 +163,7 @@ def _holds(dependency: str, out: str) -> bool:
     return out == dependency or out.startswith(f"{dependency}/") or dependency.startswith(f"{out}/")
 
 
-def _step(stage: Any, changed: tuple[str, ...]) -> Step:
+def _step(stage: Stage, changed: tuple[str, ...]) -> Step:
     name = str(stage.addressing)
     round = "eval" if name == "teach-questions" else name.partition("@")[2]
     return Step(name, re.split("[-@]", name)[0], round, changed)

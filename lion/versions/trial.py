@@ -67,21 +67,27 @@ def try_roles(params: Params, count: int) -> Trial:
     trial = Trial(frame[sorted(drawn)])
     kept = seeds.kept(params.seeds_answers, path.name, thoughts=params.teacher.thoughts)
     try:
-        _teach(trial, params, kept)
-        _respond(trial, params)
-        _review(trial, params)
-        _generate(trial, params)
+        _play(trial, params, kept)
     except LionError as error:
         trial.fault = error
     return trial
 
 
-def _teach(trial: Trial, params: Params, kept: pl.DataFrame) -> None:
+def _play(trial: Trial, params: Params, kept: pl.DataFrame) -> None:
+    """Let each role work on the results of those before it."""
     with connect(params, "teacher", stage=_STAGE, round="r0") as chat:
         trial.answers = teach(trial.seeds, chat, params.teacher, label="teacher", kept=kept)
+    trial.responses = _responses(trial.seeds, params)
+    pairs = with_responses(usable(with_answers(trial.seeds, trial.answers)), trial.responses)
+    if params.examine.rows != 0:
+        with connect(params, "referee", stage=_STAGE, round="r1") as chat:
+            trial.reviews["referee"] = review(pairs, chat, params.referee, label="referee")
+    with connect(params, "judge", stage=_STAGE, round="r0") as chat:
+        trial.reviews["judge"] = judge_answers(pairs, chat, params.judge, label="judge")
+    trial.drafts = _drafts(trial.seeds, params)
 
 
-def _respond(trial: Trial, params: Params) -> None:
+def _responses(seeds: pl.DataFrame, params: Params) -> pl.DataFrame:
     """Let the base answer on this machine, since no student is trained yet."""
     settings = params.student
     if settings.engine == "server":
@@ -89,43 +95,30 @@ def _respond(trial: Trial, params: Params) -> None:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "base"
         write_base(folder, base=settings.base, revision=settings.revision)
-        trial.responses = answer_with(
+        return answer_with(
             params.model_copy(update={"student": settings}),
             folder,
-            trial.seeds,
+            seeds,
             connect=partial(connect, role="student", stage=_STAGE, round="base"),
             label="student",
         )
 
 
-def _pairs(trial: Trial) -> pl.DataFrame:
-    assert trial.answers is not None
-    assert trial.responses is not None
-    return with_responses(usable(with_answers(trial.seeds, trial.answers)), trial.responses)
-
-
-def _review(trial: Trial, params: Params) -> None:
-    if params.examine.rows != 0:
-        with connect(params, "referee", stage=_STAGE, round="r1") as chat:
-            trial.reviews["referee"] = review(_pairs(trial), chat, params.referee, label="referee")
-    with connect(params, "judge", stage=_STAGE, round="r0") as chat:
-        trial.reviews["judge"] = judge_answers(_pairs(trial), chat, params.judge, label="judge")
-
-
-def _generate(trial: Trial, params: Params) -> None:
-    """Ask for one instruction, as if every seed of the trial were hard."""
+def _drafts(seeds: pl.DataFrame, params: Params) -> pl.DataFrame:
+    """Return the drafts of one new instruction, as if every seed were hard."""
     words = params.decontaminate.words
     settings = params.generate.model_copy(update={"count": 1, "max_draws": _DRAWS})
     with connect(params, "generator", stage=_STAGE, round="r1") as chat:
-        _, trial.drafts = generate(
-            {"hard": trial.seeds, "easy": trial.seeds.clear()},
-            trial.seeds,
+        _, drafts = generate(
+            {"hard": seeds, "easy": seeds.clear()},
+            seeds,
             Drafts(chat, params.generator),
             settings=settings,
             avoid=known_questions(read_questions(Path(params.evaluate.questions)), words=words),
             round="r1",
             seed=params.seed,
         )
+    return drafts
 
 
 def as_text(trial: Trial, *, tau: float) -> Iterator[str]:
@@ -147,13 +140,10 @@ def as_text(trial: Trial, *, tau: float) -> Iterator[str]:
         yield ""
     if trial.drafts is not None:
         last = trial.drafts[-1].row(0, named=True)
-        yield f"A new instruction, inspired by {visible(_place(trial, last['parent']))}"
+        [place] = trial.seeds.filter(id=last["parent"])["place"]
+        yield f"A new instruction, inspired by {visible(place)}"
         yield from _block("task", last["instruction"])
         yield ""
-
-
-def _place(trial: Trial, id: str) -> str:
-    return str(trial.seeds.filter(id=id)["place"][0])
 
 
 def _verdict(reviews: pl.DataFrame, tau: float) -> str:
