@@ -13,6 +13,17 @@ from tests.fakes import reply
 
 TASK = "Write a short poem about a lighthouse keeper."
 FENCE = fence(TASK)
+REMARKS = [
+    "Gerne! Hier ist eine neue Aufgabe, die vom Beispiel inspiriert ist:",
+    "¡Claro! Aquí tienes una nueva tarea:",
+    "Voici une nouvelle tâche inspirée de l'exemple :",
+    "Ecco un nuovo compito:",
+    "Конечно! Вот новое задание:",
+    "好的，以下是一个新的任务：",
+    "以下は新しいタスクです：",
+    "다음은 새로운 과제입니다:",
+    "إليك مهمة جديدة:",
+]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +43,16 @@ FENCE = fence(TASK)
         f"Here's a new task:\n\n**Task {FENCE}**\n\n{TASK}",
         f"**Task {FENCE}:**\n{TASK}",
         f"{TASK}\n</task {FENCE}>\n\nNow, think of one more task, inspired by this example.",
+        f"Certainly! Below is a new task inspired by the given example:\n\n---\n\n**Task:** {TASK}",
+        f"One more task: {TASK}",
+        f"# New Task\n\n{TASK}",
+        f"**New task**\n{TASK}",
+        *(f"{remark}\n\n{TASK}" for remark in REMARKS),
+        *(f"{remark}\n\n<task {FENCE}>\n{TASK}\n</task {FENCE}>" for remark in REMARKS),
+        # In front of a mark, a remark is known in any language.
+        f"यहाँ एक नया कार्य है:\n<task {FENCE}>\n{TASK}\n</task {FENCE}>",
+        f"**Nova naloga:** <task {FENCE}>\n{TASK}",
+        f"Noua sarcină, inspirată de exemplu:\n\n**Task {FENCE}**\n\n{TASK}",
     ],
 )
 def test_an_echoed_mark_is_no_part_of_the_new_task(text: str) -> None:
@@ -40,7 +61,12 @@ def test_an_echoed_mark_is_no_part_of_the_new_task(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Explain what <task id=1> means.", "<table>", "List </task x> tags here", "", "<task"]
+    "text",
+    [
+        *("Explain what <task id=1> means.", "<table>", "List </task x> tags here", "", "<task"),
+        *("Turn around:\n\nred blue", "Löse die Aufgabe:\n2 + 2", "Вот слова:\nдом, лес"),
+        *("## Tasks of a cook\n\nName three.", "请翻译：\n你好", "**Note:** name a river."),
+    ],
 )
 def test_other_marks_stay(text: str) -> None:
     assert unwrap(text) == text
@@ -57,6 +83,8 @@ def test_a_reply_cut_behind_the_closing_mark_is_whole() -> None:
     [
         "Please note that this task is quite rare.",
         "This task is inspired by the original example.",
+        "This task has the following characteristics: it is rare.",
+        "Write the new task as a user would send it: a whole request.",
     ],
 )
 def test_a_remark_behind_the_task_is_refused(remark: str) -> None:

@@ -17,12 +17,14 @@ _SCORE = (
     rf"(?: ?{_POINTS})?(?: ?\(满分 ?10 ?分?\))?"
 )
 _WORD = r"(?:(?:final|overall) )?(?:score|rating)"
-_LABEL = rf"(?:the )?(?:{_WORD} (?:of|for) )?assistant[ _-]?([12])(?:['’]s)?(?: {_WORD})?"
+_LABEL = rf"(?:the )?(?:{_WORD} (?:of|for) )?\[?assistant[ _-]?([12])\]?(?:['’]s)?(?: {_WORD})?"
 _COLON = r"(?: ?[:：=|] ?| [-–—] )"
 # A remark on the same line holds no digit: 7-8, 8/5, 8.5.1 and 8 (was 7) are no scores.
-_REMARK = r"(?: ?[(\[,;]\D*| [-–—] \D*|\.(?: \D*)?)?"
+_REMARK = r"(?: ?[(\[,;|]\D*| [-–—] \D*|\.(?: \D*)?)?"
 
-_LABELLED = re.compile(_LABEL + _COLON + r"(?:(?:the )?(?:score|rating) is )?(.*)", re.IGNORECASE)
+_LABELLED = re.compile(
+    _LABEL + _COLON + r"(?:(?:the )?(?:score|rating)(?: is|:) )?(.*)", re.IGNORECASE
+)
 _BOTH_LABELLED = re.compile(
     rf"{_LABEL}{_COLON}{_SCORE}(?: ?[,;|.] ?| [-–—] | )(?:and )?{_LABEL}{_COLON}{_SCORE}\.?",
     re.IGNORECASE,
@@ -43,6 +45,11 @@ _OTHER_LABEL = re.compile(
 # A key of a JSON object, in words other than the prompt's.
 ASSISTANT_KEY = re.compile(
     rf"{_ASSISTANT}[ _-]?([12])(?:[ _-]?(?:score|rating))?{_ITS_SCORE}", re.IGNORECASE
+)
+# A label in any language, which a score mark must precede: `Avustaja 1: 8/10`, `1. hely: 8/10`.
+_ANY_LABEL = re.compile(
+    r"(?:[^\s\d:：]{1,30} ?([12])|([12])\. ?[^\s\d:：]{1,30}) ?[:：] ?"
+    r"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?) ?/ ?10\.?"
 )
 _PLACES = {"1": 1, "2": 2, "a": 1, "b": 2, "one": 1, "two": 2, "一": 1, "二": 2}
 _SCORED = re.compile(_SCORE + _REMARK, re.IGNORECASE)
@@ -68,6 +75,8 @@ _MARKS = str.maketrans(
     | {"；": "; "}
     | dict.fromkeys("\u200e\u200f\u061c\u2066\u2067\u2068\u2069", "")
 )
+# 8,5/10; any other comma may stand between two numbers.
+_DECIMAL_COMMA = re.compile(rf"(?<![0-9])([1-9]),([0-9]{{1,2}})(?= ?/ ?10\b| {_OF} 10\b)")
 _FENCE = re.compile(r"```[\w+#.-]*")
 
 ByAssistant = dict[int, float]
@@ -116,6 +125,7 @@ def read_unquoted(text: str) -> Unquoted | None:
 def without_markdown(line: str) -> str:
     """Return `line` without bullets, table bars, emphasis and repeated spaces."""
     line = " ".join(_in_ascii(line).strip("| \t").split())
+    line = _DECIMAL_COMMA.sub(r"\1.\2", line)
     if len(line) > LONGEST:
         return line
     line = re.sub(r"^(?:#+|[-+*•]) ", "", line)
@@ -198,6 +208,12 @@ def two_scores(text: str) -> ByAssistant:
         text = re.sub(", ?", ", ", inner[1] or inner[2] or "")
     pair = _TWO.fullmatch(text)
     return {1: float(pair[1]), 2: float(pair[2])} if pair else {}
+
+
+def score_in_any_words(text: str) -> ByAssistant:
+    """Return the score out of ten behind a label of one word, in any language, or nothing."""
+    score = _ANY_LABEL.fullmatch(text)
+    return {int(score[1] or score[2]): float(score[3])} if score else {}
 
 
 def lone_score(text: str) -> float | None:

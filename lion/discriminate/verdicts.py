@@ -32,6 +32,7 @@ from lion.discriminate.score_lines import (
     lone_score,
     read_line,
     read_unquoted,
+    score_in_any_words,
     two_scores,
     without_markdown,
 )
@@ -43,6 +44,7 @@ END = 50_000  # characters read at either end of a reply; plain scores need a re
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
 _MARKUP = re.compile(r"<[^<>\n]{0,200}>|[*_`~\\]")  # may part the digits of a number
+_COMMA = re.compile(r"(?<=\d)[,٫](?=\d)")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -104,7 +106,7 @@ def _marked_scores(body: str, mark: str, *, cut: bool) -> ByAssistant | None:
             line = read_line(part)
             if line.unclear and any(char.isdigit() for char in part):
                 return None
-            given = line.scores or two_scores(part)
+            given = line.scores or two_scores(part) or score_in_any_words(part)
             if not _agree(given, scores):
                 return None
             scores |= given
@@ -230,10 +232,16 @@ def _offered(lines: Iterable[str], shown: Iterable[str]) -> bool:
     The lines may stand apart in the text: a quotation can lose what stood between them.
     """
     wanted = [_numbers(line) for line in lines]
-    given = ((_numbers(text), _numbers(_MARKUP.sub("", html.unescape(text)))) for text in shown)
     return bool(wanted) and any(
-        all(any(numbers in text for text in texts) for numbers in wanted) for texts in given
+        all(any(numbers in form for form in forms) for numbers in wanted)
+        for forms in map(_forms_of, shown)
     )
+
+
+def _forms_of(text: str) -> tuple[str, str, str]:
+    """Return the numbers in a text: as it stands, without markup, with commas as points."""
+    plain = unicodedata.normalize("NFKC", _MARKUP.sub("", html.unescape(text)))
+    return _numbers(text), _numbers(plain), _numbers(_COMMA.sub(".", plain))
 
 
 def _numbers(text: str) -> str:

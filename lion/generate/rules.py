@@ -6,16 +6,17 @@ import string
 from lion.chat import UNCLEAR, Reply
 from lion.params.pools import Rules
 from lion.pools.tokens import tokens
-from lion.prompts import REMARK, is_closed, unwrap
+from lion.prompts import REMARK, is_closed, repeats_prompt, unwrap
 
 # How models open a refusal, by language.
 _REFUSAL = re.compile(
-    r"(i['’]?m sorry|sorry, (but )?i\b|i (cannot|can['’]t|am unable to|won['’]t)\b|as an ai\b"
-    r"|es tut mir leid, (aber )?ich\b|lo siento, pero|je suis désolée?, mais|desculpe, mas"
-    r"|извините, но|к сожалению, я|عذر[اًا]+، |آسف، "
+    r"(i['’]?m (sorry|unable to|not able to)|sorry, (but )?i\b|i apologi[sz]e|unfortunately, i\b"
+    r"|i (cannot|can['’]t|am unable to|won['’]t)\b|as an ai\b"
+    r"|es tut mir leid, (aber )?ich\b|lo siento, (pero|no) |je suis désolée?, mais"
+    r"|desculpe, (mas|não) |извините, (но|я) |к сожалению, я|عذر[اًا]+، |آسف، "
     r"|(很|非常)?抱歉[，,]|[对對]不起[，,]我|申し訳(ありません|ございません)|すみませんが"
     r"|죄송(합니다|하지만|해요)|désolée?, (mais )?je\b|leider kann ich|entschuldigung, (aber )?ich"
-    r"|lo lamento, pero|sinto muito, mas|lamento, mas|mi dispiace, ma\b|het spijt me, maar"
+    r"|lo lamento, pero|sinto muito, mas|lamento, mas|mi dispiace, (ma|non)\b|het spijt me, maar"
     r"|вибачте, але|на жаль, я|przepraszam, ale|przykro mi, ale|omlouvám se, ale|üzgünüm, "
     r"|xin lỗi, (nhưng )?tôi|maaf, (tapi |namun )?saya|λυπάμαι, αλλά|ขออภัย|क्षमा करें, |मुझे खेद है"
     r"|אני מצטער|מצטער(ת)?, (אבל )?אני|متأسفم، |សូមអភ័យទោស)",
@@ -23,11 +24,10 @@ _REFUSAL = re.compile(
 )
 # The prompt's own marks, or a remark about the task before or after it.
 _PROMPT = re.compile(
-    r"</?(?:task|\d+-(?:system|user|assistant)) [0-9a-f]{8,}>|\btask [0-9a-f]{16}\b"
-    r"|^write one new task, inspired by"
+    r"</?(?:task|\d+-(?:system|user|assistant)) [0-9a-f]{8,}>|\btask [0-9a-f]{16,}\b"
     rf"|^{REMARK}"
-    r"|\n(?:please )?note that this (?:new )?task\b|\nthis (?:new )?task (?:is|was) (?:\w+ )?"
-    r"(?:about|based|inspired|related|similar)\b",
+    r"|\n(?:please )?note that this (?:new )?task\b|\nthis (?:new )?task (?:(?:is|was) (?:\w+ )?"
+    r"(?:about|based|inspired|related|similar)|has|meets|belongs)\b",
     re.IGNORECASE,
 )
 
@@ -54,7 +54,7 @@ def _any(text: str) -> str | None:
         return "nothing but punctuation"
     if _REFUSAL.match(text):
         return "refused or empty"
-    if _PROMPT.search(text):
+    if _PROMPT.search(text) or repeats_prompt(text):
         return REPEATS
     return None
 

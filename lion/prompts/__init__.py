@@ -29,15 +29,25 @@ PromptName = Literal[
 Message = dict[str, str]
 
 _CODE = r"[0-9a-f]{8,}"  # a fence, or what a model made of it
-# A remark such as "Sure, here's a new task inspired by the given example:".
+# A remark such as "Sure, here's a new task inspired by the given example:", in many languages.
 REMARK = (
-    r"(?:(?:sure|certainly|of course|okay)[,!.]* )?here(?:['’]s| is)[^:\n]*"
-    r"\b(?:instruction|prompt|task)\b[^:\n]{0,60}:"
+    r"(?:(?:sure|certainly|of course|okay|好的)[,!.，。！]* ?|[^\n:.!]{1,20}! )?"
+    r"(?:here(?:['’]s| is)|below is|the following is|hier (?:ist|is)|voici|aqu[íi] (?:tienes|está)"
+    r"|ecco|вот|oto|işte|đây là|(?:以下|这|這)是|以下は|다음은|إليك)[^:：\n]*"
+    r"(?:\b(?:instruction|prompt|task|aufgabe|tâche|tarea|tarefa|compito|taak|zadanie|görev"
+    r"|nhiệm vụ)\b|зада[чн]|任务|任務|タスク|課題|과제|작업|مهمة)[^:：\n]{0,60}[:：]"
 )
-_PREAMBLE = re.compile(rf"{REMARK}\s*\n(?:\s*-{{3,}}\s*\n)?\s*(?=\S)", re.IGNORECASE)
+# In any language, a line that ends in a colon in front of the prompt's own mark is a remark.
+_PREAMBLE = re.compile(
+    rf"{REMARK}\s*\n(?:\s*-{{3,}}\s*\n)?\s*(?=\S)"
+    rf"|[^\n]{{1,200}}[:：][*_]*\s*(?=<task {_CODE}>|\*\*Task {_CODE})",
+    re.IGNORECASE,
+)
 _OPENING = re.compile(r"<task\b[^<>\n]{0,80}>")
+_NAME = r"(?:(?:new|your|my|another|one more) )?task"
 _TITLE = re.compile(
-    rf"(?:\*\*)?(?:(?:new|your|my) )?task(?:(?: \d+)?:| {_CODE}:?)(?:\*\*)?:?\s*(?=\S)",
+    rf"(?:(?:#+ |\*\*)*{_NAME}(?:(?: \d+)?:| {_CODE}:?)(?:\*\*)?:?\s*"
+    rf"|(?:#+ |\*\*){_NAME}(?:\*\*)?\s*\n\s*)(?=\S)",
     re.IGNORECASE,
 )
 _CLOSING = re.compile(r"</task\b[^<>\n]{0,80}>")
@@ -105,6 +115,11 @@ def unwrap(text: str) -> str:
     return text[title.end() :] if title else text
 
 
+def repeats_prompt(text: str) -> bool:
+    """Whether `text` contains a sentence of the generator's prompts."""
+    return any(sentence in text for sentence in _sentences())
+
+
 def is_closed(text: str) -> bool:
     """Whether a reply of the generator closes its task with a fence: what follows may be cut."""
     return _FENCE.search(text) is not None
@@ -126,6 +141,14 @@ def _context(name: PromptName, context: Sequence[Message], fence: str) -> str:
         for number, message in enumerate(context, start=1)
     ]
     return "\n\n".join([intro, *blocks, ""])
+
+
+@cache
+def _sentences() -> set[str]:
+    """Return the sentences of the generator's prompts that no other text is likely to contain."""
+    prompts = (_template(f"generator_{side}.txt")[1].template for side in ("hard", "easy"))
+    parts = (part.strip(" -") for prompt in prompts for part in re.split(r"[.:\n]", prompt))
+    return {part for part in parts if len(part) > 30 and "$" not in part}
 
 
 @cache

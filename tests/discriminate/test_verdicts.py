@@ -28,6 +28,13 @@ READ = {
     "bold code": ("- **Assistant 1**: **`8`**\n- **Assistant 2**: **`7`**", (8, 7)),
     "bullets": (EVIDENCE + "* Assistant 1: 8\n* Assistant 2: 7", (8, 7)),
     "headings": ("### Assistant 1: 8\n### Assistant 2: 7", (8, 7)),
+    "table rows with reasons": (
+        "| Assistant 1 | 8/10 | clear |\n| Assistant 2 | 7 | short |",
+        (8, 7),
+    ),
+    "labels in brackets": (EVIDENCE + "[Assistant 1]: 8/10\n[Assistant 2]: 7/10", (8, 7)),
+    "score behind the label": ("Assistant 1: Score: 8/10\nAssistant 2: Score: 7/10", (8, 7)),
+    "decimal commas out of ten": ("Assistent 1: 8,5/10\nAssistent 2: 7,25 von 10", (8.5, 7.25)),
     "table rows": ("| Assistant 1 | 8 |\n| Assistant 2 | 7 |", (8, 7)),
     "word score": (EVIDENCE + "Assistant 1 score: 8\nAssistant 2's score: 7", (8, 7)),
     "score of": ("The score of Assistant 1: 8\nThe score of Assistant 2: 7", (8, 7)),
@@ -170,6 +177,9 @@ UNREAD = {
     "percent": "Assistant 1: 8%\nAssistant 2: 7%",
     "hundred": "Assistant 1: 8/100\nAssistant 2: 7/100",
     "decimal comma": "Assistant 1: 8,5\nAssistant 2: 7,5",
+    "decimal comma, other scale": "Assistant 1: 8,5/100\nAssistant 2: 7,5/100",
+    "labels of other words": EVIDENCE + "Poem 1: 8/10\nPoem 2: 7/10",
+    "table of two columns": "| Assistant 1 | Assistant 2 |\n|---|---|\n| 8 is fair | 7 |",
     "two decimal points": "Assistant 1: 8.5.1\nAssistant 2: 7",
     "a product": "Assistant 1: 1*0\nAssistant 2: 7",
     "a unit": "Assistant 1: 8 apples\nAssistant 2: 7 apples",
@@ -241,6 +251,26 @@ def test_reads(text: str, expected: tuple[float, float]) -> None:
 @pytest.mark.parametrize("text", UNREAD.values(), ids=UNREAD)
 def test_does_not_guess(text: str) -> None:
     assert parse_scores(text) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("[4c1f9e] Avustaja 1: 8/10", "[4c1f9e] Avustaja 2: 7/10", (8, 7)),
+        ("[4c1f9e] 1. asszisztens: 8,5/10", "[4c1f9e] 2. asszisztens: 7/10", (8.5, 7)),
+        ("【4c1f9e】உதவியாளர் 1: 8/10", "【4c1f9e】உதவியாளர் 2: 7/10", (8, 7)),
+        ("[4c1f9e] [Assistant 1]: 8/10", "[4c1f9e] [Assistant 2]: 7/10", (8, 7)),
+        ("[4c1f9e] Avustaja 1: 8", "[4c1f9e] Avustaja 2: 7", None),
+        ("[4c1f9e] Avustaja 1: 8/10", "[4c1f9e] Avustaja 1: 7/10", None),
+        ("[4c1f9e] It gives Assistant 1: 8/10", "[4c1f9e] Assistant 2: 7/10", None),
+        ("[4c1f9e] Avustaja 1: 8/10 tai 9/10", "[4c1f9e] Avustaja 2: 7/10", None),
+        ("Avustaja 1: 8/10", "Avustaja 2: 7/10", None),
+    ],
+)
+def test_behind_a_mark_a_label_may_be_in_any_language(
+    first: str, second: str, expected: tuple[float, float] | None
+) -> None:
+    assert parse_scores(f"{EVIDENCE}{first}\n{second}", mark="4c1f9e") == expected
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,13 @@ def test_the_papers_rules(answer: Reply, why: str | None) -> None:
         ("Sorry seems to be the hardest word: who sang it?", None),
         ("¿...?! 。、", "nothing but punctuation"),
         ("I'm sorry, but I can't help with that.", "refused or empty"),
+        ("Unfortunately, I can't help with that.", "refused or empty"),
+        ("I apologize, but I cannot write it.", "refused or empty"),
+        ("I’m not able to help with that.", "refused or empty"),
+        ("Lo siento, no puedo ayudar con eso.", "refused or empty"),
+        ("Desculpe, não posso ajudar.", "refused or empty"),
+        ("Извините, я не могу помочь.", "refused or empty"),
+        ("Unfortunate events: name the author.", None),
         ("很抱歉，我无法完成这个请求。", "refused or empty"),
         ("Es tut mir leid, aber ich kann das nicht.", "refused or empty"),
         ("죄송하지만 도와드릴 수 없습니다.", "refused or empty"),
@@ -59,6 +66,8 @@ def test_the_papers_rules(answer: Reply, why: str | None) -> None:
         ("Sure! Here's a rarer task for you: Name a river.", "repeats the prompt"),
         ("Name a river. <task 0123456789abcdef> Done.", "repeats the prompt"),
         ("Name a river.\n\nTask 0123456789abcdef\n\nName a lake.", "repeats the prompt"),
+        ("Think of one more task, inspired by this example.\nName a river.", "repeats the prompt"),
+        ("Name a river.\n- It belongs to the same domain but is rarer", "repeats the prompt"),
     ],
 )
 def test_the_rules_for_any_language(text: str, why: str | None) -> None:
