@@ -14,7 +14,7 @@ import polars as pl
 
 from lion.chat import Chat, connect
 from lion.imitate.teacher import teach
-from lion.params import Params, load_params
+from lion.params import Params
 from lion.pools.instructions import instruction_id
 from lion.pools.rows import text_at
 from lion.support.command_line import HELP
@@ -44,7 +44,7 @@ def chat(round_: str, teacher: bool) -> None:
     places = places_of(round_)
     if not places.student.is_dir():
         raise InputError(f"{places.student}: no such student; run `dvc repro` or `dvc pull`")
-    params = load_params(places.root / "params.yaml")
+    params = places.params
     with ExitStack() as stack:
         stack.enter_context(chdir(places.root))  # the paths in params.yaml are relative to it
         asks = {f"student {round_}": _student(params, places.student, round_)}

@@ -80,21 +80,20 @@ def export(
         raise InputError(f"--out {target}: cannot be written ({error.strerror})") from None
     with chdir(places.root):  # paths in params.yaml and in student folders are relative to it
         _write_folders(
-            places, round_, target, license_, dataset=dataset, student=student, thoughts=thoughts
+            places, target, license_, dataset=dataset, student=student, thoughts=thoughts
         )
         if not kind and not server:
             return
         if not (target / "student").is_dir():
             raise InputError(f"{target / 'student'}: no exported student; leave out --no-student")
         if converter and kind:
-            _write_gguf(places, round_, target, converter, kind, with_modelfile=server == "ollama")
+            _write_gguf(places, target, converter, kind, with_modelfile=server == "ollama")
     for line in commands(server or "llama.cpp", target, _name(round_)):
         click.echo(line)
 
 
 def _write_folders(
     places: "Places",
-    round: str,
     target: Path,
     license: str,
     *,
@@ -103,16 +102,14 @@ def _write_folders(
     thoughts: bool,
 ) -> None:
     from lion.export import cards, hub
-    from lion.params import load_params
     from lion.runs.revision import WORKSPACE, open_revisions
 
-    params = load_params(places.root / "params.yaml")
     with open_revisions(WORKSPACE) as (here,):
         about = hub.provenance(
-            params,
+            places.params,
             here.tables,
             root=places.root,
-            round=round,
+            round=places.round,
             commit=places.commit,
             license=license,
         )
@@ -125,19 +122,12 @@ def _write_folders(
         if student:
             card = cards.model_card(about)
             hub.write_student(places.student, here.tables, about, target / "student", card)
-            click.echo(f"{target / 'student'}: student of {round}")
+            click.echo(f"{target / 'student'}: student of {places.round}")
 
 
 def _write_gguf(
-    places: "Places",
-    round: str,
-    target: Path,
-    converter: Path,
-    kind: str,
-    *,
-    with_modelfile: bool,
+    places: "Places", target: Path, converter: Path, kind: str, *, with_modelfile: bool
 ) -> None:
-    from lion.params import load_params
     from lion.student.served import layout_of, vocabulary_of
 
     file = target / GGUF
@@ -146,14 +136,13 @@ def _write_gguf(
         file,
         converter=converter,
         kind=kind,
-        name=_name(round),
+        name=_name(places.round),
         vocabulary=vocabulary_of(places.student, target / "student"),
     )
     click.echo(f"{file}: {file.stat().st_size / 1e6:,.0f} MB, numbers: {kind}")
     if with_modelfile:
-        settings = load_params(places.root / "params.yaml").student
         layout = layout_of(target / "student")
-        text = modelfile(layout, temperature=settings.temperature)
+        text = modelfile(layout, temperature=places.params.student.temperature)
         (target / MODELFILE).write_text(text, encoding="utf-8")
         click.echo(f"{target / MODELFILE}: the prompt template for Ollama")
 

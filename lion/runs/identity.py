@@ -37,39 +37,25 @@ def identity_of(
 ) -> Identity:
     """Return the identity of a run.
 
-    A page that a stage writes may depend on its data alone, so it has no `origin`: the checksum of
-    the newest scores leads to its commit.
+    A page that a stage writes may depend only on its data, so it has no `origin`: its commit is
+    found by the checksum of the newest scores.
     """
-    replies: dict[Role, pl.DataFrame] = {
-        "teacher": tables.taught,
-        "referee": tables.reviews,
-        "judge": tables.judged,
-    }
-    models: dict[str, list[str]] = {}
-    for role, frame in replies.items():
-        models.setdefault(_model(params.model_of(role), frame), []).append(role)
-    has_own = tables.taught.height < tables.answers.height
-    base = brief(params.student.base, _NAME)
-    by = f"{params.sampling.by} over {params.sampling.over}"
+    seeds, base = tables.pool.filter(origin="seed").height, brief(params.student.base, _NAME)
+    own = ", with answers" if tables.taught.height < tables.answers.height else ""
+    checksum = _checksum(tables, places)
     facts = [
-        *((_listed(roles), model) for model, roles in models.items()),
+        *_models(tables, params),
         ("student from", base),
-        (
-            "seeds",
-            f"{tables.pool.filter(origin='seed').height:,} from {brief(params.seeds, _NAME)}"
-            f"{', with answers' if has_own else ''}",
-        ),
+        ("seeds", f"{seeds:,} from {brief(params.seeds, _NAME)}{own}"),
         ("questions", f"{tables.questions.height:,}"),
         ("tau", f"{params.tau:g}"),
         ("replay", f"{params.replay:g}"),
-        ("sampling", by),
+        ("sampling", f"{params.sampling.by} over {params.sampling.over}"),
         ("random seed", str(params.seed)),
         ("commit", origin.commit[:_SHORT]),
         ("date", origin.date),
+        ("data", checksum[:_SHORT]),
     ]
-    checksum = _checksum(tables, places)
-    if checksum:
-        facts.append(("data", checksum[:_SHORT]))
     return Identity(
         f"{params.model_of('teacher')} teaches {base}",
         [(name, value) for name, value in facts if value],
@@ -83,6 +69,19 @@ def _command(commit: str, checksum: str) -> str:
     if not checksum:
         return ""
     return f"git checkout $(git log -S {checksum} --format=%h -- dvc.lock | tail -1) && dvc repro"
+
+
+def _models(tables: Tables, params: Params) -> list[tuple[str, str]]:
+    """Return each model after the roles that it plays, such as 'teacher, referee and judge'."""
+    replies: dict[Role, pl.DataFrame] = {
+        "teacher": tables.taught,
+        "referee": tables.reviews,
+        "judge": tables.judged,
+    }
+    roles: dict[str, list[str]] = {}
+    for role, frame in replies.items():
+        roles.setdefault(_model(params.model_of(role), frame), []).append(role)
+    return [(_listed(names), model) for model, names in roles.items()]
 
 
 def _listed(names: list[str]) -> str:
