@@ -15,7 +15,7 @@ _PLAIN = (
         (rf"<{name}>", rf"</{name}>")
         for name in (
             *("think", "thinking", "thought", "thoughts", "reasoning", "reasoning_content"),
-            *("seed:think", "mm:think", "longcat_think"),
+            *("seed:think", "mm:think", "longcat_think", "reflection", "scratchpad"),
         )
     ),
     (r"\[THINK\]", r"\[/THINK\]"),
@@ -60,10 +60,10 @@ _MOST = 1_000  # marks that are read; a reply with more is unclear
 _END = r"<(?:[|｜][A-Za-z_▁]{2,30}[|｜]|/s|end_of_turn|turn\||eos|end_of_utterance)>"
 _ENDS = re.compile(rf"(?:\s*{_END})+\s*$")
 _NEXT_TURN = re.compile(
-    rf"{_END}\s*(?:<\|im_start\|>|<\|start_header_id\|>|<\|start\|>|<start_of_turn>|\[INST\])"
+    rf"{_END}\s*(?:<s>\s*)?(?:<\|im_start\|>|<\|start_header_id\|>|<\|start\|>|<start_of_turn>|\[INST\])"
 )
 _WRAPPED = re.compile(
-    r"<answer>(.*)</answer>|<\|(?:START_RESPONSE|begin_of_solution)\|>(.*?)"
+    r"<(?:answer|output)>(.*)</(?:answer|output)>|<\|(?:START_RESPONSE|begin_of_solution)\|>(.*?)"
     r"(?:<\|(?:END_RESPONSE|end_of_solution)\|>)?",
     re.DOTALL,
 )
