@@ -1,6 +1,6 @@
 """Whether a student got better: paired differences of relative quality, and the scale's floor."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -8,7 +8,6 @@ import polars as pl
 from lion.evaluate.statistics import draws, interval, ratio
 from lion.runs.run import Tables
 
-Row = dict[str, Any]
 _LOWEST = 1.0  # points of an answer that is wholly wrong
 
 
