@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import click
-import torch
 
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
 from benchmarks.control_rounds import (
@@ -29,6 +28,7 @@ from benchmarks.control_rounds import (
 )
 from benchmarks.control_variants import SEEDS_ONLY, START, VARIANTS, command
 from lion.params import load_params
+from lion.student.launch import set_up_cpu
 from lion.student.models import model_digest, write_base
 
 
@@ -58,8 +58,8 @@ def main(
         return
     if not rows:
         raise click.UsageError("--rows is missing: name the file for the figures")
-    torch.set_num_threads(threads)
     params = load_params(params_path)
+    set_up_cpu(params.compute.model_copy(update={"threads": threads}))
     base = rows.parent / f".base-{os.getpid()}"
     write_base(base, base=params.student.base, revision=params.student.revision)
     first, _, last = seeds.partition("-")

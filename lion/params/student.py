@@ -78,7 +78,8 @@ class Compute(Record):
     `answer_batch` is answers at a time and process, `micro_batch` the mean rows of a forward pass
     (null: all of a process's share), `processes` those of this machine, `checkpoint_steps` steps
     between two training checkpoints (null: none), `threads` those of a process on the CPU (null:
-    PyTorch's choice, one for each core); another number rounds otherwise.
+    PyTorch's choice, one for each core); another number rounds otherwise. `portable` rounds the
+    same on every x86 processor with AVX2.
     """
 
     device: Literal["auto", "cpu"] = "auto"
@@ -92,6 +93,7 @@ class Compute(Record):
     micro_batch: Positive | None = None
     checkpoint_steps: Positive | None = None
     threads: Positive | None = None
+    portable: bool = False
     activation_checkpointing: bool = False
     memory_check: bool = True
 

@@ -111,7 +111,6 @@ def answer_tasks(
 def make_ready(loaded: Loaded, compute: Compute) -> None:
     """Join the other processes and move the model to where it computes."""
     cpu = device(compute.device).type == "cpu"
-    launch.limit_threads(compute)
     launch.join(cpu=cpu)
     if not getattr(loaded.model, "is_quantized", False):
         loaded.model.to(device("cpu" if cpu else "auto"))  # type: ignore[arg-type]

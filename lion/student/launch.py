@@ -12,6 +12,8 @@ from lion.params import Compute
 from lion.support.errors import LionError, ParamsError
 
 PATIENCE = timedelta(hours=24)  # how long a process waits for the slowest one
+# Kernels that sum in the same order on every x86 processor with AVX2, with any number of threads.
+_PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2,STRICT"}
 YIELD = 8.0  # seconds that the other processes wait for the main one to report an error
 
 
@@ -50,8 +52,13 @@ def _torchrun(arguments: list[str]) -> None:
     raise SystemExit(0)
 
 
-def limit_threads(compute: Compute) -> None:
-    """Let this process compute with `compute.threads` threads, if they are given."""
+def set_up_cpu(compute: Compute) -> None:
+    """Choose the threads and kernels of this process; call it before the first tensor.
+
+    PyTorch and its matrix library read these variables once, at their first computation.
+    """
+    if compute.portable:
+        os.environ |= _PORTABLE
     if compute.threads is not None:
         import torch
 

@@ -158,7 +158,11 @@ def quiet_peft(category: type[Warning] = FutureWarning) -> "warnings.catch_warni
 
 
 def load_options(settings: Student, compute: Compute, *, trained: bool) -> LoadOptions:
-    """Return how to load weights: float32 for training, else the precision of the arithmetic."""
+    """Set up the CPU, and return how to load weights there or on a GPU.
+
+    They are float32 for training, else of the precision of the arithmetic.
+    """
+    launch.set_up_cpu(compute)
     dtype = torch.float32 if trained else precision(settings, compute)
     return LoadOptions(dtype=dtype, four_bit=settings.four_bit, attention=compute.attention)
 

@@ -50,7 +50,6 @@ def train(
     hint = advice(compute, rows=plan.rows, adapter=is_adapter(loaded.model))
     if compute.memory_check:
         _check_memory(loaded, plan, compute, arithmetic, hint)
-    launch.limit_threads(compute)
     launch.join(cpu=device(compute.device).type == "cpu")
     kept = None
     if resumable and compute.checkpoint_steps:
