@@ -49,15 +49,22 @@ def test_a_stopped_process_and_its_heir_pay_once(server: Server, home: Path) -> 
     assert len(server.asked) == 4
 
 
+def _in_a_terminal() -> None:
+    """Handle signals as in a terminal, though these tests may run under nohup."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def _without_ctrl_c() -> None:
     """Ignore SIGINT, as a shell does for the background processes of a script."""
+    _in_a_terminal()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-@pytest.mark.parametrize("prepare", [None, _without_ctrl_c])
+@pytest.mark.parametrize("prepare", [_in_a_terminal, _without_ctrl_c])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_other_signals_end_like_ctrl_c_and_keep_what_arrives(
-    server: Server, home: Path, number: signal.Signals, prepare: Callable[[], None] | None
+    server: Server, home: Path, number: signal.Signals, prepare: Callable[[], None]
 ) -> None:
     server.answering = lambda asked: Answer(echo(asked).body, delay=0.3)
     process = started(server, 100, "concurrency=4", preexec_fn=prepare)
