@@ -16,8 +16,8 @@ from scipy.stats import t as student
 
 from benchmarks.control_variants import CONTRASTS, PLOTTED
 
-EVALUATIONS = ("even", "zipf")
-EVALUATION = ("questions", "judge")
+QUESTION_SETS = ("even", "zipf")
+EVALUATION = ("questions", "judge")  # labels of what measures, and is no part of the loop
 INPUT, OUTPUT = 0.40, 1.60  # prices per million tokens
 
 
@@ -88,7 +88,7 @@ def variant_table(played: pl.DataFrame) -> list[str]:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for (mix, variant), rows in played.group_by("mix", "variant", maintain_order=True):
-        cells = [mean(rows[f"quality_{name}"]) for name in EVALUATIONS]
+        cells = [mean(rows[f"quality_{name}"]) for name in QUESTION_SETS]
         levels = " | ".join(cell.level() for cell in cells)
         spending = f"{mean(rows['requests']).value:,.0f} | {mean(rows['money']).value:.2f}"
         lines.append(f"| {mix} | {variant} | {cells[0].n} | {levels} | {spending} |")
@@ -103,7 +103,7 @@ def contrast_table(played: pl.DataFrame) -> list[str]:
     ]
     for mix in played["mix"].unique(maintain_order=True):
         for contrast, sides in CONTRASTS.items():
-            cells = [paired(played, mix, *sides, f"quality_{name}") for name in EVALUATIONS]
+            cells = [paired(played, mix, *sides, f"quality_{name}") for name in QUESTION_SETS]
             if cells[0] and cells[1]:
                 lines.append(f"| {mix} | {contrast} | {cells[0].n} | {cells[0]} | {cells[1]} |")
     return lines
@@ -118,7 +118,7 @@ def draw(played: pl.DataFrame, path: Path) -> None:
         | {"low": cell.value - cell.half, "high": cell.value + cell.half}
         for mix in played["mix"].unique(maintain_order=True)
         for contrast in PLOTTED
-        for name in EVALUATIONS
+        for name in QUESTION_SETS
         if (cell := paired(played, mix, *CONTRASTS[contrast], f"quality_{name}"))
         and cell.n > 2  # the interval of two seeds is as wide as the plot
     ]

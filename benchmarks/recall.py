@@ -30,7 +30,7 @@ _PERMUTATIONS = 128
 _SHOWN = 20  # pairs that SemHash alone calls duplicates
 _WORDS = re.compile(r"[a-z0-9]+")
 
-Found = dict[str, str]  # a candidate that has a near duplicate in the pool, and that text
+Matches = dict[str, str]  # a candidate that has a near duplicate in the pool, and that text
 
 
 @click.command()
@@ -40,47 +40,47 @@ def main(data: Path) -> None:
     texts = list(dict.fromkeys(text.task for text in read_texts(data)))
     pool, real = texts[:-_REAL], texts[-_REAL:]
     joined = rejoined(pool, _REAL, random.Random(1))
-    methods: dict[str, Callable[[Sequence[str], Sequence[str]], Found]] = {
+    methods: dict[str, Callable[[Sequence[str], Sequence[str]], Matches]] = {
         "novelty filter": exact,
         **{f"MinHash {at}": lambda a, b, at=at: minhash(a, b, at) for at in (0.4, 0.5, 0.7)},
         **{f"SemHash {at}": lambda a, b, at=at: semhash(a, b, at) for at in (0.8, 0.9, 0.95)},
     }
-    truth: dict[str, Found] = {}
+    truth: dict[str, Matches] = {}
     for name, find in methods.items():
         for kind, candidates in (("real", real), ("joined", joined)):
             begun = time.perf_counter()
-            found = find(pool, candidates)
+            matches = find(pool, candidates)
             seconds = time.perf_counter() - begun
-            truth.setdefault(kind, found)
-            figures = compare(truth[kind], found, candidates)
+            truth.setdefault(kind, matches)
+            figures = compare(truth[kind], matches, candidates)
             row = {"method": name, "candidates": kind, **figures, "seconds": round(seconds, 2)}
             click.echo(json.dumps(row))
             if (name, kind) == ("SemHash 0.9", "real"):
-                more = [(text, found[text]) for text in found if text not in truth[kind]]
+                more = [(text, matches[text]) for text in matches if text not in truth[kind]]
     for candidate, match in random.Random(2).sample(more, min(_SHOWN, len(more))):
         click.echo(json.dumps({"candidate": candidate[:300], "match": match[:300]}))
 
 
-def compare(truth: Found, found: Found, candidates: Sequence[str]) -> dict[str, Any]:
+def compare(truth: Matches, matches: Matches, candidates: Sequence[str]) -> dict[str, Any]:
     """Return recall and precision, and how many accepted candidates the method refuses."""
-    both = len(truth.keys() & found.keys())
+    both = len(truth.keys() & matches.keys())
     return {
         "rows": len(candidates),
-        "found": len(found),
+        "found": len(matches),
         "recall": round(both / len(truth), 3) if truth else None,
-        "precision": round(both / len(found), 3) if found else None,
-        "accepted_but_found": len(found) - both,
+        "precision": round(both / len(matches), 3) if matches else None,
+        "accepted_but_found": len(matches) - both,
     }
 
 
-def exact(pool: Sequence[str], candidates: Sequence[str]) -> Found:
+def exact(pool: Sequence[str], candidates: Sequence[str]) -> Matches:
     """Find near duplicates with the novelty filter."""
     known = NoveltyFilter(pool, list(map(str, range(len(pool)))), threshold=THRESHOLD)
     matches = zip(candidates, known.nearest(candidates), strict=True)
     return {text: pool[int(match.id)] for text, match in matches if match}
 
 
-def minhash(pool: Sequence[str], candidates: Sequence[str], threshold: float) -> Found:
+def minhash(pool: Sequence[str], candidates: Sequence[str], threshold: float) -> Matches:
     """Find near duplicates by the estimated Jaccard similarity of the words."""
     from datasketch import MinHash, MinHashLSH
 
@@ -95,7 +95,7 @@ def minhash(pool: Sequence[str], candidates: Sequence[str], threshold: float) ->
     return {text: pool[min(hit)] for text, hit in hits if hit}
 
 
-def semhash(pool: Sequence[str], candidates: Sequence[str], threshold: float) -> Found:
+def semhash(pool: Sequence[str], candidates: Sequence[str], threshold: float) -> Matches:
     """Find near duplicates by the cosine of the texts' mean word vectors."""
     from semhash import SemHash
 

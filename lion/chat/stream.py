@@ -70,8 +70,8 @@ def _is_whole(data: str) -> bool:
 
 
 def _is_error(chunk: dict[str, Any]) -> bool:
-    said = any(chunk.get(name) for name in MESSAGES)
-    return bool(chunk.get("error") or ("choices" not in chunk and said))
+    has_message = any(chunk.get(name) for name in MESSAGES)
+    return bool(chunk.get("error") or ("choices" not in chunk and has_message))
 
 
 def _pieces(delta: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ Row = dict[str, Any]
 _FLIPS = 0.05  # share of hard verdicts whose winner may change with the order without a doubt
 _UNREADABLE = 0.1  # share of a referee's replies; with more, another referee is due
 AGREEMENT = 0.4  # kappa of the two orders on hard or easy; below, they hardly agree
-_FEW = 20  # verdicts; of fewer, a share says little
+_FEW = 20  # verdicts; of fewer, a kappa says little
 _OFFLINE = "oracle"  # it judges by the truth, not by taste
 
 
@@ -98,7 +98,7 @@ def doubts(row: Row) -> list[str]:
         reasons.append(
             f"{unreadable:,} of its {replies:,} replies in {name} have no readable scores"
         )
-    if hard >= _FEW and flips > _FLIPS * hard:
+    if flips > max(1, _FLIPS * hard):  # a single one is no share
         reasons.append(f"the answers' order decides {flips:,} of {hard:,} hard verdicts in {name}")
     if hard + row["easy"] >= _FEW and kappa is not None and kappa < AGREEMENT:
         reasons.append(

@@ -110,7 +110,8 @@ def test_the_headline_counts_what_was_examined_and_rounds_like_the_charts() -> N
     [
         ({}, None),
         ({"hard_flips": 3}, "the answers' order decides 3 of 40 hard verdicts in r1"),
-        ({"hard": 19, "hard_flips": 9}, None),  # too few for a share
+        ({"hard": 13, "hard_flips": 1}, None),  # one is no share
+        ({"hard": 13, "hard_flips": 2}, "the answers' order decides 2 of 13 hard verdicts in r1"),
         ({"unreadable": 21}, "21 of its 200 replies in r1 have no readable scores"),
         ({"verdict_kappa": 0.09}, "its two orders hardly agree on which instructions are hard"),
         ({"verdict_kappa": 0.09, "hard": 9, "hard_flips": 0, "easy": 9}, None),
