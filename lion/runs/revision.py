@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import click
 import polars as pl
 import yaml
 from dvc.api import DVCFileSystem
@@ -36,6 +37,10 @@ _ROUND = re.compile(r"r[1-9]\d{0,8}")
 
 
 class _UnavailableError(InputError):
+    """A file cannot be fetched: the remote lacks it, cannot be reached, or does not exist."""
+
+
+class _MissingError(_UnavailableError):
     """Neither the cache nor a remote has the file."""
 
 
@@ -112,25 +117,47 @@ class Revision:
     @cached_property
     def tables_on_hand(self) -> Tables:
         """The tables that cache and remote have; a fresh clone may have none."""
-        for name in self.places:
-            with suppress(_UnavailableError):
-                self._fetch_place(name)
+        with suppress(_UnavailableError):
+            self._fetch_tables()
         with self._own_names():
             return read_run(self.places, self.rounds)
 
     def fetch(self) -> None:
-        """Fetch the parameters and every table of the run into `folder`."""
-        self._fetch("params.yaml")
-        for name in self.places:
-            self._fetch_place(name)
+        """Fetch the parameters and every table of the run into `folder`.
 
-    def _fetch_place(self, place: str) -> None:
-        inside = self._inside(self.places[place])
-        with self._storage_errors(inside):
-            names = [name.lstrip("/") for name in self.fs.find(f"/{inside}")]
-        for name in names:
-            if self._info(name):
-                self._fetch(name)
+        The workspace may lack some, which its run has yet to write: this is said.
+        """
+        self._fetch("params.yaml")
+        missing = self._fetch_tables()
+        seeds = table_file(self.places, "pool", "r0")
+        if missing and (self.sha is not None or seeds is None or not seeds.exists()):
+            raise missing[0]
+        if missing:
+            click.echo(
+                f"{self.label}: {len(missing)} outputs that dvc.lock names are missing;"
+                " `dvc repro` creates them.",
+                err=True,
+            )
+
+    def _fetch_tables(self) -> list[_MissingError]:
+        """Fetch all tables that cache and remote have; return the errors of the others."""
+        missing: list[_MissingError] = []
+        names = [self._inside(place) for place in self.places.values()]
+        while names:
+            try:
+                names += self._list_or_fetch(names.pop())
+            except _MissingError as error:
+                missing.insert(0, error)
+        return missing
+
+    def _list_or_fetch(self, name: str) -> list[str]:
+        """Return what a folder holds, or fetch a file."""
+        with self._storage_errors(name):
+            if self.fs.isdir(f"/{name}"):
+                return [inside.lstrip("/") for inside in self.fs.ls(f"/{name}", detail=False)]
+        if self._info(name):
+            self._fetch(name)
+        return []
 
     def digest(self, table: str, round: str) -> str | None:
         """Return the MD5 of a round's table without fetching it; None if it does not exist."""
@@ -226,7 +253,7 @@ class Revision:
                 f"the remote {remote} does not have it. Check that the remote can be reached, "
                 "and run `dvc push` where the file was created."
             )
-        return _UnavailableError(f"{name} ({self.label}) is not in the cache, and {problem}")
+        return _MissingError(f"{name} ({self.label}) is not in the cache, and {problem}")
 
 
 @contextmanager

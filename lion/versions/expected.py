@@ -160,9 +160,12 @@ class Expected:
             return self._sizes.questions.height
         return self._sizes.examined(step, whole=self._whole_share())
 
-    def _whole_share(self) -> float:
-        """Return the share of complete answers; only these are examined."""
-        answers = self._answers
+    def _whole_share(self, *, asked: bool = False) -> float:
+        """Return the share of complete answers; only these are examined.
+
+        With `asked`, of the answers that were requested: a seed's own are always complete.
+        """
+        answers = self._answers.drop_nulls("prompt_tokens") if asked else self._answers
         return usable(answers).height / answers.height if answers.height else 1.0
 
     def _requests_a_row(self, role: Role) -> float:
@@ -170,13 +173,15 @@ class Expected:
         if role == "student":
             return 1.0
         if role == "teacher":
-            return 1 + (1 - self._whole_share()) * self._params.teacher.retries
+            return 1 + (1 - self._whole_share(asked=True)) * self._params.teacher.retries
         if role == "generator":
             accepted = self._draws.filter(verdict=ACCEPTED).height
             return self._draws.height / accepted if accepted else 1.0
         runs = 1 if role == "referee" else len(orders_of(judge)) * judge.samples
-        first = self._reviews.filter(attempt=0).height
-        return runs * (self._reviews.height / first if first else 1.0)
+        is_judge = role == "judge" and self._judged.height
+        replies = self._judged if is_judge else self._reviews
+        first = replies.filter(attempt=0).height
+        return runs * (replies.height / first if first else 1.0)
 
     def _tokens(self, role: Role) -> Tokens:
         if measured := self._past.get(role):

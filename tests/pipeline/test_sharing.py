@@ -81,6 +81,20 @@ def test_estimate_counts_the_dependents_of_a_changed_parameter(clone: Project) -
     assert not any(because[name] for name in dependent)
 
 
+def test_outputs_that_a_run_has_yet_to_write_hide_no_others(clone: Project) -> None:
+    """A clone whose lock names another machine's results, halfway through a run of its own."""
+    clone.dvc("pull", "data/pools/train/r0.jsonl", "data/evaluation/r0")
+    clone.dvc("remote", "remove", "folder")
+    output = clone.run("lion", "rounds")
+    [first, second] = [line for line in output.splitlines() if line.startswith(("r0 ", "r1 "))]
+    assert (first.split()[1], second.split()[1]) == ("40", "0")  # rows of the train pool
+    assert "%" in first.split("-")[-1]  # the quality of r0
+    assert "outputs that dvc.lock names are missing; `dvc repro` creates them." in output
+    output = clone.run("lion", "rounds", "--rev", "HEAD", ok=False)
+    assert output.startswith("Error: data/")
+    assert "is not in the cache" in output
+
+
 def test_dvc_get_brings_a_pool_and_a_student_from_outside(origin: Project, tmp_path: Path) -> None:
     outside = Project(tmp_path, tmp_path / "site")
     outside.dvc("get", str(origin.root), "data/pools/cache/r1", "--out", "pool")

@@ -164,6 +164,28 @@ def test_the_judge_sees_the_questions_as_often_as_its_setting_says(
     assert estimated("evaluate@r1", judge={"setting": 1, "samples": 1}).requests == 5
 
 
+def test_retries_are_expected_at_each_roles_own_rate(tmp_path: Path) -> None:
+    tables = _tables(tmp_path, 2)
+    again = tables.judged.head(tables.judged.height // 2).with_columns(attempt=pl.lit(1, pl.Int64))
+    tables = replace(tables, judged=pl.concat([tables.judged, again]))
+    plan = Plan(_params(tmp_path, {}), [_step("evaluate@r1"), _step("referee@r2")], unchanged=0)
+    requests = {cost.role: cost.requests for cost in stage_costs(plan, tables, {})}
+    assert requests == {"judge": 2 * 5 * 1.5, "referee": 2 * (40 + 10)}
+
+
+def test_own_answers_of_seeds_say_nothing_about_cut_ones(tmp_path: Path) -> None:
+    tables = _tables(tmp_path, 2)
+    is_own = pl.int_range(pl.len()) % 2 == 0
+    is_cut = pl.int_range(pl.len()) % 4 == 1
+    answers = tables.answers.with_columns(
+        prompt_tokens=pl.when(~is_own).then("prompt_tokens"),
+        finish_reason=pl.when(is_cut).then(pl.lit("length")).otherwise("finish_reason"),
+    )
+    plan = Plan(_params(tmp_path, {}), [_step("teach@r2")], unchanged=0)
+    [cost] = stage_costs(plan, replace(tables, answers=answers), {})
+    assert cost.requests == pytest.approx(25 * 1.5, abs=2)  # half of the requested ones were cut
+
+
 def test_the_generator_draws_as_often_as_past_acceptance_tells(
     estimated: Estimated,
 ) -> None:
