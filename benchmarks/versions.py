@@ -1,8 +1,9 @@
-"""Are 70,000 rows compared, traced and tabled fast? `python -m benchmarks.versions`
+"""Time `lion pool diff`, `trace` and `rounds` on 70,000 rows: `python -m benchmarks.versions`.
 
-A project of the paper's size (52,000 seeds, three rounds of 6,000) is made up in a temporary
-folder, under git and DVC, twice: `first` with one round fewer, `other` with different rows. Prints
-a JSON line a figure: seconds of work (reading included), and of the whole command with start-up.
+Builds a synthetic project of the paper's size (52,000 seeds, three rounds of 6,000) under git and
+DVC in a temporary folder, with three revisions: `second` is complete, `first` has one round fewer,
+`other` has different rows. Prints one JSON line per figure: seconds of the work alone (reading
+included), then of the whole commands with start-up.
 """
 
 import json
