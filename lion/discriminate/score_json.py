@@ -39,7 +39,7 @@ def json_scores(fields: list[tuple[str, Any]]) -> ByAssistant:
 
 
 def in_own_words(name: str) -> str:
-    """Translate a key such as `Assistant 1` or `助手1` to the prompt's; leave others as they are."""
+    """Translate a key such as `Assistant 1` or `助手1` to the prompt's; leave others alone."""
     key = ASSISTANT_KEY.fullmatch(name)
     return _KEYS[int(key[1]) - 1] if key else name
 
