@@ -5,7 +5,7 @@ Both compare each text with every text accepted before it, as generation does.
    once, which it would not do by itself; its time per pair is extrapolated to all rows.
 2. Decisions, on real instructions followed by recombined halves of them, many of which lie near the
    threshold. A decision is the nearest text and its exact similarity, or none.
-3. 6,000 candidates against a pool of 70,000, both with recombined halves.
+3. Candidates against a large pool (6,000 against 70,000), both with recombined halves.
 Prints one JSON line.
 """
 
@@ -30,7 +30,9 @@ THRESHOLD = 0.7
 @click.option("--data", type=click.Path(path_type=Path), default=ALPACA, help="Alpaca's JSON list.")
 @click.option("--timed", default=1_000, show_default=True, help="Rows for rouge_score's speed.")
 @click.option("--decided", default=800, show_default=True, help="Rows whose decisions it checks.")
-def main(data: Path, timed: int, decided: int) -> None:
+@click.option("--pool", default=70_000, show_default=True, help="Rows of the large pool.")
+@click.option("--tried", default=6_000, show_default=True, help="Candidates for the large pool.")
+def main(data: Path, timed: int, decided: int, pool: int, tried: int) -> None:
     """Measure the novelty filter against rouge_score."""
     if not data.exists():
         raise InputError(f"{data}: no such file; pass --data with Alpaca's JSON list")
@@ -41,7 +43,7 @@ def main(data: Path, timed: int, decided: int) -> None:
         "benchmark": "novelty",
         **speed(texts, texts[:timed]),
         **decisions(mixed),
-        **large_pool(texts, rng, known=70_000, tried=6_000),
+        **large_pool(texts, rng, known=pool, tried=tried),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
     click.echo(json.dumps(figures))

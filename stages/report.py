@@ -69,7 +69,7 @@ def main(
     click.echo(as_text({"": rounds_of(tables)}))
     if finding := run.rounds[-1]["finding"]:
         click.echo(f"{run.rounds[-1]['round']}: {finding}")
-    if advice := next_step(tables):
+    if advice := next_step(tables, params.tau):
         click.echo(advice)
 
 

@@ -118,7 +118,7 @@ def contents(
             glance.cost(costs, params),
             glance.on_what(quality, gains),
             glance.trusted(trust, is_shared=bool(shared)),
-            glance.what_next(next_step(tables)),
+            glance.what_next(next_step(tables, params.tau)),
         ],
         costs=cost_rows(costs, params),
         trust=trust,

@@ -11,16 +11,17 @@ Row = dict[str, Any]
 _SIMILAR = 0.5  # share of drafts that repeat the pool; above it, the seeds are exhausted
 
 
-def next_step(tables: Tables) -> str:
+def next_step(tables: Tables, tau: float | None) -> str:
     """Return what to do after the last evaluated round: go on, stop, more seeds, another referee.
 
-    Empty until a round has been evaluated.
+    Empty until a round has been evaluated. Without `tau` nothing is said about how well the two
+    orders agree on which instructions are hard.
     """
     judged = set(tables.evaluated.drop_nulls("gap")["round"])
     rounds = [name for name in tables.rounds if name in judged]
     if not rounds:
         return ""
-    if doubt := _referee(trust_rows(tables), rounds[-1]):
+    if doubt := _referee(trust_rows(tables, tau), rounds[-1]):
         return doubt
     if rounds == tables.rounds[:1]:
         return f"Go on: only the seeds are learnt; {_another(tables, rounds[-1])}."

@@ -73,11 +73,9 @@ class Revision:
     @cached_property
     def rounds(self) -> list[str]:
         """Return the rounds named in the parameters, r0 first."""
-        self._fetch("params.yaml")
-        text = (self.folder / "params.yaml").read_bytes()
         try:
-            names = list(yaml.safe_load(text)["rounds"])
-        except (yaml.YAMLError, ValueError, KeyError, TypeError, RecursionError):
+            names = list(self._params["rounds"])
+        except (KeyError, TypeError):
             raise InputError(f"{self.label}: params.yaml names no rounds. Correct it.") from None
         for name in names:
             if not isinstance(name, str) or not _ROUND.fullmatch(name):
@@ -86,6 +84,22 @@ class Revision:
                     f"{self.label}: params.yaml: rounds: {shown} is not a round such as r1."
                 )
         return ["r0", *dict.fromkeys(names)]
+
+    @property
+    def tau(self) -> float | None:
+        """Return the gap, in points, from which verdicts are hard; None unless it is a number."""
+        tau = self._params.get("tau")
+        return tau if isinstance(tau, int | float) else None
+
+    @cached_property
+    def _params(self) -> dict[str, Any]:
+        """Return the parameters, unchecked; empty if the file is not a mapping."""
+        self._fetch("params.yaml")
+        try:
+            params = yaml.safe_load((self.folder / "params.yaml").read_bytes())
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return {}
+        return params if isinstance(params, dict) else {}
 
     @cached_property
     def tables(self) -> Tables:

@@ -14,17 +14,21 @@ Row = dict[str, Any]
 _FLIPS = 0.05  # share of hard verdicts that the order may flip; above it, there is a doubt
 _UNREADABLE = 0.1  # share of a referee's replies; above it, there is a doubt
 AGREEMENT = 0.4  # kappa of the two orders on hard or easy; below it, they hardly agree
+# Share of pairs that are hard in only one order. Below it, a low kappa only reflects how rare the
+# other verdict is.
+_SPLITS = 0.1
 _FEW = 20  # verdicts; a kappa of fewer says little
 _OFFLINE = "oracle"  # it judges by the truth, not by taste
 
 
-def trust_rows(tables: Tables, tau: float | None = None) -> list[Row]:
+def trust_rows(tables: Tables, tau: float | None) -> list[Row]:
     """Return the figures of the referee and of the judge for each round with replies.
 
     The judge scores the questions; its pairs have no verdict, so none of them is hard or easy.
     `verdict_kappa` is the agreement of the two orders, each taken alone, on which instructions are
-    hard. Winners change between near-equal answers, so a low kappa of winners need not matter. It
-    is None without `tau`, and for the judge.
+    hard, and `verdict_splits` counts those that are hard in only one order. Winners change between
+    near-equal answers, so a low kappa of winners need not matter. Both are None without `tau`, and
+    for the judge.
     """
     both = [
         ("referee", tables.reviews, tables.scores),
@@ -35,9 +39,7 @@ def trust_rows(tables: Tables, tau: float | None = None) -> list[Row]:
             "role": role,
             "round": name,
             **trust_of(reviews.filter(round=name), scores.filter(round=name)),
-            "verdict_kappa": _verdict_kappa(reviews.filter(round=name), tau)
-            if role == "referee" and tau is not None
-            else None,
+            **_on_hard(reviews.filter(round=name), tau if role == "referee" else None),
         }
         for role, reviews, scores in both
         for name in tables.rounds
@@ -69,11 +71,14 @@ def trust_of(reviews: pl.DataFrame, scores: pl.DataFrame) -> Row:
     }
 
 
-def _verdict_kappa(reviews: pl.DataFrame, tau: float) -> float | None:
-    """Return the kappa of the two orders on hard and easy; None without a pair read in both."""
+def _on_hard(reviews: pl.DataFrame, tau: float | None) -> Row:
+    """Return how well the two orders agree on hard and easy; None without a pair read in both."""
     leads = leads_by_order(unselected(reviews))
+    if tau is None or not leads.height:
+        return {"verdict_kappa": None, "verdict_splits": None}
     first, second = (np.where(leads[order].to_numpy() <= -tau, -1.0, 1.0) for order in ORDERS)
-    return kappa_of(first, second)[0]
+    splits = int((first != second).sum())
+    return {"verdict_kappa": kappa_of(first, second)[0], "verdict_splits": splits}
 
 
 def _flips_by_verdict(leads: pl.DataFrame, scores: pl.DataFrame) -> Row:
@@ -100,10 +105,11 @@ def doubts(row: Row) -> list[str]:
         )
     if flips > max(1, _FLIPS * hard):  # a single flip says nothing about the share
         reasons.append(f"the answers' order decides {flips:,} of {hard:,} hard verdicts in {name}")
-    if hard + row["easy"] >= _FEW and kappa is not None and kappa < AGREEMENT:
+    pairs, splits = hard + row["easy"], row["verdict_splits"]
+    if pairs >= _FEW and kappa is not None and kappa < AGREEMENT and splits > _SPLITS * pairs:
         reasons.append(
-            f"its two orders hardly agree on which instructions are hard in {name} "
-            f"(kappa {kappa:.2f}; chance is 0)"
+            f"{splits:,} of {pairs:,} instructions in {name} are hard in one order of the answers "
+            f"and easy in the other (kappa {kappa:.2f}; chance is 0)"
         )
     return reasons
 

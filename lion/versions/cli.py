@@ -80,7 +80,7 @@ def rounds(revs: tuple[str, ...], as_json: bool) -> None:
 
     with open_revisions(*(revs or (_HERE,))) as revisions:
         versions = {revision.label: rounds_of(revision.tables) for revision in revisions}
-        advice = {revision.label: next_step(revision.tables) for revision in revisions}
+        advice = {r.label: next_step(r.tables, r.tau) for r in revisions}
     if as_json:
         click.echo(_dump(versions))
         return

@@ -71,9 +71,10 @@ def _round(name: str, **figures: float) -> dict[str, Any]:
 
 def _referee(**figures: float | None) -> dict[str, Any]:
     """A referee of round 1 without a doubt, but for `figures`."""
-    sound = {"asked": 100, "judged": 100, "replies": 200, "unreadable": 0, "verdict_kappa": 0.8}
+    sound = {"asked": 100, "judged": 100, "replies": 200, "unreadable": 0}
+    orders = {"verdict_kappa": 0.8, "verdict_splits": 20}
     flips = {"hard": 40, "hard_flips": 2, "easy": 60, "easy_flips": 20}
-    return {"role": "referee", "round": "r1", **sound, **flips, **figures}
+    return {"role": "referee", "round": "r1", **sound, **orders, **flips, **figures}
 
 
 ROWS = [
@@ -113,7 +114,11 @@ def test_the_headline_counts_what_was_examined_and_rounds_like_the_charts() -> N
         ({"hard": 13, "hard_flips": 1}, None),  # one is no share
         ({"hard": 13, "hard_flips": 2}, "the answers' order decides 2 of 13 hard verdicts in r1"),
         ({"unreadable": 21}, "21 of its 200 replies in r1 have no readable scores"),
-        ({"verdict_kappa": 0.09}, "its two orders hardly agree on which instructions are hard"),
+        (
+            {"verdict_kappa": 0.09},
+            "20 of 100 instructions in r1 are hard in one order of the answers",
+        ),
+        ({"verdict_kappa": 0.09, "verdict_splits": 9}, None),  # one verdict is rare
         ({"verdict_kappa": 0.09, "hard": 9, "hard_flips": 0, "easy": 9}, None),
         ({"verdict_kappa": None}, None),
     ],

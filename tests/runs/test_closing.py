@@ -12,6 +12,8 @@ from lion.runs.closing import next_step
 from lion.runs.gain import gain_between
 from lion.runs.run import Tables, read_run
 
+TAU = 1.0
+
 
 def _run(*students: float, rounds: int | None = None) -> Tables:
     """A run whose students score so many points of the teacher's eight, on 40 questions."""
@@ -70,49 +72,65 @@ def test_the_gain_is_paired_by_question() -> None:
     ],
 )
 def test_the_gain_of_the_last_round_decides(students: tuple[float, ...], start: str) -> None:
-    assert next_step(_run(*students)).startswith(start)
+    assert next_step(_run(*students), TAU).startswith(start)
 
 
 def test_a_run_under_way_is_told_by_its_last_evaluated_round() -> None:
-    assert next_step(_run(rounds=2)) == ""
+    assert next_step(_run(rounds=2), TAU) == ""
     seeds = "Go on: only the seeds are learnt; r1 is not evaluated yet."
-    assert next_step(_run(3.0, rounds=2)) == seeds
-    advice = next_step(_run(3.0, 5.0, rounds=4))
+    assert next_step(_run(3.0, rounds=2), TAU) == seeds
+    advice = next_step(_run(3.0, 5.0, rounds=4), TAU)
     assert advice.endswith("on r0 (95%: +25.0 to +25.0); r2 is not evaluated yet.")
 
 
 def test_without_a_gain_a_pool_that_repeats_itself_needs_more_seeds() -> None:
     rows = [dict.fromkeys(DRAW) | {"verdict": "too similar" if n < 6 else "x"} for n in range(10)]
     draws = from_rows(rows, DRAW).with_columns(round=pl.lit("r1"))
-    advice = next_step(replace(_run(5.0, 5.0), draws=draws))
+    advice = next_step(replace(_run(5.0, 5.0), draws=draws), TAU)
     assert advice.startswith("More seeds: r1 gained 0.0 points")
     assert "6 of 10 drafts repeat the pool" in advice
-    assert next_step(replace(_run(3.0, 5.0), draws=draws)).startswith("Go on")
+    assert next_step(replace(_run(3.0, 5.0), draws=draws), TAU).startswith("Go on")
 
 
 def test_flips_among_hard_verdicts_ask_for_another_referee() -> None:
-    assert next_step(_with_verdicts(_run(3.0, 5.0), flips=2)).startswith("Go on")
-    advice = next_step(_with_verdicts(_run(3.0, 5.0), flips=3))
+    assert next_step(_with_verdicts(_run(3.0, 5.0), flips=2), TAU).startswith("Go on")
+    advice = next_step(_with_verdicts(_run(3.0, 5.0), flips=3), TAU)
     assert advice == (
         "Another referee: the answers' order decides 3 of 40 hard verdicts in r1; set "
         "referee.model."
     )
 
 
+@pytest.mark.parametrize(("soft", "start"), [(20, "Another referee: 20 of 40"), (4, "Go on")])
+def test_orders_that_disagree_on_what_is_hard_ask_for_another_referee(
+    soft: int, start: str
+) -> None:
+    tables = _with_verdicts(_run(3.0, 5.0), flips=0)
+    is_soft = (pl.col("order") == "student_first") & (pl.col("id").cast(pl.Int64) < soft)
+    student = pl.when(is_soft).then(7.5).otherwise("student")
+    tables = replace(tables, reviews=tables.reviews.with_columns(student=student))
+    assert next_step(tables, TAU).startswith(start)
+    assert next_step(tables, None).startswith("Go on")
+    assert next_step(tables, 0.0).startswith("Go on")  # the winner is the same in both orders
+
+
 def test_unreadable_replies_ask_for_another_referee() -> None:
-    assert next_step(_with_verdicts(_run(3.0, 5.0), flips=0, unread=4)).startswith("Go on")
-    advice = next_step(_with_verdicts(_run(3.0, 5.0), flips=0, unread=5))
+    assert next_step(_with_verdicts(_run(3.0, 5.0), flips=0, unread=4), TAU).startswith("Go on")
+    advice = next_step(_with_verdicts(_run(3.0, 5.0), flips=0, unread=5), TAU)
     assert advice.startswith("Another referee: 10 of its 80 replies in r1 have no readable scores")
 
 
 def test_without_a_gain_a_referee_that_cannot_tell_ends_the_run() -> None:
     tables = _with_verdicts(_run(5.0, 5.0), flips=40)
     easy = tables.scores.with_columns(verdict=pl.lit("easy"))
-    advice = next_step(replace(tables, scores=easy))
+    near = tables.reviews.with_columns((pl.col("teacher", "student") + 42) / 8)
+    advice = next_step(replace(tables, reviews=near, scores=easy), TAU)
     assert advice.endswith("the referee can no longer tell student from teacher.")
+    advice = next_step(replace(tables, scores=easy), TAU)
+    assert advice.startswith("Another referee: 40 of 40 instructions in r1 are hard in one order")
 
 
 def test_the_lines_are_of_the_last_round_alone() -> None:
     tables = _with_verdicts(_run(3.0, 5.0), flips=40)
     earlier = tables.reviews.with_columns(round=pl.lit("r0"))
-    assert next_step(replace(tables, reviews=earlier)).startswith("Go on")
+    assert next_step(replace(tables, reviews=earlier), TAU).startswith("Go on")
