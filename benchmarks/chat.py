@@ -32,7 +32,7 @@ from tests.chat.server import Answer, Answering, Asked, Server, completion, refu
 ROOT = Path(__file__).parents[1]
 LATENCY = 0.2  # seconds
 CONCURRENCY = 64
-RATE = 50  # requests a second that the limited server allows
+RATE = 50  # requests per second that the limited server allows
 TEXT = " ".join(["Forty words of an answer, as a teacher gives."] * 5)
 
 
@@ -42,12 +42,12 @@ def steady(asked: Asked) -> Answer:
 
 
 def instant(asked: Asked) -> Answer:
-    """Return the same answer to every request, at once."""
+    """Return the same answer to every request, without a delay."""
     return Answer(completion(TEXT))
 
 
 class Limited:
-    """A server that allows `rate` requests per second (burst: one second) and else answers 429."""
+    """A server that allows `rate` requests per second (burst: one second), then answers 429."""
 
     def __init__(self, rate: float) -> None:
         self._rate = self._left = rate
@@ -104,7 +104,7 @@ def requests(count: int) -> list[Request]:
 
 
 def measure(work: Callable[[], object]) -> tuple[float, float]:
-    """Return the wall and CPU seconds of `work` in this process."""
+    """Return the wall-clock and CPU seconds of `work` in this process."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - cpu
@@ -210,7 +210,7 @@ def bench_limits(count: int) -> None:
 
 
 def bench_replay(count: int) -> None:
-    """Measure requests that the store answers."""
+    """Measure a second run of the same requests, which the store answers."""
     with serving("instant") as url, empty_home():
         ask_lion(url, count)
         wall, _ = measure(lambda: ask_lion(url, count))
@@ -218,7 +218,7 @@ def bench_replay(count: int) -> None:
 
 
 def bench_store(count: int) -> None:
-    """Measure look-ups in a store as large as the paper's run, and its size on disk."""
+    """Measure look-ups in a store with as many replies as the paper's run, and its size on disk."""
     text = " ".join([TEXT] * 3)  # 690 characters
     with empty_home() as home, Store(home / "replies.sqlite") as store:
         entry = store.entry(

@@ -16,7 +16,7 @@ from distilabel.steps.tasks import TextGeneration
 
 
 def main(url: str, count: int, concurrency: int, prompt: str) -> None:
-    """Print the number of replies and the seconds."""
+    """Print the number of replies and the seconds that the pipeline took, as one JSON line."""
     rows = [{"instruction": f"Question {row}. {prompt}"} for row in range(count)]
     with Pipeline(name="bench", cache_dir=tempfile.mkdtemp()) as pipeline:
         load = LoadDataFromDicts(data=rows, batch_size=concurrency)

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.control --seeds 1-10 --rows RESULTS.jsonl referee-rows chance-rows`
 
-Runs the loop in one process through the functions that the stages call, so that the variants of a
-seed share round 0. Appends the figures to RESULTS.jsonl and skips runs that are already there.
+Runs the loop in one process with the functions that the stages call, so that the variants of a
+seed share round 0. Appends the figures to RESULTS.jsonl and skips runs that the file already has.
 A single variant is one DVC experiment: `--list` prints its command.
 `python -m benchmarks.control_table RESULTS.jsonl` prints the tables.
 """
@@ -102,7 +102,7 @@ def run_seed(bench: Bench, seed: int, variants: tuple[str, ...], out: Path) -> N
 
 
 def _append(out: Path, bench: Bench, name: str, seed: int, figures: Row, begun: float) -> None:
-    """Append the figures of a run to `out`, with what it spent and the CPU seconds."""
+    """Append the figures of a run to `out`, with its spending and CPU seconds."""
     row = {"mix": bench.mix, "variant": name, "seed": seed, **figures}
     seconds = round(time.process_time() - begun)
     context = {"base": bench.digest, "seconds": seconds, "spent": dict(bench.chat.spent)}

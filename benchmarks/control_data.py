@@ -43,7 +43,7 @@ def seeds_of(mix: str, path: str) -> pl.DataFrame:
 
 
 def questions_of() -> dict[str, pl.DataFrame]:
-    """Return two sets of questions: families equally frequent, and as frequent as in the seeds."""
+    """Return two question sets: all families equally frequent, and as frequent as in the seeds."""
     rng = random.Random("questions")
     evenly = [FAMILIES[n % len(FAMILIES)] for n in range(QUESTIONS)]
     sets = {}
@@ -58,11 +58,11 @@ def questions_of() -> dict[str, pl.DataFrame]:
 
 
 class DirectChat:
-    """A chat with the oracle in this process, without client and store: same replies, faster.
+    """A chat with the in-process oracle, without client or store: the same replies, faster.
 
-    `spent` counts requests, prompt tokens and completion tokens by the first word of their label:
-    teach, referee, generate; and judge or questions for the evaluation. As with a store, a repeated
-    request costs nothing until `reset`.
+    `spent` counts requests, prompt tokens and completion tokens by the first word of the label:
+    teach, referee or generate, and judge or questions for the evaluation. As with a store, a
+    repeated request costs nothing until `reset`.
     """
 
     def __init__(self, oracle: Oracle) -> None:

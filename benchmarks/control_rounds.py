@@ -1,4 +1,4 @@
-"""A run of the control: one seed and variant, played in one process by the stages' functions."""
+"""A run of the control: one seed and variant, in one process with the stages' functions."""
 
 import copy
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class State:
 
     loaded: Loaded
     cache: pl.DataFrame
-    answers: pl.DataFrame | None = None  # of this student to the whole pool, if they are known
+    answers: pl.DataFrame | None = None  # of this student to the whole pool, if known
 
 
 class Examined(NamedTuple):
@@ -52,7 +52,7 @@ class Examined(NamedTuple):
 
 @dataclass(frozen=True)
 class Bench:
-    """What all variants of a task mix share."""
+    """The inputs that all variants of a task mix share."""
 
     params: Params
     mix: str
@@ -64,7 +64,7 @@ class Bench:
 
 
 def changed(params: Params, seed: int, changes: dict[str, Any]) -> Params:
-    """Return `params` with a seed and the changes of a variant, validated like a file."""
+    """Return `params` with a seed and a variant's changes (dotted keys), validated like a file."""
     raw = params.model_dump()
     raw["seed"] = seed
     for key, value in changes.items():
@@ -86,7 +86,7 @@ def begin(bench: Bench, seed: int) -> State:
 
 
 def rounds(bench: Bench, shared: State, params: Params) -> Row:
-    """Return the figures of one variant after its last round."""
+    """Play all rounds of one variant from a copy of `shared`; return the figures of the last."""
     loaded = Loaded(copy.deepcopy(shared.loaded.model), shared.loaded.tokenizer)
     state = State(loaded, shared.cache, shared.answers)
     figures: dict[str, float] = {}
@@ -110,7 +110,10 @@ def seeds_only(bench: Bench, params: Params) -> Row:
 def examine(
     bench: Bench, state: State, params: Params, name: str
 ) -> tuple[pl.DataFrame, Examined, dict[str, float]]:
-    """Respond, referee, discriminate, generate; return the next train pool and gap figures."""
+    """Respond, referee, discriminate and generate.
+
+    Return the next train pool, the examination, and the share of hard rows and the mean gap.
+    """
     whole = usable(state.cache)
     responses, reviews = review_of(bench, state, whole, params, name)
     verdicts = discriminate(score(reviews), tau=params.tau)
@@ -145,7 +148,7 @@ def examine(
 def review_of(
     bench: Bench, state: State, whole: pl.DataFrame, params: Params, name: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Respond and referee; return a student's answers to the examined rows, and the reviews."""
+    """Respond and referee; return the student's answers to the examined rows, and the reviews."""
     known, state.answers = state.answers, None
     draw: dict[str, Any] = {"newest": params.round_before(name), "round": name, "seed": params.seed}
     rows = drawn_for_exam(whole, params.examine.count(whole.height), **draw)
@@ -171,7 +174,7 @@ def _losses(state: State, whole: pl.DataFrame, params: Params) -> pl.DataFrame:
 def rewritten(
     bench: Bench, state: State, params: Params, name: str, examined: Examined
 ) -> pl.DataFrame:
-    """Rewrite: return the teacher's new answers to hard rows."""
+    """Rewrite; return the teacher's new answers to hard rows."""
     if not params.rewrite.share:
         return from_rows([], ANSWER)
     rows = rows_to_rewrite(state.cache, *examined, params.rewrite, seed=params.seed, round=name)

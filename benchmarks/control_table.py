@@ -1,6 +1,7 @@
 """Tables and plot of benchmarks.control: `python -m benchmarks.control_table ROWS [--plot]`.
 
-Figures are paired by seed, as variants of a seed share round 0. Intervals are Student's t, 95%.
+Figures are paired by seed, since the variants of a seed share round 0. Intervals are 95%
+confidence intervals by Student's t.
 """
 
 import json
@@ -17,12 +18,12 @@ from scipy.stats import t as student
 from benchmarks.control_variants import CONTRASTS, PLOTTED
 
 QUESTION_SETS = ("even", "zipf")
-EVALUATION = ("questions", "judge")  # labels of what measures, and is no part of the loop
+EVALUATION = ("questions", "judge")  # labels of the evaluation, which is no part of the loop
 INPUT, OUTPUT = 0.40, 1.60  # prices per million tokens
 
 
 class Mean(NamedTuple):
-    """Mean over `n` seeds; `half` is half its 95% interval, NaN for a single seed."""
+    """Mean over `n` seeds; `half` is half the width of its 95% interval, NaN for a single seed."""
 
     n: int
     value: float
@@ -51,21 +52,21 @@ def main(rows: Path, plot: Path | None) -> None:
 
 
 def read(path: Path) -> pl.DataFrame:
-    """Read one row per run: its figures, and the requests and money of its rounds."""
+    """Read one row per run: its figures, and the requests and money that its rounds spent."""
     runs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rows = [run | _spending(run.pop("spent", {})) for run in runs]
     return pl.DataFrame(rows, infer_schema_length=None).sort("mix", "variant", "seed")
 
 
 def _spending(spent: dict[str, list[int]]) -> dict[str, float]:
-    """Sum the loop's spending; the evaluation is the same for all variants."""
+    """Sum the loop's spending; that of the evaluation is the same for all variants."""
     loop = [counts for role, counts in spent.items() if role not in EVALUATION]
     requests, prompt, completion = (sum(part) for part in zip((0, 0, 0), *loop, strict=True))
     return {"requests": requests, "money": (prompt * INPUT + completion * OUTPUT) / 1e6}
 
 
 def mean(values: Iterable[float]) -> Mean:
-    """Return the mean and half its 95% interval."""
+    """Return the mean of `values` with its 95% interval."""
     sample = pl.Series(list(values), dtype=pl.Float64).to_numpy()
     if sample.size < 2:
         return Mean(sample.size, float(sample.mean()), math.nan)
@@ -74,7 +75,7 @@ def mean(values: Iterable[float]) -> Mean:
 
 
 def paired(played: pl.DataFrame, mix: str, left: str, right: str, figure: str) -> Mean | None:
-    """Return `left` minus `right`, seed by seed; None if no seed has both."""
+    """Return the mean of `left` minus `right` over the seeds; None if no seed has both variants."""
     sides = [played.filter(mix=mix, variant=name).select("seed", figure) for name in (left, right)]
     both = sides[0].join(sides[1], on="seed")
     return mean(both[figure] - both[f"{figure}_right"]) if both.height else None

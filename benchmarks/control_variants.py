@@ -25,7 +25,7 @@ _REPLACED: dict[str, Changes] = {
     "chance-clusters": _CLUSTERS | _CHANCE,
     "seeds-only": {"imitate.epochs": 22},
 }
-# The student trains on one row of earlier rounds again for each new row.
+# For each new row, the student trains again on one row of earlier rounds.
 _REPLAYED: dict[str, Changes] = {
     "replay-referee-rows": {},
     "replay-chance-rows": _CHANCE,
@@ -39,7 +39,7 @@ _REPLAYED: dict[str, Changes] = {
     "replay-sample-quarter": {"examine.rows": 0.25},
     "replay-sample-tenth": {"examine.rows": 0.1},
     "replay-second-order": _SECOND,
-    "replay-until-hard": {"examine.hard": 300},  # as many as children of hard rows are wanted
+    "replay-until-hard": {"examine.hard": 300},  # as many as the wanted children of hard rows
     "replay-frugal": _SECOND | {"examine.rows": 450, "examine.hard": 300},
     "replay-chance-free": _FREE | _CHANCE,
     "replay-loss-rows": _LOSS,
@@ -52,9 +52,9 @@ _REPLAYED: dict[str, Changes] = {
     "replay-contrast-other": {"imitate.contrast": {"wrong": "other"}},
     "replay-contrast-anchor": {"imitate.contrast": _ANCHORED},
     "replay-contrast-anchor-other": {"imitate.contrast": _ANCHORED | {"wrong": "other"}},
-    # Imitation of about as many tokens as a contrast computes (its pairs count twice).
+    # Imitation of about as many tokens as the contrast computes (its pairs count twice).
     "replay-contrast-tokens": {"replay": 1.35},
-    # The offline teacher is always right: rewriting replays hard rows, in both.
+    # The offline teacher is always right, so in both of these rewriting replays hard rows.
     "replay-rewrite": {"rewrite.share": 0.25},
     "replay-rewrite-blind": {"rewrite.share": 0.25, "rewrite.blind": True},
 }
@@ -122,7 +122,7 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "rewritten against none": ("replay-rewrite", "replay-referee-rows"),
 }
 
-# The comparisons in the plot: does the referee's choice matter, and what do cheaper ones lose?
+# The plot's comparisons: does the referee's choice matter, and what do cheaper choices lose?
 PLOTTED = (
     "referee against chance, rows",
     "referee against chance, clusters",

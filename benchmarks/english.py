@@ -1,14 +1,14 @@
-"""Benchmark that tokens for all languages cost English nothing: the same decisions, the same speed.
+"""Check that tokens for all languages cost English nothing: the same decisions at the same speed.
 
 The texts are real instructions whose letters are all ASCII, followed by recombined halves of them,
 many of which lie near the threshold. Each is compared with every text accepted before it, as
 generation does.
 1. Decisions: the filter with Lion's tokens against one with rouge_score's own tokenizer. A decision
-   is the nearest text and its exact similarity, or none. benchmarks.novelty compares the filter
-   itself with rouge_score.
-2. Speed: a pass with Lion's tokens against a pass with the tokenizer for English alone, which Lion
-   had before. The passes alternate, the fastest of each counts, and its seconds are those of the
-   processor, since other programs only slow a pass down.
+   is the nearest text and its exact similarity, or none. benchmarks.novelty compares the whole
+      filter with rouge_score.
+2. Speed: a pass with Lion's tokens against a pass with its former tokenizer, for English alone. The
+   passes alternate, and the fastest of each counts, since other programs only slow a pass down.
+   Seconds are CPU seconds.
 Prints one JSON line.
 """
 
@@ -63,17 +63,17 @@ def main(data: Path, count: int, passes: int) -> None:
 
 
 def has_ascii_letters(text: str) -> bool:
-    """Whether all letters of `text` are ASCII; other signs, such as dashes, may not be."""
+    """Whether all letters of `text` are ASCII; other characters, such as dashes, need not be."""
     return not any(sign.isalpha() and not sign.isascii() for sign in text)
 
 
 def english(text: str) -> list[str]:
-    """Return the tokens that Lion had before: runs of ASCII letters and digits."""
+    """Return the tokens of Lion's former tokenizer: runs of ASCII letters and digits."""
     return _ENGLISH.findall(text.lower())
 
 
 def timed(texts: list[str], tokenizer: Tokenizer) -> tuple[list[Match | None], float]:
-    """Return the filter's decision on each text with this tokenizer, and the seconds in total."""
+    """Return the filter's decision on each text with this tokenizer, and the total CPU seconds."""
     with patch("lion.pools.novelty.tokens", tokenizer):
         start = time.process_time()
         novelty = NoveltyFilter([], [], threshold=THRESHOLD)

@@ -1,8 +1,8 @@
 """Benchmark the novelty filter against rouge_score: speed and identical decisions.
 
 Both compare each text with every text accepted before it, as generation does.
-1. Speed, on real instructions. rouge_score runs on the first rows only (tokenising each text once,
-   which it would not do by itself); its time per pair is extrapolated to all rows.
+1. Speed, on real instructions. rouge_score runs on the first rows only, with each text tokenised
+   once, which it would not do by itself; its time per pair is extrapolated to all rows.
 2. Decisions, on real instructions followed by recombined halves of them, many of which lie near the
    threshold. A decision is the nearest text and its exact similarity, or none.
 3. Candidates against a large pool (6,000 against 70,000), both with recombined halves.
@@ -50,7 +50,7 @@ def main(data: Path, timed: int, decided: int, pool: int, tried: int) -> None:
 
 
 def speed(texts: list[str], some: list[str]) -> dict[str, float]:
-    """Return seconds of a pass over `texts`; rouge_score's are extrapolated from `some`."""
+    """Time a pass of the filter over `texts`; extrapolate rouge_score's time from `some`."""
     matches, seconds = fast_pass(texts)
     part, part_seconds = slow_pass(some)
     slow_seconds = part_seconds / pairs_of(part) * pairs_of(matches)
@@ -66,7 +66,7 @@ def speed(texts: list[str], some: list[str]) -> dict[str, float]:
 
 
 def decisions(texts: list[str]) -> dict[str, float]:
-    """Count the decisions on `texts` that differ between the two."""
+    """Count the decisions on `texts` that differ between the filter and rouge_score."""
     fast, _ = fast_pass(texts)
     slow, _ = slow_pass(texts)
     return {
@@ -77,7 +77,7 @@ def decisions(texts: list[str]) -> dict[str, float]:
 
 
 def large_pool(texts: list[str], rng: random.Random, *, known: int, tried: int) -> dict[str, float]:
-    """Return seconds for `tried` candidates against `known` texts, loading these included."""
+    """Time `tried` candidates against a pool of `known` texts, including loading the pool."""
     pool = texts + rejoined(texts, known - len(texts), rng)
     candidates = rejoined(texts, tried, rng)
     start = time.perf_counter()
@@ -92,7 +92,7 @@ def large_pool(texts: list[str], rng: random.Random, *, known: int, tried: int) 
 
 
 def fast_pass(texts: list[str]) -> tuple[list[Match | None], float]:
-    """Return the filter's decision on each text, and the seconds in total."""
+    """Return the filter's decision on each text, and the total seconds."""
     start = time.perf_counter()
     novelty = NoveltyFilter([], [], threshold=THRESHOLD)
     matches = novelty.accept(texts, [str(n) for n in range(len(texts))])
@@ -100,7 +100,7 @@ def fast_pass(texts: list[str]) -> tuple[list[Match | None], float]:
 
 
 def slow_pass(texts: list[str]) -> tuple[list[Match | None], float]:
-    """Return the same from rouge_score, pair by pair."""
+    """Return rouge_score's decision on each text, pair by pair, and the total seconds."""
     start = time.perf_counter()
     tokenize = tokenizers.DefaultTokenizer().tokenize
     accepted: list[tuple[str, list[str]]] = []
@@ -119,7 +119,7 @@ def slow_pass(texts: list[str]) -> tuple[list[Match | None], float]:
 
 
 def pairs_of(matches: list[Match | None]) -> int:
-    """Count the pairs of a pass with these decisions: each text with all accepted before it."""
+    """Count the pairs that a pass compared: each text with all texts accepted before it."""
     pairs = accepted = 0
     for match in matches:
         pairs += accepted
@@ -128,7 +128,7 @@ def pairs_of(matches: list[Match | None]) -> int:
 
 
 def rejoined(texts: list[str], count: int, rng: random.Random) -> list[str]:
-    """Return `count` texts, each made of the first half of one text and the second of another."""
+    """Return `count` texts, each the first half of one random text and the second of another."""
     joined = []
     for _ in range(count):
         first, second = rng.choice(texts).split(), rng.choice(texts).split()

@@ -1,12 +1,12 @@
 """Compare SemHash and MinHash with the novelty filter: recall, precision and speed.
 
-Needs `pip install datasketch semhash wordllama`; nothing else in this project does. SemHash gets
-the static word vectors that the package wordllama carries: its own model would be a download.
+Needs `pip install datasketch semhash wordllama`, which nothing else in this project uses. SemHash
+gets the static word vectors in the wordllama package, since its own model would be a download.
 
-The pool is real instructions. The candidates are other real instructions, and recombined halves of
-those in the pool, many of which lie near the threshold. The novelty filter's decision (ROUGE-L F of
-at least 0.7 with any row of the pool) is the truth. Prints one JSON line per method and threshold,
-and some pairs that SemHash alone calls duplicates.
+The pool holds real instructions. The candidates are other real instructions, and recombined halves
+of those in the pool, many of which lie near the threshold. The novelty filter's decision (ROUGE-L F
+of at least 0.7 with any row of the pool) is the ground truth. Prints one JSON line per method and
+threshold, and some pairs that only SemHash calls duplicates.
 """
 
 import json
@@ -27,10 +27,10 @@ from lion.pools.texts import read_texts
 
 _REAL = 1_000  # candidates of each kind
 _PERMUTATIONS = 128
-_SHOWN = 20  # pairs that SemHash alone calls duplicates
+_SHOWN = 20  # pairs that only SemHash calls duplicates
 _WORDS = re.compile(r"[a-z0-9]+")
 
-Matches = dict[str, str]  # a candidate that has a near duplicate in the pool, and that text
+Matches = dict[str, str]  # candidate to its near duplicate in the pool
 
 
 @click.command()
@@ -62,7 +62,7 @@ def main(data: Path) -> None:
 
 
 def compare(truth: Matches, matches: Matches, candidates: Sequence[str]) -> dict[str, Any]:
-    """Return recall and precision, and how many accepted candidates the method refuses."""
+    """Return recall and precision, and how many truly new candidates the method rejects."""
     both = len(truth.keys() & matches.keys())
     return {
         "rows": len(candidates),
@@ -105,7 +105,7 @@ def semhash(pool: Sequence[str], candidates: Sequence[str], threshold: float) ->
 
 
 class _Vectors:
-    """Mean word vectors of the package wordllama, as SemHash asks for them."""
+    """Mean word vectors of the wordllama package, with the interface that SemHash expects."""
 
     def __init__(self) -> None:
         from safetensors.numpy import load_file

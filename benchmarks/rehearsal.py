@@ -2,9 +2,9 @@
 
     python -m benchmarks.rehearsal --alpaca alpaca.json --folder DIR --seeds 5000 --seeds 20000
 
-Makes a project of each size in DIR, runs it and prints one JSON line for each stage, then one for
-each check of the finished run, and a table of how each stage grows from size to size. Run it again
-to continue an interrupted rehearsal. A stage that was interrupted has several lines.
+Creates a project of each size in DIR, runs it, and prints one JSON line per stage, one per check of
+the finished run, and a table of how each stage grows with size. Run the command again to continue
+an interrupted rehearsal. A stage that was interrupted has several lines.
 """
 
 import json
@@ -21,7 +21,7 @@ from benchmarks.rehearsal_data import make_project
 from benchmarks.rehearsal_stages import Measured, Provider, Repro, serving, variables
 from benchmarks.rehearsal_table import growth
 
-PAPER = 52_000, 6_000  # seeds, new instructions a round
+PAPER = 52_000, 6_000  # seeds, new instructions per round
 
 
 @click.command()
@@ -57,7 +57,7 @@ def main(
 def rehearse(
     folder: Path, alpaca: Path, settings: dict[str, int], server: list[str], *, kills: int = 0
 ) -> None:
-    """Run one project to its end, print its lines and check it."""
+    """Run one project to its end, print the line of each stage, and check the finished run."""
     project = begun(folder, alpaca, settings)
     with serving(folder / "server", project, server) as provider:
         if not (folder / "estimate.json").exists():
@@ -72,7 +72,7 @@ def rehearse(
 
 
 def begun(folder: Path, alpaca: Path, settings: dict[str, int]) -> Path:
-    """Return the project in `folder`, a new one if there is none; it keeps its settings."""
+    """Return the project in `folder`, or create it; UsageError if its settings differ."""
     project, mark = folder / "project", folder / "settings.json"
     if mark.exists():
         known = json.loads(mark.read_text(encoding="utf-8"))
@@ -85,7 +85,7 @@ def begun(folder: Path, alpaca: Path, settings: dict[str, int]) -> Path:
 
 
 def moments(provider: Provider, settings: dict[str, int], kills: int) -> list[int]:
-    """Return at how many replies in total the run is killed, different on each call."""
+    """Draw `kills` total numbers of replies at which to kill the run, anew on each call."""
     seeds, rounds, count = settings["seeds"], settings["rounds"], settings["count"]
     judged = sum(seeds + earlier * count for earlier in range(rounds))
     total = seeds + rounds * count + 2 * judged
@@ -93,13 +93,13 @@ def moments(provider: Provider, settings: dict[str, int], kills: int) -> list[in
 
 
 def repair(project: Path, provider: Provider) -> None:
-    """Do what `make repro` does first: mend files of DVC that a kill left empty or cut."""
+    """Repair DVC files that a kill left empty or truncated, as `make repro` does first."""
     command = ["lion", "doctor", "--fix", "--quick"]
     subprocess.run(command, cwd=project, env=variables(project, provider), check=True)
 
 
 def note(folder: Path, stage: Measured) -> None:
-    """Print the line of a stage, and keep it for the table."""
+    """Print the line of a stage, and append it to stages.jsonl for the table."""
     click.echo(stage.line())
     with (folder / "stages.jsonl").open("a", encoding="utf-8") as file:
         file.write(stage.line() + "\n")

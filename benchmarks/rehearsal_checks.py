@@ -1,4 +1,4 @@
-"""Checks of a finished rehearsal, for benchmarks.rehearsal: no-op, estimate, page, view, money."""
+"""Checks of a finished run for benchmarks.rehearsal: no-op, estimate, page, view, paid twice."""
 
 import hashlib
 import json
@@ -20,14 +20,14 @@ Line = dict[str, Any]
 
 
 def estimated(folder: Path, project: Path, provider: Provider) -> None:
-    """Keep what `lion estimate` says before the run, and how long it took."""
+    """Save the requests that `lion estimate` predicts before the run, and how long it took."""
     text, took = _run(["lion", "estimate", "--json"], project, provider)
     line = took | {"requests": json.loads(text)["total"]["requests"]}
     (folder / "estimate.json").write_text(json.dumps(line), encoding="utf-8")
 
 
 def checks(folder: Path, project: Path, provider: Provider, *, kills: int) -> Iterator[Line]:
-    """Yield a line for each check."""
+    """Yield a line for each check; each of the `kills` may pay for the requests in flight twice."""
     text, took = _run(["dvc", "repro"], project, provider)
     yield {"check": "no-op dvc repro", **took, "ran": text.count("Running stage")}
     before = json.loads((folder / "estimate.json").read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ def checks(folder: Path, project: Path, provider: Provider, *, kills: int) -> It
 
 
 def _viewed(project: Path, provider: Provider) -> dict[str, float]:
-    """Return seconds until `lion view` answers, and the slowest answers in milliseconds."""
+    """Return the seconds until `lion view` is ready, and its slowest responses in milliseconds."""
     begun = time.monotonic()
     process = subprocess.Popen(
         ["lion", "view", "--port", "0"],
@@ -74,7 +74,7 @@ def _viewed(project: Path, provider: Provider) -> dict[str, float]:
 
 
 def _run(command: list[str], project: Path, provider: Provider) -> tuple[str, Line]:
-    """Return what a command printed, and the seconds and CPU seconds that it took."""
+    """Return a command's standard output, and the seconds and CPU seconds that it took."""
     begun, before = time.monotonic(), _children_cpu()
     done = subprocess.run(
         command,

@@ -11,9 +11,9 @@ import yaml
 from tests.pipeline.mini import copy_code
 from tests.repository import ROOT, begin
 
-QUESTIONS = 80  # as many as Vicuna's
+QUESTIONS = 80  # as many as the Vicuna questions
 _SHARE = 9_000 / 52_000  # of the seeds are real rows; the others join halves of two of these
-_WORDS = 1_000  # of the miniature's tokenizer
+_WORDS = 1_000  # vocabulary of the miniature student's tokenizer
 _WIDTH = 32
 _TRIES = 100  # pairs joined for each seed at most
 _LONGEST = 2_048  # tokens of a prompt with its answer
@@ -22,7 +22,7 @@ ASKED = "data/eval/rehearsal.jsonl"
 
 
 def make_project(root: Path, alpaca: Path, *, seeds: int, rounds: int, count: int) -> None:
-    """Make the project in `root`, with `seeds` varied from the rows of the file `alpaca`."""
+    """Create the project in `root`; its `seeds` are varied from the rows of the file `alpaca`."""
     copy_code(root)
     rows = json.loads(alpaca.read_text(encoding="utf-8"))
     for place in (SEEDS, ASKED):
@@ -40,10 +40,10 @@ def make_project(root: Path, alpaca: Path, *, seeds: int, rounds: int, count: in
 
 
 def varied(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """Return `count` different seeds, of which a share is real at any size; equal on each run.
+    """Return `count` different seeds, a fixed share of them real rows; the same on each run.
 
-    The others have the first half of one instruction and the second half of another, with its
-    input and output: near enough to both for the novelty filter to have work.
+    Each of the others joins the first half of one instruction to the second half of another, and
+    takes the other's input and output: close enough to both to give the novelty filter work.
     """
     real = rows[: max(2, round(count * _SHARE))]
     rng = random.Random(1)
@@ -62,7 +62,7 @@ def varied(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
 
 
 def _write_student(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a Llama of two layers, which knows the most frequent words of the rows."""
+    """Write a Llama of two layers whose tokenizer knows the most frequent words of the rows."""
     from tests.student.tiny import make_tokenizer, write_tiny  # torch takes long to load
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def _write_student(folder: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def write_params(root: Path, *, rounds: int, count: int) -> None:
-    """Take the paper's settings, except for models, student, machine and size."""
+    """Write the paper's settings, except for models, student, machine and size."""
     params = yaml.safe_load((ROOT / "presets/paper.yaml").read_text(encoding="utf-8"))
     machine = {"answer_batch": 256, "threads": None, "checkpoint_steps": 50, "micro_batch": 32}
     params |= {
@@ -85,7 +85,7 @@ def write_params(root: Path, *, rounds: int, count: int) -> None:
     }
     params["judge"]["model"] = "rehearsal-judge"
     params["student"] |= {"base": "data/base", "revision": None, "max_tokens": 4}
-    # At the paper's rate so small a student would give the same answers in every round.
+    # At the paper's learning rate, this small student would give the same answers every round.
     params["imitate"]["learning_rate"] = 1e-3
     params["generate"]["count"] = count
     params["evaluate"]["questions"] = ASKED

@@ -1,13 +1,13 @@
-"""What the stand-in provider of benchmarks.rehearsal says in each role, from real texts.
+"""Replies of the fake provider of benchmarks.rehearsal in each role, built from real texts.
 
-A reply follows from the prompt and a digest of the request. A share is unreadable in the way of its
-role: a cut answer, a verdict without scores, a refused draft.
+A reply depends only on the prompt and a digest of the request. A share of the replies is unreadable
+in a way that suits the role: a cut answer, a verdict without scores, a refused draft.
 """
 
 import re
 from typing import Any
 
-_CUT = " and so on" * 1000  # longer than any limit of tokens
+_CUT = " and so on" * 1000  # longer than any token limit
 _NO_VERDICT = "Both answers have their merits, and it depends on what the user wants."
 _REFUSAL = "I'm sorry, but I cannot help with that."
 _REMARKS = (
@@ -21,16 +21,16 @@ _REPEATED = 0.22  # share of drafts that repeat the example almost word for word
 
 
 class Replies:
-    """Teacher, referee, judge and generator; which one is asked follows from the system prompt."""
+    """Replies as teacher, referee, judge or generator; the system prompt tells which."""
 
     def __init__(self, rows: list[dict[str, Any]], *, unreadable: float) -> None:
-        """`rows` are seeds with instruction and output; `unreadable` is a share of the replies."""
+        """`rows` are seeds with instruction and output; `unreadable` is a share, 0 to 1."""
         self._outputs = [str(row["output"]) or "None." for row in rows]
         self._instructions = [str(row["instruction"]).split() for row in rows]
         self._unreadable = round(unreadable * 2**16)
 
     def text(self, system: str, prompt: str, digest: bytes) -> str:
-        """Return the reply to `prompt`; `digest` stands for chance."""
+        """Return the reply to `prompt`; `digest` is the source of randomness, at least 16 bytes."""
         fails = int.from_bytes(digest[:2]) < self._unreadable
         pick = int.from_bytes(digest[2:8])
         if system.startswith("You write tasks"):
@@ -41,7 +41,7 @@ class Replies:
         return answer + _CUT if fails else answer
 
     def _draft(self, prompt: str, digest: bytes, pick: int) -> str:
-        """Join the halves of two instructions, or repeat the example with another last word."""
+        """Join halves of two instructions, or repeat the example with another last word."""
         example = _between(prompt, "<task ", "\n</task ").split()
         other = self._instructions[pick % len(self._instructions)]
         if int.from_bytes(digest[8:10]) < _REPEATED * 2**16:
@@ -67,6 +67,6 @@ def _points(answer: str) -> int:
 
 
 def _between(text: str, opening: str, closing: str) -> str:
-    """Return what stands between the line of an opening tag and a closing tag."""
+    """Return the text between the line of an opening tag and a closing tag."""
     start = text.find("\n", text.find(opening)) + 1
     return text[start : text.find(closing, start)]

@@ -1,10 +1,10 @@
-"""A fast stand-in for a provider, for benchmarks.rehearsal: HTTP on loopback, several processes.
+"""A fast fake provider for benchmarks.rehearsal: HTTP on loopback, in several processes.
 
     python -m benchmarks.rehearsal_server --texts SEEDS.json --folder DIR --port N --number 0
 
-A reply follows from the request alone, so that a repeated run gets the same ones; errors (500, 503)
-come at random, and 429 above a rate. Each process appends to two files in DIR: 16 bytes for each
-request that it answered, one byte for each that it refused. It ends when its standard input does.
+A reply depends only on the request, so a repeated run gets the same replies. Errors (500, 503) come
+at random, and 429 above a rate. Each process appends to two files in DIR: 16 bytes for each request
+that it answered, one byte for each that it refused. It ends when its standard input closes.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ _PHRASES[503] = "Service Unavailable"
 
 
 class Provider:
-    """What all connections of a process share: replies, faults, the rate limit and the files."""
+    """The state that all connections of a process share: replies, errors, rate limit and files."""
 
     def __init__(
         self, replies: Replies, folder: Path, number: int, *, errors: float, rate: float
     ) -> None:
-        """`errors` is a share of requests; `rate` bounds the requests a second (0: unbounded)."""
+        """`errors` is a share of requests; `rate` bounds requests per second (0: unbounded)."""
         self._replies, self._errors = replies, errors
         self._rate, self._left, self._then = rate, rate, time.monotonic()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -42,7 +42,7 @@ class Provider:
         self._refused = os.open(folder / f"refused-{number}.bin", flags)
 
     def answer(self, body: bytes) -> bytes:
-        """Return the whole HTTP response to the body of a request."""
+        """Return the whole HTTP response to a request with this body, and log it."""
         if self._is_limited():
             os.write(self._refused, b"4")
             return _response(429, _LIMITED, "Retry-After: 1\r\n")
@@ -96,7 +96,7 @@ def _response(status: int, body: bytes, headers: str = "") -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One kept-alive connection: reads requests by Content-Length, answers after the latency."""
+    """One keep-alive connection: reads requests by Content-Length, answers after the latency."""
 
     def __init__(self, provider: Provider, latency: float) -> None:
         self._provider, self._latency = provider, latency
@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
 
 
 def reserve() -> socket.socket:
-    """Return a socket that holds a free port of loopback for processes that share it."""
+    """Return a socket that reserves a free loopback port, which several processes can share."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     held.bind(("127.0.0.1", 0))
@@ -139,7 +139,7 @@ def reserve() -> socket.socket:
 
 async def _serve(provider: Provider, port: int, latency: float) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    # The parent never writes to it: it becomes readable when the parent ends, even by SIGKILL.
+    # The parent never writes to stdin, so it turns readable when the parent ends, even by SIGKILL.
     loop.add_reader(sys.stdin.fileno(), ended.set)
     server = await loop.create_server(
         lambda: Connection(provider, latency), "127.0.0.1", port, reuse_port=True, backlog=512

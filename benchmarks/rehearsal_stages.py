@@ -1,4 +1,4 @@
-"""Run `dvc repro` for benchmarks.rehearsal and measure time, memory, requests, bytes by stage."""
+"""Run `dvc repro` for benchmarks.rehearsal; measure each stage's time, memory and requests."""
 
 import json
 import os
@@ -20,17 +20,17 @@ from benchmarks.rehearsal_server import reserve
 from tests.repository import ROOT, environment
 
 _STAGE = re.compile(r"Running stage '([^']+)'")
-_LOOK = 0.1  # seconds between two looks at the processes
+_LOOK = 0.1  # seconds between two polls of the processes
 _PROCESSES = 2  # of the server
 MB = 1e6
 
 
 @dataclass
 class Measured:
-    """What a stage took. CPU seconds include its children; `peak_mb` is of one process.
+    """Time, memory and requests of a stage. CPU seconds include children; `peak_mb` is per process.
 
-    `seconds` and `cpu` are the stage's own; what DVC does before and after it (hashes, copies to
-    the cache) is in `dvc_seconds` and `dvc_cpu`. `ended` is false if the run was killed in it.
+    `seconds` and `cpu` are the stage's own; `dvc_seconds` and `dvc_cpu` are what DVC spends before
+    and after it (hashes, copies to the cache). `ended` is false if the run was killed during it.
     """
 
     stage: str
@@ -42,19 +42,19 @@ class Measured:
     peak_mb: float = 0.0
     requests: int = 0  # answered
     refused: int = 0  # 429 and 5xx
-    store_mb: float = 0.0  # these three: on disk after the stage
+    store_mb: float = 0.0  # these three: size on disk after the stage
     cache_mb: float = 0.0
     workspace_mb: float = 0.0
     ended: bool = False
 
     @property
     def share(self) -> float | None:
-        """Return the share of the CPU seconds that was not the server's; None without requests."""
+        """Return the share of all CPU seconds not spent by the server; None without requests."""
         own = self.cpu + self.dvc_cpu
         return own / (own + self.server_cpu) if self.requests and own else None
 
     def line(self) -> str:
-        """Return it as one line of JSON."""
+        """Return the measurement as one line of JSON."""
         known = {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(self).items()}
         share = self.share
         return json.dumps(known | {"own_share": None if share is None else round(share, 3)})
@@ -69,27 +69,27 @@ class Provider:
     processes: list[psutil.Process] = field(default_factory=list)
 
     def answered(self) -> int:
-        """Return the number of requests that it answered so far."""
+        """Return the number of requests that the server has answered."""
         return sum(path.stat().st_size for path in self.folder.glob("paid-*.bin")) // 16
 
     def refused(self) -> int:
-        """Return the number of requests that it refused so far."""
+        """Return the number of requests that the server has refused."""
         return sum(path.stat().st_size for path in self.folder.glob("refused-*.bin"))
 
     def paid_twice(self) -> int:
-        """Return how many replies were sent again to the same request."""
+        """Return how many replies repeat an earlier reply to the same request."""
         every = b"".join(path.read_bytes() for path in self.folder.glob("paid-*.bin"))
         digests = [every[at : at + 16] for at in range(0, len(every), 16)]
         return len(digests) - len(set(digests))
 
     def cpu(self) -> float:
-        """Return the CPU seconds of its processes."""
+        """Return the CPU seconds of the server's processes so far."""
         return sum(sum(process.cpu_times()[:2]) for process in self.processes)
 
 
 @contextmanager
 def serving(folder: Path, project: Path, options: list[str]) -> Iterator[Provider]:
-    """Run the server for the seeds of `project`; `options` are those of its command."""
+    """Run the server on the seeds of `project`, with these command-line `options`."""
     folder.mkdir(exist_ok=True)
     with reserve() as held:
         port = held.getsockname()[1]
@@ -118,15 +118,15 @@ def serving(folder: Path, project: Path, options: list[str]) -> Iterator[Provide
 
 
 def variables(project: Path, provider: Provider) -> dict[str, str]:
-    """Return the environment of commands in the project: its own code and store, this server."""
+    """Return the environment for commands in the project: its own code and store, this server."""
     given = os.environ | environment(project.parent / "site")
-    given |= {"PYTHONPATH": str(project)}  # the command `lion` would else run another copy
+    given |= {"PYTHONPATH": str(project)}  # otherwise `lion` would run another copy
     given |= {"LION_HOME": str(project.parent / "home"), "OPENAI_BASE_URL": provider.url}
     return given | {"PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
 
 
 class Repro:
-    """One `dvc repro` in its own process group, and the stage that it is at."""
+    """One `dvc repro` in its own process group, and the stage that it is running."""
 
     def __init__(self, project: Path, provider: Provider, log: Path) -> None:
         self._project, self._provider, self._log = project, provider, log
@@ -134,9 +134,10 @@ class Repro:
         self._ended = Event()
 
     def stages(self, *, kill_at: int | None = None) -> Iterator[Measured]:
-        """Run it; yield what each stage took when it ends. Kill all processes at `kill_at` replies.
+        """Run `dvc repro`, and yield the measurement of each stage when it ends.
 
-        The first item is what DVC does before its first stage.
+        The first item is what DVC does before its first stage. At `kill_at` replies, kill the whole
+        process group.
         """
         self._counts = self._counted()
         self._open("start")
@@ -174,7 +175,7 @@ class Repro:
             raise RuntimeError(f"dvc repro ended with {code}; see {self._log}")
 
     def _watch(self, kill_at: int | None) -> None:
-        """Note memory and CPU of the stage's processes, and when they end; kill at the moment."""
+        """Record the memory, CPU and end of a stage; kill the group at `kill_at` replies."""
         while not self._ended.wait(_LOOK):
             with suppress(psutil.Error):
                 self._last = self._cpu()
@@ -196,7 +197,7 @@ class Repro:
         self._begun = self._left = time.monotonic()
 
     def _close(self, spent: tuple[float, float], *, ended: bool) -> Measured:
-        """Fill in what the stage took. The system counts no CPU seconds of a killed process."""
+        """Complete the stage's figures. The system reports no CPU seconds of killed processes."""
         now, stage, counts = time.monotonic(), self._stage, self._counted()
         stage.seconds, stage.dvc_seconds = self._left - self._begun, now - self._left
         stage.dvc_cpu = spent[0] - self._spent[0]
@@ -216,7 +217,7 @@ class Repro:
 
 
 def size_mb(folder: Path) -> float:
-    """Return the size of all files in `folder`; one that vanishes meanwhile does not count."""
+    """Return the size of all files in `folder` in MB; skip files deleted meanwhile."""
     total = 0
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):
@@ -225,7 +226,7 @@ def size_mb(folder: Path) -> float:
 
 
 def _peak_mb(process: psutil.Process) -> float:
-    """Return the largest memory that a process held so far; 0 if it has just ended."""
+    """Return the peak resident memory of a process in MB; 0 if it has just ended."""
     try:
         text = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     except OSError:

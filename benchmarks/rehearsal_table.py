@@ -1,10 +1,10 @@
-"""How the stages of rehearsals of several sizes grow, for benchmarks.rehearsal."""
+"""A table of how stages grow with the number of seeds, for benchmarks.rehearsal."""
 
 import math
 from typing import Any
 
 Lines = list[dict[str, Any]]
-_SMALL = 1.0  # seconds; less than that tells nothing of growth
+_SMALL = 1.0  # seconds or MB; a smaller figure says nothing about growth
 _HEAD = ("stage", "seeds", "seconds", "cpu s", "dvc s", "peak MB", "requests", "cpu exponent")
 _ROW = "{:<16}{:>8}{:>10}{:>10}{:>8}{:>9}{:>10}{:>14}{:>15}".format
 
@@ -12,8 +12,8 @@ _ROW = "{:<16}{:>8}{:>10}{:>10}{:>8}{:>9}{:>10}{:>14}{:>15}".format
 def growth(sizes: dict[int, Lines]) -> str:
     """Return a table with one row for each stage (all rounds together) and number of seeds.
 
-    An exponent says how a figure grew from the size before: 1 is linear. The constant time that a
-    stage takes to start is part of it, so that small sizes show less growth than there is.
+    An exponent says how a figure grew since the previous size: 1 is linear. Figures include the
+    constant start-up of a stage, so small sizes understate its growth.
     """
     rows = [_ROW(*_HEAD, "peak exponent")]
     summed = {seeds: by_stage(lines) for seeds, lines in sizes.items()}
@@ -30,7 +30,7 @@ def growth(sizes: dict[int, Lines]) -> str:
 
 
 def by_stage(lines: Lines) -> dict[str, dict[str, float]]:
-    """Return the figures of each stage, its rounds and interrupted tries together, and in total."""
+    """Return figures by stage and in total, with all rounds and interrupted runs together."""
     stages: dict[str, dict[str, float]] = {}
     for line in lines:
         for name in (line["stage"].split("@")[0], "total"):
@@ -47,7 +47,7 @@ _ADDED = ("seconds", "cpu", "dvc_seconds", "requests")
 def exponent(
     before: tuple[int, dict[str, float]] | None, after: tuple[int, dict[str, float]], key: str
 ) -> str:
-    """Return the slope of a figure over the seeds, both as logarithms; '-' if it is not known."""
+    """Return the log-log slope of a figure over the number of seeds; '-' if it is not known."""
     if before is None or min(before[1][key], after[1][key]) < _SMALL or before[0] == after[0]:
         return "-"
     return f"{math.log(after[1][key] / before[1][key]) / math.log(after[0] / before[0]):.2f}"

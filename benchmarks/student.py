@@ -3,9 +3,9 @@
 Texts are Alpaca's if ../shared/data holds them, otherwise random words with the same distribution
 of lengths. The model is a Llama with about 8M random weights (1B on a GPU). The probability of its
 end token makes answers 60 tokens long on average, as in Alpaca.
-1. Answering: transformers' `generate` with one prompt at a time and with unsorted batches; ours
+1. Answering: transformers' `generate` with one prompt at a time and with unsorted batches; Lion
    with the same batch size. Tokens per second; the first two measure a subset of the prompts.
-2. Training: random batches of 8, padded to the longest row; ours; ours with LoRA. Tokens per
+2. Training: random batches of 8, padded to the longest row; Lion; Lion with LoRA. Tokens per
    second without padding, and the peak memory of a separate process.
 Variants run in turn, `--turns` times; figures are medians. Seconds are wall-clock seconds on all
 cores, so run nothing else at the same time.
@@ -44,8 +44,8 @@ from lion.student.models import Loaded, device
 from lion.student.template import Example, encode_prompt
 
 ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.json"
-ANSWER = 60  # tokens of an answer, mean
-LIMIT = 256  # tokens of an answer, most
+ANSWER = 60  # mean tokens per answer
+LIMIT = 256  # most tokens per answer
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12}  # dense bf16 FLOP/s
 SMALL = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 8}
 TALKING = Student(base="", revision=None, temperature=1.0, max_tokens=LIMIT)
@@ -111,7 +111,7 @@ def make_base(lines: list[str], out: Path) -> None:
 
 
 def model(vocabulary: int, shape: dict[str, int]) -> LlamaForCausalLM:
-    """Random weights."""
+    """Return a Llama of this `shape` with random weights."""
     count = shape["hidden_size"] // 64
     heads = {"num_attention_heads": count, "num_key_value_heads": count // 4}
     return LlamaForCausalLM(
@@ -127,7 +127,7 @@ def _load(base: Path) -> Loaded:
 
 
 def _load_talker(base: Path) -> Loaded:
-    """Load the model with a bias on its end token, for answers of ANSWER tokens on average."""
+    """Load the model with a bias on its end token, so that answers average ANSWER tokens."""
     loaded = _load(base)
     head: Any = loaded.model.lm_head
     bias = torch.zeros(head.out_features, device=head.weight.device)
@@ -144,7 +144,7 @@ def clock() -> float:
 
 
 def one_by_one(base: Path, tasks: list[str], batch: int) -> dict[str, float]:
-    """Answer eight of the prompts as the original does: one call of `generate` each."""
+    """Answer about eight of the prompts as the original does: one call of `generate` per prompt."""
     return _by_generate(base, tasks[:: len(tasks) // 8], 1)
 
 
@@ -172,7 +172,7 @@ def _by_generate(base: Path, tasks: list[str], batch: int) -> dict[str, float]:
 
 
 def ours(base: Path, tasks: list[str], batch: int) -> dict[str, float]:
-    """Answer the prompts as stage respond does."""
+    """Answer the prompts as the stage respond does."""
     loaded = _load_talker(base)
     begun = clock()
     answers = answer_tasks(
@@ -202,7 +202,7 @@ def train_random(base: Path, pairs: list[tuple[str, str]]) -> dict[str, float]:
 def train_ours(
     base: Path, pairs: list[tuple[str, str]], lora: Lora | None = None
 ) -> dict[str, float]:
-    """Train as stage imitate does, with micro-batches of 8 rows on average."""
+    """Train as the stage imitate does, with micro-batches of 8 rows on average."""
     loaded = _load(base)
     loaded.base = {"base": str(base)}
     settings = SETTINGS.model_copy(update={"lora": lora})
@@ -216,12 +216,12 @@ def train_ours(
 
 
 def train_lora(base: Path, pairs: list[tuple[str, str]]) -> dict[str, float]:
-    """Train a LoRA adapter in the same way."""
+    """Train a LoRA adapter as `train_ours` does."""
     return train_ours(base, pairs, LORA)
 
 
 def utilisation(base: Path) -> dict[str, Any]:
-    """Train a random 1B Llama on rows of 1,024 tokens; return the share of the GPU's peak."""
+    """Train a random 1B Llama on rows of 1,024 tokens; return its speed, MFU and peak memory."""
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
     made = model(32_000, LARGE)
     rows = [Example([2] * 512, [3] * 512)] * 512
@@ -231,7 +231,7 @@ def utilisation(base: Path) -> dict[str, Any]:
         compute=Compute(micro_batch=8, attention="sdpa"), arithmetic=torch.bfloat16,
     )[1:]  # fmt: skip
     speed = losses["tokens"].sum() / losses["seconds"].sum()
-    # 6 per weight and token, plus 12 per layer, width and attended position (half of all).
+    # FLOPs per token: 6 per weight, plus 12 per layer, width and attended position (half of all).
     flops = 6 * made.num_parameters() + 12 * 22 * 2048 * 1024 / 2
     name = torch.cuda.get_device_name()
     peak = next((value for chip, value in PEAKS.items() if chip in name), None)

@@ -1,9 +1,10 @@
-"""Compare the CPU time of a request over several clients and transports, in one run.
+"""Compare the CPU time per request of several clients and transports in one run.
 
     python -m benchmarks.transports --requests 2000
 
-Each sends the same requests, 64 at a time, to the server of benchmarks.rehearsal, which answers at
-once. Prints one JSON line for each, the best of its repeats. `lion` also commits every reply.
+Each sends the same requests, 64 at a time, to the server of benchmarks.rehearsal, which answers
+without delay. Prints one JSON line for each: the best of its repeats. `lion` also commits every
+reply to the store.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ Send = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 def requests(count: int) -> list[Request]:
-    """Return different requests of a referee, each of about 2,000 characters."""
+    """Return `count` different referee requests of about 2,000 characters each."""
     return [
         Request(
             id=str(row),
@@ -58,19 +59,19 @@ async def _send_all(bodies: list[dict[str, Any]], send: Send) -> None:
 
 
 async def openai_client(url: str, bodies: list[dict[str, Any]], **options: Any) -> None:
-    """Send them with the openai client, as anybody would."""
+    """Send `bodies` with the openai client; `options` go to its constructor."""
     async with openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0, **options) as client:
         await _send_all(bodies, lambda body: client.chat.completions.create(**body))
 
 
 async def openai_over_aiohttp(url: str, bodies: list[dict[str, Any]]) -> None:
-    """Send them with the openai client over its aiohttp transport."""
+    """Send `bodies` with the openai client over its aiohttp transport."""
     transport = openai.DefaultAioHttpClient(limits=_LIMITS, timeout=None)
     await openai_client(url, bodies, http_client=transport)
 
 
 async def plain_httpx2(url: str, bodies: list[dict[str, Any]]) -> None:
-    """Post them with httpx2 alone, and parse the bodies."""
+    """Post `bodies` with httpx2 alone, and parse the responses."""
     async with httpx2.AsyncClient(limits=_LIMITS, timeout=None) as client:
 
         async def send(body: dict[str, Any]) -> None:
@@ -80,7 +81,7 @@ async def plain_httpx2(url: str, bodies: list[dict[str, Any]]) -> None:
 
 
 async def plain_aiohttp(url: str, bodies: list[dict[str, Any]]) -> None:
-    """Post them with aiohttp alone, and parse the bodies."""
+    """Post `bodies` with aiohttp alone, and parse the responses."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENCY)) as client:
 
         async def send(body: dict[str, Any]) -> None:
@@ -91,7 +92,7 @@ async def plain_aiohttp(url: str, bodies: list[dict[str, Any]]) -> None:
 
 
 def lion(url: str, asked: list[Request]) -> None:
-    """Send them with lion.chat."""
+    """Send `asked` with lion.chat, to an empty store."""
     with (
         redirect_stderr(StringIO()),
         empty_home(),
@@ -133,7 +134,7 @@ def main(count: int, repeats: int) -> None:
 
 
 def measured(way: Callable[[str], object], url: str, repeats: int) -> list[float]:
-    """Return the CPU seconds of this process for each repeat, after a first one for the imports."""
+    """Return this process's CPU seconds for each repeat, after a warm-up run for the imports."""
     way(url)
     times = []
     for _ in range(repeats):

@@ -1,9 +1,10 @@
-"""How long does it take to compare, trace and tabulate 70,000 rows? `python -m benchmarks.versions`
+"""Time `lion pool diff`, `trace` and `rounds` on 70,000 rows: `python -m benchmarks.versions`.
 
-Makes a project of the paper's size (52,000 seeds, three rounds of 6,000) in a temporary folder,
-under git and DVC, with three commits: `first` has one round fewer than `second`, and `other` has
-different rows. Prints one JSON line per figure: seconds of work (reading included), or of the whole
-command with start-up. The last line has the peak memory of the largest process.
+Builds a synthetic project of the paper's size (52,000 seeds, three rounds of 6,000) under git and
+DVC in a temporary folder, with three revisions: `second` is complete, `first` has one round fewer,
+`other` has different rows. Prints one JSON line per figure: seconds of the work alone (reading
+included), then of the whole commands with start-up. The last line has the peak memory of the
+largest process.
 """
 
 import json

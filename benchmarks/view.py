@@ -1,7 +1,7 @@
-"""How fast `lion view` answers at the paper's size: 70,000 instructions, made up on the spot.
+"""Time `lion view` at the paper's size: 70,000 synthetic instructions.
 
-Run it from the root: python -m benchmarks.view. Every question goes over HTTP to a real server;
-times are milliseconds, the slowest of several. Prints one JSON line.
+Run it from the root: python -m benchmarks.view. Every query goes over HTTP to a real server; times
+are in milliseconds, the slowest of several. Prints one JSON line.
 """
 
 import json
@@ -67,7 +67,7 @@ def main(seeds: int, new: int, words: int, repeats: int) -> None:
 
 
 def timed_page(root: Path) -> tuple[float, int]:
-    """Seconds to read the tables and make the page, and its size in bytes."""
+    """Return the seconds to read the tables and make the page, and the page's size in bytes."""
     begun = time.perf_counter()
     params = load_params(root / "params.yaml")
     places = places_of(root)
@@ -76,7 +76,7 @@ def timed_page(root: Path) -> tuple[float, int]:
 
 
 def asked(server: Server, repeats: int) -> dict[str, float]:
-    """The slowest answer to each question, in milliseconds."""
+    """Return the slowest of `repeats` responses to each query, in milliseconds."""
     Thread(target=server.serve_forever, daemon=True).start()
     slowest = {
         name: max(milliseconds(f"{server.address}api/instructions?{urlencode(fields)}", repeats))
@@ -92,7 +92,7 @@ def asked(server: Server, repeats: int) -> dict[str, float]:
 
 
 def milliseconds(address: str, repeats: int) -> list[float]:
-    """Return the time of each of `repeats` answers of a server."""
+    """Return the milliseconds that each of `repeats` requests to `address` took."""
     times = []
     for _ in range(repeats):
         begun = time.perf_counter()

@@ -17,7 +17,7 @@ _HEAD = """\
 
 
 def page() -> str:
-    """Return the whole page."""
+    """Return the text of docs/cli.md."""
     return "\n".join([_HEAD, *_sections(main, "lion", None)])
 
 

@@ -59,7 +59,7 @@ def main(
     with connect(params, "judge", stage="evaluate", round=round_) as chat:
         pairs = with_responses(asked, responses)
         reviews = judge_answers(pairs, chat, params.judge, label=f"evaluate {round_}: scores")
-    # An unjudged question keeps a row without scores, so that it is counted.
+    # An unjudged question keeps a row without scores, so that it counts as asked.
     scores = every.select("id").join(
         score(reviews, orders_of(params.judge)), on="id", how="left", maintain_order="left"
     )
@@ -78,7 +78,7 @@ def main(
 
 
 def _losses(params: Params, student: Path, asked: pl.DataFrame, *, label: str) -> pl.DataFrame:
-    """Return the student's losses; none if another engine may still hold the GPU's memory."""
+    """Return the student's losses; empty if another engine may still hold the GPU's memory."""
     if params.student.engine != "transformers":
         return from_rows([], ANSWER_LOSS)
     return losses_of(params, student, asked, label=label, resumable=Resumable(None))

@@ -90,7 +90,7 @@ def _pairs(
     if settings is None or cache is None or responses is None or scores is None:
         return None
     verdicts, answers = read_table(scores, VERDICT), read_table(responses, ANSWER)
-    pool = with_rewrites(read_cache(cache), replayed)  # with this round's new answers
+    pool = with_rewrites(read_cache(cache), replayed)  # replayed rows have this round's new answers
     rows = pairs_of(pool, answers, verdicts, settings, seed=params.seed, round=round_)
     hard = verdicts.filter(verdict="hard").height
     if rows.height < hard and is_main():
@@ -126,7 +126,7 @@ def _train(
 
 
 def _thoughts(params: Params, loaded: Loaded, rows: pl.DataFrame) -> ThoughtForm | None:
-    """Return the form in which the student learns thoughts: its own, or none."""
+    """Return the form in which the student learns thoughts; None if it learns none."""
     if params.teacher.thoughts == "drop":
         return None
     if (without := rows["thoughts"].null_count()) and is_main():

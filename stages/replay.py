@@ -1,4 +1,4 @@
-"""Replay: draw rows of earlier rounds to train on again beside the new ones."""
+"""Replay: draw rows of earlier rounds to train on again, along with the new ones."""
 
 from pathlib import Path
 

@@ -41,7 +41,7 @@ def main(
     if params.student.engine == "transformers" and is_used:
         relaunch("stages.respond", params.compute)
     with Resumable(store_home() / "answers") as resumable:
-        # The losses come first: vLLM takes all the memory that it finds.
+        # Losses first, since vLLM takes all the memory that is free.
         losses = _losses(params, student, pool, round_, resumable)
         answers = _answers(params, student, rows, round_, resumable)
         if is_main():
@@ -68,7 +68,7 @@ def _losses(
 def _answers(
     params: Params, student: Path, rows: pl.DataFrame, round_: str, resumable: Resumable
 ) -> pl.DataFrame:
-    """Return the student's answers; without rows to examine, PyTorch is not even imported."""
+    """Return the student's answers; without rows to examine, do not even import PyTorch."""
     if params.examine.rows == 0:
         return from_rows([], ANSWER)
     from lion.student.respond import answer_with

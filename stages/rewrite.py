@@ -1,4 +1,4 @@
-"""Rewrite: let the teacher answer a share of the hard instructions again, shown the error."""
+"""Rewrite: the teacher answers a share of the hard instructions again, given the error."""
 
 from pathlib import Path
 

@@ -37,7 +37,7 @@ def main(
 ) -> None:
     """Read and check the user's seeds and questions."""
     params = load_params(params_path)
-    # File names come from params.yaml, not from the command: a shell would interpret some of them.
+    # File names come from params.yaml, not from the command, since a shell would interpret some.
     seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
     distinct = seeds_of(params, seeds)
     asked = read_questions(questions)

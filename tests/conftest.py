@@ -1,4 +1,4 @@
-"""What many tests share: quiet, offline, one thread, and a tiny student made on the spot."""
+"""Settings and fixtures for all tests: quiet, offline, one thread, and a tiny student."""
 
 import os
 
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an untrained Llama of some thousand weights and a word tokenizer."""
+    """Return a folder with an untrained Llama of a few thousand weights and a word tokenizer."""
     from tests.student.tiny import make_tiny_base
 
     return make_tiny_base(tmp_path_factory.mktemp("base"))
@@ -21,14 +21,14 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the developer's own response store."""
+    """Keep tests away from the developer's own response store, servers and keys."""
     monkeypatch.setenv("LION_HOME", str(tmp_path / "lion-home"))
     for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "LION_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures of tests/attack, one line each; under pytest-xdist, too."""
+    """Print the figures of tests/attack, one line each, also under pytest-xdist."""
     for report in terminalreporter.stats.get("passed", []):
         for name, figures in report.user_properties:
             if name == "attack":

@@ -1,4 +1,4 @@
-"""Fakes of our own boundaries."""
+"""Fakes of Lion's own boundaries."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ from lion.chat.types import Reply, Request
 
 
 def reply(text: str, *, finish_reason: str = "stop") -> Reply:
-    """What a model said, with made-up token counts."""
+    """Return a reply with made-up token counts."""
     return Reply(
         text=text,
         finish_reason=finish_reason,
@@ -17,14 +17,14 @@ def reply(text: str, *, finish_reason: str = "stop") -> Reply:
 
 
 class FakeChat:
-    """Answers each request by a function and remembers what it was asked."""
+    """Answers each request with a function, and records the requests and labels."""
 
     model = "fake"
 
     def __init__(self, answer: Callable[[Request], Reply]) -> None:
         self.answer = answer
         self.asked: list[Request] = []
-        self.labels: list[str] = []  # one a call
+        self.labels: list[str] = []  # one per call
 
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
         self.asked += requests
@@ -33,5 +33,5 @@ class FakeChat:
 
 
 def user_text(request: Request) -> str:
-    """The user's part of what was asked."""
+    """Return the last message of a request, which is the user's."""
     return request.messages[-1]["content"]

@@ -1,4 +1,4 @@
-"""Real git and DVC in a separate folder, isolated from the developer's settings."""
+"""Real git and DVC in separate folders, isolated from the developer's settings."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def run(*command: str, root: Path | None = None) -> str:
 
 
 def begin(root: Path) -> None:
-    """Make an empty project."""
+    """Create an empty project under git and DVC."""
     run("git", "init", "--quiet", root=root)
     run("dvc", "init", "--quiet", root=root)
 

@@ -15,9 +15,9 @@ __all__ = ["UNCLEAR", "Asks", "Chat", "Reply", "Request", "ask_again", "connect"
 
 
 def connect(params: Params, role: Role, *, stage: str, round: str) -> Chat:
-    """Connect `role` to its model; Lion needs no key before the first request to a server.
+    """Connect `role` to its model. No API key is needed before the first request to a server.
 
-    Says once if the referee or the judge is the teacher's own model.
+    Print a notice, once, if the referee or the judge is the teacher's own model.
     """
     if role in ("referee", "judge") and (line := params.judges_itself()):
         say_once(line)

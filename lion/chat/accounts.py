@@ -14,8 +14,8 @@ from lion.chat.types import STORED, Caller, Entry, Measured, Reply, checksum
 from lion.support.errors import ChatError
 from lion.support.files import replacing
 
-UNANSWERED = "unanswered"  # mode of entries for requests that were sent and brought no reply
-_LATEST = 2000  # replies that tell what the next ones will be like
+UNANSWERED = "unanswered"  # ledger mode of requests that were sent but got no reply
+_LATEST = 2000  # latest replies, from which to predict the next ones
 _CHUNK = 500  # keys per query; old builds of SQLite take at most 999 parameters
 _CALLER = [field.name for field in fields(Caller)]
 KIND = f"l.model, CASE l.endpoint WHEN '{IN_PROCESS}' THEN '{FREE}' ELSE l.mode END"  # of a Usage
@@ -26,7 +26,7 @@ _SPEND = (
 
 
 def backup_of(path: Path) -> Path:
-    """Return the file that repeats the ledger of the store at `path`, for a rescue."""
+    """Return the backup file for the ledger of the store at `path`, which `salvage` reads."""
     return path.with_name(path.stem + ".ledger.json")
 
 
@@ -36,12 +36,12 @@ class Accounts(Database):
     _is_index_checked = False
 
     def entry(self, caller: Caller) -> int:
-        """Return the ledger entry of `caller`, a new one if there is none."""
+        """Return the id of `caller`'s ledger entry, created if there is none."""
         with self.writing():
             return self.entry_in_transaction(caller)
 
     def entry_in_transaction(self, caller: Caller) -> int:
-        """Return the same as `entry`, for callers that write already."""
+        """Like `entry`, inside a transaction that is already open."""
         values = astuple(caller)
         self._db.execute(
             f"INSERT OR IGNORE INTO ledger ({', '.join(_CALLER)}) VALUES ({marks(values)})", values
@@ -57,7 +57,7 @@ class Accounts(Database):
             return Caller(*db.execute(query, (entry,)).fetchone())
 
     def note_saved(self, caller: Caller, replies: Sequence[Reply]) -> None:
-        """Count replies that the store answered; a replay does not fail if this cannot be kept."""
+        """Count replies that the store served; ignore failures, so that a replay never fails."""
         tokens = [
             sum(reply.prompt_tokens for reply in replies),
             sum(reply.completion_tokens for reply in replies),
@@ -73,7 +73,7 @@ class Accounts(Database):
             )
 
     def note_retries(self, entry: int, count: int) -> None:
-        """Count repeated requests; they cost nothing, so that no run fails for them."""
+        """Count retries; ignore failures to write the count, since retries cost nothing."""
         with suppress(ChatError), self.writing() as db:
             db.execute("UPDATE ledger SET retries = retries + ? WHERE id = ?", (count, entry))
 
@@ -84,7 +84,7 @@ class Accounts(Database):
             return [Entry(*row) for row in self._db.execute(f"SELECT {names} FROM ledger")]
 
     def measured(self, role: str, model: str) -> Measured:
-        """Return the means of the latest replies of a role's model."""
+        """Return the mean tokens and seconds of the latest replies of `model` in `role`."""
         query = (
             "SELECT count(*), coalesce(avg(prompt_tokens), 0), coalesce(avg(completion_tokens), 0),"
             " coalesce(avg(seconds), 0) FROM (SELECT * FROM replies WHERE entry IN (SELECT id FROM"
@@ -94,12 +94,12 @@ class Accounts(Database):
             return Measured(*db.execute(query, (role, model, _LATEST)).fetchone())
 
     def spent(self) -> list[Usage]:
-        """Return what was paid for."""
+        """Return the paid usage, one row per ledger entry."""
         with self.reading():
             return self._spent()
 
     def back_up_ledger(self) -> None:
-        """Repeat the ledger in a file beside the store; the next try may succeed if this fails."""
+        """Copy the ledger to a file beside the store; ignore failures, since it is called often."""
         with suppress(ChatError, OSError), self.reading() as db:
             rows = db.execute("SELECT * FROM ledger")
             names = [column[0] for column in rows.description]
@@ -124,7 +124,7 @@ class Accounts(Database):
         return replies, damaged
 
     def _check_index(self) -> None:
-        """DamageError if the table holds a reply that its index does not lead to; look once."""
+        """Raise DamageError if the index lacks a reply of the table; check only once."""
         if self._is_index_checked or self.frozen:
             return
         self._is_index_checked = True
@@ -141,7 +141,7 @@ class Accounts(Database):
     def add_in_transaction(
         self, key: bytes, entry: int, reply: Reply, received: float, seconds: float
     ) -> bool:
-        """Add a reply without a cost, for callers that write already; False if it was there."""
+        """Add a reply without its cost, in an open transaction; False if it was there already."""
         parts = [getattr(reply, name) for name in STORED]
         values = (key, entry, *parts, received, seconds, checksum(key, *parts))
         names = ("key", "entry", *STORED, "received", "seconds", "checksum")

@@ -23,11 +23,11 @@ def ask_again(
     usable: Callable[[int, Reply], bool],
     schema: dict[str, Any] | None = None,
 ) -> list[list[Reply]]:
-    """Return all attempts at each request, in order; the last is usable, or the retries are spent.
+    """Return all attempts at each request, in order; the last is usable unless retries ran out.
 
-    A request that the provider refused is not sent again. `usable` is given the row of the request
-    and the reply to it. `schema` is the JSON schema that retries ask for, where the server offers
-    structured output.
+    Requests that the provider refused are not retried. `usable(row, reply)` says whether the reply
+    to `requests[row]` is good. `schema` is the JSON schema that retries ask for, if the server
+    offers structured output.
     """
     attempts: list[list[Reply]] = [[reply] for reply in chat.ask(requests, label=label)]
     for attempt in range(1, retries + 1):

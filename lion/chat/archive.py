@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=0, lt=2**40)]
 
 
 class Line(BaseModel):
-    """A stored reply as a line of JSON; `asked` is the model's name in the request."""
+    """A stored reply as a line of JSON; `asked` is the requested model, `model` the actual one."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -44,7 +44,7 @@ class Line(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A filter of replies; fields that are None do not count."""
+    """A filter of replies; a field that is None matches all of them."""
 
     stage: str | None = None
     role: str | None = None
@@ -53,7 +53,7 @@ class Choice:
     older_than: float | None = None  # days
 
     def where(self) -> tuple[str, list[Any]]:
-        """Return a condition on `replies r JOIN ledger l`, and its values."""
+        """Return an SQL condition on `replies r JOIN ledger l`, and its parameters."""
         named = {"stage": self.stage, "role": self.role, "round": self.round, "model": self.model}
         parts = [f"l.{name} = ?" for name, value in named.items() if value is not None]
         values: list[Any] = [value for value in named.values() if value is not None]
@@ -77,9 +77,9 @@ def export_lines(store: Store, choice: Choice) -> Iterator[str]:
 
 
 def import_lines(store: Store, lines: Iterable[bytes], *, name: str) -> tuple[int, int]:
-    """Add the replies in `lines`, all or none; return how many are new and how many are not.
+    """Add the replies in `lines`, all or none; return how many are new, and how many were known.
 
-    They were paid for elsewhere, so that no ledger entry counts them. InputError names the line.
+    They were paid for elsewhere, so the ledger does not count them. InputError names the bad line.
     """
     read = new = 0
     with store.writing():
@@ -115,7 +115,7 @@ def prune(store: Store, choice: Choice) -> int:
 
 
 def finish_reasons(store: Store) -> dict[str, int]:
-    """Count replies by their finish reason; empty replies are counted apart."""
+    """Count replies by their finish reason; empty replies are counted separately."""
     query = (
         "SELECT CASE text WHEN '' THEN 'empty, ' ELSE '' END || finish_reason, count(*)"
         " FROM replies GROUP BY 1 ORDER BY 2 DESC, 1"

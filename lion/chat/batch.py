@@ -29,8 +29,8 @@ from lion.chat.types import Reply
 from lion.chat.wire import Job, most_tokens
 from lion.support.errors import ChatError
 
-_CLAIMS = 2_000  # in one transaction
-_PAGE = 100  # batches of a list that a server sends at a time
+_CLAIMS = 2_000  # per transaction
+_PAGE = 100  # batches per page of a list
 _LOST = {"failed", "expired", "cancelled", "cancelling"}
 _OVER = {"completed", "failed", "expired", "cancelled"}
 T = TypeVar("T")
@@ -52,16 +52,16 @@ class Batches:
         self._sender, self._store, self._budget, self._entry = sender, store, budget, entry
         self._client = sender.client.with_options(timeout=sender.endpoint.timeout)
         self._arrived, self._refusals = arrived, refusals
-        self._put_by = sender.endpoint  # the dialect in which a batch was sent
-        self._reason = ""  # why the last request without a reply has none
+        self._put_by = sender.endpoint  # the endpoint whose dialect the batch was sent in
+        self._reason = ""  # why the latest request without a reply got none
         self._emptied: set[str] = set()  # batches whose replies are all in the store
         self._limit = EnqueuedLimit()
 
     async def ask(self, jobs: list[Job]) -> None:
         """Store the replies to all jobs; ChatError if one is missing in the end.
 
-        Requests that a batch leaves unanswered go into the next one, up to `retries` times. Smaller
-        batches because of the provider's limit of waiting tokens are no retries.
+        Requests that a batch leaves unanswered go into the next one, up to `retries` times. A split
+        to fit the provider's limit on enqueued tokens does not count as a retry.
         """
         endpoint = self._sender.endpoint
         rounds, waited = 0, 0.0
@@ -101,7 +101,10 @@ class Batches:
             return list(dict.fromkeys(owner for key, owner in rows if key in keys))
 
     def _claimed(self, jobs: list[Job], *, alone: bool) -> list[Job]:
-        """Claim as many jobs, in the order of their keys, as are free and within the budget."""
+        """Claim the jobs that are free, in order, until the budget covers no more.
+
+        `alone` says that no batch is open; a first job that is too dear then raises ChatError.
+        """
         claimed: list[Job] = []
         for start in range(0, len(jobs), _CLAIMS):
             part = jobs[start : start + _CLAIMS]
@@ -133,7 +136,11 @@ class Batches:
         return name
 
     async def _find_or_create(self, jobs: list[Job], mark: str) -> Batch:
-        """Look before each try: if the reply to a creation got lost, do not pay twice."""
+        """Return the batch of these jobs, created if there is none.
+
+        Look before each try: the response to an earlier creation may have been lost, and a second
+        batch would cost again.
+        """
         async for batch in self._listed():
             is_own = (batch.metadata or {}).get("lion") == mark
             # A finished batch without replies will never have any.
@@ -151,13 +158,13 @@ class Batches:
         return _checked(batch, id=str)
 
     async def _listed(self) -> AsyncIterator[Batch]:
-        """Yield all batches of this account, newest first; a server may ignore `after`."""
+        """Yield all batches of this account, newest first; stop if the server ignores `after`."""
         seen: set[str] = set()
         after: str | openai.Omit = openai.omit
         while True:
             try:
                 page = await self._client.batches.list(limit=_PAGE, after=after)
-            except AttributeError as error:  # from the client itself, for a page that is not JSON
+            except AttributeError as error:  # the client's own, for a page that is not JSON
                 raise UnusableBody(f"not a list of batches: {error}") from error
             new = [batch for batch in _checked(page, data=list).data if batch.id not in seen]
             for batch in new:
@@ -169,7 +176,7 @@ class Batches:
             after = new[-1].id
 
     async def _collected(self, name: str, jobs: list[Job]) -> ChatError | None:
-        """Wait for a batch, store its replies, end its claims; return its permanent error."""
+        """Wait for a batch, store its replies, end its claims; return any permanent error."""
         number = name.removeprefix(BATCH)
         try:
             batch = await self._over(number)
@@ -187,7 +194,7 @@ class Batches:
             open_keys = dict(db.execute(query, (name,)).fetchall())
         for line in lines:
             key = line.key()
-            if key in open_keys:  # neither foreign nor delivered twice
+            if key in open_keys:  # neither another run's nor a duplicate
                 try:
                     self._take(line, key, open_keys.pop(key), wanted.get(key))
                 except ChatError as error:
@@ -202,7 +209,7 @@ class Batches:
         return fault
 
     async def _over(self, number: str) -> Batch:
-        """Wait until the batch has ended; servers end it within its window."""
+        """Wait until the batch has ended; the server ends it within its completion window."""
 
         async def look() -> Batch:
             return _checked(await self._client.batches.retrieve(number), id=str, status=str)
@@ -242,7 +249,7 @@ class Batches:
         return ChatError(f"batch {self._sender.safe(batch.id)} failed: {reason:.700}")
 
     def _take(self, line: Line, key: bytes, entry: int, job: Job | None) -> None:
-        """Store the reply in `line`; ChatError if the error in it is permanent."""
+        """Store the reply in `line`; ChatError if it holds a permanent error."""
         reply = self._reply_in(line, job)
         if reply is not None:
             reply = self._sender.safe_reply(reply)
@@ -255,7 +262,7 @@ class Batches:
             self._arrived(job, reply)
 
     def _reply_in(self, line: Line, job: Job | None) -> Reply | None:
-        """Return the reply in `line`, or None if the request may be sent again."""
+        """Return the reply in `line`, None if the request may be retried; else raise ChatError."""
         error = line.error()
         status, code = line.response.status_code if line.response else 0, error.get("code")
         message = error_message(error or "no response before the batch ended")
@@ -282,7 +289,7 @@ class Batches:
 
 
 def _checked(parsed: T, **fields: type) -> T:
-    """Check fields of a parsed body, since the client does not; UnusableBody if one is missing."""
+    """Return `parsed`; UnusableBody if it lacks a field, which the client does not check."""
     for name, kind in fields.items():
         if not isinstance(getattr(parsed, name, None), kind):
             raise UnusableBody(f"no {name} in {parsed}")

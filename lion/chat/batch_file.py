@@ -14,7 +14,7 @@ _MOST_BYTES = 190_000_000
 
 
 class Response(BaseModel):
-    """The response to one request; `body` is anything, since errors come in any form."""
+    """The response to one request; `body` may be anything, since errors come in any form."""
 
     status_code: int
     body: Any = None
@@ -27,14 +27,14 @@ class Line(BaseModel):
     response: Response | None = None
 
     def key(self) -> bytes:
-        """Return the request's key, empty if this line answers no request of Lion."""
+        """Return the request's key; empty if the request is not one of Lion's."""
         try:
             return bytes.fromhex(self.custom_id)
         except ValueError:
             return b""
 
     def error(self) -> dict[str, Any]:
-        """Return the server's error for this request, empty if there is none."""
+        """Return the server's error for this request; empty if there is none."""
         body = self.response.body if self.response else None
         error = body.get("error") if isinstance(body, dict) else None
         return error if isinstance(error, dict) else {}

@@ -1,6 +1,6 @@
-"""The provider's limit of prompt tokens that wait in batches at a time, learnt from its refusals.
+"""The provider's limit on enqueued prompt tokens, learnt from the batches that it refuses.
 
-A batch beyond the limit fails as a whole and costs nothing. Its requests then go into smaller
+A batch above the limit fails as a whole and costs nothing. Its requests then go into smaller
 batches, one after the other.
 """
 
@@ -20,16 +20,16 @@ _BYTES_A_TOKEN = 4
 
 
 class EnqueuedLimit:
-    """Holds back the jobs that would exceed the limit; without a refusal there is none."""
+    """Holds back the jobs that would exceed the limit; no limit is known before a refusal."""
 
     def __init__(self) -> None:
         self._most: int | None = None  # estimated prompt tokens
-        self._sizes: list[int] = []  # of the jobs that `fitting` returned
-        self.held_back = False  # jobs by the last `fitting`
-        self.refused = False  # the last `fitting`
+        self._sizes: list[int] = []  # of the jobs that `fitting` last returned
+        self.held_back = False  # whether the last `fitting` held jobs back
+        self.refused = False  # whether the provider refused the jobs of the last `fitting`
 
     def fitting(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the first of `jobs` that may wait together, at least one."""
+        """Return the leading `jobs` that fit into the limit together, at least one."""
         self.refused = False
         sizes = list(map(_size, jobs))
         if self._most is not None:
@@ -39,7 +39,7 @@ class EnqueuedLimit:
         return list(jobs[: len(sizes)])
 
     def is_exceeded(self, batch: Batch) -> bool:
-        """Whether `batch` failed since too many tokens waited, so that a smaller one may pass."""
+        """Whether `batch` failed because of too many enqueued tokens; if so, lower the limit."""
         errors = (batch.errors.data if batch.errors else None) or []
         words = [f"{error.code} {error.message}" for error in errors]
         if batch.status != "failed" or not any(_CODE in w or _WORDS.search(w) for w in words):
@@ -59,5 +59,5 @@ class EnqueuedLimit:
 
 
 def _size(job: Job) -> int:
-    """Estimate the tokens of a prompt."""
+    """Estimate the tokens of the prompt of `job`."""
     return most_tokens(job.body)[0] // _BYTES_A_TOKEN

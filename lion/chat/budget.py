@@ -6,7 +6,7 @@ from typing import NamedTuple
 from lion.params import BudgetLimits, Params, Prices, Role
 
 _BATCH_SHARE = 0.5  # of the live price
-FREE = "free"  # mode of the usage of the oracle in this process
+FREE = "free"  # mode of usage by the in-process oracle
 
 
 class Usage(NamedTuple):
@@ -21,7 +21,7 @@ class Usage(NamedTuple):
 
 
 def mode_of(params: Params, role: Role) -> str:
-    """Return the mode of a role's usage, for figures without a ledger."""
+    """Return the usage mode of a role (live, batch or free) as the parameters set it."""
     return FREE if params.is_in_process(role) else params.endpoint_of(role).mode
 
 
@@ -29,7 +29,7 @@ _NOTHING = Usage("", "", 0, 0, 0)
 
 
 def merged(usages: Iterable[Usage]) -> list[Usage]:
-    """Return the same usage with one row for each model and mode."""
+    """Sum `usages` to one row for each model and mode."""
     sums: dict[tuple[str, str], Usage] = {}
     for usage in usages:
         kind = (usage.model, usage.mode)
@@ -64,13 +64,13 @@ class Budget:
         return money * _BATCH_SHARE if usage.mode == "batch" else money
 
     def unpriced(self, usages: Iterable[Usage]) -> str:
-        """Return a model in `usages` that has no price though the budget bounds money, or ""."""
+        """Return the first model without a price if the budget bounds money, else ""."""
         if self._limits.money is None:
             return ""
         return next((usage.model for usage in usages if self.cost(usage) is None), "")
 
     def left(self, usages: Iterable[Usage]) -> dict[str, float]:
-        """Return the rest of each bound of the budget; negative if it is exceeded."""
+        """Return what is left of each bound of the budget; negative if it is exceeded."""
         usages = list(usages)
         used = {
             "money": sum(self.cost(usage) or 0.0 for usage in usages),
@@ -85,7 +85,7 @@ class Budget:
         return all(left >= 0 for left in self.left(usages).values())
 
     def left_text(self, spent: Iterable[Usage]) -> str:
-        """Describe the rest of the budget to the user."""
+        """Describe to the user what is left of the budget."""
         units = {"money": self.currency, "tokens": "tokens", "requests": "requests"}
         return ", ".join(
             f"{left:,.{2 if name == 'money' else 0}f} {units[name]} left"

@@ -40,7 +40,7 @@ class Stopped(ChatError):
 
 
 class Chat:
-    """Asks one model for a role; a context manager."""
+    """A role's connection to its model; a context manager."""
 
     def __init__(self, params: Params, role: Role, *, stage: str, round: str) -> None:
         self.model = params.model_of(role)
@@ -75,7 +75,7 @@ class Chat:
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
         """Return replies in the order of `requests`: from the store, else from the server.
 
-        A ChatError says how many replies are kept; the next call continues from there.
+        A ChatError says how many replies the store has; the next call continues from there.
         """
         jobs = self._under_their_keys([self._job(request) for request in requests])
         unique = list({job.key: job for job in jobs}.values())
@@ -106,7 +106,7 @@ class Chat:
         return Job(key=key, former=former, body=body, row=row, attempt=request.attempt)
 
     def _under_their_keys(self, jobs: list[Job]) -> list[Job]:
-        """Return `jobs` with the key under which the store has the reply, be it a former one."""
+        """Return `jobs` with the keys that the store uses, which may be former ones."""
         formers = [job.former for job in jobs if job.former != job.key]
         present = self._store.find(formers) if formers else {}
         return [replace(job, key=job.former) if job.former in present else job for job in jobs]
@@ -115,7 +115,7 @@ class Chat:
         return answer_in(reply, job.body, thinks=self._endpoint.thinking_tokens > 0)
 
     def _say_marked(self, rows: Sequence[tuple[str, Reply]], answers: Sequence[Reply]) -> None:
-        """Say which replies are marked as refused or as unclear."""
+        """Print how many replies are marked as refused or as unclear."""
         if line := summary_of(rows):
             click.echo(f"{self._stage} {self._round}: {line}", err=True)
         if unclear := sum(answer.finish_reason == UNCLEAR for answer in answers):
@@ -127,7 +127,7 @@ class Chat:
             )
 
     def _fetch(self, missing: list[Job], meter: UsageMeter, *, total: int) -> None:
-        """Fetch missing replies into the store; each error says how many are kept."""
+        """Fetch missing replies into the store; a ChatError says how many of `total` it has."""
         if os.environ.get("LION_OFFLINE", "0") not in ("", "0") and not self._source.in_process:
             raise ChatError(
                 f"{missing[0].row}: its reply is not in {self._store.path} and LION_OFFLINE"
@@ -147,7 +147,7 @@ class Chat:
             raise Stopped(f"{who}: stopped; {self._kept(missing, total)}") from None
 
     async def _ask(self, missing: list[Job], meter: UsageMeter) -> None:
-        from lion.chat.batch import Batches  # slow to load, and a replay needs no client
+        from lion.chat.batch import Batches  # slow imports, which a replay does not need
         from lion.chat.client import open_client
         from lion.chat.live import Live, tended
         from lion.chat.sender import Sender
@@ -211,10 +211,10 @@ class Chat:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Cancel the current task on a scheduler's SIGTERM and on a closed terminal's SIGHUP.
+    """Cancel the current task on SIGTERM (a scheduler) and SIGHUP (a closed terminal).
 
-    Both work where Ctrl-C is ignored, as in the background of a script. A signal that somebody else
-    handles or ignores, as `nohup` does, stays as it is.
+    Both arrive even where Ctrl-C is ignored, as in a script's background job. A signal that has
+    another handler, or that is ignored (as under `nohup`), is left alone.
     """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     if task is None or threading.current_thread() is not threading.main_thread():

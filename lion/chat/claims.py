@@ -1,4 +1,4 @@
-"""Claims: who requests which reply, and how much of the budget is in flight."""
+"""Claims: which process requests which reply, and how much of the budget is in flight."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from lion.chat.database import BusyError
 from lion.chat.presence import Presence, is_alive
 from lion.support.errors import ChatError
 
-BATCH = "batch:"  # and its id: the owner of a batch's claims
+BATCH = "batch:"  # plus its id: the owner of a batch's claims
 Claim = Literal["mine", "kept", "later", "too dear"]
 
 
@@ -37,7 +37,7 @@ class Claims(Accounts):
             self._presence.__exit__()
 
     def claim(self, key: bytes, entry: int, most: tuple[int, int], budget: Budget) -> Claim:
-        """Try to claim the request `key`, which costs at most `most` prompt and answer tokens."""
+        """Try to claim the request `key`, which costs at most `most` (prompt, answer) tokens."""
         return self.claim_many([(key, most)], entry, budget)[0]
 
     def claim_many(
@@ -45,8 +45,8 @@ class Claims(Accounts):
     ) -> list[Claim]:
         """Try to claim several requests at once, up to the first that is too dear.
 
-        later: another process has claimed it, or the budget covers it only if requests in flight
-        cost less than their bound.
+        kept: the store has the reply. later: another process has claimed the request, or the budget
+        covers it only if requests in flight cost less than their bound.
         """
         claims: list[Claim] = []
         with self.writing():
@@ -67,7 +67,7 @@ class Claims(Accounts):
         spent: list[Usage],
         flying: list[Usage],
     ) -> Claim:
-        """Make one claim, in a transaction; add what it may cost to `flying`."""
+        """Try to make one claim in an open transaction; add what it may cost to `flying`."""
         if self._db.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone():
             return "kept"
         if not self._is_free(key):
@@ -99,7 +99,7 @@ class Claims(Accounts):
                     self._bury("owner = ?", owner)
 
     def renew(self) -> None:
-        """Sweep, repeat the ledger beside the store, and sync to the disk."""
+        """Sweep, back up the ledger, and sync the store to the disk."""
         with suppress(BusyError):
             self.sweep()
             self.back_up_ledger()
@@ -112,7 +112,7 @@ class Claims(Accounts):
             return db.execute("DELETE FROM claims WHERE owner = ?", (BATCH + batch,)).rowcount
 
     def owner_of(self, key: bytes) -> str:
-        """Describe the owner of a claim to the user; nothing if there is none."""
+        """Describe the owner of a claim to the user; empty if there is none."""
         with suppress(ChatError), self.reading() as db:
             row = db.execute("SELECT owner FROM claims WHERE key = ?", (key,)).fetchone()
             if row and row[0].startswith(BATCH):
@@ -127,7 +127,7 @@ class Claims(Accounts):
         )
 
     def _bury(self, where: str, value: object) -> None:
-        """End claims of a dead process and count them; a batch without a name costs nothing."""
+        """End a dead process's claims and charge their bounds; an unsent batch costs nothing."""
         rows = self._db.execute(
             "SELECT c.entry, c.prompt_tokens, c.completion_tokens FROM claims c"
             f" JOIN ledger l ON l.id = c.entry WHERE l.mode = 'live' AND c.{where}",

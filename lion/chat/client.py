@@ -48,10 +48,10 @@ def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpe
 
 
 def _key(url: str, endpoint: Endpoint, *, stage: str) -> str:
-    """Return the key for the server at `url`, empty if it gets none.
+    """Return the API key for the server at `url`; empty if it gets none.
 
-    OPENAI_API_KEY goes unnamed to OpenAI, to this machine and over https to OPENAI_BASE_URL. Any
-    other server gets only the key that its `api_key_env` names.
+    By default OPENAI_API_KEY goes to OpenAI, to this machine, and over https to OPENAI_BASE_URL.
+    Any other server gets only the key that its `api_key_env` names.
     """
     parts = urlsplit(url)
     is_local = parts.hostname in _LOOPBACK

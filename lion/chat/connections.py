@@ -1,7 +1,7 @@
 """Connections to a server: a pool of one for each request in flight.
 
-httpcore2 looks at every connection of a pool for every request, which with 64 of them took more
-time than all else that a request needs.
+httpcore2 scans every connection of its pool for every request. With 64 connections this took more
+time than everything else in a request.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -16,22 +16,21 @@ from lion.params import Endpoint
 
 
 def open_connections(endpoint: Endpoint) -> httpx2.AsyncClient:
-    """Return an HTTP client that follows no redirect and waits as long as its caller does."""
+    """Return an HTTP client without redirects and without a timeout, which the caller sets."""
     most = endpoint.concurrency
     limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most)
     # Behind a proxy that the environment names, httpx2 chooses the transport by the URL.
     transport = None if getproxies() else _Pools()
-    # Not the client over aiohttp: it refuses replies with long or many headers, which were paid
-    # for.
+    # Not the aiohttp transport: it rejects replies with long or many headers, which were paid for.
     return openai.DefaultAsyncHttpxClient(
         limits=limits, timeout=None, follow_redirects=False, transport=transport
     )
 
 
 class _Pools(httpx2.AsyncBaseTransport):
-    """As many pools of one connection as there were requests at a time; the last used goes first.
+    """Pools of one connection each, opened on demand; the most recently used goes first.
 
-    The sender bounds the requests at a time.
+    Their number is not bounded here: the sender bounds the concurrent requests.
     """
 
     def __init__(self) -> None:
@@ -62,7 +61,7 @@ class _Pools(httpx2.AsyncBaseTransport):
 
 
 class _Stream(httpx2.AsyncByteStream):
-    """The body of a response; its connection is free once it is closed."""
+    """A response body that frees its connection when it is closed."""
 
     def __init__(self, stream: httpx2.AsyncByteStream, release: Callable[[], None]) -> None:
         self._stream, self._release = stream, release

@@ -1,4 +1,4 @@
-"""SQLite files: how the store is opened, and their errors as one line that says what to do."""
+"""Opening SQLite files, and turning their errors into one line that says what to do."""
 
 import os
 import sqlite3
@@ -25,7 +25,7 @@ class DamageError(ChatError):
 
 
 class Database:
-    """An open store file. `frozen` says why it cannot be written, if so."""
+    """An open store file. `frozen` says why it is read-only; empty if it is writable."""
 
     def __init__(self, path: Path, damaged: str) -> None:
         self.path = path
@@ -38,7 +38,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Run one exclusive transaction; ChatError where the file fails."""
+        """Run the block in one exclusive transaction; ChatError if the file cannot be written."""
         if self.frozen:
             raise ChatError(
                 f"{self.path}: replies could not be kept here ({self.frozen}), so none is"
@@ -55,12 +55,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give the database; ChatError where the file fails."""
+        """Yield the database connection; turn errors of the file into ChatError."""
         with self._faults():
             yield self._db
 
     def wait_at_most(self, seconds: float) -> None:
-        """Wait so long for locks of other processes."""
+        """Set how long to wait for another process's lock."""
         self._db.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
     @contextmanager
@@ -70,7 +70,7 @@ class Database:
 
 
 def open_database(path: Path) -> tuple[sqlite3.Connection, str]:
-    """Open the store, a new one if there is none; also say why it is read-only, or nothing."""
+    """Open or create the store; also return why it is read-only, empty if it is not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
@@ -83,7 +83,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, str]:
 
 
 def open_writable(path: Path) -> sqlite3.Connection:
-    """Open the store for reading and writing, and bring it to this version."""
+    """Open the store for reading and writing, and upgrade it to this version."""
     db = connect(path)
     with ExitStack() as unless_opened:
         unless_opened.callback(db.close)
@@ -98,14 +98,14 @@ def open_writable(path: Path) -> sqlite3.Connection:
 
 
 def connect(target: Path | str, *, uri: bool = False) -> sqlite3.Connection:
-    """Connect to a file; a text with a broken byte is read with a mark in its place."""
+    """Connect to a file; a replacement character stands for each byte that is not UTF-8."""
     db = sqlite3.connect(target, timeout=PATIENCE, isolation_level=None, uri=uri)
     db.text_factory = lambda data: data.decode("utf-8", "replace")
     return db
 
 
 def _open_frozen(path: Path) -> sqlite3.Connection:
-    """Open a store that cannot be written: by its log, without one, or as a copy."""
+    """Open a read-only store: with its write-ahead log, without one, or as a copy in memory."""
     log = path.with_name(path.name + "-wal")
     has_log = log.exists() and log.stat().st_size > 0
     uri = f"{path.absolute().as_uri()}?mode=ro"
@@ -127,7 +127,7 @@ def _open_frozen(path: Path) -> sqlite3.Connection:
 
 
 def _readable(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """Check the version; an older store gets what it lacks in a temporary view of its tables."""
+    """Check the version; temporary views add the columns that an older store lacks."""
     if version_of(db, path) < VERSION and "checksum" not in columns_of(db, "replies"):
         db.execute(
             "CREATE TEMP VIEW replies AS SELECT *, 0 AS cached_tokens, NULL AS checksum"

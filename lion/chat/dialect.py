@@ -1,7 +1,7 @@
-"""The dialect of a server: how a request is put for it, and what its errors teach about it.
+"""The dialect of a server: which request fields it accepts, learnt from its errors.
 
-The first error that names a field adapts the endpoint for this process. A line says which key of
-`endpoints:` makes that permanent. The dialect is no part of a reply's key in the store.
+The first error that names a field adapts the endpoint for this process. A notice says which key of
+`endpoints:` makes that permanent. A reply's key in the store does not depend on the dialect.
 """
 
 import re
@@ -23,7 +23,7 @@ _RANGE = r"between|range|less than|greater than|at (most|least)|[<>]=?|too (larg
 
 
 class _Adaptation(NamedTuple):
-    """What an error teaches: it names a `field` that was sent, with `words`, without `others`."""
+    """What to change after an error on a sent `field` with `names` and `words`, not `others`."""
 
     field: str
     names: str
@@ -93,7 +93,7 @@ _ADAPTATIONS = (
 
 
 def spoken(body: Body, endpoint: Endpoint) -> Body:
-    """Return `body`, in the words of OpenAI, as the server of `endpoint` wants it."""
+    """Translate `body` from OpenAI's fields to those that the server of `endpoint` accepts."""
     sent = dict(body)
     if endpoint.limit_field != "max_tokens":
         sent = {endpoint.limit_field if k == "max_tokens" else k: v for k, v in sent.items()}
@@ -110,14 +110,14 @@ class Dialect:
     """An endpoint that adapts to what its server accepts."""
 
     def __init__(self, endpoint: Endpoint, *, who: str, named: str) -> None:
-        """`who` and `named`, the endpoint's name in params.yaml, are for messages."""
+        """`who` and `named` (the endpoint's name in params.yaml) appear in messages."""
         self.endpoint = endpoint
         self._who, self._named = who, named
 
     def learn(self, status: int, words: str, body: Body, by: Endpoint) -> bool:
-        """Adapt to an error; return whether `body`, sent in the dialect `by`, is now put otherwise.
+        """Adapt to an error; return whether `body`, sent in the dialect `by`, should be sent again.
 
-        With many requests in flight, the first error adapts and the others find it done.
+        With many requests in flight, the first error adapts the dialect for all of them.
         """
         if status not in _STATUSES:
             return False
@@ -155,7 +155,7 @@ def _fields_of(sent: Body) -> set[str]:
 
 
 def _folded(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Put the system part in front of the first turn of the user."""
+    """Put the system prompt in front of the first turn."""
     system = "\n\n".join(m["content"] for m in messages if m["role"] == "system")
     turns = [dict(m) for m in messages if m["role"] != "system"]
     if system and turns:

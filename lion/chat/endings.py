@@ -1,10 +1,10 @@
-"""How a reply ended, in the words of all servers."""
+"""Finish reasons, translated from the words of all servers to OpenAI's."""
 
 from typing import Any
 
 from lion.chat.notices import say_once
 
-# What Lion calls an ending, and what servers call it, in small letters without `_`, `-` and blanks.
+# Lion's name for each ending, and the servers' names in lower case without `_`, `-` and spaces.
 _ENDINGS = {
     "stop": (
         *("stop", "stopsequence", "stopsequences", "stoptoken", "stopped", "stopstr"),
@@ -18,7 +18,7 @@ _ENDINGS = {
         *("modellength", "modelcontextwindowexceeded", "contextlength", "contextwindow"),
         *("contextlengthexceeded", "contextlimit", "lengthlimit", "truncated", "incomplete"),
         *("finishreasonmaxtokens", "finishreasonlength"),
-        # The server broke off: half an answer, as when the limit cuts it.
+        # The server broke off: a partial answer, as when the token limit cuts it.
         *("abort", "aborted", "cancelled", "canceled", "interrupted", "timeout", "error", "failed"),
         *("insufficientsystemresource", "pauseturn"),
     ),
@@ -38,9 +38,9 @@ _BYTES_A_TOKEN = 4  # of text in most languages, for servers that count no token
 def ending_of(reason: Any, text: str, *, tokens: int, limit: int) -> str:
     """Return how a reply ended: stop, length, content_filter, refusal, tool_calls, function_call.
 
-    A reason that is null or unknown is decided by whether the reply reached its `limit`; an unknown
-    one is said once. `tokens` is what the server counted, 0 if it counted nothing; `limit` is 0
-    where it is unknown, and an unknown reason then stays as it is.
+    A null or unknown reason becomes length if the reply reached its `limit`, else stop; a notice
+    reports an unknown one once. `tokens` is the server's count, 0 if it gave none. Where `limit` is
+    unknown (0), an unknown reason stays as it is.
     """
     word = str(reason or "").lower().translate(_PLAIN)
     if word in _MEANING:

@@ -1,4 +1,4 @@
-"""What a failed request means: may it succeed later, what may it cost, and what to do."""
+"""What a failed request means: whether to retry it, whether it may cost, what to change."""
 
 import re
 from collections.abc import Callable
@@ -35,7 +35,7 @@ _VERSIONED = re.compile(r"/v\d|deployments")  # paths that need no /v1
 
 
 class Failure(NamedTuple):
-    """An error of a server; `wait` is the seconds that it asks for, if it does."""
+    """An error from a server; `wait` is the delay in seconds that it asks for, if any."""
 
     status: int
     code: object
@@ -61,7 +61,7 @@ def is_transient(status: int, code: object) -> bool:
 
 
 def advice(status: int, message: str, client: openai.AsyncOpenAI) -> str:
-    """Return what the user may have to change in the endpoint, or nothing."""
+    """Return a hint on what to change in the endpoint; empty if there is none."""
     wrong_path = status in {404, 405} or _WRONG_PATH.search(message)
     if (
         wrong_path
@@ -97,7 +97,7 @@ def reply_of(response: httpx2.Response, sent: Body, *, safe: Callable[[str], str
 
 
 def _message_in(response: httpx2.Response) -> str:
-    """Return the server's own message, in any form."""
+    """Return the server's own message, whatever form the body has."""
     try:
         message = error_message(value_in(response.content))
     except (ValueError, RecursionError):

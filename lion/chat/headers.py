@@ -11,7 +11,7 @@ _WHAT = ("requests", "tokens")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait: Retry-After in any form, else the reset of an exhausted limit."""
+    """Return the seconds to wait: Retry-After, else the reset of an exhausted limit, else None."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is not None:
@@ -28,9 +28,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def request_gap(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds in which an exhausted server regains one request, else None.
+    """Return the seconds in which an exhausted limit regains one request; None if it is not.
 
-    `reset` is the time in which the whole `limit` is regained.
+    The reset header is the time in which the whole limit is regained.
     """
     if headers.get("x-ratelimit-remaining-requests") != "0":
         return None

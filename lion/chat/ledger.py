@@ -1,4 +1,4 @@
-"""What was spent and saved: as rows, as a table, and beside the progress bar."""
+"""Spending and savings: as rows, as a table, and beside the progress bar."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ _SUMS = (
 
 
 def ledger_of(entries: Sequence[Entry], budget: Budget) -> Row:
-    """Return entries, their total and the rest of the budget; money without a price is null."""
+    """Return the entries, their total and what is left of the budget; unknown money is None."""
     rows = [_row(entry, budget) for entry in entries]
     spent = [entry.spent() for entry in entries]
     left: dict[str, float | None] = {**budget.left(spent)}
@@ -37,7 +37,7 @@ def ledger_of(entries: Sequence[Entry], budget: Budget) -> Row:
 
 
 def _sum(values: Sequence[float | None]) -> float | None:
-    """Return the sum; None if a part is None, since money without a price is not 0."""
+    """Return the sum; None if any part is None, since money without a price is not 0."""
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
 

@@ -16,7 +16,7 @@ from lion.chat.wire import Job, most_tokens
 from lion.support.errors import ChatError
 
 _DRAIN = 0.5  # seconds that replies in flight still get after Ctrl-C
-_LOOK = 0.1  # seconds between two looks at what somebody else asks for
+_LOOK = 0.1  # seconds between two checks of a request that another process has claimed
 _TICK = 1.0  # seconds between two updates of the figures
 _RENEWAL = 15.0  # seconds between two syncs of the store
 
@@ -49,7 +49,7 @@ class Live:
         count = min(self._sender.endpoint.concurrency, len(jobs))
         workers = [asyncio.create_task(self._work()) for _ in range(count)]
         try:
-            await asyncio.wait(workers)  # unlike gather, it leaves them alone when it is cancelled
+            await asyncio.wait(workers)  # unlike gather, does not cancel them when it is cancelled
         except asyncio.CancelledError:
             self._sender.stop(ChatError("stopped"))
             await asyncio.wait(workers, timeout=_DRAIN)
@@ -74,7 +74,7 @@ class Live:
 
     async def _work(self) -> None:
         while self._queue and self._sender.fault is None:
-            if self._refusals.are_all:  # wait for what is in flight: an answer may be in it
+            if self._refusals.are_all:  # one in flight may still bring an answer
                 if not self._flying:
                     break
                 await asyncio.sleep(_LOOK)
@@ -122,7 +122,7 @@ class Live:
         self._arrived(job, reply)
 
     def _check_patience(self, job: Job) -> None:
-        """Raise ChatError if nothing moved for the endpoint's patience."""
+        """Raise ChatError if no job was done within the endpoint's patience."""
         patience = self._sender.endpoint.patience
         if time.monotonic() - self._moved > patience:
             owner = self._store.owner_of(job.key)
@@ -145,7 +145,7 @@ def too_dear(job: Job, store: Store, budget: Budget) -> ChatError:
 
 @asynccontextmanager
 async def tended(sender: Sender, store: Store, show: Show) -> AsyncIterator[None]:
-    """While the block runs, show the figures and sync the store now and then."""
+    """While the block runs, show the figures and sync the store at intervals."""
 
     async def tend() -> None:
         renewed = time.monotonic()

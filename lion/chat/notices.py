@@ -1,4 +1,4 @@
-"""Notices to the user, each once a process."""
+"""Notices to the user, each printed once per process."""
 
 import click
 

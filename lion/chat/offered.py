@@ -1,4 +1,4 @@
-"""The models that a server offers, for messages about a model that it does not know."""
+"""The models that a server offers, for messages about an unknown model."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ _TIMEOUT = 10.0  # seconds
 
 
 def offered_models(params: Params, role: Role) -> list[str]:
-    """Return the names that the server of `role` lists; none if it does not say."""
+    """Return the model names that the server of `role` lists; empty if it does not list them."""
 
     async def listed() -> list[str]:
         client = open_client(

@@ -1,4 +1,4 @@
-"""Check that the offline oracle can play a run: it solves tasks of its own families only."""
+"""Check that the offline oracle can answer a run's tasks: it solves only its own families."""
 
 from collections.abc import Iterable
 from typing import get_args
@@ -16,14 +16,17 @@ def is_offline(params: Params) -> bool:
 
 
 def are_offline_tasks(tasks: Iterable[str]) -> bool:
-    """Whether all tasks are of the oracle's families, which are of no use to another model."""
+    """Whether all tasks belong to the oracle's families, which are useless to another model."""
     from lion.oracle.families import read
 
     return all(read(text) for text in tasks)
 
 
 def check_offline(params: Params, tasks: Iterable[tuple[str, str]]) -> None:
-    """Refuse the first of `tasks` (place, text) that an oracle in this process cannot solve."""
+    """Raise InputError if the in-process oracle plays a role and cannot solve one of `tasks`.
+
+    Each task is a pair of its place, for the message, and its text.
+    """
     if not is_offline(params):
         return
     from lion.oracle.families import read

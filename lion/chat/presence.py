@@ -1,4 +1,4 @@
-"""How a process shows to others that it runs."""
+"""Lock files by which processes show each other that they are running."""
 
 import fcntl
 import os
@@ -37,9 +37,9 @@ class Presence:
 
 
 def is_alive(home: Path, name: str) -> bool:
-    """Return whether the process with this presence in `home` still runs; remove a dead one.
+    """Return whether the process of presence `name` in `home` still runs; remove a dead one's file.
 
-    A stopped process (SIGSTOP) counts as alive: it continues where it was, with its requests.
+    A stopped process (SIGSTOP) counts as alive: it will continue with its requests.
     """
     path = home / _FOLDER / name
     try:

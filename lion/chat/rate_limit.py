@@ -1,6 +1,6 @@
 """The rate limit of an endpoint, shared by all processes of this user on this machine.
 
-All times are of the monotonic clock: processes share it, and nobody can set it.
+All times are from the monotonic clock, which processes share and nobody can set.
 """
 
 import hashlib
@@ -18,15 +18,15 @@ from lion.params import Endpoint
 from lion.support.errors import ChatError
 
 _QUICK = 0.05  # seconds to wait for another process's lock
-_LOOK = 0.02  # seconds between two looks for a free place
-_SWEEP = 1.0  # seconds between two looks for dead processes
+_LOOK = 0.02  # seconds between two checks for a free place
+_SWEEP = 1.0  # seconds between two checks for dead processes
 _CREDIT = 0.1  # seconds that a late request may catch up
 _BELOW = 0.97  # of the rate that the server allowed before a 429
 _WIDEST = 30.0  # seconds between requests; a slower server sends Retry-After
 _BLIND = 5.0  # seconds between requests while the server rejects all of them
 _MEMORY = 60.0  # seconds over which the allowed rate is measured
-_ROUND = 1.0  # seconds in which rejections count as one: requests that were in flight together
-_STALE = 86_400.0  # no wait is longer; a later time means that the machine was restarted
+_ROUND = 1.0  # seconds in which rejections count as one: those requests were in flight together
+_STALE = 86_400.0  # seconds; no wait is longer: a later time means a restart of the machine
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pace (
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS flights (     -- one row for each active process
     PRIMARY KEY (endpoint, owner)
 );
 """
-# Versions with other columns use files of their own, at the price of learning a rate again.
+# A version with other columns uses a file of its own, and learns the rate again.
 FILE = f"limits-{hashlib.blake2b(SCHEMA.encode(), digest_size=4).hexdigest()}.sqlite"
 
 
@@ -135,7 +135,7 @@ class RateLimit:
         return 0.0
 
     def release(self, *, answered: bool, surplus: int = 0) -> None:
-        """End a request; it did not use `surplus` of the tokens it was admitted with."""
+        """End a request; `surplus` is how many of its admitted tokens it did not use."""
         now = time.monotonic()
         self._flying -= 1
         with suppress(ChatError), self._writing():
@@ -162,8 +162,8 @@ class RateLimit:
     def back_off(self, wait: float) -> None:
         """Pause for `wait` seconds after a 429, then send at about the rate that the server allows.
 
-        That rate lies between the rate of replies with pauses counted, which the server allowed,
-        and the rate without pauses, which it rejected. It then grows, slowly at first.
+        That rate lies between the reply rate with pauses counted, which the server allowed, and the
+        rate without them, which it rejected. It then grows, slowly at first.
         """
         now = time.monotonic()
         with suppress(BusyError), self._writing():
@@ -190,7 +190,7 @@ class RateLimit:
             )
 
     def widen(self, gap: float) -> None:
-        """Keep at least `gap` seconds between requests for now, as the server said."""
+        """Keep at least `gap` seconds between requests for now, as the server's headers ask."""
         now = time.monotonic()
         with suppress(ChatError), self._writing():
             query = "SELECT gap, learned FROM pace WHERE endpoint = ?"
@@ -202,11 +202,11 @@ class RateLimit:
                 )
 
     def _has_place(self, now: float) -> bool:
-        """Check the bound on concurrent requests, of which each process gets an even share."""
+        """Whether concurrency allows one more request; each process gets an even share."""
         if now - self._swept > _SWEEP:
             self._swept = now
             self._sweep()
-        self._show_flying()  # a release may have failed to
+        self._show_flying()  # in case a release failed to
         flights = dict(
             self._db.execute("SELECT owner, count FROM flights WHERE endpoint = ?", (self._name,))
         )
@@ -221,7 +221,7 @@ class RateLimit:
         self._db.executemany("DELETE FROM flights WHERE owner = ?", dead)
 
     def _show_flying(self, *, coming: int = 0) -> None:
-        self._db.execute(  # the row is gone if others lost sight of this process
+        self._db.execute(  # the row is gone if another process took this one for dead
             "INSERT INTO flights (endpoint, owner, count) VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET count = excluded.count",
             (self._name, self._owner, self._flying + coming),

@@ -11,7 +11,7 @@ from lion.chat.types import Reply
 from lion.chat.wire import Body, most_tokens
 from lion.prompts.marks import with_beside
 
-_STATUS = {  # of errors that have a word as their code
+_STATUS = {  # of errors whose code is a word
     429: re.compile(
         r"rate.?limit|too.?many|throttl|resource_exhausted|concurren|速率|限流|并发|频[率繁]"
     ),
@@ -36,7 +36,7 @@ class UnusableBody(Exception):
 
 
 class ErrorBody(Exception):
-    """A body with status 200 that contains an error: no tokens were generated, nothing is due."""
+    """A body with status 200 that contains an error: nothing was generated, nothing is charged."""
 
     def __init__(self, message: str, status: int, code: object) -> None:
         super().__init__(message[:MOST_WORDS])
@@ -47,7 +47,7 @@ class ErrorBody(Exception):
 def value_in(content: bytes) -> Any:
     """Return the JSON value at the beginning of a body; ValueError if there is none.
 
-    Foreign bytes, bare control characters and junk behind the value cost no reply.
+    Invalid bytes, bare control characters and junk after the value are tolerated.
     """
     text = content.decode(json.detect_encoding(content), "replace")
     return _DECODER.raw_decode(text.lstrip())[0]
@@ -57,7 +57,7 @@ def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Rep
     """Read the reply to `sent` in a chat completion; ErrorBody or UnusableBody if there is none.
 
     Token counts that are missing or unreadable become upper bounds. `sent` is None for a request
-    of another run, whose counts then stay 0. `safe` takes the key out of words that may be shown.
+    of another run, whose counts then stay 0. `safe` removes the API key from words to be shown.
     """
     if error := _error_in(body):
         raise error
@@ -104,7 +104,7 @@ def error_message(body: Any) -> str:
 
 
 def _error_in(body: Any) -> ErrorBody | None:
-    """Find an error in the place of a reply; a body with a reply is none."""
+    """Return the error in `body`; None if it holds a reply, or neither."""
     if isinstance(body, list) and len(body) == 1:  # some gateways wrap an error in a list
         body = body[0]
     if not isinstance(body, dict):
@@ -127,12 +127,12 @@ def _error_in(body: Any) -> ErrorBody | None:
 
 
 def _failed(result: Any) -> Any:
-    """Return the result of a request in MiniMax's form, if it is an error."""
+    """Return `result`, MiniMax's `base_resp`, if it reports an error."""
     return result if isinstance(result, dict) and result.get("status_code") else None
 
 
 def _status_of(codes: list[Any], message: str) -> int:
-    """Return the HTTP status that the codes, else the message, stand for; 500 if none is known."""
+    """Return the HTTP status that the codes, or else the message, imply; 500 if none is known."""
     for code in codes:
         number = _count(code)
         if number is not None and 400 <= number < 600:
@@ -207,7 +207,7 @@ def _counts_of(usage: Any) -> tuple[int, int, int, int]:
 
 
 def _count(value: Any) -> int | None:
-    """Read a number of tokens from 7, 7.0 or "7"; None if it is no such number."""
+    """Read a count from 7, 7.0 or "7", rounded up; None from anything else."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -218,7 +218,7 @@ def _count(value: Any) -> int | None:
 def _valid(text: str) -> str:
     """Return `text` as valid Unicode: half of a surrogate pair becomes a question mark.
 
-    Both halves may have come apart, in two pieces of a stream.
+    Two halves that a stream sent in separate pieces are joined.
     """
     joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     return joined.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Text from servers without the API key, and made safe to display."""
+"""Removal of the API key from servers' texts, which are made safe to display."""
 
 import base64
 import json
@@ -10,9 +10,9 @@ from lion.chat.types import Reply
 from lion.prompts.marks import beside_of, with_beside
 from lion.support.text import visible
 
-_WINDOW = 6  # characters of a key in sequence that are taken for a part of it
-_MOST = 10_000  # characters of a text that are shown at most
-_LONG = 16  # characters of a key that no text contains by chance
+_WINDOW = 6  # consecutive characters of a key that count as a part of it
+_MOST = 10_000  # characters of a text that are shown
+_LONG = 16  # characters; a text contains no key this long by chance
 _HIDDEN = "<API key>"
 
 
@@ -35,7 +35,7 @@ def safe_line(text: str, key: str) -> str:
 
 
 def without_key(reply: Reply, key: str) -> Reply:
-    """Return `reply` in which no part of `key` can be read; its text loses only the whole key."""
+    """Return `reply` without `key`: its text loses whole keys, its other fields any part of one."""
     model, finish = (safe_line(name, key) for name in (reply.model, reply.finish_reason))
     parts = beside_of(reply.text)
     if len(key) >= _LONG:
@@ -56,7 +56,7 @@ def _forms(key: str) -> set[str]:
 
 
 def _redacted(line: str, secret: list[bool]) -> list[str]:
-    """Replace each run of secret characters."""
+    """Return the pieces of `line`, with each run of secret characters replaced by a placeholder."""
     pieces: list[str] = []
     for character, hidden in zip(line, secret, strict=True):
         if not hidden:

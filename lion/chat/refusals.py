@@ -1,4 +1,4 @@
-"""Rows that a provider refuses: kept with the reason, unless the first of many are all refused."""
+"""Requests that a provider refuses: stored with the reason, unless the first are all refused."""
 
 import re
 from collections import Counter
@@ -8,7 +8,7 @@ from lion.chat.types import REFUSED, Reply
 from lion.prompts.marks import beside_of, with_beside
 from lion.support.errors import ChatError
 
-_FEW = 8  # refusals without any answer, after which something else must be wrong
+_FEW = 8  # refusals without any answer, after which the model or the endpoint must be wrong
 _STATUSES = {400, 403, 413, 422, 451}
 # What providers say, in code or message, of a prompt that they do not accept.
 _WORDS = {
@@ -35,7 +35,7 @@ _WORDS = {
         re.IGNORECASE | re.DOTALL,
     ),
 }
-# What they say of whoever asks: no row can be asked until that is settled.
+# What they say about the account: no request can succeed until that is settled.
 _NOT_A_ROW = re.compile(
     r"\b(account|organi[sz]ation|workspace|project|api.?key)\b.{0,60}"
     r"(\b(is|are|was|has been|have been) (temporarily |permanently )?(block|suspend|disabl|bann"
@@ -56,7 +56,7 @@ def reason_of(status: int, code: object, message: str) -> str | None:
 
 
 def refused(reason: str, message: str, model: str) -> Reply:
-    """Return the reply that stands for a refused request; the store keeps the server's words."""
+    """Return a reply that records a refusal for `reason`, with the server's `message`."""
     return Reply(
         text=with_beside(message or reason, ""),
         finish_reason=reason,
@@ -67,7 +67,7 @@ def refused(reason: str, message: str, model: str) -> Reply:
 
 
 def summary_of(rows: Iterable[tuple[str, Reply]]) -> str:
-    """Return a line on the refused ones among `rows`, names with replies; empty if none is."""
+    """Summarise the refusals among `rows` (name, reply) in a line; empty if there are none."""
     hits = [(row, reply) for row, reply in rows if reply.is_refused]
     if not hits:
         return ""
@@ -83,8 +83,8 @@ def summary_of(rows: Iterable[tuple[str, Reply]]) -> str:
 class Refusals:
     """Holds refusals back until any request is answered.
 
-    Once one is answered, they are replies like others. As long as none is, many of them mean that
-    the model or the endpoint is wrong: none is kept, so that a rerun sends them again.
+    From then on, refusals are stored like other replies. Until then, many of them mean that the
+    model or the endpoint is wrong: none is stored, so a rerun sends them again.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Refusals:
         return len(self._held) >= _FEW
 
     def add(self, key: bytes, reply: Reply, keep: Callable[[], None], row: str = "") -> None:
-        """Call `keep` for `reply`, at once or when any request is answered."""
+        """Call `keep` to store `reply`, now or as soon as any request is answered."""
         self.note_answers([reply])
         if self._answered:
             keep()
@@ -107,19 +107,19 @@ class Refusals:
             self._held.append((key, keep))
 
     def note_answers(self, replies: Iterable[Reply]) -> None:
-        """Note which of `replies` are answers; the first one ends the wait."""
+        """Store all refusals held back if any of `replies` is an answer."""
         if not self._answered and not all(reply.is_refused for reply in replies):
             self._answered = True
             self.keep()
 
     def keep(self) -> None:
-        """Keep what was held back."""
+        """Store the refusals held back."""
         held, self._held = self._held, []
         for _, keep in held:
             keep()
 
     def drop(self) -> list[bytes]:
-        """Forget what was held back; return its keys."""
+        """Drop the refusals held back; return their keys."""
         held, self._held = self._held, []
         return [key for key, _ in held]
 

@@ -1,4 +1,4 @@
-"""Rescuing what can be read of a damaged store."""
+"""Rescue of the readable rows of a damaged store."""
 
 import fcntl
 import json
@@ -21,8 +21,8 @@ from lion.support.errors import ChatError
 
 Row = dict[str, Any]
 _PAGE = 4096  # bytes; SQLite's default
-_ONE_BY_ONE = 10_000  # rows after a damaged page that are tried singly, then in growing steps
-_FARTHEST = 2**40  # rows beyond the last readable one, after which no more are tried
+_ONE_BY_ONE = 10_000  # steps after a damaged page that grow by one row, before they double
+_FARTHEST = 2**40  # rows beyond the last readable one, after which the search ends
 _DAMAGED = "`lion store salvage` rescues what can be read"
 
 
@@ -49,7 +49,7 @@ def is_sound(path: Path) -> bool:
 
 
 def salvage(path: Path) -> None:
-    """Replace a damaged store by what can be read of it; say so and keep the damaged file."""
+    """Replace a damaged store with its readable rows; report this, and keep the damaged file."""
     with faults(path, damaged=_DAMAGED):
         os.truncate(path, path.stat().st_size // _PAGE * _PAGE)  # half a page would read as zeros
         rows = {table: list(_readable(path, table)) for table in ("ledger", "replies", "claims")}
@@ -76,16 +76,16 @@ def salvage(path: Path) -> None:
 
 
 def check_alone(path: Path) -> None:
-    """ChatError if other processes use the store, since they would write to the damaged file."""
+    """Raise ChatError if other processes use the store: they would write to the damaged file."""
     if others := others_alive(path.parent):
         numbers = ", ".join(name.split("-")[0] for name in others)
         raise ChatError(f"{path}: in use by process {numbers}; end it and run again")
 
 
 def _ledger(path: Path, read: list[Row], replies: list[Row]) -> list[Row]:
-    """Return the ledger: what was read or its copy, the larger; else the sums of the replies.
+    """Return the ledger: the larger of what was read and its backup, else sums of the replies.
 
-    Spending that a rescue forgets would let a budget be exceeded.
+    Spending lost in a rescue would let a run exceed its budget.
     """
     entries: dict[int, Row] = {}
     copied: list[Row] = []
@@ -112,7 +112,7 @@ def _ledger(path: Path, read: list[Row], replies: list[Row]) -> list[Row]:
 
 
 def _insert(db: sqlite3.Connection, table: str, rows: list[Row]) -> None:
-    """Insert by name, so that columns of other versions do no harm."""
+    """Insert rows by column name; skip columns that only other versions have."""
     known = columns_of(db, table)
     for row in rows:
         values = {name: value for name, value in row.items() if name in known}
@@ -139,7 +139,7 @@ def _identity(path: Path) -> int:
 
 
 def _put_aside(path: Path) -> Path:
-    """Give the damaged file another name, so that its log does not meet the new store."""
+    """Keep the damaged file under another name, and delete its log, which belongs to it alone."""
     number = 1
     while (kept := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
@@ -159,10 +159,10 @@ def _all_rows(db: sqlite3.Connection) -> Iterator[Row]:
 def _readable(path: Path, table: str) -> Iterator[Row]:
     """Yield the rows that can be read, in order; a damaged page ends a run of rows.
 
-    The search for the next run jumps over deleted rows, however many.
+    The search for the next run jumps over any number of deleted rows.
     """
     with closing(connect(path)) as db:
-        # Without this SQLite refuses a whole file that is shorter than its header says.
+        # Without this, SQLite rejects all of a file that is shorter than its header says.
         with suppress(sqlite3.Error):
             db.execute("PRAGMA writable_schema = ON")
         query = f"SELECT rowid AS rowid_, * FROM {table} WHERE rowid >= ? ORDER BY rowid"

@@ -1,4 +1,4 @@
-"""The store's tables, their version, and how an older store is brought up to it."""
+"""The store's tables, their version, and the upgrade of older stores."""
 
 import secrets
 import sqlite3
@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS claims (      -- requests in flight
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL  -- at most
 );
 """
-_ADDED = {  # by version 1, in the words of ALTER TABLE
+_ADDED = {  # columns that version 1 added, as ALTER TABLE takes them
     "replies": ("cached_tokens INTEGER NOT NULL DEFAULT 0", "checksum BLOB"),
     "ledger": (
         "cached_tokens INTEGER NOT NULL DEFAULT 0",
@@ -70,7 +70,7 @@ def columns_of(db: sqlite3.Connection, table: str) -> list[str]:
 
 
 def create(db: sqlite3.Connection, identity: int = 0) -> None:
-    """Create the tables that are missing; `identity` tells this store from others."""
+    """Create the tables that are missing; `identity` distinguishes this store (0: draw one)."""
     for statement in SCHEMA.split(";")[:-1]:
         db.execute(statement)
     db.execute(f"PRAGMA application_id = {identity or secrets.randbelow(2**31 - 1) + 1}")
@@ -78,7 +78,7 @@ def create(db: sqlite3.Connection, identity: int = 0) -> None:
 
 
 def fill_checksums(db: sqlite3.Connection) -> None:
-    """Give replies of older versions their checksum."""
+    """Add checksums to the replies of older versions."""
     db.create_function("checksum", 8, checksum, deterministic=True)
     db.execute(
         "UPDATE replies SET checksum = checksum(key, text, finish_reason, model, prompt_tokens,"

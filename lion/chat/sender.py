@@ -29,13 +29,13 @@ from lion.params import Endpoint
 from lion.support.errors import ChatError
 
 T = TypeVar("T")
-_STEP = 0.1  # seconds between two looks at the rate limit, which may change
-_MOMENT = 0.5  # seconds for what arrived and is not read yet
+_STEP = 0.1  # seconds between two checks of the rate limit, which may change
+_MOMENT = 0.5  # seconds to read a response that has already arrived
 _LONGEST = 30.0  # seconds of backoff between two tries
 
 
 class _TransientError(Exception):
-    """A failed try that may succeed later, after `wait` seconds if the server says so."""
+    """A failed try that may succeed later, after `wait` seconds if the server asks for that."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
@@ -74,7 +74,7 @@ class Sender:
         self._answered = time.monotonic()
 
     def stop(self, fault: ChatError) -> None:
-        """Start no further call, because of `fault`; calls in flight may end."""
+        """Start no further call, because of `fault`; calls in flight may finish."""
         self.fault = self.fault or fault
         self._stopped.set()
 
@@ -105,7 +105,7 @@ class Sender:
                 self._answered = time.monotonic()
                 return result
             except _AdaptedError:
-                pass  # the next try is put otherwise
+                pass  # the next try uses the adapted dialect
             except _RateLimited as limited:
                 rejections += 1
                 self._slow_down(limited, rejections, row)
@@ -151,8 +151,8 @@ class Sender:
     async def _post(self, body: Body) -> httpx2.Response:
         """Return the response to `body`; TimeoutError if none comes in time.
 
-        A response that arrived while this process was busy is not late: the loop gets a moment to
-        read it before the time counts as over.
+        A response that arrived while this process was busy is not late: the event loop gets a
+        moment to read it before the timeout counts.
         """
         call = asyncio.ensure_future(
             self.client.post("/chat/completions", cast_to=httpx2.Response, body=body)
@@ -168,7 +168,7 @@ class Sender:
             await asyncio.gather(call, return_exceptions=True)
 
     def _adapts(self, error: BaseException, body: Body, by: Endpoint) -> bool:
-        """Whether `error` names a field that the dialect `by` sent and now puts otherwise."""
+        """Whether `error` rejects a field of the dialect `by`, which has now adapted to it."""
         if not isinstance(error, openai.APIStatusError | ErrorBody):
             return False
         failure = failure_in(error)
@@ -176,7 +176,7 @@ class Sender:
         return self.dialect.learn(failure.status, words, body, by)
 
     def _refusal_in(self, error: BaseException, body: Body) -> Reply | None:
-        """Return the reply that stands for a refusal of this very prompt, if `error` is one."""
+        """Return the reply that records a refusal of this prompt, if `error` is one."""
         if not isinstance(error, openai.APIStatusError | ErrorBody):
             return None
         failure = failure_in(error)
@@ -216,7 +216,7 @@ class Sender:
         self.doing = ""
 
     def _slow_down(self, limited: _RateLimited, rejections: int, row: str) -> None:
-        """Pause all processes; ChatError if this, or the time without a reply, is too long."""
+        """Pause all processes; ChatError if the pause, or the time without a reply, is too long."""
         wait = _backoff(rejections) if limited.wait is None else limited.wait
         silence = time.monotonic() - self._answered
         if max(wait, silence) > self.endpoint.patience:
@@ -225,7 +225,7 @@ class Sender:
         self._limit.back_off(wait)
 
     async def _admitted(self, tokens: int) -> None:
-        """Wait for the rate limit; one request at a time looks, the others queue."""
+        """Wait for the rate limit; one request at a time checks it, the others queue."""
         async with self._turn:
             while (wait := self._limit.acquire(tokens)) > 0:
                 self.waits = wait
@@ -237,7 +237,7 @@ class Sender:
         return safe_line(text, self.client.api_key)
 
     def safe_reply(self, reply: Reply) -> Reply:
-        """Return `reply` without the key, should the server have echoed it."""
+        """Return `reply` without the key, in case the server echoed it."""
         return without_key(reply, self.client.api_key)
 
     def _error(self, row: str, message: str) -> ChatError:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from lion.params import Params, Role
 from lion.support.errors import ChatError
 
-IN_PROCESS = "oracle"  # in the place of a URL
+IN_PROCESS = "oracle"  # used in place of a URL
 DEFAULT_URL = "https://api.openai.com/v1"
 _SECRET = re.compile(r"key|token|secret|sig|pass|pwd|auth|cred|code|bearer|jwt|sas")
 _LONG = 24  # characters of a value that may be a secret; an API version has fewer
@@ -18,7 +18,7 @@ _LONG = 24  # characters of a value that may be a secret; an API version has few
 
 @dataclass(frozen=True)
 class Source:
-    """A server's URL, and the part of a reply's key that identifies who was asked."""
+    """A server's URL, and its identity, which is part of a reply's key in the store."""
 
     url: str
     identity: str
@@ -27,7 +27,7 @@ class Source:
 
 
 def source_of(params: Params, role: Role) -> Source:
-    """Return the in-process oracle if it is the model and no server is named, else the server."""
+    """Return the in-process oracle if it is the model and no server is set, else the server."""
     named = params.endpoint_of(role).base_url or os.environ.get("OPENAI_BASE_URL")
     if params.is_in_process(role) and not named:
         oracle = params.oracle
@@ -39,13 +39,13 @@ def source_of(params: Params, role: Role) -> Source:
 
 
 def _without_port(url: str) -> str:
-    """Return `url` without its port: the same server may listen on another one tomorrow."""
+    """Return `url` without its port, since a restarted server may listen on another one."""
     parts = urlsplit(url)
     return parts._replace(netloc=re.sub(r":\d*$", "", parts.netloc)).geturl()
 
 
 def _check_for_secrets(url: str) -> None:
-    """ChatError if `url` holds a password or a key: URLs are stored with the replies."""
+    """Raise ChatError if `url` holds a password or a key: URLs are stored with the replies."""
     parts = urlsplit(url)
     secrets = [name for name, value in parse_qsl(parts.query) if _is_secret(name, value)]
     if "@" in parts.netloc or parts.fragment or secrets:

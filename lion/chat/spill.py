@@ -1,4 +1,4 @@
-"""A second place for replies that arrived while the store could not be written."""
+"""Fallback files for replies that arrived while the store could not be written."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ from lion.support.home import user_cache
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """A request that has a cost, and its reply; without one, `most` bounds the cost."""
+    """A request that has a cost, and its reply; without one, `most` bounds the tokens."""
 
     caller: Caller
     key: str = ""  # in hex digits
@@ -33,9 +33,9 @@ _LINE = TypeAdapter(Arrival)
 
 
 class Spill:
-    """A file of arrivals, made when it is needed: beside the store, else in the cache, else in tmp.
+    """Files of arrivals, created on demand: beside the store, else in the cache, else in tmp.
 
-    It is locked while its process lives; after that any process with the same store takes it over.
+    A file is locked while its process lives; then any process with the same store takes it over.
     """
 
     def __init__(self, home: Path, identity: int) -> None:
@@ -45,7 +45,7 @@ class Spill:
         self._files: list[tuple[Path, FileIO]] = []
 
     def write(self, arrival: Arrival) -> Path | None:
-        """Add a line where that is possible, and return its file; None if it is nowhere."""
+        """Append a line to the first file that can be written, and return it; None if none can."""
         line = _LINE.dump_json(arrival) + b"\n"
         for path, file in self._files:
             if _appended(file, line):
@@ -62,14 +62,14 @@ class Spill:
         return None
 
     def clear(self) -> None:
-        """Remove the files: the store has all of it."""
+        """Remove the files once the store has all of their replies."""
         for path, file in self._files:
             path.unlink(missing_ok=True)
             file.close()
         self._files.clear()
 
     def close(self) -> list[Path]:
-        """Leave the files to a later process; return those that hold something."""
+        """Leave the files to a later process; return those that are not empty."""
         left = [path for path, file in self._files if os.fstat(file.fileno()).st_size]
         for _, file in self._files:
             file.close()
@@ -78,7 +78,7 @@ class Spill:
 
     @contextmanager
     def left(self) -> Iterator[list[Arrival]]:
-        """Give what ended processes left; remove their files if the block succeeds."""
+        """Yield the arrivals of ended processes; remove their files if the block succeeds."""
         with ExitStack() as files:
             taken = [path for path in self._abandoned() if _is_free(path, files)]
             yield [arrival for path in taken for arrival in _arrivals(path.read_bytes())]
@@ -94,7 +94,7 @@ class Spill:
 
 
 def _is_free(path: Path, files: ExitStack) -> bool:
-    """Lock `path` until `files` is closed; False if its process lives, or it is gone."""
+    """Lock `path` until `files` is closed; False if its process lives, or the file is gone."""
     try:
         file = files.enter_context(path.open("rb"))
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
 """The response store: every reply that was paid for, under the hash of its whole request.
 
 SQLite in WAL mode. A commit survives the death of the process at once. Every few seconds `renew`
-syncs it to the disk; a power cut can take what came after that. A reply that cannot be written
-stays in memory and in a second place (`Spill`) until it can.
+syncs to the disk; a power cut can lose what came after that. A reply that cannot be written stays
+in memory and in a fallback file (`Spill`) until it can.
 """
 
 import shutil
@@ -25,15 +25,15 @@ from lion.support.errors import ChatError
 
 __all__ = ["BATCH", "Store"]
 
-_RESERVE = 4_000_000  # bytes of disk for replies in flight; below that nothing is requested
+_RESERVE = 4_000_000  # bytes of free disk for replies in flight; below that, Lion requests nothing
 _QUICK = 0.05  # seconds to wait for a lock while replies in flight must be read
-_PAUSE = 0.1  # seconds between two tries then
-_LAST = 2.0  # seconds for a lock at the end, where replies are in a second place
+_PAUSE = 0.1  # seconds between two tries in that case
+_LAST = 2.0  # seconds to wait for a lock at the end, when replies are in a fallback file
 _HINT = "`lion store salvage` rescues what can be read"
 
 
 class Store(Claims):
-    """One open response store; ChatError where the file fails."""
+    """One open response store; errors of its file become ChatError."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -46,7 +46,7 @@ class Store(Claims):
         self._pending: list[Callable[[], None]] = []
         self._unkept: dict[bytes, Reply] = {}
         self._unanswered: list[Usage] = []  # pending, too
-        self._lost = 0  # replies that are in memory alone
+        self._lost = 0  # replies that are only in memory
         self._is_quick = False
         self._retry_at = 0.0
         self._has_taken_over = False
@@ -59,7 +59,7 @@ class Store(Claims):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Write what is pending, or leave it in the second place and say so."""
+        """Write what is pending, or leave it in fallback files and report them."""
         try:
             if self._pending:
                 self._finish()
@@ -69,7 +69,7 @@ class Store(Claims):
             self.close()
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
-        """Return the stored replies; one that fails its checksum is removed, which is said."""
+        """Return the stored replies by key; remove and report those that fail their checksum."""
         try:
             replies, damaged = self._stored(keys)
             if len(replies) + len(damaged) < len(keys):
@@ -89,7 +89,7 @@ class Store(Claims):
     def claim_many(
         self, wanted: Sequence[tuple[bytes, tuple[int, int]]], entry: int, budget: Budget
     ) -> list[Claim]:
-        """Try to claim requests; first of all, replies that arrived must be in the store."""
+        """Try to claim requests, once all pending replies are stored; ChatError on a full disk."""
         with self._faults():
             free = shutil.disk_usage(self.path.parent).free
         if free < _RESERVE:
@@ -106,7 +106,7 @@ class Store(Claims):
     def keep(self, key: bytes, entry: int, reply: Reply, seconds: float) -> None:
         """Commit a reply and its cost, and end its claim; the first of two replies stays.
 
-        A reply that cannot be written now is kept elsewhere, then ChatError says why, unless
+        A reply that cannot be written now goes to a fallback file, and ChatError says why, unless
         another process merely holds the lock.
         """
         received = time.time()
@@ -137,9 +137,9 @@ class Store(Claims):
             return budget.allows([*self._spent(), *self._claimed(), *self._unanswered])
 
     def release(self, keys: Iterable[bytes]) -> None:
-        """End own claims that brought no reply."""
+        """End this process's claims on `keys`, which brought no reply."""
         owned = list(keys)
-        with suppress(ChatError):  # it stays pending, and the original error counts
+        with suppress(ChatError):  # the release stays pending, and the original error counts
             self._write(lambda: self._release(owned))
 
     def flush(self) -> bool:
@@ -164,7 +164,7 @@ class Store(Claims):
 
     @contextmanager
     def quick(self) -> Iterator[None]:
-        """Hardly wait for locks while the block runs, so that replies in flight are read."""
+        """Wait only briefly for locks while the block runs, so that replies in flight are read."""
         self.wait_at_most(_QUICK)
         self._is_quick = True
         try:
@@ -190,7 +190,7 @@ class Store(Claims):
             raise fault
 
     def _take_over(self) -> None:
-        """Add the replies that ended processes left in a second place."""
+        """Add the replies that ended processes left in fallback files."""
         if self._has_taken_over:
             return
         with self._spill.left() as arrivals, self.writing() if arrivals else nullcontext():
@@ -209,7 +209,7 @@ class Store(Claims):
             )
 
     def _finish(self) -> None:
-        """Write what is pending at the end; wait longer for replies that are in memory alone."""
+        """Write what is pending at the end; wait longer if replies are only in memory."""
         self.wait_at_most(_LAST)
         until = time.monotonic() + PATIENCE
         while True:

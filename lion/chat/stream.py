@@ -1,4 +1,4 @@
-"""A streamed reply as the completion that a server would send in one piece."""
+"""Assembly of a streamed reply into the completion that a server would send in one piece."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from lion.chat.reading import MESSAGES, THOUGHTS, is_thought, text_in
 
 _TEXTS = ("content", *THOUGHTS, "refusal")
-# Events begin with a field's name. Some servers send their JSON alone; a text has no such key.
+# Events begin with a field's name. Some servers send bare JSON chunks, which have a "delta".
 _STREAM = re.compile(r'[\ufeff\s]*(?:(?:data|event|id|retry)?:|\{[^\n]*"delta" ?:)')
 _DATA = re.compile(r"data:|\{|\[DONE\]")
 
@@ -19,7 +19,7 @@ def is_stream(text: str) -> bool:
 
 
 def completion_of(text: str) -> Any:
-    """Join the events of a stream; ValueError if it breaks off before the reply has ended."""
+    """Join the events of a stream, or return its error; ValueError if it breaks off early."""
     texts = dict.fromkeys(_TEXTS, "")
     body: dict[str, Any] = {}
     finish, ended = None, False
@@ -38,7 +38,7 @@ def completion_of(text: str) -> Any:
         pieces = [*_pieces(delta)]
         whole = "".join(value for name, value in pieces if name == "content")
         if not choice.get("delta") and texts["content"] and whole.startswith(texts["content"]):
-            texts = dict.fromkeys(_TEXTS, "")  # the end repeats the whole reply
+            texts = dict.fromkeys(_TEXTS, "")  # the last event repeats the whole reply
         for name, value in pieces:
             texts[name] += value
     if not (ended or finish):
@@ -47,9 +47,9 @@ def completion_of(text: str) -> Any:
 
 
 def _events(text: str) -> Iterator[str]:
-    """Return the data of each event, without pings; a blank line ends an event.
+    """Yield the data of each event, without pings; a blank line ends an event.
 
-    Some servers leave it out: then an event ends where its JSON does.
+    Where a server leaves the blank line out, an event ends where its JSON does.
     """
     data = ""
     for line in [*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
@@ -75,7 +75,7 @@ def _is_error(chunk: dict[str, Any]) -> bool:
 
 
 def _pieces(delta: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each piece; a thought among the parts of content is no content."""
+    """Yield the field and text of each piece; thoughts among the parts of content stay thoughts."""
     for name in _TEXTS:
         parts = delta.get(name)
         for part in parts if isinstance(parts, list) else [parts]:

@@ -1,4 +1,4 @@
-"""Thinking models: how to separate thoughts from the answer, and when they leave it no room."""
+"""Thinking models: separating thoughts from the answer, and token limits too low for both."""
 
 import json
 from dataclasses import replace
@@ -20,11 +20,12 @@ _FEW = 8  # replies before their majority is significant
 
 
 def answer_in(reply: Reply, request: Body, *, thinks: bool) -> Reply:
-    """Return `reply` with the answer alone as its text, and its thoughts; the store keeps all.
+    """Return `reply` with only the answer as its text, and its thoughts apart; the store keeps all.
 
-    Where thoughts cannot be separated for certain, the text stays whole and the reply is marked by
-    the finish_reason UNCLEAR, so that nobody learns from it. Marks in the question or in earlier
-    turns may be quoted by the reply; a system prompt with marks asks for thoughts.
+    Where thoughts cannot be separated for certain, the text stays whole and the finish_reason
+    becomes UNCLEAR, so that nobody learns from it. The reply may quote marks from the question or
+    earlier turns, but marks in a system prompt ask for thoughts. `thinks` says that the endpoint
+    reserves tokens for thinking.
     """
     beside, text = beside_of(reply.text)
     turns = (message for message in request["messages"] if message["role"] != "system")
@@ -47,7 +48,7 @@ def answer_in(reply: Reply, request: Body, *, thinks: bool) -> Reply:
 
 
 def _text_of(beside: str) -> str:
-    """Return the text of thoughts that a server sent beside the answer, be they JSON parts."""
+    """Return the text of the thoughts that a server sent beside the answer, JSON parts or not."""
     text, bracket, parts = beside.partition('[{"')
     try:
         values = json.loads(bracket + parts) if bracket else []

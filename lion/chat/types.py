@@ -8,7 +8,7 @@ from lion.chat.budget import FREE, Usage
 from lion.chat.source import IN_PROCESS
 from lion.prompts import Message
 
-# What ended a request that the provider refused: its content policy, or the prompt's length.
+# Finish reasons of a request that the provider refused, by content policy or prompt length.
 REFUSED = ("content_filter", "context_length")
 
 
@@ -36,8 +36,8 @@ class Reply:
 
     `completion_tokens` counts all generated tokens; `reasoning_tokens` is the part of them that
     the model spent on thinking, which is not part of `text`. `cached_tokens` is the part of
-    `prompt_tokens` that the server read from its cache, often at a lower price. `thoughts` are not
-    stored: the store's text holds them, and whoever asks gets both apart.
+    `prompt_tokens` that the server read from its cache, often at a lower price. `thoughts` has no
+    column of its own: the stored text holds answer and thoughts, and Chat separates them.
     """
 
     text: str
@@ -51,7 +51,7 @@ class Reply:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the provider refused the prompt itself; asking again brings the same."""
+        """Whether the provider refused the prompt itself, so that a retry cannot help."""
         unpaid = not self.prompt_tokens and not self.completion_tokens
         return self.finish_reason in REFUSED and unpaid
 
@@ -110,6 +110,6 @@ class Entry(Caller):
 
 
 def checksum(key: bytes, text: object, *others: object) -> bytes:
-    """Hash a key and the fields of its reply, in their order; a damaged one may have any type."""
+    """Hash a key and the fields of its reply, ordered as STORED; damaged ones may have any type."""
     parts = "\x1f".join(map(str, (*others, text)))
     return hashlib.blake2b(key + parts.encode("utf-8", "surrogatepass"), digest_size=8).digest()

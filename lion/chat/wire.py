@@ -30,7 +30,7 @@ class Job:
 
 
 def body_of(request: Request, model: str, endpoint: Endpoint) -> Body:
-    """Return the body of `request` in the words of OpenAI; a Dialect translates them."""
+    """Return the body of `request` with OpenAI's fields; a Dialect translates them."""
     body: Body = {
         "model": model,
         "messages": list(request.messages),
@@ -45,7 +45,7 @@ def body_of(request: Request, model: str, endpoint: Endpoint) -> Body:
 
 
 def key_of(request: Request, body: Body, where: str) -> bytes:
-    """Hash what is asked of which model: server, body, and what the body may lack."""
+    """Hash the server, the body, and the fields that the body may lack, to 16 bytes."""
     whole = {"where": where, "body": body, "seed": request.seed, "attempt": request.attempt}
     text = json.dumps(whole, sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
@@ -77,6 +77,6 @@ def _token_limits(value: Any, name: str = "") -> Iterator[int]:
 
 
 def likely_tokens(body: Body) -> int:
-    """Estimate what a request counts against a limit of tokens a minute."""
+    """Estimate the tokens that a request counts against a tokens-per-minute limit."""
     prompt, completion = most_tokens(body)
     return prompt // 4 + completion

@@ -2,8 +2,8 @@
 
 By default it judges every pair in both orders. With `examine.second_order` it judges every pair
 with the teacher's answer first, and again with the places changed only where that may change the
-verdict. With `examine.hard` it judges rows in waves until enough are hard. What is asked next
-depends only on replies, which the store keeps, so that a killed run continues where it stopped.
+verdict. With `examine.hard` it judges rows in waves until enough are hard. The next requests depend
+only on earlier replies, which the store keeps, so a killed run continues where it stopped.
 """
 
 import itertools
@@ -20,10 +20,10 @@ from lion.pools.cache import in_exam_order
 from lion.pools.instructions import stable_seed
 from lion.pools.tables import REVIEW
 
-MEASURED = 300  # pairs judged in both orders, from which the position bias is known
+MEASURED = 300  # pairs judged in both orders to measure the position bias
 _SURE = 2.0  # standard deviations of the position bias between a clear gap and the threshold
-CHECKED = 10  # one of so many clear pairs is judged in both orders all the same
-_LEAST = 0.05  # of the wanted hard rows: the smallest wave
+CHECKED = 10  # one in this many clear pairs is judged in both orders anyway, to check the rule
+_LEAST = 0.05  # smallest wave, as a share of the wanted hard rows
 
 
 class Exam:
@@ -45,9 +45,9 @@ class Exam:
         self.reviews = pl.DataFrame(schema=REVIEW)
 
     def examine(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        """Return the referee's replies (REVIEW) on `pairs`, as far as the options ask for them.
+        """Return the referee's replies (REVIEW), on the pairs and orders that the options ask for.
 
-        `pairs` is like that of `review`, with a column `round`. EmptyError if no pair was judged.
+        `pairs` has the columns of `review`'s, and `round`. EmptyError if no pair was judged.
         """
         if self._options.second_order is None and self._options.hard is None:
             return review(pairs, self._chat, self._settings, label=self._label)
@@ -64,8 +64,7 @@ class Exam:
     def _judge_until(self, wanted: int, pairs: pl.DataFrame) -> None:
         """Judge the newest rows, then others at random, until `wanted` are hard or all judged.
 
-        The first wave has as many rows as are wanted, and each further one as many as the hard
-        share so far promises to need.
+        The first wave has `wanted` rows; each further one is sized by the hard share so far.
         """
         ordered = in_exam_order(pairs, newest=self._newest, round=self._round, seed=self._seed)
         done, hard, size = 0, 0, wanted
@@ -84,7 +83,7 @@ class Exam:
             )
 
     def _judge(self, pairs: pl.DataFrame, label: str) -> None:
-        """Judge pairs in both orders, or in the second one only where it matters."""
+        """Judge pairs in both orders, or in the second order only where it matters."""
         first, second = ORDERS
         if self._options.second_order is None:
             self._ask([Part(order, pairs) for order in ORDERS], label)
@@ -127,7 +126,7 @@ class Exam:
 
 
 def is_close(bias: PositionBias | None, threshold: float) -> pl.Expr:
-    """Whether a second order may change the verdict of a first `gap`; always with no bias known."""
+    """Whether a second order may change the verdict of column `gap`; true if no bias is known."""
     if bias is None:
         return pl.lit(True)
     distance = (pl.col("gap") - bias.points - threshold).abs()

@@ -20,8 +20,8 @@ Protocol = Literal["referee.txt", "judge.txt"]  # evidence first; scores first
 
 # The form of the prompt as JSON, for retries at servers with structured output. Small models score
 # worse in JSON than in the prompt's own form, so the first attempt asks for no schema. The schema
-# is the same for every request, because providers compile each new one. So it has no mark, which
-# small models do not copy into a field.
+# is the same for every request, because providers compile each new one. It has no field for the
+# mark, because small models do not copy the mark into a field.
 _FIELDS = {
     "about_answer_1": {"type": "string"},
     "about_answer_2": {"type": "string"},
@@ -38,11 +38,11 @@ VERDICT_SCHEMA = {
 
 @dataclass(frozen=True)
 class _Comparison:
-    """One pair in one order: the texts that the referee is shown, and the request."""
+    """One pair in one order: the texts shown to the referee, and the request."""
 
     id: str
     order: Order
-    texts: tuple[str, ...]  # task, first answer, second answer, what stands before the task
+    texts: tuple[str, ...]  # task, first answer, second answer, messages before the task
     request: Request
     purpose: Purpose | None = None
 
@@ -57,7 +57,7 @@ class _Comparison:
 
 
 class Part(NamedTuple):
-    """Pairs to judge in one order, and the purpose of asking if that is not always done."""
+    """Pairs to judge in one order, and the purpose if that order is optional."""
 
     order: Order
     pairs: pl.DataFrame
@@ -77,8 +77,8 @@ def review(
     """Return every reply of the referee (REVIEW): each pair in all `orders`.
 
     `pairs` has id, instruction, input, answer (the teacher's) and response (the student's). An
-    unreadable reply is retried `settings.retries` times, and all attempts are kept. With several
-    `samples` as many rows share id, order and attempt. EmptyError if no pair was judged.
+    unreadable reply is retried up to `settings.retries` times, and all attempts are returned. With
+    several `samples`, that many rows share id, order and attempt. EmptyError if no pair was judged.
     """
     check_pairs(pairs, label=label)
     parts = [Part(order, pairs) for order in orders]
@@ -96,7 +96,7 @@ def ask_orders(
     protocol: Protocol = "referee.txt",
     samples: int = 1,
 ) -> pl.DataFrame:
-    """Return every reply of the referee (REVIEW) on the parts, asked together."""
+    """Return every reply of the referee (REVIEW) on all `parts`, requested together."""
     comparisons = [
         _comparison(row, part, sample, settings, protocol)
         for part in parts
@@ -104,7 +104,7 @@ def ask_orders(
         for row in part.pairs.iter_rows(named=True)
     ]
 
-    @cache  # each reply is read twice, which is most of this stage's work beside the requests
+    @cache  # each reply is read twice, and reading is most of this stage's own work
     def read(row: int, reply: Reply) -> Scores | None:
         return comparisons[row].read(reply)
 

@@ -7,13 +7,13 @@ from typing import Any
 from lion.discriminate.score_lines import ASSISTANT_KEY, ByAssistant
 
 _KEYS = ("assistant_1", "assistant_2")
-_MOST = 20_000  # characters of an object behind the evidence
+_MOST = 20_000  # characters of an object after the evidence
 _LAST = re.compile(r"\n(?:```(?:json)?\n)?(\{[^{}]*\})(?:\n```)?\s*\Z")
 _TEXT_SCORE = re.compile(r"((?:10|[1-9])(?:\.[0-9]+)?)(?: ?/ ?10)?")
 
 
 def json_behind(body: str) -> tuple[str, str]:
-    """Return the evidence and the JSON object behind it, fenced or not; both empty without one."""
+    """Return the evidence and the JSON object after it, fenced or not; both empty without one."""
     if body.startswith("{"):
         return "", body
     last = _LAST.search(body, max(0, len(body) - _MOST))
@@ -21,7 +21,7 @@ def json_behind(body: str) -> tuple[str, str]:
 
 
 def json_fields(text: str) -> list[tuple[str, Any]]:
-    """Return names and values of the JSON object that is all of `text`; none if it is no object."""
+    """Return the names and values of `text` if it is one JSON object, else nothing."""
     try:
         fields = json.loads(text, object_pairs_hook=list)
     except (ValueError, RecursionError):
@@ -30,7 +30,7 @@ def json_fields(text: str) -> list[tuple[str, Any]]:
 
 
 def json_scores(fields: list[tuple[str, Any]]) -> ByAssistant:
-    """Return the values of `assistant_1` and `assistant_2`, each there once, in any words."""
+    """Return the scores under the assistants' keys, in any language; none if one is not unique."""
     fields = [(in_own_words(name), value) for name, value in fields]
     values = [_number(value_of(fields, key)) for key in _KEYS]
     if not all(_is_score(value) for value in values):
@@ -39,7 +39,7 @@ def json_scores(fields: list[tuple[str, Any]]) -> ByAssistant:
 
 
 def in_own_words(name: str) -> str:
-    """Return a key such as `Assistant 1` or `助手1` in the prompt's words, any other as it is."""
+    """Translate a key such as `Assistant 1` or `助手1` to the prompt's; leave others alone."""
     key = ASSISTANT_KEY.fullmatch(name)
     return _KEYS[int(key[1]) - 1] if key else name
 
@@ -50,7 +50,7 @@ def has_mark(body: str) -> bool:
 
 
 def value_of(fields: list[tuple[str, Any]], key: str) -> Any:
-    """Return the value under `key`, or None if it is not there exactly once."""
+    """Return the value under `key`; None unless it is there exactly once."""
     values = [value for name, value in fields if name == key]
     return values[0] if len(values) == 1 else None
 

@@ -35,7 +35,7 @@ _ASSISTANT = (
     r"|المساعد|सहायक)"
 )
 _ITS_SCORE = r"(?:(?:的|の|의)? ?(?:评分|評分|得分|分数|分數|スコア|評価|点数|점수))?"
-# Labels in other words and languages. The second group may also name what the texts answered.
+# Labels in other words and languages. One in the second group may also quote what a text answered.
 _OTHER_LABEL = re.compile(
     rf"(?:({_ASSISTANT})|(answer|response|回答|答案|답변|ответ|antwort|réponse|respuesta|resposta"
     r"|risposta|الإجابة|उत्तर))"
@@ -67,7 +67,7 @@ _MENTION = re.compile(
     r"(?![\w%]|\.[0-9])(?! (?!and\b|or\b|out\b)[a-z])",
     re.IGNORECASE,
 )
-# Full-width marks, the Arabic comma and decimal point. Marks of text direction say nothing.
+# Full-width marks, the Arabic comma and decimal point. Text-direction marks are dropped.
 _MARKS = str.maketrans(
     dict(zip("（）／％－～٫", "()/%-~.", strict=True))
     | dict.fromkeys("，、،", ", ")
@@ -136,7 +136,7 @@ def without_markdown(line: str) -> str:
 
 
 def _in_ascii(line: str) -> str:
-    """Return `line` with digits of any script, and marks around them, as English has them."""
+    """Return `line` with digits of any script, and the marks around them, in their ASCII form."""
     if line.isascii():
         return line
     digits = (f"{unicodedata.decimal(char)}" if char.isdecimal() else char for char in line)
@@ -144,7 +144,7 @@ def _in_ascii(line: str) -> str:
 
 
 def read_line(text: str) -> Line:
-    """Read a line without Markdown."""
+    """Return what a line, already without Markdown, says about the two assistants."""
     mentions = frozenset(
         (int(hit[1]), float(hit[2] + (hit[3] or ""))) for hit in _MENTION.finditer(text)
     )
@@ -188,7 +188,7 @@ def _other_line(text: str, label: re.Match[str], mentions: frozenset[tuple[int, 
 
 
 def _joined(text: str, first: Line, second: Line) -> Line:
-    """Return the line `text`, of two scores side by side, each with its label."""
+    """Return the line `text`, which has two labelled scores side by side."""
     scores = {**first.scores, **second.scores}
     return Line(
         text,
@@ -211,12 +211,12 @@ def two_scores(text: str) -> ByAssistant:
 
 
 def score_in_any_words(text: str) -> ByAssistant:
-    """Return the score out of ten behind a label of one word, in any language, or nothing."""
+    """Return the score out of ten after a label of one word, in any language, or nothing."""
     score = _ANY_LABEL.fullmatch(text)
     return {int(score[1] or score[2]): float(score[3])} if score else {}
 
 
 def lone_score(text: str) -> float | None:
-    """Return the score that is all of `text`."""
+    """Return the score if `text` is nothing else, or None."""
     score = _ALONE.fullmatch(text) if len(text) <= LONGEST else None
     return float(score[1]) if score else None

@@ -6,10 +6,10 @@ import polars as pl
 
 Order = Literal["teacher_first", "student_first"]
 ORDERS: tuple[Order, ...] = ("teacher_first", "student_first")
-# Why a pair is judged in the second order, too, where that is not always done: to measure the
-# position bias, since its gap is close to the threshold, or to check the rule.
+# Why a pair is judged in the second order where that is optional: to measure the position bias,
+# because its gap is close to the threshold, or to check the rule.
 Purpose = Literal["measure", "close", "check"]
-_FEWEST = 30  # pairs from which a position bias is known
+_FEWEST = 30  # pairs needed to measure a position bias
 
 
 class PositionBias(NamedTuple):
@@ -20,11 +20,11 @@ class PositionBias(NamedTuple):
 
 
 def score(reviews: pl.DataFrame, orders: tuple[Order, ...] = ORDERS) -> pl.DataFrame:
-    """Scores of a pair (SCORE), in the order of `reviews`: a side's is the mean over its orders.
+    """Return each pair's scores (SCORE), in the order of `reviews`: a side's mean over the orders.
 
     A pair that lacks a readable reply in any of `orders` is unjudged, all null: one order alone
-    would let the referee's position bias decide. Where the second order was asked on purpose only
-    (`reviews` has a purpose), a pair has a gap from one order, as VERDICT says.
+    would let the referee's position bias decide. Where the second order was optional (`reviews`
+    has a purpose), a pair may have a gap from one order, as VERDICT says.
     """
     by_order = reviews.group_by("id", "order", maintain_order=True).agg(
         pl.col("teacher", "student").mean()
@@ -44,14 +44,14 @@ def score(reviews: pl.DataFrame, orders: tuple[Order, ...] = ORDERS) -> pl.DataF
 
 
 def is_thrifty(reviews: pl.DataFrame) -> bool:
-    """Whether the second order of `reviews` was asked on purpose only."""
+    """Whether the second order of `reviews` was optional."""
     return "purpose" in reviews.columns and bool(reviews["purpose"].is_not_null().any())
 
 
 def unselected(reviews: pl.DataFrame) -> pl.DataFrame:
-    """Return the replies on pairs that were judged in both orders whatever their gap.
+    """Return the replies on pairs that were judged in both orders regardless of their gap.
 
-    The position bias, flips and win rates of the others would be those of close pairs.
+    Position bias, flips and win rates of the other pairs would be those of close pairs.
     """
     if not is_thrifty(reviews):
         return reviews
@@ -60,7 +60,7 @@ def unselected(reviews: pl.DataFrame) -> pl.DataFrame:
 
 
 def gaps_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
-    """Return each pair's gap in each order: columns id and ORDERS, null if unread or not asked."""
+    """Return each pair's gap in each order: columns id and ORDERS, null without readable scores."""
     gap = pl.col("teacher") - pl.col("student")
     return reviews.group_by("id", maintain_order=True).agg(
         gap.filter(pl.col("order") == order).mean().alias(order) for order in ORDERS
@@ -70,7 +70,7 @@ def gaps_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
 def bias_of(reviews: pl.DataFrame) -> PositionBias | None:
     """Measure the position bias on the pairs that were drawn for it; None if too few are readable.
 
-    Pairs that were asked again since they were close would bias it.
+    Pairs that were judged again because they were close would distort it.
     """
     gaps = gaps_by_order(unselected(reviews)).drop_nulls()
     if gaps.height < _FEWEST:
@@ -108,7 +108,7 @@ def _with_single_orders(scores: pl.DataFrame, reviews: pl.DataFrame) -> pl.DataF
 
 
 def discriminate(scores: pl.DataFrame, *, tau: float) -> pl.DataFrame:
-    """Scores with their verdict (VERDICT): hard if gap >= tau, else easy; unjudged without gap."""
+    """Add verdicts to `scores` (VERDICT): hard if gap >= tau, else easy; unjudged without a gap."""
     verdicts = scores.with_columns(verdict=_verdict(pl.col("gap"), tau))
     if "first_gap" not in scores.columns:
         return verdicts
@@ -117,7 +117,7 @@ def discriminate(scores: pl.DataFrame, *, tau: float) -> pl.DataFrame:
 
 
 def changed_verdicts(verdicts: pl.DataFrame) -> tuple[int, int]:
-    """Return how many verdicts (VERDICT) the second order changed, and of how many checked ones."""
+    """Return how many verdicts (VERDICT) the second order changed, and how many it checked."""
     checked = verdicts.drop_nulls(["gap", "first_verdict"])
     changed = checked.filter(pl.col("first_verdict") != pl.col("verdict"))
     return changed.height, checked.height

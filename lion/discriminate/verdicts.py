@@ -1,7 +1,7 @@
 """Read the two scores in a referee's reply: for certain, or not at all.
 
-A reply is evidence and scores. Evidence may quote an answer, and whoever wrote the answer may have
-put score lines, fences or closing marks in it. Two kinds of scores count:
+A reply consists of evidence and scores. Evidence may quote an answer, and the answer's author may
+have put score lines, fences or closing marks in it. Two kinds of scores count:
 
 - Marked scores carry the mark of this very request. No text under review contains it, so they
   cannot be a quotation, wherever they stand.
@@ -9,7 +9,7 @@ put score lines, fences or closing marks in it. Two kinds of scores count:
   lines at the end or before a last remark, or in one JSON object. They count only if nothing
   disagrees with them, every quotation is clear, and no text under review offers the same numbers.
 
-A reply that leaves any doubt is unread: asking again costs less than a wrong verdict.
+A reply that leaves any doubt is unreadable: a retry costs less than a wrong verdict.
 """
 
 import html
@@ -43,7 +43,7 @@ Scores = tuple[float, float]
 END = 50_000  # characters read at either end of a reply; plain scores need a reply read in full
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
-_MARKUP = re.compile(r"<[^<>\n]{0,200}>|[*_`~\\]")  # may part the digits of a number
+_MARKUP = re.compile(r"<[^<>\n]{0,200}>|[*_`~\\]")  # may separate the digits of a number
 _COMMA = re.compile(r"(?<=\d)[,٫](?=\d)")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
@@ -68,9 +68,9 @@ def parse_scores(
 ) -> Scores | None:
     """Return the scores (1..10) of assistants 1 and 2, or None where the reply leaves any doubt.
 
-    `mark` is the score mark of the request and `texts` what the referee was shown; without them
-    only the plain form can be read. The end of a reply that was `cut` by the token limit is not
-    believed: its 1 may be half a 10.
+    `mark` is the score mark of the request and `texts` are the texts shown to the referee; without
+    them only plain scores can be read. If the token limit `cut` the reply, scores at its end do not
+    count: a 1 may be half of a 10.
     """
     shown = tuple(texts)
     text = without_end_marks(text.strip().replace("\r\n", "\n"), quotes=True)
@@ -89,7 +89,7 @@ def parse_scores(
 
 
 def _marked_scores(body: str, mark: str, *, cut: bool) -> ByAssistant | None:
-    """Return the scores behind `mark`; None if they contradict each other or are unclear."""
+    """Return the scores after `mark`; None if they contradict each other or are unclear."""
     evidence, last = json_behind(body)
     if last and (fields := json_fields(last)):
         if mark in str(value_of(fields, "mark")).lower():
@@ -126,7 +126,7 @@ def _plain_scores(body: str, mark: str, shown: Iterable[str], *, cut: bool) -> _
     body = whole[1].strip() if whole else body
     evidence, last = json_behind(body)
     if last:
-        # A text with such a key, plain or escaped, may be what the reply repeats.
+        # The reply may repeat a text under review that has such a key, plain or escaped.
         keys = {
             "assistant_",
             *(name for name, _ in json_fields(last) if in_own_words(name) != name),
@@ -184,9 +184,9 @@ def _undisputed(lines: list[Line], scores: ByAssistant) -> bool:
 
 
 def _may_be_answers(lines: list[Line], pair: _Pair) -> bool:
-    """Whether "Assistant 1: 8" could mean that it answered 8: the remark goes on about numbers.
+    """Whether "Assistant 1: 8" could mean that it answered 8, since the remark mentions numbers.
 
-    Not where the pair is announced as scores.
+    It cannot where the pair is announced as scores.
     """
     announced = "".join(line.text for line in lines[max(0, pair.first - 1) : pair.last + 1])
     remark = " ".join(line.text for line in lines[pair.last + 1 :])
@@ -195,7 +195,7 @@ def _may_be_answers(lines: list[Line], pair: _Pair) -> bool:
 
 
 def _unlabelled_at_end(lines: list[Line], before_fence: int) -> _Plain:
-    """Return two last lines with a number each, where nothing else but scores can be meant."""
+    """Return the scores in the last two lines, a number each, if they can mean nothing else."""
     nothing = _Plain({})
     last = [line.text for line in lines[-2:]]
     scores = [lone_score(text) for text in last]
@@ -226,10 +226,10 @@ def _pairs(lines: list[Line]) -> list[_Pair]:
 
 
 def _offered(lines: Iterable[str], shown: Iterable[str]) -> bool:
-    """Whether one text under review has the numbers of all `lines`, so that they may be quoted.
+    """Whether one text under review has the numbers of all `lines`, which may then be a quotation.
 
-    Numbers alone are compared: quotation marks, markup and look-alike characters change nothing.
-    The lines may stand apart in the text: a quotation can lose what stood between them.
+    Only numbers are compared: quotation marks, markup and look-alike characters change nothing.
+    The lines may be apart in the text: a quotation can omit what stood between them.
     """
     wanted = [_numbers(line) for line in lines]
     return bool(wanted) and any(
@@ -247,7 +247,7 @@ def _forms_of(text: str) -> tuple[str, str, str]:
 def _numbers(text: str) -> str:
     """Return the numbers in `text`, in digits of any script, with a space on either side of each.
 
-    Invisible characters and combining marks do not part the digits of a number.
+    Invisible characters and combining marks do not separate the digits of a number.
     """
     plain = unicodedata.normalize("NFKC", text)
     plain = "".join(

@@ -39,7 +39,7 @@ def answers_of(name: str, questions: pl.DataFrame, params: Params) -> pl.DataFra
 
 
 def _as_teacher(params: Params, candidate: Candidate) -> Params:
-    """Return `params` with the candidate in the place of the teacher."""
+    """Return `params` with the candidate in place of the teacher."""
     endpoint = params.endpoint_of("teacher")
     own = {
         "base_url": candidate.base_url,
@@ -67,7 +67,7 @@ def _asked(name: str, questions: pl.DataFrame, params: Params) -> pl.DataFrame:
 def _generated(
     name: str, candidate: Candidate, questions: pl.DataFrame, params: Params
 ) -> pl.DataFrame:
-    """Let a local model answer as in the stages: with the run's engine, precision and device."""
+    """Return a local model's answers, with the engine, precision and device of the stages."""
     from lion.student.respond import answer_with
 
     label = f"evaluate {name}: answers"
@@ -113,14 +113,14 @@ def _by_checkpoint(
 
 
 def _published(render: Callable[[str, str], str], row: dict[str, Any]) -> str:
-    """Render a row; a published template has no place for a system prompt or earlier turns."""
+    """Render a row; a system prompt and earlier turns go into the text, as templates lack them."""
     if context_of(row):
         return render(flat_text(task_of(row)), "")
     return render(row["instruction"], row["input"])
 
 
 def load_any(source: str, revision: str | None, params: Params) -> "Loaded":
-    """Load a student's folder, another model's folder or a Hugging Face name.
+    """Load the model in a student's folder or another model's folder, or a Hugging Face name.
 
     InputError unless the engine is transformers, since the model is needed in this process.
     """

@@ -1,4 +1,4 @@
-"""`lion check`: checks of the seeds before a run, and of a pool against evaluation questions."""
+"""`lion check`: checks the seeds before a run, and a pool against evaluation questions."""
 
 import statistics
 import sys
@@ -120,10 +120,10 @@ def describe(file: Path, seeds: Seeds, columns: SeedsColumns) -> Iterator[str]:
 
 
 def prompt_lengths(seeds: Seeds, student: Path | None, *, limit: int) -> tuple[str, int]:
-    """Return a line about the lengths of the prompts, and the number of those that are too long.
+    """Return a line about the lengths of the prompts, and how many are too long.
 
-    Lengths are in tokens of `student`, else in characters, none of which is too long. `limit` is
-    the longest row, in tokens, that training accepts.
+    Lengths are in tokens of `student`; without one they are in characters, and no prompt counts as
+    too long. `limit` is the longest row that training accepts, in tokens.
     """
     tasks = {seed.place: seed.task for seed in seeds.seeds.values()}
     if student is None:
@@ -166,7 +166,7 @@ def near_duplicates(seeds: Seeds, *, threshold: float) -> Iterator[str]:
 
 
 def main_script(text: str) -> str:
-    """Return the Unicode script of most letters of `text`; of equal counts the first."""
+    """Return the Unicode script of most letters of `text`; among equals, the first."""
     scripts = Counter(_script(letter) for letter in text if letter.isalpha())
     return scripts.most_common(1)[0][0] if scripts else "none"
 

@@ -178,7 +178,7 @@ def _bbh_item(row: dict[str, str], words: list[str]) -> Item:
 
 
 def _letter_of_piece(options: list[tuple[str, str]], target: str) -> str:
-    """Return the letter of the option that is a piece of `target`, and equal to no other option.
+    """Return the letter of the one option that is a piece of `target` and equals no other option.
 
     In two items of ruin_names, the options were split at the commas of their texts.
     """

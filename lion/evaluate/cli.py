@@ -99,7 +99,7 @@ def _recorded(
     place: Literal[1, 2],
     answers: tuple[Path, Path] | None,
 ) -> list[Comparison]:
-    """Compare by the scores that the parser reads and, if a person read all, first by theirs."""
+    """Compare by the scores that the parser reads; first by a person's, if a person read all."""
     reviews, lengths = read_reviews(path, questions), None
     if answers:
         first, second = (read_answers(file, questions) for file in answers)

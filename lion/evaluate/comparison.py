@@ -18,7 +18,7 @@ from lion.support.errors import InputError
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result; `missing` names the questions that one side did not answer."""
+    """A candidate's result; `missing` names the questions that one side did not answer."""
 
     name: str
     summary: Summary
@@ -36,7 +36,8 @@ def compare(
 ) -> Comparison:
     """Judge `answers` against those of the reference, both ANSWER, on `questions` (KEYED).
 
-    A question that one side did not answer is left out and named; it does not count as 0.
+    A question that one side did not answer is left out and named, rather than scored 0. InputError
+    if no question is answered by both.
     """
     pairs = pairs_of(questions, answers, reference)
     if not pairs.height:
@@ -102,6 +103,6 @@ def from_recorded(
 
 
 def _missing(questions: pl.DataFrame, answered: pl.DataFrame) -> list[str]:
-    """Return the keys of the other questions, or the ids of those without a key."""
+    """Return the keys of the questions that are not in `answered`, or their ids without a key."""
     others = questions.join(answered, on="id", how="anti", maintain_order="left")
     return [key or id for key, id in others.select("key", "id").iter_rows()]

@@ -12,11 +12,11 @@ from lion.evaluate.statistics import DEVIATIONS, Array
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """How well the referee tells a student from the teacher. Rates are percent.
+    """How well the referee tells a student from the teacher. Rates are in percent.
 
     `mean_gap` is in points. `agreement` is Cohen's kappa of the winners in the two orders, and
-    `noise` is the kappa that chance alone can reach. `even` is the band around a win rate of 50
-    that the referee's own noise explains. All are None without a decided pair.
+    `noise` is the kappa that chance alone can reach. `even` is half the band around a win rate of
+    50 that the referee's own noise explains. All but `pairs` are None without a judged pair.
     """
 
     pairs: int
@@ -56,11 +56,11 @@ class Equilibrium:
 
 
 def equilibrium(reviews: pl.DataFrame) -> Equilibrium:
-    """Measure what `reviews` (REVIEW, both orders) show.
+    """Measure the equilibrium on `reviews` (REVIEW, both orders).
 
-    The flips estimate the noise. If the referee saw no difference, each pair that it decides
-    alike in both orders would fall to either side by chance (a sign test), and the two orders
-    would agree no more often than two referees who never saw the answers.
+    The flips estimate the noise. If the referee saw no difference, each pair with the same winner
+    in both orders would go to either side by chance (a sign test), and the two orders would agree
+    no more often than two referees who never saw the answers.
     """
     leads = leads_by_order(unselected(reviews))
     if not leads.height:

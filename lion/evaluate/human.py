@@ -23,12 +23,12 @@ MARK: Schema = {
 }
 _YES = ("true", "1", "yes", "right")
 _NO = ("false", "0", "no", "wrong")
-_NAME = 60  # columns of a name
+_NAME = 60  # columns of a name that are shown
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often a person finds a referee's verdicts right; `share` is in percent."""
+    """How often a person finds the referee's verdicts right; `share` is in percent."""
 
     by: str
     verdict: str  # hard | easy | all
@@ -79,8 +79,8 @@ def wilson(successes: int, trials: int) -> Interval:
 def read_marks(path: Path) -> pl.DataFrame:
     """Read marks (MARK) from JSONL or CSV; InputError says which columns are missing.
 
-    A plain table has a column `right`, or two columns `person` and `referee` with their verdicts;
-    `by`, `id`, `round` and `verdict` are optional.
+    The file needs a column `right`, or columns `person` and `referee` with their verdicts. `by`,
+    `id`, `round` and `verdict` are optional.
     """
     try:
         if path.suffix == ".csv":

@@ -51,7 +51,7 @@ def as_text(comparison: Comparison) -> str:
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """Return all figures; intervals are {value, low, high}, and a missing figure is null."""
+    """Return all figures for JSON: intervals are {value, low, high}, a missing figure is None."""
     figures = {
         "candidate": comparison.name,
         **asdict(comparison.summary),
@@ -75,7 +75,7 @@ def _row(cells: tuple[str, ...]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Replace NaN, which JSON lacks, by null, and intervals by objects."""
+    """Replace NaN, which JSON lacks, with None, and intervals with dictionaries."""
     if isinstance(value, Interval):
         return _plain(value._asdict())
     if isinstance(value, dict):

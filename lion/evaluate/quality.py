@@ -1,6 +1,6 @@
 """The figures of a candidate: relative quality, win rate, flips, lengths, each with its count.
 
-The reference takes the teacher's place in the tables, the candidate the student's.
+In the tables, the reference takes the teacher's columns and the candidate the student's.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Quality:
-    """Relative quality in one category or in all. Shares are percent of the judged questions."""
+    """Relative quality in one category or in all. Shares are percentages of judged questions."""
 
     category: str
     asked: int
@@ -35,9 +35,9 @@ class Quality:
 class Summary:
     """All figures of a candidate against its reference.
 
-    Shares and rates are percent. A win counts 1, a tie one half. `flip_rate` and `position_bias`
-    (points that the answer shown first gains) are None if the judge saw one order only, `length`
-    (characters) and `length_controlled` if the answers are not known.
+    Shares and rates are in percent. A win counts 1, a tie one half. `flip_rate` and
+    `position_bias` (points that the answer shown first gains) are None if the judge saw only one
+    order; `length` (characters) and `length_controlled` are None if the answers are unknown.
     """
 
     total: Quality
@@ -70,8 +70,8 @@ def summarise(
 ) -> Summary:
     """Return the figures of `reviews` (REVIEW) on `questions`, answered or not.
 
-    `lengths` has id, student and teacher, in characters. EmptyError if nothing was judged, or the
-    reference scored nothing.
+    `lengths` has id, student and teacher, in characters. EmptyError if nothing was judged, or if
+    the reference's scores sum to 0.
     """
     scores = score(reviews, tuple(orders))
     rows = questions.select("category", "id").join(scores, on="id", how="left")
@@ -106,9 +106,9 @@ def wins_of(rows: pl.DataFrame) -> Array:
 def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
     """Return the student's lead (its score minus the teacher's) in each order.
 
-    Only pairs with readable replies in both orders count. Columns id, teacher_first, student_first,
-    and gained: the points that the answer shown first gains. Identical answers tie: their scores
-    differ only by the position bias.
+    Only pairs with readable replies in both orders count. The columns are id, teacher_first,
+    student_first, and gained, the points that the answer shown first gains. Identical answers tie,
+    since their scores differ only by the position bias.
     """
     gaps = gaps_by_order(reviews).drop_nulls()
     first, second = (-pl.col(order) for order in ORDERS)

@@ -1,4 +1,4 @@
-"""Files of evaluation questions, whose format is recognised by the keys of the first row.
+"""Files of evaluation questions; the keys of the first row tell the format.
 
 Vicuna's 80 (FastChat), the 252 user-oriented instructions (Self-Instruct), WizardLM's test set,
 conversations of OpenAI or ShareGPT, whose last question counts, and plain JSONL or JSON of
@@ -22,13 +22,13 @@ from lion.support.errors import InputError
 # Keys of a row's own id, in the order tried.
 KEYS = ("question_id", "id", "idx")
 
-# QUESTION, and the file's own id, by which recorded answers and reviews are matched.
+# QUESTION, and the file's own id, which recorded answers and reviews refer to.
 KEYED = {**QUESTION, "key": pl.String}
 
 
 @dataclass(frozen=True)
 class _Format:
-    """A format: the keys of every row (`marks`), and those of its text and its category."""
+    """A format: the keys that every row has (`marks`), and the keys of its text and category."""
 
     name: str
     marks: tuple[str, ...]
@@ -42,7 +42,7 @@ def _input(row: dict[str, Any], place: str) -> str:
 
 
 def _instance(row: dict[str, Any], place: str) -> str:
-    """Return the input of the one instance that each of the 252 has."""
+    """Return the input of a row's only instance; each of the 252 questions has one."""
     instances = row["instances"]
     if not isinstance(instances, list) or [type(instance) for instance in instances] != [dict]:
         raise InputError(f"{place}: 'instances' must be a list of one object with 'input'")
@@ -62,14 +62,14 @@ _FORMATS = (
 
 
 def read_questions(path: Path) -> pl.DataFrame:
-    """Read the questions in `path` (QUESTION); without a category it is `all`."""
+    """Read the questions in `path` (QUESTION); a question without a category gets `all`."""
     return read_keyed_questions(path).select(*QUESTION)
 
 
 def read_keyed_questions(path: Path) -> pl.DataFrame:
     """Read the questions with the file's own ids (KEYED), null if it has none.
 
-    A repeated question is an error: dropping it would change what is measured.
+    A repeated question is an error, since dropping it would change what is measured.
     """
     objects = read_objects(path)
     if not objects:

@@ -1,9 +1,9 @@
 """AGIEval and BIG-Bench Hard through lm-eval: zero-shot, no chain of thought.
 
 Accuracy is measured by the likelihood of the choices, and by the choice that a generated reply
-names. The paper's figures are of the second kind, which partly measures whether a model keeps to
-the format. A student that learnt thoughts writes them before its reply, and they are cut off before
-the reply is read. Likelihoods are measured after empty thoughts.
+names. The paper's figures are of the second kind, which also measures whether a model keeps to the
+format. A student that learnt thoughts writes them before its reply; they are cut off before the
+reply is read. Likelihoods are measured after empty thoughts.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,8 +49,8 @@ def reason(
 ) -> list[TaskResult]:
     """Return the student's accuracy on each task of `suite`.
 
-    `render` turns a question into the prompt that the student was trained with. A student that
-    learnt thoughts gets `thinking_tokens` for them.
+    `render` turns a question into the prompt format that the student was trained with. `batch` is
+    rows at a time. A student that learnt thoughts gets `thinking_tokens` more for them.
     """
     reading = _Reading(loaded.thoughts, thinking_tokens)
     rows = [
@@ -99,7 +99,7 @@ class _Reading:
 
 
 def mean_result(results: Sequence[TaskResult]) -> TaskResult:
-    """Return the mean over tasks, as in the paper's tables, and the number of all items."""
+    """Return the mean over tasks, as in the paper's tables, and the total number of items."""
     means = {
         figure: round(sum(getattr(result, figure) for result in results) / len(results), 2)
         for figure in ("chance", *KINDS, "unread")
@@ -111,7 +111,7 @@ def mean_result(results: Sequence[TaskResult]) -> TaskResult:
 def _task(
     suite: Suite, kind: Kind, rows: list[dict[str, Any]], reading: _Reading
 ) -> "ConfigurableTask":
-    """Return all tasks of a suite as one task of lm-eval: each sample knows its own task."""
+    """Return all tasks of a suite as one lm-eval task; each sample carries its own task's name."""
     from lm_eval.api.task import ConfigurableTask
 
     config: dict[str, Any] = {
@@ -172,7 +172,7 @@ def _run(
     evaluated = simple_evaluate(
         model=model,
         tasks=list(tasks),
-        task_manager=TaskManager(include_defaults=False),  # reading its own 13,000 tasks is slow
+        task_manager=TaskManager(include_defaults=False),  # its own 13,000 tasks are slow to read
         bootstrap_iters=0,
     )
     samples: dict[str, list[dict[str, Any]]] = evaluated["samples"]

@@ -14,7 +14,7 @@ from lion.pools.tables import ANSWER, from_rows
 from lion.prompts.marks import answer_alone
 from lion.support.errors import InputError
 
-_TEXTS = ("answer", "text", "output")  # what a file of answers calls them, in the order tried
+_TEXTS = ("answer", "text", "output")  # keys of the answer in a file of answers, in the order tried
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class RecordedReview:
 def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
     """Read recorded answers (ANSWER) to `questions` (KEYED), without their thoughts.
 
-    Empty answers are left out, and those whose thoughts cannot be separated. Rows are matched by
-    the file's ids or, without ids as in AlpacaEval's files, by instruction.
+    Leave out empty answers, and those whose thoughts cannot be separated. Match rows by the file's
+    ids or, where it has none (as in AlpacaEval's files), by instruction.
     """
     rows: dict[str, dict[str, Any]] = {}
     by_text = dict(questions.select("instruction", "id").iter_rows())
@@ -64,7 +64,7 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_reviews(path: Path, questions: pl.DataFrame) -> list[RecordedReview]:
-    """Read a judge's replies: {question_id, text, score (what a person read; optional)}."""
+    """Read a judge's replies: {question_id, text, score}, where a person's `score` is optional."""
     by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
     reviews: dict[str, RecordedReview] = {}
     for place, row in read_objects(path):

@@ -1,7 +1,7 @@
 """Bootstrap intervals, and the win rate at equal length.
 
-All functions work on weights of items, (1 + B, n): how often each of n items is in each of B draws.
-The draws are seeded, so they are the same in every run.
+All functions take weights (1 + B, n): how often each of n items occurs in the sample itself (first
+row) and in each of B draws. The draws are seeded, so they are the same in every run.
 """
 
 from typing import Any, NamedTuple
@@ -13,15 +13,15 @@ Array = npt.NDArray[np.float64]
 
 DRAWS = 2000
 LEVEL = 0.95
-DEVIATIONS = 1.96  # of a normal distribution, on either side of its mean, that hold LEVEL
+DEVIATIONS = 1.96  # standard deviations on either side of a normal mean that hold LEVEL
 
-# Ridge of the logistic regression: too weak to move a fit, strong enough where one side wins all.
+# Ridge of the logistic regression: too weak to move a fit, but it bounds one where a side wins all.
 RIDGE = 0.01
 STEPS = 30
 
 
 class Interval(NamedTuple):
-    """A figure, and the interval that holds it with 95% confidence."""
+    """A figure with its 95% confidence interval."""
 
     value: float
     low: float
@@ -43,14 +43,14 @@ def draws(count: int) -> Array:
 
 
 def interval(values: Array) -> Interval:
-    """Return the first of (1 + B,) values, and the middle 95% of the others."""
+    """Return the first of `values` (1 + B,) with the middle 95% of the others."""
     tail = 50 * (1 - LEVEL)
     low, high = np.nanpercentile(values[1:], [tail, 100 - tail])
     return Interval(float(values[0]), float(low), float(high))
 
 
 def ratio(weights: Array, above: Array, below: Array) -> Interval:
-    """Return the weighted sum of `above` over that of `below`, both (n,)."""
+    """Return the weighted sum of `above` divided by that of `below`, both (n,)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return interval((weights @ above) / (weights @ below))
 
@@ -63,9 +63,9 @@ def mean(weights: Array, values: Array) -> Interval:
 def length_controlled(weights: Array, wins: Array, longer: Array) -> Interval:
     """Return the win rate at equal length, 0 to 1, by AlpacaEval 2's logistic regression.
 
-    `wins` (n,) is 1, 0.5 or 0; `longer` (n,) the difference in length. The model is
-    logit P(win) = a + b tanh(longer / its deviation), and the figure is P(win) at longer = 0.
-    AlpacaEval's term for the difficulty of a question is left out: it is fitted on many models.
+    `wins` (n,) is 1, 0.5 or 0; `longer` (n,) is the difference in length. The model is logit
+    P(win) = a + b tanh(longer / its standard deviation), and the figure is P(win) at longer = 0.
+    AlpacaEval's term for the difficulty of a question is left out: it needs a fit on many models.
     """
     spread = float(longer.std()) or 1.0
     columns = np.stack([np.ones_like(longer), np.tanh(longer / spread)])  # (2, n)

@@ -1,4 +1,4 @@
-"""Prompt templates of published checkpoints, worded as in their training."""
+"""Prompt templates of published checkpoints, with the wording of their training."""
 
 from collections.abc import Callable
 from typing import Literal

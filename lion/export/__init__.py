@@ -1,1 +1,1 @@
-"""Pools and students in Hugging Face's form: folders that its tools read. Nothing is uploaded."""
+"""Export of pools and students as folders that Hugging Face's tools read; no upload."""

@@ -1,4 +1,4 @@
-"""The README of an exported dataset or model: metadata for the hub, and provenance."""
+"""The README.md of an exported dataset or model: metadata for the hub, and provenance."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ competing models on their output."""
 
 
 def dataset_card(about: Provenance) -> str:
-    """Return the README.md of the pools."""
+    """Return the README.md of the exported pools."""
     head = {
         "license": about.license,
         "task_categories": ["text-generation"],
@@ -67,7 +67,7 @@ def dataset_card(about: Provenance) -> str:
 
 
 def model_card(about: Provenance) -> str:
-    """Return the README.md of the student."""
+    """Return the README.md of the exported student."""
     head = {
         "license": about.license,
         "library_name": "transformers",
@@ -104,5 +104,5 @@ def _provenance(about: Provenance) -> str:
 
 
 def _code(text: str) -> str:
-    """Format a parameter's text as code, so that Markdown in it has no effect."""
+    """Format a parameter's value as code, so that Markdown in it has no effect."""
     return f"`{brief(text, 200).replace('`', '')}`".replace("|", "\\|")

@@ -22,7 +22,7 @@ from lion.support.errors import EmptyError, InputError
 from lion.support.progress import hidden
 from lion.support.text import visible, width_of, wrapped
 
-_NARROW = 72  # columns below which the answers stand one below the other
+_NARROW = 72  # columns of a terminal below which the answers are printed one below the other
 _GAP = "  │  "
 Ask = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -70,7 +70,7 @@ def side_by_side(answers: dict[str, str], width: int) -> str:
 
 
 def _student(params: Params, folder: Path, round: str) -> Ask:
-    """Return how to ask the student: its server, or the model loaded once."""
+    """Return a function that asks the student: its server, or the model, loaded once."""
     if params.student.engine == "server":
         from lion.student.respond import answer_with
 
@@ -95,7 +95,7 @@ def _taught(params: Params, session: Chat, pool: pl.DataFrame) -> pl.DataFrame:
 
 
 def _answer(ask: Ask, question: str) -> str:
-    """Return the answer as text, with a note if it did not end by itself."""
+    """Return the answer as text, with its finish_reason unless that is stop."""
     row = {"id": instruction_id(question, ""), "instruction": question, "input": ""}
     try:
         answer = ask(pl.DataFrame([row])).row(0, named=True)
@@ -106,7 +106,7 @@ def _answer(ask: Ask, question: str) -> str:
 
 
 def _questions() -> Iterator[str]:
-    """Yield the lines with a question; InputError if one is not UTF-8."""
+    """Yield the lines that are not blank, as questions; InputError if one is not UTF-8."""
     if isinstance(sys.stdin, TextIOWrapper):  # text_at then reports the wrong bytes
         sys.stdin.reconfigure(errors="surrogateescape")
     prompt = "> " if sys.stdin.isatty() else ""

@@ -1,4 +1,4 @@
-"""`lion export`: a round in Hugging Face's form."""
+"""`lion export`: a round's pools and student for Hugging Face."""
 
 from contextlib import chdir
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A student as one GGUF file for llama.cpp, Ollama and LM Studio, by llama.cpp's own converter."""
+"""Export of a student to GGUF for llama.cpp, Ollama and LM Studio, with llama.cpp's converter."""
 
 import json
 import os
@@ -22,7 +22,7 @@ HOME = "LLAMA_CPP"  # environment variable with the folder of llama.cpp's source
 _GET = f"git clone https://github.com/ggml-org/llama.cpp, and set {HOME} to its folder"
 _EXTRA = "pip install 'lion[gguf]'"
 _CONFIG = "tokenizer_config.json"
-# The converter prefers the tokenizer's own setting to that of tokenizer_config.json.
+# The converter prefers the tokenizer's own setting to the one in tokenizer_config.json.
 _WITHOUT_BOS = """
 import sys, gguf
 field = gguf.GGUFReader(sys.argv[1], "r+").fields["tokenizer.ggml.add_bos_token"]
@@ -31,7 +31,7 @@ field.parts[field.data[0]][0] = False
 
 
 def find_converter() -> Path:
-    """Return the converter in the folder LLAMA_CPP, else the one on PATH."""
+    """Return the converter in the folder LLAMA_CPP, else the one on PATH; InputError if missing."""
     folder = os.environ.get(HOME)
     script = Path(folder) / SCRIPT if folder else shutil.which(SCRIPT)
     if script and Path(script).is_file():
@@ -43,10 +43,10 @@ def find_converter() -> Path:
 def write_gguf(
     student: Path, out: Path, *, converter: Path, kind: str, name: str, vocabulary: "Vocabulary"
 ) -> None:
-    """Write student folder `student`, a whole model, to `out` with numbers of type `kind`.
+    """Convert folder `student`, a whole model, to the GGUF file `out` with numbers of type `kind`.
 
-    A chat endpoint of llama.cpp then turns a prompt into the same tokens as Lion does. InputError
-    with the converter's last line if it fails.
+    A chat endpoint of llama.cpp then turns a prompt into the same tokens as Lion does. If the
+    converter fails, InputError has its last line.
     """
     with tempfile.TemporaryDirectory() as scratch, replacing(out) as written:
         folder = Path(scratch) / "student"
@@ -81,7 +81,7 @@ def _prepare(student: Path, folder: Path, vocabulary: "Vocabulary") -> None:
 
 
 def _run(student: Path, converter: Path, *arguments: str) -> None:
-    """Run Python so that llama.cpp's own package gguf takes precedence over an installed one."""
+    """Run Python with llama.cpp's own gguf package, in preference to an installed one."""
     paths = [str(converter.parent / "gguf-py"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
@@ -92,7 +92,7 @@ def _run(student: Path, converter: Path, *arguments: str) -> None:
 
 
 def _reason(errors: str) -> str:
-    """Return why the converter failed: the last line that it wrote."""
+    """Return why the converter failed, from the last line that it wrote."""
     last = brief((errors.strip().splitlines() or ["it wrote no file"])[-1], 200)
     if "No module named" in last:
         return f"llama.cpp's converter lacks a package ({last}); {_EXTRA}"

@@ -1,4 +1,4 @@
-"""Writing a round's pools as a dataset, and its student as a model."""
+"""Export of a round's pools as a dataset, and of its student as a model."""
 
 import hashlib
 import json
@@ -18,14 +18,14 @@ from lion.support.errors import InputError
 from lion.support.files import replacing_folder
 
 Row = dict[str, Any]
-COMPARED = 8  # answers on which the written student must agree with the trained one
+COMPARED = 8  # answers that the written student must give the trained one's probabilities
 POOLS = {"train_pool": "train_pool.jsonl", "cache_pool": "cache_pool.jsonl"}
 PAIRS = {"preferences": "preferences.jsonl"}
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """The origin of pools and student, as the cards show it; unknown figures are None."""
+    """The origin of pools and student, as the cards show it; None if unknown."""
 
     round: str
     commit: str | None
@@ -70,9 +70,9 @@ def provenance(
 def write_dataset(
     tables: Tables, about: Provenance, out: Path, card: str, *, thoughts: bool = False
 ) -> None:
-    """Write train pool, cache pool and preference pairs atomically.
+    """Write train pool, cache pool and preference pairs to folder `out` atomically.
 
-    With `thoughts`, the conversations include those of the teacher.
+    With `thoughts`, the conversations include the teacher's thoughts.
     """
     rows = exported_rows(tables, _until(tables, about.round), thoughts=thoughts)
     train = rows.filter(round=about.round)
@@ -87,9 +87,9 @@ def write_dataset(
 
 
 def write_student(student: Path, tables: Tables, about: Provenance, out: Path, card: str) -> None:
-    """Write the student as a whole model, an adapter merged into its base.
+    """Write the student to folder `out` as a whole model, with an adapter merged into its base.
 
-    InputError if the written model gives answers of the teacher other probabilities than before.
+    InputError if the written model gives the teacher's answers other probabilities than before.
     """
     from lion.student.merge import merge
 
@@ -103,7 +103,7 @@ def write_student(student: Path, tables: Tables, about: Provenance, out: Path, c
 
 
 def _sha256(path: Path) -> str:
-    """Hash a file, or the files of a folder in the order of their names."""
+    """Return the SHA-256 of a file, or of a folder's files in the order of their paths."""
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():

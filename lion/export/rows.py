@@ -13,9 +13,9 @@ _SCORES = ("verdict", "teacher_score", "student_score", "gap")
 def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) -> pl.DataFrame:
     """Return every instruction of `rounds` with its answer and its last examination.
 
-    `messages` is the conversation: system prompt, earlier turns, task, and the teacher's answer,
-    with `thoughts` after a block of <think>. The columns of the examination, and `examined`, its
-    round, are null for a row that no student was examined on.
+    `messages` is the conversation: system prompt, earlier turns, task, and the teacher's answer.
+    With `thoughts`, the answer begins with a <think> block. The examination's columns, and its
+    round `examined`, are null for a row that was never examined.
     """
     pool = tables.pool.filter(pl.col("round").is_in(rounds))
     models = tables.answers.select("id", "model").unique("id", keep="first")
@@ -35,7 +35,7 @@ def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) 
 
 
 def preferences(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return a pair of each row of `exported_rows` whose teacher scored higher than the student.
+    """Return a pair for each row of `exported_rows` where the teacher scored higher.
 
     The columns are those that TRL's DPO trainer reads: `prompt`, `chosen` (the teacher's answer)
     and `rejected` (the student's) as conversations. `score_chosen` and `score_rejected` are the

@@ -17,7 +17,7 @@ _PORTS = {"llama.cpp": 8080, "vllm": 8000, "ollama": 11434, "transformers": 8000
 def commands(server: str, export: Path, name: str) -> list[str]:
     """Return the command lines that serve the student in folder `export` as model `name`.
 
-    The last line is a comment that tells the server's address.
+    The last line is a comment with the server's address and the model's name there.
     """
     student, gguf, modelfile = (
         shlex.quote(str(export / file)) for file in ("student", GGUF, MODELFILE)
@@ -34,7 +34,7 @@ def commands(server: str, export: Path, name: str) -> list[str]:
 
 
 def modelfile(layout: "Layout", *, temperature: float) -> str:
-    """Return Ollama's Modelfile: Ollama renders Go templates, not the chat template in the GGUF.
+    """Return Ollama's Modelfile, since Ollama ignores the GGUF's chat template for a Go template.
 
     InputError if a text of the template cannot be part of a Modelfile.
     """
@@ -54,7 +54,7 @@ def modelfile(layout: "Layout", *, temperature: float) -> str:
 
 
 def _go(text: str) -> str:
-    """Return `text` as literal text of a Go template in a Modelfile."""
+    """Escape `text` for a Go template in a Modelfile."""
     if '"""' in text:
         raise InputError('the chat template contains """, which would end the text in a Modelfile')
     return text.replace("{{", '{{ "{{" }}')

@@ -1,4 +1,4 @@
-"""Drafts of new instructions: the parents drawn, and the generator's replies to them."""
+"""Drafts of new instructions: drawn parents, and the generator's replies to them."""
 
 import math
 import random
@@ -16,13 +16,13 @@ from lion.pools.instructions import context_of, stable_seed, task_text
 from lion.pools.tokens import length_in_words
 from lion.prompts import Message, render
 
-# For 6,000 rows of which 70% are accepted: two or three waves, 2% more requests (simulated).
+# Simulated for 6,000 rows of which 70% are accepted: two or three waves, 2% more requests.
 _DEVIATIONS = 2.0
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A drawn parent; `turn` counts how often this round has drawn it.
+    """A drawn parent; `turn` counts how often this round has drawn it, from 1.
 
     A new instruction inherits the system prompt of its parent, but not the parent's earlier turns:
     it must make sense on its own.
@@ -51,7 +51,7 @@ class Urn:
         self.groups = [*groups.values()]
         self.rng = rng
         self.turns: Counter[str] = Counter()
-        self._next: list[Draw] = []  # drawn, not yet taken
+        self._next: list[Draw] = []  # drawn but not yet taken
 
     def take(self, count: int) -> list[Draw]:
         """Draw the next `count` parents."""
@@ -60,7 +60,7 @@ class Urn:
         return draws
 
     def peek(self, count: int) -> list[Draw]:
-        """Return what `take` will return."""
+        """Return the draws that `take` will return."""
         while len(self._next) < count:
             [parents] = self.rng.choices(self.groups)
             [row] = self.rng.choices(parents)
@@ -74,9 +74,9 @@ class Urn:
 class Drafts:
     """Asks the generator for drafts.
 
-    With `ahead` it also asks for those that the next waves will probably need: where a wave takes
-    long, as a batch does, three bring what many small ones would. They are the same drafts, and the
-    same rows follow from them; the few that turn out not to be needed are paid for, too.
+    With `ahead` it also asks for those that later waves will probably need. Where a wave is slow,
+    as a batch is, three large waves then replace many small ones. The drafts, and the rows that
+    follow from them, are the same; the few that turn out not to be needed also cost money.
     """
 
     def __init__(self, chat: Asks, asking: Generator, *, ahead: bool = False) -> None:
@@ -87,9 +87,9 @@ class Drafts:
     def replies(
         self, draws: Sequence[Draw], further: Sequence[Draw], *, seed: int, label: str
     ) -> list[Reply]:
-        """Return the replies to `draws`; ask for those to `further` in the same wave."""
+        """Return the replies to `draws`; request those to `further` in the same wave."""
         keys = {(draw.origin, draw.parent, draw.turn, seed): draw for draw in (*draws, *further)}
-        # If nothing is missing, the next wave can ask for `further`, knowing more.
+        # If nothing is missing, leave `further` to the next wave, which knows more.
         asked = [key for key in [*keys][: len(draws)] if key not in self._replies]
         if asked:
             asked += [key for key in [*keys][len(draws) :] if key not in self._replies]
@@ -99,23 +99,23 @@ class Drafts:
 
 
 def draws_for(missing: int, *, accepted: int, drawn: int) -> int:
-    """Return how many draws almost certainly bring `missing` accepted rows.
+    """Return how many draws almost certainly yield `missing` accepted rows.
 
-    `accepted` of `drawn` earlier ones were; `missing` itself if nothing is known.
+    `accepted` of `drawn` earlier draws were accepted; if none was, return `missing` itself.
     """
     if not accepted or not missing:
         return missing
     share, z = accepted / drawn, _DEVIATIONS
     middle = share + z * z / (2 * drawn)
     half = z * math.sqrt(share * (1 - share) / drawn + (z / (2 * drawn)) ** 2)
-    low = (middle - half) / (1 + z * z / drawn)  # of Wilson's interval
+    low = (middle - half) / (1 + z * z / drawn)  # lower end of Wilson's interval
     return math.ceil((missing + z * math.sqrt(missing * (1 - low))) / low)
 
 
 def _request(draw: Draw, asking: Generator, seed: int) -> Request:
     """Build the request for `draw`; `seed` is the round's own.
 
-    With another seed in each round, a parent drawn again gets a new draft, not its stored one.
+    Because each round has another seed, a parent drawn again gets a new draft, not a stored one.
     """
     return Request(
         id=draw.parent,

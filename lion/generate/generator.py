@@ -1,4 +1,4 @@
-"""Generation: new instructions like the hard ones, and rarer ones in the domains of easy ones."""
+"""Generation: new instructions like hard ones, and rarer ones in the domains of easy ones."""
 
 import itertools
 import random
@@ -26,9 +26,10 @@ NOT_NEEDED = "one more than wanted"
 
 
 def quotas(settings: Generate, *, hard: int, easy: int) -> dict[Origin, int]:
-    """Return how many rows to accept from each side; an empty side leaves its part to the other.
+    """Return how many rows to accept from each side; an empty side leaves its share to the other.
 
-    No hard rows is the paper's equilibrium: the referee cannot tell student from teacher.
+    No hard rows at all is the paper's equilibrium: the referee cannot tell student from teacher.
+    EmptyError if both sides are empty.
     """
     if not hard and not easy:
         raise EmptyError(
@@ -97,7 +98,7 @@ def _judge(
     rules: Rules,
     start: int,
 ) -> list[dict[str, Any]]:
-    """Return a row (DRAW) for each draw; accepted ones join `known` at once."""
+    """Return a row (DRAW) for each draw, numbered from `start`; add accepted ones to `known`."""
     rows = [
         _unmatched(draw, reply, avoid, rules) | {"draw": number}
         for number, (draw, reply) in enumerate(zip(draws, replies, strict=True), start=start)
@@ -113,7 +114,7 @@ def _judge(
 
 
 def _unmatched(draw: Draw, reply: Reply, avoid: Questions, rules: Rules) -> dict[str, Any]:
-    """Return a draw's row before the novelty check."""
+    """Return the row (DRAW) of a draw before the novelty check, without its number."""
     text = unwrap(reply.text)
     verdict, nearest = fault(reply, rules), None
     if verdict is None and draw.system and draw.system in text:
@@ -134,7 +135,7 @@ def _unmatched(draw: Draw, reply: Reply, avoid: Questions, rules: Rules) -> dict
 def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int, wave: int) -> int:
     """Return how many to draw next: the missing ones, within max_draws per wanted row.
 
-    After max_draws waves, each wave doubles, so that a few missing rows do not take a wave each.
+    After max_draws waves each wave doubles, so that a few missing rows do not need a wave each.
     """
     drawn = len([row for row in rows if row["origin"] == origin])
     missing = wanted - _accepted(rows, origin)
@@ -142,7 +143,7 @@ def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int, w
 
 
 def _likely(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int) -> int:
-    """Return how many draws will probably still be made, within max_draws per wanted row."""
+    """Estimate how many more draws will be made, within max_draws per wanted row."""
     drawn = len([row for row in rows if row["origin"] == origin])
     accepted = _accepted(rows, origin)
     likely = draws_for(wanted - accepted, accepted=accepted, drawn=drawn)
@@ -150,7 +151,7 @@ def _likely(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int
 
 
 def _keep_quotas(rows: list[dict[str, Any]], wanted: dict[Origin, int]) -> None:
-    """Reject what a large wave brought beyond its side's quota."""
+    """Reject accepted rows beyond their side's quota, which a large wave can bring."""
     for origin, count in wanted.items():
         accepted = [r for r in rows if r["origin"] == origin and r["verdict"] == ACCEPTED]
         for row in accepted[count:]:

@@ -1,4 +1,4 @@
-"""Rules for generated text: which replies of the generator are no valid instruction."""
+"""Rules for generated text: which replies of the generator are not valid instructions."""
 
 import re
 import string
@@ -8,7 +8,7 @@ from lion.params.pools import Rules
 from lion.pools.tokens import tokens
 from lion.prompts import REMARK, is_closed, repeats_prompt, unwrap
 
-# How models open a refusal, by language.
+# How models open a refusal, in many languages.
 _REFUSAL = re.compile(
     r"(i['’]?m (sorry|unable to|not able to)|sorry, (but )?i\b|i apologi[sz]e|unfortunately, i\b"
     r"|i (cannot|can['’]t|am unable to|won['’]t)\b|as an ai\b"
@@ -37,7 +37,7 @@ REPEATS = "repeats the prompt"
 def fault(reply: Reply, rules: Rules) -> str | None:
     """Return why a reply is not a valid instruction, or None.
 
-    `any` serves all languages; `paper` has the paper's rules, which are for English.
+    Rules `any` suit all languages; `paper` are the paper's rules, which suit English only.
     """
     text = unwrap(reply.text)
     if reply.finish_reason == "length" and not is_closed(reply.text):

@@ -1,8 +1,8 @@
 """Sampling of parents: which instructions generation draws from.
 
-The paper's rule is the default: hard and easy as judged by the referee, every row equally likely.
+The default is the paper's rule: hard and easy as judged by the referee, every row equally likely.
 docs/examination.md explains the rules that pay for fewer verdicts, or for none.
-docs/RESULTS.md compares the other settings with it.
+docs/RESULTS.md compares them with the default.
 """
 
 from collections.abc import Sequence
@@ -34,11 +34,11 @@ def sides_of(
 
     The columns are id, instruction, input, system, turns and group.
 
-    `scores` are this round's verdicts (VERDICT). By referee, neither side has unjudged rows.
-    By chance, both sides have every row that the teacher answered whole. By loss, the hard side is
-    the `settings.top` share of rows with the highest loss in `difficulty` (ANSWER_LOSS; among equal
-    losses the lowest ids), and rows without a loss are on neither side. Where the teacher scores
-    below its floor, no row is hard.
+    `scores` are this round's verdicts (VERDICT). By referee, neither side has unjudged rows. By
+    chance, both sides have every row with a complete answer of the teacher. By loss, the hard side
+    is the `settings.top` share of rows with the highest loss in `difficulty` (ANSWER_LOSS; among
+    equal losses the lowest ids), and rows without a loss are on neither side. No row is hard if the
+    teacher's score is below `settings.teacher_floor`.
     """
     rows = with_optional(cache, INSTRUCTION)
     if settings.by == "chance":
@@ -75,8 +75,8 @@ def _split(rows: pl.DataFrame, settings: Sampling) -> tuple[pl.DataFrame, pl.Dat
 def clusters(texts: Sequence[str], count: int, *, seed: int) -> list[int]:
     """Cluster texts by their words with k-means, into at most `count` clusters.
 
-    The opening words name the task and count double. There is no inverse document frequency: it
-    would rank rare words, which are the topic, above common ones.
+    The opening words name the task and count double. Inverse document frequency is left out: it
+    would rank rare words, which name the topic, above common ones.
     """
     from sklearn.cluster import KMeans
     from sklearn.feature_extraction.text import TfidfVectorizer

@@ -1,4 +1,4 @@
-"""Contrast, first half: the pairs of a round, the teacher's answer and the student's wrong one."""
+"""Contrast, first half: a round's pairs of the teacher's answer and the student's wrong one."""
 
 import random
 
@@ -22,7 +22,7 @@ def pairs_of(
     """Return the hard rows of `scores` (VERDICT) with both answers, in the order of `cache`.
 
     The columns are those of ANSWERED and the student's `response`, `response_thoughts` and
-    `response_ending`. An answer that is empty, or equal to the teacher's, makes no pair.
+    `response_ending`. Rows whose response is empty, or equal to the teacher's answer, are left out.
     """
     hard = scores.filter(pl.col("gap").is_finite(), verdict="hard").select("id")
     answers = responses.select(
@@ -36,7 +36,7 @@ def pairs_of(
 
 
 def _exchanged(rows: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
-    """Give each row the student's answer to another row; a single row has none."""
+    """Give each row the student's answer to another row; a single row is dropped."""
     if rows.height < 2:
         return rows.clear()
     ring = rng.sample(range(rows.height), rows.height)

@@ -1,7 +1,7 @@
-"""Replay: train on rows of earlier rounds again, beside the new ones.
+"""Replay: train again on rows of earlier rounds, along with the new ones.
 
 The paper *replaces* the train pool in every round, and the student forgets what it no longer sees.
-The cache pool has these rows with their paid answers, so replay costs only training steps.
+The cache pool has the earlier rows with their answers, so replay costs only training steps.
 """
 
 import random
@@ -23,7 +23,7 @@ def replayed(
     """Draw `count` (rounded) distinct rows of `cache` (ANSWERED), the pool before this round.
 
     They keep the pool's order. A pool with fewer complete answers gives all of them. Rows with a
-    new answer in `rewrites` (ANSWER) are all among them, whatever the count: it was paid for.
+    new answer in `rewrites` (ANSWER) are always included, since it was paid for.
     """
     new = usable(from_rows([], ANSWER) if rewrites is None else rewrites)
     old = usable(with_rewrites(cache, new))

@@ -1,7 +1,7 @@
-"""Rewrite: the teacher answers hard instructions again, shown the student's answer and its review.
+"""Rewrite: the teacher answers hard instructions again, given the student's answer and its review.
 
-Whoever learns from the new answer has seen neither, so it must not mention them. The control is as
-many plain second answers (`blind`).
+The new answer must not mention either, since the student trains on it without them. The control is
+the same number of plain second answers (`blind`).
 """
 
 import random
@@ -28,8 +28,7 @@ def rows_to_rewrite(
 ) -> pl.DataFrame:
     """Draw `settings.share` of the round's hard rows, in the order of `cache` (ANSWERED).
 
-    They have the student's `response`, a readable `review` of it, and the `number` that the review
-    calls it by.
+    They have the student's `response`, a readable `review` of it, and its `number` in the review.
     """
     first = pl.col("order") == "teacher_first"
     readable = reviews.drop_nulls(["teacher", "student"]).sort(~first, maintain_order=True)
@@ -48,9 +47,9 @@ def rows_to_rewrite(
 def rewrite(
     rows: pl.DataFrame, chat: Asks, settings: Teacher, *, blind: bool, label: str, round: str
 ) -> pl.DataFrame:
-    """Return a new answer (ANSWER) to each of `rows`; a cut, empty or refused one says so.
+    """Return a new answer (ANSWER) to each of `rows`; its finish_reason marks a cut or refused one.
 
-    Thoughts are not kept unless `blind`: they are about an answer that the student never sees.
+    Thoughts are kept only if `blind`: others are about an answer that the student never sees.
     """
     requests = [
         Request(
@@ -67,7 +66,7 @@ def rewrite(
 
 
 def _messages(row: dict[str, str]) -> tuple[Message, ...]:
-    """Return the conversation of a row, whose last message shows the material."""
+    """Return a row's conversation; the last message shows the task, the answer and its review."""
     prompt = render(
         "rewrite.txt",
         task=task_text(row["instruction"], row["input"]),

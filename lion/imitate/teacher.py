@@ -21,10 +21,10 @@ def teach(
     label: str,
     kept: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """One answer (ANSWER) for each row of `pool`; EmptyError if not one of them is whole.
+    """Return an answer (ANSWER) to each row of `pool`; EmptyError if none of them is complete.
 
-    A row with an answer in `kept` (ANSWER) is not asked. A cut, empty or refused answer is asked
-    again `settings.retries` times; the last one stands, marked by its finish_reason.
+    A row with an answer in `kept` (ANSWER) sends no request. A cut, empty or refused answer is
+    retried up to `settings.retries` times; the last one stands, marked by its finish_reason.
     """
     kept = pl.DataFrame(schema=ANSWER) if kept is None else kept
     asked = pool.join(kept, on="id", how="anti", maintain_order="left")
@@ -54,9 +54,9 @@ def _ask(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> pl
 def answers_to(
     requests: Sequence[Request], chat: Asks, settings: Teacher, *, label: str, learns: bool
 ) -> pl.DataFrame:
-    """Return the teacher's last reply (ANSWER) to each request, with its thoughts if it `learns`.
+    """Return the teacher's last reply (ANSWER) to each request, with thoughts if one `learns` them.
 
-    A cut, empty or refused one is asked again `settings.retries` times.
+    A cut, empty or refused one is retried up to `settings.retries` times.
     """
     attempts = ask_again(
         chat,
@@ -71,12 +71,12 @@ def answers_to(
 
 
 def messages_to(row: dict[str, str]) -> tuple[Message, ...]:
-    """Return the conversation that asks for an answer to a row."""
+    """Return the conversation that asks the teacher to answer a row."""
     return chat_about(row, render("teacher.txt", task=task_text(row["instruction"], row["input"])))
 
 
 def chat_about(row: dict[str, str], prompt: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Put what stands before a row into `prompt`; its own system prompt replaces the teacher's."""
+    """Insert a row's context into `prompt`; its own system prompt replaces the teacher's."""
     system, task = prompt
     context = context_of(row)
     has_own = any(message["role"] == "system" for message in context)
@@ -94,7 +94,7 @@ def _with_a_whole_one(answers: pl.DataFrame, settings: Teacher, *, label: str) -
 
 
 def check_thoughts(answers: pl.DataFrame, kept: pl.DataFrame | None, *, label: str) -> None:
-    """Raise EmptyError if the teacher wrote whole answers, but no thoughts to learn."""
+    """Raise EmptyError if the teacher's new answers came without any thoughts to learn."""
     asked = answers if kept is None else answers.join(kept, on="id", how="anti")
     whole = usable(asked)
     if whole.height and whole["thoughts"].is_null().all():
@@ -106,7 +106,7 @@ def check_thoughts(answers: pl.DataFrame, kept: pl.DataFrame | None, *, label: s
 
 
 def is_whole(reply: Reply) -> bool:
-    """Whether the model said something and came to its end."""
+    """Whether the reply is not empty and ended by itself."""
     return reply.finish_reason == "stop" and bool(reply.text.strip())
 
 

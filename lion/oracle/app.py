@@ -1,6 +1,6 @@
 """The oracle as a web application (ASGI) that speaks OpenAI's chat protocol.
 
-A reply depends on nothing but the request's messages, temperature and seed: no state, no clock.
+A reply depends only on the request's messages, temperature and seed: no state, no clock.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ class _Ask(BaseModel):
 
 
 class _Refused(Exception):
-    """A request that gets an error reply: status, OpenAI's error code, message."""
+    """A request that gets an error response: status, OpenAI's error code, message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -53,9 +53,9 @@ class _Refused(Exception):
 
 
 def create_app(*, position_bias: float, unreadable: float) -> App:
-    """The oracle; its referee gives the first answer `position_bias` points more.
+    """Return the oracle's application; its referee favours the first answer by `position_bias`.
 
-    `unreadable` is the share (0..1) of the referee's replies without scores.
+    `position_bias` is in points; `unreadable` is the share (0..1) of its replies without scores.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +118,7 @@ def _parsed(body: bytes) -> _Ask:
 
 def _reply(ask: _Ask, position_bias: float, unreadable: float) -> str:
     name, fields = prompt_of(ask.messages[-1].content)
-    # The fields decide, not the wording: a reworded prompt leaves offline runs as they are.
+    # Only the fields matter, so that offline runs stay the same if a prompt is reworded.
     rng = random.Random(json.dumps([name, fields, ask.temperature, ask.seed]))
     if name in ("referee.txt", "judge.txt"):
         return examine(

@@ -1,4 +1,4 @@
-"""`lion oracle serve`: the oracle for everybody who speaks OpenAI's protocol over HTTP."""
+"""`lion oracle serve`: the oracle for any client that speaks OpenAI's protocol over HTTP."""
 
 import socket
 from contextlib import closing
@@ -49,7 +49,7 @@ def serve(host: str, port: int, position_bias: float, unreadable: float) -> None
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket bound to the address; ChatError if it is taken or not ours."""
+    """Return a socket bound to the address; ChatError if it is taken or not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)

@@ -1,6 +1,6 @@
-"""The oracle's task families: each can be written down, read back from its text, and solved.
+"""The oracle's task families: their tasks can be written as text, read back, and solved.
 
-A task is a list of words or numbers and what to do with it. Wordings are short and lists long, so
+A task is a list of words or numbers and an operation on it. Wordings are short and lists long, so
 that two tasks of one family differ enough for the novelty filter.
 """
 
@@ -13,14 +13,14 @@ from lion.oracle.words import NUMBERS, THEMES
 
 Items = tuple[str, ...]
 MIN_ITEMS, MAX_ITEMS = 3, 20
-DRAWN_ITEMS = (4, 7)  # how long the lists are that the oracle itself writes
-INPUT_SHARE = 0.2  # of the tasks it writes: the list is in Alpaca's `input`
+DRAWN_ITEMS = (4, 7)  # least and most items of the lists that the oracle writes
+INPUT_SHARE = 0.2  # share of the tasks it writes that have the list in Alpaca's `input`
 _ITEM = re.compile(r"[^\W\d_]+|\d{1,9}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """One type of task. `wordings` open its text; `lists` says over what it makes sense."""
+    """One type of task. `wordings` open its text; `lists` says which items it works on."""
 
     name: str
     wordings: tuple[str, ...]
@@ -28,7 +28,7 @@ class Family:
     lists: str = "any"  # any | words | numbers
 
     def suits(self, theme: str) -> bool:
-        """Whether a list of this theme can be asked of."""
+        """Whether the task makes sense for lists of this theme."""
         return self.lists == "any" or (self.lists == "numbers") == (theme == NUMBERS)
 
     def accepts(self, items: Items) -> bool:
@@ -40,13 +40,13 @@ class Family:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A family and the list that it is asked of."""
+    """A family and the list that its operation applies to."""
 
     family: Family
     items: Items
 
     def answer(self) -> str:
-        """The one right answer."""
+        """Return the only right answer."""
         return " ".join(self.family.solve(self.items))
 
 
@@ -64,8 +64,8 @@ def _numbered(items: Items) -> Items:
     return tuple(part for place, item in enumerate(items, 1) for part in (str(place), item))
 
 
-# From common to rare: the seeds are drawn by Zipf's law over this order. The student can learn all
-# of them by copying, choosing and inserting, except the last two, and hardly `capitals`.
+# From common to rare: the seeds are drawn by Zipf's law in this order. The student can learn them
+# by copying, choosing and inserting, except the last two; `capitals` it hardly learns.
 FAMILIES = (
     _family("last", lambda x: x[-1:], "Last one", "Name the last"),
     _family("reverse", lambda x: x[::-1], "Reverse", "Turn around"),
@@ -88,7 +88,7 @@ _BY_WORDING = {wording.lower(): family for family in FAMILIES for wording in fam
 
 
 def read(text: str) -> Task | None:
-    """The task that `text` sets (`WORDING: LIST`, or the list below); None if no family matches."""
+    """Read the task in `text` (`WORDING: LIST`, or the list below); None if no family matches."""
     head, mark, rest = re.sub(r"[:.?]?\s*\n\s*\n", ": ", text.strip(), count=1).partition(": ")
     family = _BY_WORDING.get(" ".join(head.lower().split()))
     items = tuple(rest.split())
@@ -100,13 +100,13 @@ def read(text: str) -> Task | None:
 
 
 def draw(rng: random.Random, family: Family, theme: str, *, length: int | None = None) -> Task:
-    """A new task of `family` over words of `theme`, no word twice."""
+    """Draw a task of `family` with `length` different words of `theme`."""
     count = length or rng.randint(*DRAWN_ITEMS)
     return Task(family=family, items=tuple(rng.sample(THEMES[theme], count)))
 
 
 def write(rng: random.Random, task: Task) -> tuple[str, str]:
-    """`task` as an instruction and an input (empty for most), in one of the family's wordings."""
+    """Write `task` as an instruction and an input (mostly empty), in a random wording."""
     wording = rng.choice(task.family.wordings)
     listed = " ".join(task.items)
     if rng.random() < INPUT_SHARE:

@@ -1,7 +1,7 @@
-"""Makes the offline student's base model: `python -m lion.oracle.make_base data/base`.
+"""Make the offline student's base model: `python -m lion.oracle.make_base data/base`.
 
-A small Llama that has read nothing but lists of words that are repeated: it knows how to copy,
-as any pretrained model does, and none of the oracle's tasks.
+It is a small Llama that was pretrained only on repeated lists of words: it can copy, as any
+pretrained model can, but knows none of the oracle's tasks.
 """
 
 import json
@@ -29,8 +29,8 @@ from lion.support.progress import Progress
 PAD, BOS, EOS, SEP = "<|pad|>", "<|bos|>", "<|eos|>", "<|sep|>"
 TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message.content }}{% endfor %}" + SEP
 ROW = 48  # tokens of a pretraining text
-BATCH = 64  # texts a step
-LISTED = (3, 12)  # words of a list
+BATCH = 64  # texts per step
+LISTED = (3, 12)  # words per list, least and most
 RATE = 3e-3  # peak learning rate; warm-up over 5 % of the steps, then cosine to 0
 
 CARD = """---
@@ -58,7 +58,7 @@ minutes and without a network. It is of no use for anything else.
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A pretrained model, its last loss (all tokens; the repeated ones), and the time it took."""
+    """A pretrained model, its last loss on all tokens and on repeated ones, and the time taken."""
 
     model: LlamaForCausalLM
     loss: float
@@ -67,14 +67,14 @@ class Pretrained:
 
 
 def as_token(word: str) -> str:
-    """`word` and the space before it, as the byte-level alphabet writes them."""
+    """Return `word` with the space before it, in the byte-level alphabet."""
     cutter = pre_tokenizers.ByteLevel(add_prefix_space=False)
     [(token, _)] = cutter.pre_tokenize_str(f" {word}")
     return token
 
 
 def _words() -> list[str]:
-    """Every word of the themes, as it is and in capitals, and the numbers below 100, as tokens."""
+    """Return as tokens all words of the themes, also in capitals, and the numbers below 100."""
     plain = [word for theme in THEMES.values() for word in theme]
     forms = [form for word in plain for form in (word, word.upper())]
     return [as_token(form) for form in dict.fromkeys([*forms, *map(str, range(100))])]
@@ -84,10 +84,10 @@ WORDS = _words()
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a known word, bytes for everything else, so that any text can be written.
+    """Return a tokenizer with a token for each known word, and bytes for all other text.
 
-    Every word is kept with the space before it; a space is put before the text and after line
-    ends, and taken away again when decoding, so that a word is the same token everywhere.
+    A word's token includes the space before it. A space is added before the text and after line
+    ends, and removed when decoding, so that a word is the same token everywhere.
     """
     wordings = " ".join(wording for family in FAMILIES for wording in family.wordings)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -116,10 +116,10 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def text(rng: random.Random, vocabulary: dict[str, int]) -> tuple[list[int], list[bool]]:
-    """ROW tokens: a list again and again; and which tokens are repeated.
+    """Return ROW tokens that repeat a random list, and which of them are repeated.
 
-    With other words between the repeats (tried) the model copies by content alone, not by place,
-    and then learns the tasks worse: they speak of places.
+    With other words between the repeats (tried), the model copies only by content, not by position,
+    and then learns the tasks less well, since they refer to positions.
     """
     words = rng.sample([vocabulary[word] for word in WORDS], rng.randint(*LISTED))
     listed = [*words, vocabulary[SEP]]
@@ -128,7 +128,7 @@ def text(rng: random.Random, vocabulary: dict[str, int]) -> tuple[list[int], lis
 
 
 def pretrain(tokenizer: PreTrainedTokenizerFast, *, steps: int, seed: int) -> Pretrained:
-    """A Llama of about a million parameters that has read `steps` batches."""
+    """Pretrain a Llama of about a million parameters on `steps` batches."""
     torch.manual_seed(seed)
     rng, vocabulary = random.Random(seed), tokenizer.get_vocab()
     model = LlamaForCausalLM(_shape(tokenizer))
@@ -172,7 +172,7 @@ def save(pretrained: Pretrained, tokenizer: PreTrainedTokenizerFast, out: Path, 
     with replacing_folder(out) as folder:
         pretrained.model.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
         tokenizer.save_pretrained(folder)
-        # Stored in half precision, to be trained in full.
+        # The weights are stored in half precision, but training loads them in full.
         settings = folder / "config.json"
         config = json.loads(settings.read_text(encoding="utf-8"))
         text = json.dumps(config | {"dtype": "float32"}, indent=2, sort_keys=True)

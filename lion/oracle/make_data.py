@@ -1,4 +1,4 @@
-"""Writes the oracle's seeds and questions: `python -m lion.oracle.make_data SEEDS QUESTIONS`."""
+"""Write the oracle's seeds and questions: `python -m lion.oracle.make_data SEEDS QUESTIONS`."""
 
 import json
 import random
@@ -16,7 +16,7 @@ from lion.support.files import replacing
 Row = dict[str, str]
 SEEDS = 1500
 QUESTIONS = 25  # of each family
-THRESHOLD = 0.7  # ROUGE-L F-measure: every row stays below it against all others
+THRESHOLD = 0.7  # ROUGE-L F-measure: every row is below it against all others
 
 
 @click.command()
@@ -33,13 +33,13 @@ def main(seeds: Path, questions: Path) -> None:
 
 
 def zipf(rng: random.Random, count: int) -> list[Family]:
-    """`count` families, that of rank k with weight 1 / k (Zipf's law)."""
+    """Draw `count` families; the one of rank k has weight 1 / k (Zipf's law)."""
     weights = [1 / rank for rank in range(1, len(FAMILIES) + 1)]
     return rng.choices(FAMILIES, weights, k=count)
 
 
 def new_row(rng: random.Random, family: Family, known: NoveltyFilter) -> Row:
-    """A task of `family` that is new against everything `known`, which it joins."""
+    """Return a task of `family` that is new against all `known` texts, and add it to them."""
     themes = [theme for theme in THEMES if family.suits(theme)]
     for _ in range(1000):
         instruction, input = write(rng, draw(rng, family, rng.choice(themes)))

@@ -16,7 +16,7 @@ _MARKED = re.compile(
     r"\n(.*?)\n</\1 \2>",
     re.DOTALL,
 )
-# Prompts with marks, and the fields that stand outside of these.
+# Prompts with marks, and their fields without marks.
 _FORMS: tuple[tuple[PromptName, dict[str, str]], ...] = (
     ("referee.txt", {}),
     ("judge.txt", {}),
@@ -30,10 +30,10 @@ BAD_DRAWS = 0.04  # share of the generator's replies that should be rejected
 
 
 def prompt_of(text: str) -> tuple[PromptName, dict[str, str]]:
-    """Which prompt a user's message was rendered from, and its fields; else a task for a teacher.
+    """Return the prompt that a user's message was rendered from, and its fields; else teacher.txt.
 
-    The marks inside a field are part of that field: the fence, a hash, tells them apart. Messages
-    before the task follow the fields, as in the hash.
+    Marks inside a field are part of that field: the fence, a hash, distinguishes them. Context
+    messages come after the fields, as in the hash.
     """
     marked = [(name, body) for name, _, body in _MARKED.findall(text)]
     before = {name: body for name, body in marked if name[0].isdigit()}
@@ -50,7 +50,7 @@ def prompt_of(text: str) -> tuple[PromptName, dict[str, str]]:
 
 
 def teach(text: str) -> str:
-    """The right answer, or an honest admission; never a guess."""
+    """Return the right answer, or an admission that the task is unknown; never a guess."""
     task = read(text)
     return task.answer() if task else UNKNOWN
 
@@ -64,10 +64,10 @@ def examine(
     mark: str,
     scores_first: bool = False,
 ) -> str:
-    """Evidence, then a score each (1..10) by the truth; no scores for a task it cannot solve.
+    """Return evidence, then true scores (1..10) with noise; no scores for an unknown task.
 
-    Score lines carry the request's `mark`. With `scores_first` two numbers stand on the first line,
-    as the judge's prompt asks for.
+    Score lines carry the request's `mark`. With `scores_first`, the first line has the two numbers,
+    as the judge's prompt requires.
     """
     task = read(fields["task"])
     if task is None:
@@ -94,7 +94,7 @@ def examine(
 
 
 def invent(rng: random.Random, given: str, *, rarer: bool) -> str:
-    """A new task: of the given family, or (`rarer`) of one that is rarer in the same domain."""
+    """Return a new task of the given one's family, or (`rarer`) of a rarer one on its theme."""
     task = read(given)
     theme = (task and theme_of(task.items)) or rng.choice(sorted(THEMES))
     family = _new_family(rng, task.family if task else None, theme, rarer=rarer)
@@ -107,7 +107,7 @@ def invent(rng: random.Random, given: str, *, rarer: bool) -> str:
 
 
 def _merit(truth: str, reply: str) -> float:
-    """9 for the right words in the right order, 1 for none of them, between for a part."""
+    """Return 9 for the right words in the right order, 1 for none of them, between for a part."""
     right, words = truth.split(), reply.split()
     if right == words:
         return 9.0
@@ -132,7 +132,7 @@ def _new_family(rng: random.Random, given: Family | None, theme: str, *, rarer: 
 
 
 def _bad(rng: random.Random, given: Task, new: Task) -> str:
-    """What a careless generator writes: a copy, too little, or talk about the work."""
+    """Return what a careless generator writes: a near copy, too little, or a remark about it."""
     text = task_text(*write(rng, new))
     copy = Task(family=given.family, items=(*given.items[:-1], new.items[-1]))
     return rng.choice(

@@ -1,4 +1,4 @@
-"""What the oracle's lists are made of: themes (the domains of its tasks) and their words."""
+"""The words of the oracle's lists by theme, which is the domain of a task."""
 
 _NAMED = {
     "animals": (
@@ -45,6 +45,6 @@ _THEME_OF = {word: theme for theme, words in THEMES.items() for word in words}
 
 
 def theme_of(items: tuple[str, ...]) -> str | None:
-    """The theme that most of `items` belong to; None if no word is known."""
+    """Return the theme of most `items`; None if no word is known."""
     known = [_THEME_OF[item.lower()] for item in items if item.lower() in _THEME_OF]
     return max(sorted(set(known)), key=known.count) if known else None

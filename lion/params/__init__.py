@@ -162,12 +162,12 @@ class Params(Record):
         return self
 
     def model_of(self, role: Role) -> str:
-        """The model that plays `role`."""
+        """Return the name of the model that plays `role`."""
         own: str | None = getattr(self, role).model
         return own or self.model
 
     def judges_itself(self) -> str:
-        """Return a line if the referee or the judge is the teacher's own model, else nothing."""
+        """Return a warning if the referee or the judge is the teacher's own model; empty if not."""
         teacher = self.model_of("teacher")
         roles: tuple[Role, ...] = ("referee", "judge")
         own = [role for role in roles if self.model_of(role) == teacher != "oracle"]
@@ -187,12 +187,12 @@ class Params(Record):
     def is_in_process(self, role: Role) -> bool:
         """Return whether the oracle answers `role` without a server, unless OPENAI_BASE_URL is set.
 
-        An oracle behind a URL is a model like any other, so that a budget can be rehearsed.
+        An oracle behind a URL counts as any other model, so that a budget can be rehearsed.
         """
         return self.model_of(role) == "oracle" and self.endpoint_of(role).base_url is None
 
     def round_before(self, name: str) -> str:
-        """Return the round before `name`; ParamsError if the parameters lack it."""
+        """Return the round before `name`; ParamsError if the parameters lack round `name`."""
         if name not in self.rounds:
             raise ParamsError(
                 f"rounds: no {name!r} in params.yaml (known: {', '.join(self.rounds)})"
@@ -201,7 +201,7 @@ class Params(Record):
 
     @property
     def round_names(self) -> list[str]:
-        """All rounds in order, r0 first."""
+        """Return all rounds in order, r0 first."""
         return ["r0", *self.rounds]
 
 
@@ -220,7 +220,7 @@ def load_params(path: Path) -> Params:
 
 
 def parse_columns(text: str) -> SeedsColumns:
-    """Return `seeds_columns` from YAML on a command line; ParamsError names each wrong key."""
+    """Parse `seeds_columns` from YAML on a command line; ParamsError names each wrong key."""
     try:
         return SeedsColumns.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
@@ -230,7 +230,7 @@ def parse_columns(text: str) -> SeedsColumns:
 
 
 def _faults_of(error: ValidationError) -> str:
-    """The first few faults in one line: key, what is wrong, its value."""
+    """Return the first three faults in one line: key, problem and value of each."""
     faults = []
     for fault in error.errors()[:3]:
         key = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "the file"

@@ -15,10 +15,10 @@ _RESERVED = {
 class Endpoint(Record):
     """The server of a role: its address, its limits and its dialect; see docs/chat.md.
 
-    `api_key_env` is None where no name is given, and "" where no key may be sent.
-    `timeout`, `patience` and `poll` are seconds: for one reply, without any reply before the stage
-    ends, and between two looks at a batch. `thinking_tokens` are added to a role's max_tokens.
-    `identity` names the server in the store's keys, by default its URL without the port.
+    `api_key_env` is None if no variable is named, and "" if no key may be sent. `timeout` is
+    seconds for one reply, `patience` seconds without any reply before the stage fails, and `poll`
+    seconds between two checks of a batch. `thinking_tokens` are added to a role's max_tokens.
+    `identity` names the server in the store's keys; by default it is the URL without the port.
     """
 
     base_url: Address | None = None
@@ -43,7 +43,7 @@ class Endpoint(Record):
     @field_validator("extra")
     @classmethod
     def _has_no_reserved_key(cls, extra: dict[str, Any]) -> dict[str, Any]:
-        """Refuse the fields that Lion sets itself, or that would cost more than it counts."""
+        """Reject fields that Lion sets itself, or that would cost more than it counts."""
         if reserved := sorted(_RESERVED & extra.keys()):
             raise ValueError(f"{', '.join(reserved)} cannot be set here")
         return extra
@@ -51,8 +51,8 @@ class Endpoint(Record):
     def over(self, base: "Endpoint") -> "Endpoint":
         """Lay this endpoint over `base`, field by field.
 
-        A key and an identity belong to a server: an endpoint with another server does not inherit
-        them.
+        A key and an identity belong to one server, so an endpoint with another server does not
+        inherit them.
         """
         own = self.model_dump(exclude_unset=True)
         if own.get("base_url", base.base_url) != base.base_url:
@@ -65,16 +65,16 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # of money
 
 
 class Price(Record):
-    """The price of a model for a million tokens; a batch costs half."""
+    """The price of a model per million tokens; a batch costs half."""
 
     input: Amount
     output: Amount
-    cached: Amount | None = None  # prompt tokens from the server's cache; like input by default
+    cached: Amount | None = None  # prompt tokens from the server's cache; by default, as input
 
     @field_validator("cached")
     @classmethod
     def _is_no_surcharge(cls, cached: float | None, info: ValidationInfo) -> float | None:
-        """Refuse a higher price than `input`, by which the budget bounds a request."""
+        """Reject a price above `input`, since the budget bounds a request by the price of input."""
         if cached is not None and cached > info.data.get("input", cached):
             raise ValueError("cached prompt tokens cannot cost more than input")
         return cached
@@ -92,7 +92,7 @@ class Prices(Record):
 
 
 class BudgetLimits(Record):
-    """Bounds on the spending of all stages together; no request may exceed them."""
+    """Limits on the spending of all stages together; no request may exceed them."""
 
     money: Amount | None = None
     tokens: Annotated[int, Field(ge=0)] | None = None

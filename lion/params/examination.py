@@ -14,7 +14,7 @@ class Candidate(Record):
     checkpoint: str | None = None  # folder or Hugging Face name, with its `template`
     revision: str | None = None
     template: Literal["raw", "alpaca", "vicuna", "wizardlm", "chat"] | None = None
-    api: str | None = None  # a model that answers like the teacher, at `base_url` if given
+    api: str | None = None  # a model asked as the teacher is, at `base_url` if given
     base_url: Address | None = None
     api_key_env: str | None = None
     answers: str | None = None  # file of recorded answers
@@ -53,11 +53,12 @@ Tracker = Literal["mlflow", "wandb", "tensorboard", "dvclive"]
 
 
 class Report(Record):
-    """The page: instructions of each kind, their size limit in MB, the rounds.csv of another run
-    whose quality it draws beside this one's, and a person's marks of verdicts.
+    """The page: `each` is the number of instructions of each kind, `megabytes` its size limit.
 
-    For no control and no marks, name a file without rows; only old revisions have None. `track` is
-    a tracker that also gets the figures, the tables and the page."""
+    `control` is the rounds.csv of another run, whose quality the page draws beside this one's;
+    `marks` are a person's marks of verdicts. To have neither, name a file without rows; only old
+    revisions have None. `track` is a tracker that also gets the figures, the tables and the page.
+    """
 
     each: Annotated[int, Field(ge=0)] = 60
     megabytes: Annotated[float, Field(ge=0, le=100)] = 4.0

@@ -15,7 +15,7 @@ SeedsTurns = Literal["last", "refuse"]
 
 
 class SeedsColumns(Record):
-    """Keys of the seed file that hold each text, and keys whose texts are not wanted."""
+    """The seed file's key for each text, and the keys to ignore."""
 
     instruction: str | None = None
     input: str | None = None
@@ -27,7 +27,7 @@ class SeedsColumns(Record):
 
     @property
     def names(self) -> dict[str, str]:
-        """Lion's name of each mapped key of the file."""
+        """Return Lion's name for each mapped key of the file."""
         pairs = self.model_dump(exclude={"ignore"}, exclude_none=True)
         return {key: name for name, key in pairs.items()}
 
@@ -42,10 +42,10 @@ class SeedsColumns(Record):
 class Examine(Record):
     """How much of the cache pool the student answers and the referee judges in a round.
 
-    `rows` is null for all, a number, or a share above 0 and up to 1; 0 asks nobody. `loss` also
-    computes the student's loss on every answer of the teacher. `second_order` is the gap around
-    which the referee judges in both orders; null: always. It stops once `hard` rows have a gap of
-    `hard_gap` or more; null: never.
+    `rows` is null for all rows, a number, or a share above 0 and up to 1; with 0 nobody is asked.
+    `loss` also computes the student's loss on every answer of the teacher. `second_order` is the
+    gap around which the referee judges in both orders (null: always). The referee stops once `hard`
+    rows have a gap of `hard_gap` or more (null: never).
     """
 
     rows: int | float | None = None
@@ -79,7 +79,7 @@ class Examine(Record):
 
 
 class Generate(Record):
-    """How many new instructions a round adds, from which side, and how new they must be."""
+    """How many new instructions a round adds, from which sides, and how novel they must be."""
 
     count: Positive
     hard_share: Share
@@ -89,9 +89,9 @@ class Generate(Record):
 
 
 class Rewrite(Record):
-    """The share of a round's hard rows that the teacher answers again, shown the student's error.
+    """The share of a round's hard rows that the teacher answers again, given the student's error.
 
-    `blind` is a control: as many second answers without the student's answer and its review.
+    `blind` is a control: as many second answers, without the student's answer and its review.
     """
 
     share: Share = 0.0
@@ -115,8 +115,10 @@ class Sampling(Record):
 
 
 class Decontaminate(Record):
-    """What new instructions must not repeat: word n-grams (0: off) of the evaluation questions
-    and of further question files, each under a name."""
+    """What new instructions must not repeat: n-grams of `words` words (0: off) of the questions.
+
+    The questions are those of the evaluation and of further `files`, each under a name.
+    """
 
     words: Annotated[int, Field(ge=0)]
     files: dict[FileName, str]
@@ -124,7 +126,7 @@ class Decontaminate(Record):
     @field_validator("files")
     @classmethod
     def _have_files_of_their_own(cls, files: dict[str, str]) -> dict[str, str]:
-        """Refuse names that are one file to some file systems; `evaluate` is the seed stage's."""
+        """Reject names that differ only in case; the seed stage itself uses `evaluate`."""
         taken = {"evaluate"}
         for name in files:
             if name.lower() in taken:

@@ -13,7 +13,7 @@ Role = Literal["teacher", "referee", "generator", "judge", "student"]
 class Teacher(Record):
     """The teacher. For every role, temperatures are 0..2 and limits are in tokens.
 
-    `thoughts` says whether the student learns what the teacher thought before its answers.
+    `thoughts` says whether the student learns the teacher's thoughts before its answers.
     """
 
     model: str | None = None
@@ -24,7 +24,7 @@ class Teacher(Record):
 
 
 class Referee(Record):
-    """The referee; `retries` is how often it retries an unreadable reply."""
+    """The referee; `retries` is how often Lion retries an unreadable reply."""
 
     model: str | None = None
     temperature: Temperature

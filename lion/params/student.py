@@ -13,8 +13,8 @@ class Student(Record):
     """The student and how it answers (temperature 0 is greedy); see docs/students.md.
 
     `precision` sets the arithmetic: auto is bfloat16 where an accelerator supports it, else
-    float32. `four_bit` loads the frozen base in 4 bits (needs imitate.lora). `engine` samples the
-    answers; each engine draws its own. `model` is the student's name on an OpenAI-compatible
+    float32. `four_bit` loads the frozen base in 4 bits (needs imitate.lora). `engine` generates the
+    answers; engines sample different ones. `model` is the student's name on an OpenAI-compatible
     server; {student} stands for its folder (r0, r1, ...).
     """
 
@@ -40,10 +40,10 @@ class Lora(Record):
 class Contrast(Record):
     """A preference step (DPO) after imitation, on the round's hard rows; see docs/students.md.
 
-    `beta` weighs the distance to the student as imitation left it. `anchor` weighs imitation of
-    the teacher's answer in the same steps (0: plain DPO). `learning_rate` null is a twentieth of
-    imitate's; `batch` is pairs per step, null is imitate's. `wrong` is a control: other takes the
-    wrong answer of another hard row.
+    `beta` weighs the distance to the student that imitation has trained. `anchor` weighs imitation
+    of the teacher's answer in the same steps (0: plain DPO). `learning_rate` null is a twentieth of
+    imitate's; `batch` is pairs per step, null is imitate's. `wrong: other` is a control: the wrong
+    answer is that of another hard row.
     """
 
     beta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
@@ -73,13 +73,13 @@ class Imitate(Record):
 
 
 class Compute(Record):
-    """How the student runs on this machine; changes no result but by rounding; docs/students.md.
+    """How the student runs on this machine; changes results only by rounding; see docs/students.md.
 
-    `answer_batch` is answers at a time and process, `micro_batch` the mean rows of a forward pass
-    (null: all of a process's share), `processes` those of this machine, `checkpoint_steps` steps
-    between two training checkpoints (null: none), `threads` those of a process on the CPU (null:
-    PyTorch's choice, one for each core); another number rounds otherwise. `portable` rounds the
-    same on every x86 processor with AVX2.
+    `answer_batch` is answers at a time per process, `micro_batch` the mean rows of a forward pass
+    (null: all of a process's share), `processes` the number on this machine, `checkpoint_steps`
+    steps between two training checkpoints (null: no checkpoints), `threads` the CPU threads of a
+    process (null: PyTorch's choice, one per core); another number rounds differently. `portable`
+    rounds the same on every x86 processor with AVX2.
     """
 
     device: Literal["auto", "cpu"] = "auto"

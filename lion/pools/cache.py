@@ -26,7 +26,7 @@ def read_cache(folder: Path) -> pl.DataFrame:
 
 
 def start_cache(out: Path) -> None:
-    """Write the cache pool before round 0: one empty shard (DVC warns of an empty folder)."""
+    """Write the cache pool before round 0: one empty shard, since DVC warns of an empty folder."""
     with replacing_folder(out) as folder:
         write_table(folder / "base.jsonl", from_rows([], ANSWERED), ANSWERED)
 
@@ -41,7 +41,7 @@ def grow_cache(
 ) -> None:
     """Write the cache pool `out`: the shards of `before`, and `shard` as `name`.
 
-    An earlier shard changes only where it has rows with a new answer in `rewrites` (ANSWER).
+    An earlier shard changes only in rows that have a new answer in `rewrites` (ANSWER).
     """
     with replacing_folder(out) as folder:
         for path in sorted(before.glob("r*.jsonl")):
@@ -54,7 +54,7 @@ def grow_cache(
 
 
 def with_answers(pool: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
-    """Add its answer to each instruction of `pool`; InputError names an instruction without one."""
+    """Add to each instruction of `pool` its answer; InputError names an instruction without one."""
     missing = pool.join(answers, on="id", how="anti")
     if missing.height:
         raise InputError(f"{missing.height} instructions have no answer, first {missing['id'][0]}")
@@ -63,21 +63,22 @@ def with_answers(pool: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_rewrites(pool: pl.DataFrame, rewrites: pl.DataFrame) -> pl.DataFrame:
-    """Return `pool` (ANSWERED) with the last complete answer to each row in `rewrites`."""
+    """Return `pool` (ANSWERED), each row with its last complete answer in `rewrites`, if any."""
     names = ["answer", "finish_reason", "thoughts"]
     last = usable(rewrites).unique("id", keep="last", maintain_order=True).select("id", *names)
     return pool.update(last, on="id", include_nulls=True)
 
 
 def usable(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with a complete answer: not cut by the limit, not refused, not empty."""
+    """Return the rows with a complete answer: not cut by the token limit, refused or empty."""
     return frame.filter(finish_reason="stop").filter(pl.col("answer").str.strip_chars() != "")
 
 
 def in_exam_order(pool: pl.DataFrame, *, newest: str, round: str, seed: int) -> pl.DataFrame:
-    """Return `pool` in the order of its examination: round `newest` first, each part at random.
+    """Return `pool` in the order of examination: rows of round `newest` first, else at random.
 
-    A row's place depends on its id, the seed and the round only, so more rows include the fewer.
+    A row's place depends only on its id, the seed and the round, so a larger sample contains every
+    smaller one.
     """
     places = [stable_seed("examine", seed, round, id) for id in pool["id"]]
     keyed = pool.with_columns(
@@ -97,7 +98,7 @@ def drawn_for_exam(
 
 
 def without_unclear(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return `frame` with an empty answer where thoughts cannot be told apart from it."""
+    """Return `frame` with empty answers where thoughts cannot be separated from the answer."""
     unclear = pl.col("finish_reason") == UNCLEAR
     return frame.with_columns(answer=pl.when(unclear).then(pl.lit("")).otherwise("answer"))
 

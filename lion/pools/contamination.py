@@ -1,8 +1,8 @@
 """Decontamination: find instructions that repeat part of an evaluation question.
 
-A text repeats a question if both contain the same run of tokens (lion.pools.tokens), `words` words
-long: a Chinese or Japanese character counts as half a word, a Thai one as a quarter. A shorter
-question counts as a whole: only a text of exactly its tokens repeats it.
+A text repeats a question if both contain the same run of tokens (lion.pools.tokens) that is `words`
+words long: a Chinese or Japanese character counts as half a word, a Thai one as a quarter. Only a
+text of exactly the same tokens repeats a shorter question.
 """
 
 import itertools
@@ -51,7 +51,7 @@ class Questions:
         return None
 
     def _ngrams_of(self, sequence: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-        """Yield the shortest n-gram from each token on that is long enough."""
+        """Yield from each token on the shortest n-gram that is long enough."""
         totals = [0, *itertools.accumulate(map(weight_of, sequence))]
         for start in range(len(sequence)) if self._size else ():
             end = bisect_left(totals, totals[start] + self._size)

@@ -47,7 +47,7 @@ def filter(pool: Path, candidates: Path, threshold: float, columns: str) -> None
     new = {id(text.row): text.row for text, match in pairs if match is None}
     for row in new.values():
         line = json.dumps(row, ensure_ascii=False, default=str)
-        # Write half a surrogate pair in another key as the escape that it was read from.
+        # Write half a surrogate pair, which another key may hold, as the escape it was read from.
         click.echo(line.encode("utf-8", "backslashreplace"))
     rejected = [(text, match) for text, match in pairs if match]
     click.echo(_summary(len(known), len(tried), rejected, threshold), err=True)

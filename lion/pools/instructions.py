@@ -1,4 +1,4 @@
-"""An instruction's id, its text as every prompt shows it, and what stands before it.
+"""An instruction's id, its text as every prompt shows it, and its context.
 
 An instruction may have a system prompt (column `system`) and earlier turns of its conversation
 (column `turns`, a JSON list of messages). Both are part of its id, and most instructions have none.
@@ -13,7 +13,7 @@ import polars as pl
 
 from lion.prompts import Message
 
-# What a model is asked: a text, or a conversation whose last message is the user's.
+# The input of a model: a text, or a conversation whose last message is the user's.
 Task: TypeAlias = str | tuple[Message, ...]
 
 
@@ -39,13 +39,13 @@ def task_text(instruction: str, input: str) -> str:
 def task_texts(pool: pl.DataFrame) -> list[str]:
     """Return the task texts of a pool with columns instruction and input, in its order.
 
-    Novelty and topics go by them: many instructions may share a system prompt.
+    Novelty and topics use these texts alone, since many instructions may share a system prompt.
     """
     return [task_text(*row) for row in pool.select("instruction", "input").iter_rows()]
 
 
 def turns_text(turns: Sequence[Message]) -> str | None:
-    """Return earlier turns as the column `turns` holds them."""
+    """Return earlier turns as JSON, for the column `turns`; None without any."""
     return json.dumps(list(turns), ensure_ascii=False) if turns else None
 
 
@@ -57,7 +57,7 @@ def context_of(row: Mapping[str, Any]) -> tuple[Message, ...]:
 
 
 def task_of(row: Mapping[str, Any]) -> Task:
-    """Return what a model is asked for an instruction: its text, after what stands before it."""
+    """Return an instruction's task: its text alone, or as a conversation if it has a context."""
     text = task_text(row["instruction"], row["input"])
     context = context_of(row)
     return (*context, {"role": "user", "content": text}) if context else text
@@ -74,9 +74,9 @@ def messages_of(task: Task) -> tuple[Message, ...]:
 
 
 def flat_text(task: Task) -> str:
-    """Return a task as one text, for models that know no conversations; turns name their speaker.
+    """Return a task as one text, for models without conversations; turns name their speaker.
 
-    A system prompt without turns stands above the task with no name.
+    A system prompt without turns goes above the task, without a name.
     """
     messages = messages_of(task)
     roles = [message["role"] for message in messages]
@@ -91,6 +91,6 @@ def conversation_text(row: Mapping[str, Any]) -> str:
 
 
 def stable_seed(*parts: object) -> int:
-    """Return a 31-bit seed that depends only on `parts`, equal on every machine."""
+    """Return a 31-bit seed that depends only on `parts`, the same on every machine."""
     text = json.dumps([str(part) for part in parts])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

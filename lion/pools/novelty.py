@@ -1,10 +1,10 @@
 """The novelty filter: ROUGE-L F-measure against every known text, exact and fast.
 
-It decides as rouge-score's rougeL without stemming does with the tokens of lion.pools.tokens. The
-normalised Indel similarity of two token sequences is the same measure up to rounding. RapidFuzz
-computes it fastest on bytes, so a first pass maps tokens to bytes: tokens that share a byte can
-only raise the similarity, so the pass loses no pair. A second pass compares the few candidate pairs
-token by token, with rouge-score's own arithmetic.
+Its decisions are those of rouge-score's rougeL without stemming, on the tokens of
+lion.pools.tokens. The normalised Indel similarity of two token sequences is the same measure up to
+rounding. RapidFuzz computes it fastest on bytes, so a first pass maps tokens to bytes. Tokens that
+share a byte can only raise the similarity, so this pass loses no pair. A second pass compares the
+few remaining pairs token by token, with rouge-score's own arithmetic.
 """
 
 import sys
@@ -25,7 +25,7 @@ from lion.support.errors import InputError
 _PAIRS = 4_000_000
 # Below this many pairs a second thread costs more than it saves.
 _FEW = 50_000
-# Texts of an `accept` call compared with each other at a time.
+# Texts of one `accept` call that are compared with each other at a time.
 _BLOCK = 1024
 # Relative margin below the threshold, so that rounding in RapidFuzz loses no pair.
 _SLACK = 1e-6
@@ -39,7 +39,7 @@ class Match(NamedTuple):
 
 
 class _Text(NamedTuple):
-    """A text as one character per token, and as one byte per token, which tokens may share."""
+    """A text as one character per token, and as one byte per token; tokens may share a byte."""
 
     exact: str
     rough: bytes
@@ -53,7 +53,7 @@ class _Known(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """Similar pairs, ordered by query, then by choice: two columns of indices, one of 0..1."""
+    """Similar pairs, ordered by query, then by choice: their indices, and similarities 0..1."""
 
     queries: npt.NDArray[np.intp]
     choices: npt.NDArray[np.intp]
@@ -71,7 +71,7 @@ class _Pairs(NamedTuple):
 
 
 class NoveltyFilter:
-    """A set of known texts that finds the one a new text is too similar to.
+    """A set of known texts that finds the one to which a new text is too similar.
 
     A text without a token (punctuation only) is similar to nothing, as in rouge-score.
     """
@@ -99,7 +99,7 @@ class NoveltyFilter:
         return self._nearest([self._encode(text) for text in texts])
 
     def accept(self, texts: Sequence[str], ids: Sequence[str]) -> list[Match | None]:
-        """Add the new texts in order; return None for each added one, its match for the others.
+        """Add the texts that are new, in order; return None for an added text, else its match.
 
         Each text is compared with all known texts and with those accepted before it in this call.
         """
@@ -136,7 +136,7 @@ class NoveltyFilter:
         return rivals
 
     def _nearest(self, queries: list[_Text]) -> list[Match | None]:
-        """Do the same for encoded texts, one length of known texts at a time.
+        """Return the matches of `nearest` for encoded texts, one length of known texts at a time.
 
         F = 2 LCS / (m + n) and LCS <= min(m, n), so texts of too different a length cannot match.
         """
@@ -182,7 +182,7 @@ class NoveltyFilter:
 def _similar(queries: list[_Text], choices: list[_Text], threshold: float) -> _Pairs:
     """Return every pair whose F-measure, in rouge-score's arithmetic, is at least `threshold`.
 
-    Every choice has at least one token: rouge-score finds two empty texts dissimilar.
+    Every choice must have at least one token, since rouge-score calls two empty texts dissimilar.
     """
     workers = 1 if len(queries) * len(choices) < _FEW else -1
     rough = process.cdist(

@@ -1,4 +1,4 @@
-"""Read files of JSON objects, a list or one a line, and check their texts.
+"""Read files of JSON objects, as a list or one per line, and check their texts.
 
 An InputError names the file, row and key of the first fault.
 """
@@ -32,7 +32,7 @@ class TooLongError(InputError):
 
 
 def read_objects(path: Path) -> list[tuple[str, Any]]:
-    """Read every JSON value of `path`, a JSON list or JSONL, with its place for messages."""
+    """Read every JSON value of `path`, a JSON list or JSONL; return (place for messages, value)."""
     text = content_of(path)
     if text.lstrip().startswith("{") and (rows := _rows_under_a_key(path, text)):
         return rows
@@ -45,7 +45,7 @@ def read_objects(path: Path) -> list[tuple[str, Any]]:
 
 
 def _rows_under_a_key(path: Path, text: str) -> list[tuple[str, Any]]:
-    """Return the rows of a file that is one object with a list such as `data` and no other text."""
+    """Return the rows of a file that is one object: a list such as `data`, and no other text."""
     try:
         item = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -85,7 +85,7 @@ def _parse(text: str, path: Path, *, line: int) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object; refuse a repeated key, since json would drop its first value silently."""
+    """Build an object; reject a repeated key, since json would silently drop its first value."""
     item = dict(pairs)
     if len(item) < len(pairs):
         repeated = next(key for key in item if sum(key == other for other, _ in pairs) > 1)

@@ -1,7 +1,7 @@
-"""The keys of a seed row: their names in Lion, and what becomes of keys that hold other text.
+"""The keys of a seed row: their names in Lion, and the treatment of keys that hold other text.
 
-No key that holds text is dropped in silence: a form reads it, `seeds_columns` maps or ignores
-it, or the row is refused.
+No key that holds text is silently dropped: a form reads it, `seeds_columns` maps or ignores it, or
+the row is rejected.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from typing import Any
 from lion.params.pools import SeedsColumns
 from lion.support.errors import InputError
 
-# Keys that describe a row and cannot be part of its task, in files of any form.
+# Keys that describe a row, in files of any form, and cannot be part of its task.
 DESCRIPTIVE = {
     *("id", "idx", "index", "uid", "uuid", "question_id", "conversation_id", "", "Unnamed: 0"),
     *("category", "categories", "tags", "dataset", "split", "license", "model", "finish_reason"),
     *("timestamp", "created_at", "updated_at", "origin", "parent", "round", "version"),
 }
-THOUGHTS = ("thoughts", "reasoning_content", "reasoning", "thinking")  # that led to an output
+THOUGHTS = ("thoughts", "reasoning_content", "reasoning", "thinking")  # before an output
 MAP = "map it in seeds_columns, or list it there under ignore"
 
 Fields = dict[str, tuple[str, Any]]  # by Lion's name of a key: the file's name and the value
@@ -42,7 +42,7 @@ class Draft:
 
 
 def fields_of(place: str, item: dict[Any, Any], columns: SeedsColumns) -> Fields:
-    """Return the values by Lion's names of their keys, without those that `columns` ignores."""
+    """Return the values by Lion's names for their keys, without keys that `columns` ignores."""
     names = columns.names
     fields: Fields = {}
     for key, value in item.items():
@@ -56,7 +56,7 @@ def fields_of(place: str, item: dict[Any, Any], columns: SeedsColumns) -> Fields
 
 
 def refuse_rest(place: str, fields: Fields, read: tuple[str, ...]) -> None:
-    """Refuse the first key with text that is neither in `read` nor descriptive."""
+    """Raise InputError for the first key with text that is neither in `read` nor descriptive."""
     for name, (key, value) in fields.items():
         known = name in read or (name == key and key in DESCRIPTIVE)
         if not known and holds_text(value) and not _is_rendering(key, value, fields):
@@ -98,7 +98,7 @@ def _is_rendering(key: str, value: object, fields: Fields) -> bool:
 
 
 def only(place: str, fields: Fields, names: tuple[str, ...]) -> tuple[str, Any]:
-    """Return the one of `names` that holds something; InputError if two do."""
+    """Return the field among `names` that is not empty; InputError if two are not."""
     there = [fields[name] for name in names if name in fields]
     full = [field for field in there if field[1] not in (None, "", [])]
     if len(full) > 1:

@@ -1,7 +1,7 @@
 """Read the rows of a seed file: JSON, JSONL, CSV, TSV, Parquet, Arrow, or a folder of `datasets`.
 
-A row is any value with its place for messages, such as "FILE, line 3". Its meaning is for
-lion.pools.seed_forms.
+A row is any value, with its place for messages, such as "FILE, line 3". lion.pools.seed_forms
+interprets it.
 """
 
 import csv
@@ -19,11 +19,11 @@ from lion.support.errors import InputError
 
 Item = tuple[str, Any]  # place and row
 
-_FIELD_LIMIT = 2**31 - 1  # characters of a CSV cell; Python's own limit refuses the whole file
+_FIELD_LIMIT = 2**31 - 1  # characters of a CSV cell; Python's own limit would reject the whole file
 
 
 def read_items(path: Path) -> list[Item]:
-    """Read every row of `path`; its suffix tells the format, and JSON is the default."""
+    """Read every row of `path` in the format of its suffix; the default is JSON or JSONL."""
     if path.is_dir():
         return _numbered(path, _dataset_rows(path))
     suffix = path.suffix.lower()
@@ -44,7 +44,7 @@ def _numbered(path: Path, rows: Iterable[Any]) -> list[Item]:
 
 
 def _csv_items(path: Path) -> Iterator[Item]:
-    """Yield the records of a CSV file as dictionaries; cells are texts, blank records are none."""
+    """Yield the records of a CSV file as dictionaries of texts; skip blank records."""
     text = content_of(path)
     csv.field_size_limit(_FIELD_LIMIT)
     heading = re.sub('"[^"]*"', "", text.lstrip("\r\n")).partition("\n")[0]
@@ -99,7 +99,7 @@ def _dataset_rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _listed(path: Path, key: str) -> list[str]:
-    """Return the names in a list of JSON file `path`; each must stay in its folder."""
+    """Return the file names in the list `key` of JSON file `path`; they must stay in its folder."""
     try:
         values = json.loads(content_of(path))[key]
         names = [value["filename"] if isinstance(value, dict) else value for value in values]

@@ -1,6 +1,6 @@
 """The forms of seed rows: which keys hold the instruction, its input, system prompt and answer.
 
-lion.pools.seed_fields says what becomes of other keys.
+lion.pools.seed_fields handles other keys.
 """
 
 import itertools
@@ -35,14 +35,14 @@ _SYSTEMS = ("system", "system_prompt")
 _INPUTS = ("input", "context")
 _OUTPUTS = ("output", "response", "answer", "completion")
 _EARLIER = ("history", "turns")
-CONTEXT_KEYS = (*_SYSTEMS, *_EARLIER)  # what stands before an instruction
+CONTEXT_KEYS = (*_SYSTEMS, *_EARLIER)  # keys of an instruction's context
 _PLAIN = (*_INPUTS, *_OUTPUTS, *CONTEXT_KEYS, *THOUGHTS)
 _SELF_INSTRUCT = ("name", "is_classification", "motivation_app")
 
 
 @dataclass(frozen=True)
 class Form:
-    """A form of rows: the keys that mark it, its other keys, and how it reads them."""
+    """A form of rows: the keys that mark it, its other keys, and the function that reads them."""
 
     name: str
     marks: tuple[str, ...]
@@ -61,7 +61,7 @@ def _plain(place: str, fields: Fields, columns: SeedsColumns) -> Iterator[Draft]
 
 
 def _value_of(text: Any) -> Any:
-    """Return what a text holds as JSON, as in a cell of a table; any other value as it is."""
+    """Parse a text that holds JSON, such as a table's cell; return any other value as it is."""
     if isinstance(text, str):
         with suppress(ValueError, RecursionError):
             return json.loads(text)
@@ -86,7 +86,7 @@ def _earlier(place: str, key: str, turns: Any, columns: SeedsColumns) -> tuple[T
 
 
 def _check_roles(place: str, key: str, roles: list[str]) -> None:
-    """Refuse a conversation that is not questions and answers by turns, a question first."""
+    """Reject a conversation that does not alternate questions and answers, a question first."""
     if not roles or roles != [("user", "assistant")[n % 2] for n in range(len(roles))]:
         shown = ", ".join(roles[:4]) or "none"
         raise InputError(
@@ -111,7 +111,7 @@ def _instances(place: str, fields: Fields, columns: SeedsColumns) -> Iterator[Dr
 
 
 def _conversation(place: str, fields: Fields, columns: SeedsColumns) -> Iterator[Draft]:
-    """Yield the last question of a conversation, with what stands before it, and its answer."""
+    """Yield the last question of a conversation, with its context and its answer."""
     key, turns = fields.get("messages") or fields["conversations"]
     turns = _value_of(turns)
     if not isinstance(turns, list) or not turns:
@@ -157,7 +157,7 @@ def _system(place: str, fields: Fields, texts: list[Turn]) -> tuple[str, Any]:
 
 
 FORMS = (
-    # First, since a row of `lion export` has the task twice: as Alpaca and as messages.
+    # First, since a row of `lion export` has its task twice: as Alpaca and as messages.
     Form(
         "Lion's export",
         ("instruction", "messages", "student_answer"),
@@ -181,7 +181,7 @@ class Reading(NamedTuple):
 
 
 def drafts_of(place: str, item: object, columns: SeedsColumns) -> Reading:
-    """Return the form of a row and its seeds; InputError if a key with text has no meaning."""
+    """Return a row's form and its seeds; InputError if no form reads a key that holds text."""
     if not isinstance(item, dict):
         raise InputError(f"{place}: expected an object with 'instruction', found {item!r:.40}")
     fields = fields_of(place, item, columns)
@@ -222,7 +222,7 @@ def _own(part: dict[str, Any], columns: SeedsColumns) -> Fields:
 
 
 def _joined(place: str, role: str, value: object) -> object:
-    """Return the text of a turn that is a list of parts; any other value as it is."""
+    """Join the text of a turn that is a list of parts; return any other value as it is."""
     if not isinstance(value, list):
         return value
     parts = [_as_text(role, part) for part in value]
@@ -233,7 +233,7 @@ def _joined(place: str, role: str, value: object) -> object:
 
 
 def _as_text(role: str, part: Any) -> Any:
-    """Return a bare text, or an assistant's thoughts, as a part of text; others as they are."""
+    """Return a bare text, or an assistant's thoughts, as a text part; other parts as they are."""
     if isinstance(part, str):
         return {"type": "text", "text": part}
     thoughts = part.get("thinking") if isinstance(part, dict) else None

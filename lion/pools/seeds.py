@@ -19,13 +19,13 @@ from lion.prompts import Message
 from lion.prompts.marks import has_marks, split_thoughts, thoughts_alone
 from lion.support.errors import InputError
 
-_NO_INPUT = {"<noinput>", "<no input>"}  # how Self-Instruct and its kin write an empty input
+_NO_INPUT = {"<noinput>", "<no input>"}  # an empty input in Self-Instruct and similar sets
 _COLUMNS = ("instruction", "input", "system", "turns")
 
 
 @dataclass(frozen=True)
 class Seed:
-    """One seed: its texts, stripped, and its own answer; `answer` is empty without one."""
+    """One seed: its texts, stripped, and its own answer, empty if it has none."""
 
     place: str  # "FILE, line 3"
     instruction: str
@@ -33,12 +33,12 @@ class Seed:
     answer: str
     model: str | None  # that wrote the answer, if the row names it
     system: str | None = None  # system prompt
-    turns: str | None = None  # earlier turns, as the column of this name holds them
-    thoughts: str = ""  # before its answer, if they stand in a key of their own
+    turns: str | None = None  # earlier turns, as JSON in the column of this name
+    thoughts: str = ""  # before its answer, if they have a key of their own
 
     @property
     def columns(self) -> dict[str, str | None]:
-        """Return the texts that make up its id, by column."""
+        """Return the texts that determine the id, by column."""
         return {name: getattr(self, name) for name in _COLUMNS}
 
     @property
@@ -48,13 +48,13 @@ class Seed:
 
     @property
     def task(self) -> Task:
-        """Return what a model is asked."""
+        """Return the text or conversation that a model is asked."""
         return task_of(self.columns)
 
 
 @dataclass
 class Seeds:
-    """Distinct seeds in file order, the number of duplicates, and what became of other rows."""
+    """Distinct seeds in file order, the number of duplicates, and the rows that were left out."""
 
     seeds: dict[str, Seed] = field(default_factory=dict)  # by id
     duplicates: int = 0
@@ -77,16 +77,16 @@ class Seeds:
     def kept(
         self, answers: SeedsAnswers, source: str, *, thoughts: Thoughts = "drop"
     ) -> pl.DataFrame:
-        """Return the seeds' own answers (ANSWER) with `answers` keep, none with ask.
+        """Return the seeds' own answers (ANSWER) if `answers` is keep, none if it is ask.
 
-        The model is the one that the row names, and the file's name `source`. No request was made,
-        so the numbers of tokens are null. Thoughts are cut off, and kept beside the answer with
-        `thoughts` learn. The teacher must answer a seed whose answer cannot be told apart from
-        them.
+        The model is the one that the row names, with the file's name `source`. No request was made,
+        so token counts are null. Thoughts are cut off, and kept beside the answer if `thoughts` is
+        learn. An answer that cannot be separated from its thoughts is left out: the teacher must
+        answer that seed.
         """
         rows = []
         for seed in self.seeds.values() if answers == "keep" else ():
-            # As in a reply: a system prompt with marks asks for thoughts, it is not quoted.
+            # As in a reply, marks in a system prompt ask for thoughts; they are not quoted.
             quotes = any(map(has_marks, (seed.instruction, seed.input, seed.turns or "")))
             parts = split_thoughts(seed.answer, quotes=quotes)
             if parts.clear and (answer := parts.answer.strip()):
@@ -98,7 +98,7 @@ class Seeds:
         return from_rows(rows, ANSWER)
 
     def add(self, seed: Seed) -> None:
-        """Add a seed; of equal ones keep the first, with the first answer that any of them has."""
+        """Add a seed; among equals keep the first, with the first answer that any of them has."""
         known = self.seeds.setdefault(seed.id, seed)
         self.duplicates += known is not seed
         if seed.answer and not known.answer:
@@ -108,7 +108,7 @@ class Seeds:
 
 
 def seeds_of(params: Params, path: Path) -> Seeds:
-    """Read the seeds in `path` as `params` say."""
+    """Read the seeds in `path` with the options of `params`."""
     return read_seeds(
         path,
         columns=params.seeds_columns,
@@ -128,9 +128,9 @@ def read_seeds(
 ) -> Seeds:
     """Read the seeds in `path`; InputError names the place and key of the first fault.
 
-    With `answers` ask, a row's own answer is kept only if it is text; with keep it must be. With
-    `turns` last, the last question of a conversation is the seed, after its earlier turns. The
-    default is refuse: earlier turns make every request longer, and only one answer is learnt.
+    If `answers` is ask, a row's own answer is dropped unless it is text; if keep, it must be text.
+    If `turns` is last, the last question of a conversation is the seed, after its earlier turns.
+    The default is refuse, since earlier turns make every request longer for a single answer.
     """
     columns = columns or SeedsColumns()
     items = read_items(path)
@@ -154,7 +154,7 @@ def read_seeds(
 
 
 def seed_of(draft: Draft, answers: SeedsAnswers) -> Seed:
-    """Return the seed of a draft whose texts are right; InputError names the place and key."""
+    """Check the texts of a draft and return its seed; InputError names the place and key."""
     key, place = draft.instruction[0], draft.place
     instruction = _text(draft.instruction, place, required=True)
     if not instruction:
@@ -167,7 +167,7 @@ def seed_of(draft: Draft, answers: SeedsAnswers) -> Seed:
     except InputError:
         if answers == "keep":
             raise
-        answer = thoughts = ""  # the teacher writes others
+        answer = thoughts = ""  # the teacher will answer instead
     system, turns = _text(draft.system, place) or None, turns_text(_turns(draft))
     return Seed(place, instruction, input, answer, draft.model, system, turns, thoughts)
 
@@ -181,7 +181,7 @@ def _check_turns(draft: Draft, turns: SeedsTurns) -> None:
 
 
 def _turns(draft: Draft) -> list[Message]:
-    """Return the earlier turns as messages, without an answer's thoughts."""
+    """Return the earlier turns as messages, without the thoughts of their answers."""
     messages = []
     for role, turn in draft.turns:
         text = _text(turn, draft.place, required=True)
@@ -204,7 +204,7 @@ def _text(field: tuple[str, Any], place: str, **options: Any) -> str:
 
 
 def check_mapped(path: Path, items: list[Item], columns: SeedsColumns) -> None:
-    """Refuse a mapped key that no row has: it is misspelt, and its texts would be missing."""
+    """Raise InputError for a mapped key that no row has: a misspelling would lose its texts."""
     keys = {key for _, item in items if isinstance(item, dict) for key in item}
     for key, name in columns.names.items():
         if keys and key not in keys:

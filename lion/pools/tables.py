@@ -1,8 +1,8 @@
 """Table schemas, checked reads and atomic writes.
 
 Pools, answers and replies are JSONL with sorted keys, for stable bytes and readable diffs. Score
-tables are Parquet. An optional column is written only if a row has a value in it, and reads as null
-where a table lacks it.
+tables are Parquet. An optional column is written only if some row has a value in it, and is read as
+null where a table lacks it.
 """
 
 import json
@@ -48,7 +48,7 @@ ANSWER: Schema = {
     "id": pl.String,
     "model": pl.String,  # as the server reports it
     "prompt_tokens": pl.Int64,
-    "thoughts": pl.String,  # what the model thought before the answer; null if that is not learnt
+    "thoughts": pl.String,  # before the answer; null unless the student learns them
 }
 # A shard of the cache pool: an instruction with the teacher's answer.
 _OF_ANSWER = ("answer", "finish_reason", "thoughts")
@@ -61,7 +61,7 @@ REVIEW: Schema = {
     "model": pl.String,
     "order": pl.String,  # teacher_first | student_first
     "prompt_tokens": pl.Int64,
-    "purpose": pl.String,  # of a second order that is not always asked: measure | close | check
+    "purpose": pl.String,  # of an optional second order: measure | close | check
     "reply": pl.String,  # raw
     "student": pl.Float64,  # score 1..10, or null: unreadable
     "teacher": pl.Float64,
@@ -75,9 +75,9 @@ SCORE: Schema = {
 VERDICT: Schema = {
     **SCORE,
     "verdict": pl.String,  # hard | easy | unjudged
-    # With examine.second_order. `orders` is 1 for a row judged in one order: its gap is the
-    # difference of its scores, less the position bias. A checked row keeps the verdict of its
-    # first order.
+    # With examine.second_order. `orders` is 1 for a row judged in one order, whose gap is the
+    # difference of its scores less the position bias. A checked row keeps the verdict of its
+    # first order in `first_verdict`.
     "orders": pl.Int64,
     "first_verdict": pl.String,
 }
@@ -116,8 +116,8 @@ _RESTORE = "restore the file with `dvc checkout` or `dvc repro`"
 def read_table(path: Path, schema: Schema, *, keep: Keep | None = None) -> pl.DataFrame:
     """Read a table that a stage wrote; InputError if columns, types or values are unexpected.
 
-    `keep` returns what is needed of some rows of a JSONL file: rows and texts that it leaves out
-    take no memory.
+    `keep` reduces each block of rows of a JSONL file to what is needed; the rows and texts that it
+    drops take no memory.
     """
     frame = with_optional(_frame(path, schema, keep), schema)
     if dict(frame.schema) != schema:
@@ -135,7 +135,7 @@ def read_table(path: Path, schema: Schema, *, keep: Keep | None = None) -> pl.Da
 
 
 def _check_turns(path: Path, column: pl.Series) -> None:
-    """Refuse earlier turns that are no list of messages."""
+    """Raise InputError if earlier turns are not a list of messages."""
     for text in column:
         try:
             turns = json.loads(text)
@@ -151,7 +151,7 @@ def _is_message(turn: object) -> bool:
 
 
 def with_optional(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    """Return `frame` with the optional columns of `schema` that it lacks, as nulls."""
+    """Return `frame` with nulls in the optional columns of `schema` that it lacks."""
     missing = [name for name in schema if name in OPTIONAL - {*frame.columns}]
     if not missing:
         return frame
@@ -177,7 +177,7 @@ def _frame(path: Path, schema: Schema, keep: Keep | None) -> pl.DataFrame:
 
 
 def _in_blocks(path: Path, schema: Schema, keep: Keep) -> pl.DataFrame:
-    """Read a JSONL file a block at a time: parsed whole, it takes several times its size."""
+    """Read a JSONL file in blocks, since parsing it whole takes several times its size."""
     parts = [pl.DataFrame(schema=schema)]
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -186,7 +186,7 @@ def _in_blocks(path: Path, schema: Schema, keep: Keep) -> pl.DataFrame:
 
 
 def compact(frame: pl.DataFrame) -> pl.DataFrame:
-    """Copy a small frame: rows that were filtered hold the memory of all texts around them."""
+    """Copy a small frame, since filtered rows keep the texts of all other rows in memory."""
     return pl.DataFrame(frame.to_dict(as_series=False), schema=frame.schema)
 
 

@@ -1,4 +1,4 @@
-"""Rows in any form of seeds as texts to compare. Unlike seeds, no duplicate is left out."""
+"""Texts to compare, from rows in any form of seeds. Unlike with seeds, duplicates stay."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Text:
 
 
 def read_texts(path: Path, columns: SeedsColumns | None = None) -> list[Text]:
-    """Read every row of `path` in order; an empty file has none.
+    """Read every row of `path`, in order; an empty file has none.
 
     `path` may be a folder of JSONL files, such as a cache pool. InputError names the file, row and
     key of the first fault.

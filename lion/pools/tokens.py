@@ -1,8 +1,8 @@
 """Tokens of a text in any script, for the novelty filter and for decontamination.
 
-A text whose letters are all ASCII has rouge-score's tokens. Any other text is split into words:
-runs of letters, marks and digits. Scripts without spaces give one token per character instead, as
-is usual for ROUGE in these scripts. Mixed texts have both kinds.
+A text whose letters are all ASCII has rouge-score's tokens. Any other text is split into words,
+which are runs of letters, marks and digits. Scripts without spaces give one token per character
+instead, as is usual for ROUGE in these scripts. Mixed texts have both kinds.
 """
 
 import re
@@ -29,9 +29,9 @@ WORD = 4  # weight of a word, see `weight_of`
 
 
 def tokens(text: str) -> list[str]:
-    """Return the lower-case tokens of `text`; full-width and other compatible forms are equal."""
+    """Return the lower-case tokens of `text`; compatible forms, such as full-width, are unified."""
     lowered = text.lower()
-    # Composed first: an accent may be a character of its own, which is no letter.
+    # Composed first, since an accent may be a separate character, which is not a letter.
     if lowered.isascii() or not _FOREIGN_LETTER.search(unicodedata.normalize("NFC", lowered)):
         return _ASCII.findall(lowered)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
@@ -40,7 +40,7 @@ def tokens(text: str) -> list[str]:
 
 
 def weight_of(token: str) -> int:
-    """Return how much a token says, in quarters of a word.
+    """Return the length of a token in quarters of a word.
 
     A Chinese or Japanese word has about two characters, a Thai or Khmer one about four.
     """
@@ -72,8 +72,9 @@ def word_count(text: str) -> int:
 def length_in_words(text: str) -> int:
     """Estimate the length of `text` in English words, rounded up, for token limits.
 
-    At least as many as its space-separated words. Beyond ASCII four bytes count as a word, since
-    tokenizers spend up to one token per byte there; in ASCII eight bytes do, for code and lists.
+    It is at least the number of space-separated words. Outside ASCII four bytes count as a word,
+    since tokenizers spend up to one token per byte there; in ASCII eight bytes do, for code and
+    lists.
     """
     size = len(text.encode())
     ascii_size = sum(map(str.isascii, text))

@@ -1,11 +1,12 @@
 """Prompt templates, one text file each: a system part, a line `---`, a user part.
 
-Texts from seeds and models are untrusted. Each stands between marks that carry a fence, a hash of
-those very texts: no text can contain it and break out of its marks. Scores are asked for with a
-score mark, which no text contains either: a score that carries it comes from the referee.
+Texts from seeds and models are untrusted. A prompt shows each between marks that carry a fence, a
+hash of all these texts, so no text can contain the fence and break out of its marks. The prompt
+asks for scores with a score mark, which no text contains either, so a score that carries it comes
+from the referee.
 
-What stands before a task (its system prompt, earlier turns) is shown in the same way. A prompt for
-a task without such context does not mention any.
+The context of a task (its system prompt and earlier turns) is shown in the same way. The prompt for
+a task without a context does not mention any.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ PromptName = Literal[
 ]
 Message = dict[str, str]
 
-_CODE = r"[0-9a-f]{8,}"  # a fence, or what a model made of it
+_CODE = r"[0-9a-f]{8,}"  # a fence, perhaps miscopied by a model
 # A remark such as "Sure, here's a new task inspired by the given example:", in many languages.
 REMARK = (
     r"(?:(?:sure|certainly|of course|okay|好的)[,!.，。！]* ?|[^\n:.!]{1,20}! )?"
@@ -37,7 +38,7 @@ REMARK = (
     r"(?:\b(?:instruction|prompt|task|aufgabe|tâche|tarea|tarefa|compito|taak|zadanie|görev"
     r"|nhiệm vụ)\b|зада[чн]|任务|任務|タスク|課題|과제|작업|مهمة)[^:：\n]{0,60}[:：]"
 )
-# In any language, a line that ends in a colon in front of the prompt's own mark is a remark.
+# In any language, a line that ends in a colon before the prompt's own mark is a remark.
 _PREAMBLE = re.compile(
     rf"{REMARK}\s*\n(?:\s*-{{3,}}\s*\n)?\s*(?=\S)"
     rf"|[^\n]{{1,200}}[:：][*_]*\s*(?=<task {_CODE}>|\*\*Task {_CODE})",
@@ -59,7 +60,7 @@ def render(
 ) -> tuple[Message, ...]:
     """Return the chat messages of prompt `name`; every field of the template is required.
 
-    `context` are the messages before the task. `$fence` and `$mark` are derived from all texts.
+    `context` are the messages before the task. `$fence` and `$mark` are hashes of all texts.
     """
     system, user = _template(name)
     texts = (*fields.values(), *(message["content"] for message in context))
@@ -72,18 +73,18 @@ def render(
 
 
 def fence(*texts: str) -> str:
-    """Return 16 hex digits, too many to search for texts that contain their own fence.
+    """Return 16 hex digits: too many for anyone to find texts that contain their own fence.
 
-    A prompt repeats it up to eight times, and most tokenizers spend a token on each digit.
+    More would cost: a prompt repeats it up to eight times, often with one token per digit.
     """
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def score_mark(*texts: str) -> str:
-    """Return a few hex digits that none of `texts` contains, in whatever case or spelling.
+    """Return a few hex digits that none of `texts` contains in any case or spelling.
 
-    A small model copies six digits without fault. Texts that contain many candidates get a
-    longer mark.
+    A small model copies six digits without errors. Texts that contain many candidates get a longer
+    mark.
     """
     shown = [_letters_and_digits(text) for text in texts]
     key = fence(*texts)
@@ -98,8 +99,7 @@ def score_mark(*texts: str) -> str:
 def unwrap(text: str) -> str:
     """Return the new task in the generator's reply `text`.
 
-    The prompt's own marks, a preamble and a title do not belong to it, and neither does anything
-    behind a closing fence.
+    Strip the prompt's own marks, a preamble, a title, and anything after a closing fence.
     """
     text = text.strip()
     if preamble := _PREAMBLE.match(text):
@@ -121,7 +121,7 @@ def repeats_prompt(text: str) -> bool:
 
 
 def is_closed(text: str) -> bool:
-    """Whether a reply of the generator closes its task with a fence: what follows may be cut."""
+    """Whether a generator's reply closes its task with a fence, so that the task is not cut."""
     return _FENCE.search(text) is not None
 
 
@@ -130,7 +130,7 @@ def _letters_and_digits(text: str) -> str:
 
 
 def _context(name: PromptName, context: Sequence[Message], fence: str) -> str:
-    """Return what a prompt shows above the task: a sentence, and each message between its marks."""
+    """Return the text above the task: a sentence, and each context message between its marks."""
     if not context:
         return ""
     judged, generated = _template("context.txt")

@@ -1,15 +1,15 @@
 """Marks of chat templates in a reply's text: where thoughts end, and where the reply ends.
 
-This is the only place that knows the forms of thoughts. A reply whose thoughts cannot be separated
-for certain is returned whole and said to be unclear; nobody may learn from it.
+Only this module knows the forms of thoughts. A reply whose thoughts cannot be separated for certain
+is returned whole and marked as unclear; no student may learn from it.
 """
 
 import itertools
 import re
 from typing import NamedTuple
 
-UNCLEAR = "unclear thoughts"  # ends a reply whose thoughts cannot be separated from the answer
-# Opening and closing marks. Plain ones may also stand in an answer that explains them.
+UNCLEAR = "unclear thoughts"  # finish_reason if thoughts cannot be separated from the answer
+# Opening and closing marks. Plain ones may also occur in an answer that explains them.
 _PLAIN = (
     *(
         (rf"<{name}>", rf"</{name}>")
@@ -35,14 +35,14 @@ _SPECIAL = (
     ("<unused94>thought", "<unused95>"),
 )
 _FORMS = (*_PLAIN, *_SPECIAL)
-# Forms whose marks are the same text everywhere, so that a template can be searched for them.
+# Forms whose marks are always the same text, so that a template can be searched for them.
 LITERAL = tuple(
     pair
     for form in _FORMS
     if (pair := tuple(mark.removesuffix(r"\b").replace("\\", "") for mark in form))
     and all(re.fullmatch(mark, text) for mark, text in zip(form, pair, strict=True))
 )
-# All marks begin with few characters, which makes the search fast.
+# All marks begin with one of a few characters, which makes the search fast.
 _FIRST, _LATER = (
     r"[<\[◁](?=[/|trsculm])",
     [[mark.lstrip("\\")[1:] for mark in form] for form in _FORMS],
@@ -67,13 +67,13 @@ _WRAPPED = re.compile(
     r"(?:<\|(?:END_RESPONSE|end_of_solution)\|>)?",
     re.DOTALL,
 )
-# What stands between two blocks of thoughts where each is a turn of its own.
+# The text between two blocks of thoughts that are turns of their own.
 _TURN = re.compile(rf"(?:{_END})?\s*(?:<\|start\|>assistant)?\s*$")
 _BESIDE = re.compile(r"<beside (\d{1,9})>\n")
 
 
 class Parts(NamedTuple):
-    """A reply's text in parts: thoughts and answer; all of it is the answer if not `clear`."""
+    """A reply's thoughts and answer; if not `clear`, the answer is the whole text."""
 
     thoughts: str
     answer: str
@@ -94,7 +94,7 @@ class _Mark(NamedTuple):
 def with_beside(beside: str, text: str) -> str:
     """Join `text` and what a server sent beside it, such as thoughts, into one text to store.
 
-    The length in front tells both apart, whatever marks they contain.
+    The length in front separates the two, whatever marks they contain.
     """
     if not beside and not _BESIDE.match(text):
         return text
@@ -102,7 +102,7 @@ def with_beside(beside: str, text: str) -> str:
 
 
 def beside_of(text: str) -> tuple[str, str]:
-    """Undo `with_beside`: return what came beside the text, and the text."""
+    """Undo `with_beside`: return what the server sent beside the text, and the text."""
     head = _BESIDE.match(text)
     end = head.end() + int(head[1]) if head else 0
     if head is None or text[end : end + 1] != "\n":
@@ -118,9 +118,9 @@ def has_marks(text: str) -> bool:
 def split_thoughts(text: str, *, thinks: bool = False, quotes: bool = False) -> Parts:
     """Separate thoughts from the answer.
 
-    Some templates put the opening mark into the prompt; such a reply has the closing mark alone.
-    `thinks` says that the model is known to think. With `quotes`, the prompt contains such marks:
-    those of the reply may be quotations, and nothing is separated.
+    Some templates put the opening mark into the prompt; such a reply has only the closing mark.
+    `thinks` says that the model is known to think. `quotes` says that the prompt contains such
+    marks, so those of the reply may be quotations, and nothing is separated.
     """
     marks = _marks_in(text, skip_code=not quotes)
     final = text.rfind(_FINAL)
@@ -151,13 +151,13 @@ def split_thoughts(text: str, *, thinks: bool = False, quotes: bool = False) -> 
 
 
 def answer_alone(text: str, *, asked: str) -> str:
-    """Return the answer to `asked` without its thoughts; empty if they cannot be told apart."""
+    """Return the answer to `asked` without its thoughts; empty if they cannot be separated."""
     parts = split_thoughts(text, quotes=has_marks(asked))
     return parts.answer if parts.clear or not has_marks(text) else ""
 
 
 def thoughts_alone(thoughts: str) -> str:
-    """Return the text of `thoughts`, as `split_thoughts` gives them, without their marks."""
+    """Return the text of `thoughts`, as returned by `split_thoughts`, without their marks."""
     marks = _marks_in(thoughts, skip_code=True)
     if not marks:
         return _CHANNEL.sub("", thoughts, count=1).removesuffix(_FINAL).strip()
@@ -168,7 +168,7 @@ def thoughts_alone(thoughts: str) -> str:
 
 
 def without_end_marks(text: str, *, quotes: bool = False) -> str:
-    """Cut off end marks that a server let through, and the turns that a model invents after one."""
+    """Cut off end marks that a server left in, and turns that a model invents after one."""
     if not quotes and (turn := _NEXT_TURN.search(text)):
         text = text[: turn.start()].rstrip()
     tail = text[-200:]
@@ -188,14 +188,14 @@ def _marks_in(text: str, *, skip_code: bool) -> list[_Mark]:
 
 
 def _is_code(text: str, hit: re.Match[str]) -> bool:
-    """Whether the mark stands in backticks or quotation marks within its line."""
+    """Whether the mark is in backticks or quotation marks within its line."""
     before = text[max(0, hit.start() - 200) : hit.start()].rpartition("\n")[2]
     around = before[-1:] + text[hit.end() : hit.end() + 1]
     return before.count("`") % 2 == 1 or around in {'""', "''", "“”", "«»", "„“", "「」"}
 
 
 def _is_in_prose(text: str, mark: _Mark) -> bool:
-    """Whether words stand around the mark as in a sentence about it."""
+    """Whether the words around the mark suggest a sentence about it."""
     before = text[max(0, mark.start - 200) : mark.start].rpartition("\n")[2]
     after = text[mark.end : mark.end + 2]
     return bool(before.strip()) and before.endswith((" ", "\t")) and after != "\n\n"

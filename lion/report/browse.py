@@ -29,7 +29,7 @@ _CATEGORIES = 100  # in the filter
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What to list. Empty strings and None do not filter; `exam` is a round or 'latest'."""
+    """Filters and order of a list. Empty strings and None match all; `exam` may be 'latest'."""
 
     exam: str = LATEST
     verdict: str = ""  # hard | easy | unjudged | unexamined
@@ -88,7 +88,7 @@ class Index:
             self.exams[name] = self._seen(scores.filter(round=name))
 
     def _seen(self, scores: pl.DataFrame) -> pl.DataFrame:
-        """The pool with the scores of one examination; null for instructions that it left out."""
+        """Return the pool with the scores of one examination; null for instructions not in it."""
         columns = scores.select("id", "teacher", "student", "gap", "verdict", exam="round")
         return self.pool.join(columns, on="id", how="left", maintain_order="left").with_columns(
             pl.col("verdict").fill_null(UNEXAMINED)
@@ -119,7 +119,7 @@ class Index:
         return frame.sort(key, "id", descending=[query.down, False], nulls_last=True)
 
     def rows_of(self, id: str) -> list[Row]:
-        """Return the list row of one instruction in every examination, for filters in the page."""
+        """Return an instruction's list row in every examination, for filters in the static page."""
         return [
             {**row, "when": exam}
             for exam, frame in self.exams.items()
@@ -171,7 +171,7 @@ def _condition(query: Query) -> pl.Expr:
 
 
 def _verdict(tau: float | None) -> pl.Expr:
-    """The verdict at another tau; a row without a gap keeps its own."""
+    """Return the verdict at another tau; a row without a gap keeps its own."""
     if tau is None:
         return pl.col("verdict")
     hard = pl.when(pl.col("gap") >= tau).then(pl.lit("hard")).otherwise(pl.lit("easy"))
@@ -179,7 +179,7 @@ def _verdict(tau: float | None) -> pl.Expr:
 
 
 def as_csv(frame: pl.DataFrame) -> str:
-    """Return CSV; text that a spreadsheet would run as a formula gets an apostrophe."""
+    """Return CSV; an apostrophe precedes text that a spreadsheet would run as a formula."""
     texts = pl.col(pl.String)
     risky = texts.str.contains(r"^[=+\-@\t\r]")
     return frame.with_columns(
@@ -188,7 +188,7 @@ def as_csv(frame: pl.DataFrame) -> str:
 
 
 def listed(frame: pl.DataFrame) -> list[Row]:
-    """Return the columns of the list; the instruction becomes one short line."""
+    """Return the rows of the list, each with its instruction as one short line."""
     names = ("id", "origin", "round", "category", "teacher", "student", "gap", "verdict", "change")
     return [
         {

@@ -14,11 +14,11 @@ _ORIGINS = alt.Scale(domain=["seed", "hard", "easy"], range=[ink("seed"), ink("h
 def quality_chart(
     rounds: pl.DataFrame, control: pl.DataFrame | None = None, floor: float | None = None
 ) -> Chart | None:
-    """Return relative quality by round with its interval, the teacher's 100, and any control.
+    """Draw relative quality by round with its interval, the teacher's 100, and any control.
 
     `rounds` has round (a number), quality, quality_low and quality_high; `control` has round,
-    quality and label; wrong answers score `floor`. The scale starts at 0, so that charts can be
-    compared.
+    quality and label; `floor` is the score of wrong answers. The scale starts at 0, so that charts
+    can be compared.
     """
     known = rounds.drop_nulls("quality")
     if not known.height:
@@ -44,18 +44,18 @@ def quality_chart(
 
 
 def _rounds(known: pl.DataFrame, *, padding: int) -> alt.X:
-    """Rounds from left to right, `padding` pixels from the edges."""
+    """Return an axis of rounds from left to right, `padding` pixels from the edges."""
     axis = alt.Axis(values=known["round"].to_list(), format="d", grid=False, labelOverlap=True)
     return alt.X("round:Q", title="round", axis=axis, scale=alt.Scale(padding=padding, nice=False))
 
 
 def _labelled(points: pl.DataFrame, most: int) -> pl.DataFrame:
-    """The points to label: all if there are at most `most`, else the first and the last."""
+    """Return the points to label: all if there are at most `most`, else the first and the last."""
     return points if points.height <= most else pl.concat([points.head(1), points.tail(1)])
 
 
 def _level(y: alt.Y, quality: float, label: str, *, below: bool = False) -> list[alt.Chart]:
-    """A dotted line with its name: above its left end, or below its right end."""
+    """Draw a dotted line with its name above its left end, or `below` its right end."""
     line = alt.Chart(pl.DataFrame({"quality": [quality], "label": [label]})).encode(y=y)
     text = (
         line.mark_text(align="right", baseline="top", dy=3, color=ink("muted"))
@@ -70,7 +70,7 @@ def _level(y: alt.Y, quality: float, label: str, *, below: bool = False) -> list
 
 
 def _whiskers(base: alt.Chart, scale: alt.Scale) -> list[alt.Chart]:
-    """The interval as a line with a short bar at each end."""
+    """Draw the interval as a line with a short bar at each end."""
     low, high = (alt.Y(f"quality_{end}:Q", scale=scale) for end in ("low", "high"))
     cap: Any = {"color": ink("accent"), "size": 10, "thickness": 1.5, "orient": "horizontal"}
     return [
@@ -83,7 +83,7 @@ _DASHES = {"dashed": [5, 4], "dotted": [1, 4], "dash-dotted": [8, 3, 1, 3]}
 
 
 def _control(control: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """Draw other runs as lines, told apart by their dashes; their names stand at the bottom."""
+    """Draw other runs as lines with different dashes, and their names at the bottom."""
     labels = control["label"].unique(maintain_order=True).to_list()
     names = "; ".join(f"{name}: {label}" for name, label in zip(_DASHES, labels, strict=False))
     scale = alt.Scale(domain=labels, range=list(_DASHES.values()))
@@ -103,7 +103,10 @@ def _control(control: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
 def trend_chart(
     rounds: pl.DataFrame, column: str, form: str, *, most: float | None = None
 ) -> Chart | None:
-    """Return one figure by round, from 0 to `most`: columns round (a number) and `column`."""
+    """Draw one figure by round, from 0 to `most`: columns round (a number) and `column`.
+
+    `form` is the number format of the labels.
+    """
     known = rounds.drop_nulls(column)
     if not known.height:
         return None
@@ -126,7 +129,7 @@ def trend_chart(
 
 
 def _stacked(table: pl.DataFrame, title: str, colour: alt.Color) -> Chart:
-    """One bar per round: columns round, rows and place (the order within the bar)."""
+    """Draw one bar per round: columns round, rows and place (the order within the bar)."""
     chart: Chart = (
         alt.Chart(table)
         .mark_bar(stroke=ink("paper"), strokeWidth=1)
@@ -141,7 +144,7 @@ def _stacked(table: pl.DataFrame, title: str, colour: alt.Color) -> Chart:
 
 
 def origin_chart(origins: pl.DataFrame) -> Chart | None:
-    """Return the cache pool after each round by origin: columns round, origin, rows, place."""
+    """Draw the cache pool after each round by origin: columns round, origin, rows, place."""
     if not origins.height:
         return None
     chart = _stacked(origins, "instructions", alt.Color("origin:N", scale=_ORIGINS))
@@ -149,7 +152,7 @@ def origin_chart(origins: pl.DataFrame) -> Chart | None:
 
 
 def length_chart(lengths: pl.DataFrame) -> Chart | None:
-    """Return words per instruction by round, as quantiles: low, lower, middle, upper, high."""
+    """Draw words per instruction by round, as quantiles: low, lower, middle, upper, high."""
     if not lengths.height:
         return None
     base = alt.Chart(lengths).encode(y=alt.Y("round:N", title=None))
@@ -163,7 +166,7 @@ def length_chart(lengths: pl.DataFrame) -> Chart | None:
 
 
 def outcome_chart(outcomes: pl.DataFrame) -> Chart | None:
-    """Return the outcomes of drafts: columns round, verdict, rows, place; accepted is first."""
+    """Draw the outcomes of drafts: columns round, verdict, rows, place; accepted is first."""
     if not outcomes.height:
         return None
     names = outcomes["verdict"].unique(maintain_order=True).to_list()
@@ -176,7 +179,7 @@ def outcome_chart(outcomes: pl.DataFrame) -> Chart | None:
 
 
 def gap_chart(gaps: pl.DataFrame, tau: float) -> Chart | None:
-    """Return a histogram of one round's gap: columns gap (lower edge of a half point) and rows.
+    """Draw a histogram of one round's gap: columns gap (lower edge of a half point) and rows.
 
     The marks are named `bars` and `tau`, and the plot spans GAPS over its whole width, so that
     page.js can move tau.
@@ -214,7 +217,7 @@ def gap_chart(gaps: pl.DataFrame, tau: float) -> Chart | None:
 
 
 def loss_chart(losses: pl.DataFrame) -> Chart | None:
-    """Return the training loss of consecutive rounds: columns round, step (overall), loss."""
+    """Draw the training loss of consecutive rounds: columns round, step (overall), loss."""
     if not losses.height:
         return None
     rounds = losses["round"].unique(maintain_order=True).to_list()

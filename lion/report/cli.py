@@ -54,7 +54,7 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
 
 
 def _fetched(revisions: tuple[str, ...], stack: ExitStack) -> list["Revision"]:
-    """Revisions with their tables in a folder, which is deleted when `stack` closes."""
+    """Return the revisions with their tables in folders, which are deleted when `stack` closes."""
     if not revisions:
         return []
     from lion.runs.revision import open_revisions

@@ -1,4 +1,4 @@
-"""The contents of the page for one run: figures, tables and charts; the template places them."""
+"""The contents of the page for one run: figures, tables and charts, placed by the template."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -57,11 +57,11 @@ class Contents:
     identity: Identity
     headline: glance.Headline
     warnings: list[str]
-    examined: str  # what part of the cache pool, if not all of it
+    examined: str  # which part of the cache pool, if not all of it
     answers: list[Row]
     costs: list[Row]
     trust: list[Row]
-    shared_model: str  # that is teacher, referee and judge at once; else empty
+    shared_model: str  # the model that is teacher, referee and judge at once; else empty
     training: list[Row]
     charts: dict[str, str]
     more_categories: int  # of questions, beyond those on the chart
@@ -75,13 +75,13 @@ class Contents:
 
     @property
     def figures(self) -> dict[str, str]:
-        """Every chart by a file name."""
+        """Return the SVG of every chart by file name, without a suffix."""
         every = self.charts | {f"gap {row['round']}": row["svg"] for row in self.gaps}
         return {name.replace(" ", "-"): svg for name, svg in every.items()}
 
     @property
     def linked(self) -> list[str]:
-        """The instructions that the page's tables link to."""
+        """Return the ids of the instructions that the page's tables link to."""
         ids = [row["id"] for row in (*self.marks["wrong"], *self.unreadable, *self.marks["marks"])]
         return [row["parent"] for row in self.most_drawn] + ids
 
@@ -95,7 +95,7 @@ def contents(
     control: pl.DataFrame | None = None,
     marks: Marks | None = None,
 ) -> Contents:
-    """Compute the contents; `control` is another run's quality, drawn beside this one's."""
+    """Compute the contents; `control` is another run's quality, to draw beside this one's."""
     rows = round_rows(tables)
     costs = role_costs(tables, params)
     trust = trust_rows(tables, params.tau)
@@ -174,7 +174,7 @@ def _quality_heat(categories: pl.DataFrame) -> Chart | None:
 
 
 def _labelled(categories: pl.DataFrame) -> pl.DataFrame:
-    """All questions, then categories with short distinct names, the weakest now first."""
+    """Return all questions, then categories by distinct short names, the weakest now first."""
     labels = {ALL: EVERY}
     named = categories.filter(pl.col("category") != ALL)
     latest = named.sort("round", -pl.col("quality"), maintain_order=True)["category"].reverse()
@@ -190,7 +190,7 @@ def _labelled(categories: pl.DataFrame) -> pl.DataFrame:
 
 
 def _counted(hard: pl.DataFrame) -> pl.DataFrame:
-    """The map's cells; each category is labelled with its judged rows in its last round."""
+    """Return the map's cells; a category's label has its judged rows in its last round."""
     label = pl.format("{} · {}", "category", pl.col("judged").last().over("category"))
     return hard.select("round", label.alias("category"), "share", "judged")
 
@@ -201,8 +201,11 @@ def _shares(cells: pl.DataFrame) -> Chart | None:
 
 
 def _training(tables: Tables) -> list[Row]:
-    """Replayed rows, steps and tokens of each round's imitation, the mean loss of its first and
-    last tenth, and the steps on pairs with their accuracy in the last tenth, if there are any."""
+    """Return the training of each round: steps, tokens and replayed rows of imitation.
+
+    `first` and `last` are the mean loss of the first and last tenth of the steps. With contrast,
+    `pairs_steps` are its steps and `right` its accuracy in the last tenth.
+    """
     tenth = pl.len() // 10 + 1
     replayed = tables.replays.group_by("round").agg(replayed=pl.len())
     on_pairs = tables.losses.drop_nulls("accuracy")
@@ -225,7 +228,7 @@ def _training(tables: Tables) -> list[Row]:
 
 
 def _thinned(losses: pl.DataFrame) -> pl.DataFrame:
-    """Losses with steps counted over all rounds, averaged to the chart's resolution."""
+    """Return losses with steps counted over all rounds, averaged to the chart's resolution."""
     counted = losses.with_columns(step=pl.int_range(1, pl.len() + 1))
     every = pl.len().over("round") // _LOSS_POINTS + 1
     return counted.group_by(

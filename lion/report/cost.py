@@ -1,6 +1,6 @@
 """The cost of a run by round and role: requests and tokens from its tables, money by the prices.
 
-No table holds the generator's tokens, nor requests that got no reply: `lion ledger` has both.
+No table holds the generator's tokens or requests that got no reply; `lion ledger` has both.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class RoleCost:
-    """One role in one round.
+    """The cost of one role in one round.
 
-    `tokens` is None if the tables do not hold it; `money` also without a price. The round 'eval'
-    is the teacher's answers to the questions.
+    `tokens` is None if the tables do not have them; `money` is also None without a price. Round
+    'eval' means the teacher's answers to the questions.
     """
 
     round: str
@@ -31,7 +31,7 @@ class RoleCost:
 
 
 def role_costs(tables: Tables, params: Params) -> list[RoleCost]:
-    """Return the cost of every role that was asked, round by round."""
+    """Return the cost of every role with requests, round by round."""
     asked: list[tuple[Role, pl.DataFrame]] = [
         ("teacher", pl.concat([tables.taught, tables.rewrites])),
         ("referee", tables.reviews),
@@ -54,13 +54,13 @@ def _cost(params: Params, name: str, role: Role, replies: pl.DataFrame) -> RoleC
 
 
 def _free(params: Params, role: Role) -> float | None:
-    """Return 0 if the model is known to be free, else None."""
+    """Return 0.0 if the model is known to be free, else None."""
     usage = Usage(params.model_of(role), mode_of(params, role), 0, 1_000_000, 1_000_000)
     return 0.0 if Budget(params.prices, params.budget).cost(usage) == 0 else None
 
 
 def money_of(costs: list[RoleCost], params: Params) -> tuple[str, str]:
-    """Return the money spent, empty if nothing was, and what the figure leaves out or means."""
+    """Return the money spent, empty if none or unknown, and a note on what the figure covers."""
     known = sum(cost.money for cost in costs if cost.money is not None)
     unknown = ", ".join(sorted({cost.role for cost in costs if cost.money is None}))
     if unknown:

@@ -1,4 +1,4 @@
-"""What was said on one instruction or question: answers, replies, and words that changed."""
+"""Details of one instruction or question: answers, replies, and words that changed."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -14,7 +14,7 @@ _EXCERPT = 160  # columns of an instruction in a list
 
 
 def ancestors(pool: pl.DataFrame, parent: str | None, most: int) -> Iterator[Row]:
-    """Yield the row of a parent in the pool, of its parent, and so on: `most` at most."""
+    """Yield the rows of `parent`, of its parent, and so on, `most` at most."""
     for _ in range(most):
         matches = pool.filter(id=parent).head(1).to_dicts() if parent else []
         yield from matches
@@ -24,9 +24,9 @@ def ancestors(pool: pl.DataFrame, parent: str | None, most: int) -> Iterator[Row
 def examinations(
     responses: pl.DataFrame, reviews: pl.DataFrame, scores: pl.DataFrame, *, by: dict[str, str]
 ) -> list[Row]:
-    """Return each round's answer to one instruction or question with its scores and replies.
+    """Return each round's answer to one instruction or question, with its scores and replies.
 
-    `by` maps a round to that of the student who answered.
+    `by` maps a round to the round of the student that answered.
     """
     scored = {row["round"]: row for row in scores.drop("id").to_dicts()}
     replies = reviews.drop("id")
@@ -46,7 +46,7 @@ def examinations(
 
 
 def shown(exams: list[Row]) -> list[Row]:
-    """Return examinations as the page shows them; `parts` marks words that an answer changed."""
+    """Return examinations as the page shows them; `parts` marks words new in an answer."""
     before = [None, *(exam["response"] for exam in exams)]
     return [
         {
@@ -64,7 +64,7 @@ def shown(exams: list[Row]) -> list[Row]:
 
 
 def changed(before: str | None, after: str) -> list[tuple[str, bool]]:
-    """Split `after` into parts, each marked as new or not; a first answer has no new parts."""
+    """Split `after` into parts, each with whether it is new; a first answer has no new parts."""
     if before is None or before == after:
         return [(visible(after), False)]
     old, new = before.split(" "), after.split(" ")
@@ -107,7 +107,7 @@ def _thoughts(row: Row) -> Row:
 
 
 def _note(reviews: list[Row]) -> str:
-    """Say what is not usual about a verdict: no second order, or nothing to compare."""
+    """Return a note on an unusual verdict: identical answers, or only one order."""
     if any(row.get("identical") for row in reviews):
         return "Both answers are identical: a tie, whatever the scores."
     if len({row["order"] for row in reviews}) == 1:

@@ -1,6 +1,6 @@
 """Chart style, and SVG for the page (its colours) or for a file (fixed colours).
 
-Vega-Lite draws when the page is built, so that the page needs no chart library.
+Vega-Lite draws when the page is built, so the page needs no chart library.
 """
 
 import re
@@ -17,8 +17,8 @@ Chart = alt.TopLevelMixin
 WIDTH, HEIGHT = 360, 200  # pixels, axes included; the page scales down from here
 FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
-# name: on light paper, on dark paper. The hues are Okabe and Ito's; their lightness differs too,
-# so that colour-blind readers can tell them apart (a test simulates this).
+# Colour on light and on dark paper, by name. The hues are Okabe and Ito's; their lightness differs
+# too, so that colour-blind readers can distinguish them (a test simulates this).
 PALETTE = {
     "paper": ("#ffffff", "#15171b"),
     "card": ("#f6f7f9", "#1d2026"),
@@ -42,7 +42,7 @@ PALETTE = {
     "heat-high": ("#ffffff", "#101215"),  # text on heat-4 to heat-6
 }
 LEVELS = 7
-_COLUMN = 84.0  # millimetres: a column of a two-column paper
+_COLUMN = 84.0  # millimetres: the width of a column in a two-column paper
 _SIZE = re.compile(r'width="(\d+)" height="(\d+)"')
 _VEGA_LITE = "5.21"  # the major version that DVC's chart templates are written for
 
@@ -88,7 +88,7 @@ def styled(chart: Any, *, width: int, height: int) -> Chart:
 
 
 def page_svg(chart: Chart, title: str) -> str:
-    """Return SVG in the page's colours; `title` names it for a screen reader."""
+    """Return the chart as SVG in the page's colours; `title` names it for screen readers."""
     drawn = chart.to_dict()
     for rows in drawn["datasets"].values():
         for row in rows:
@@ -98,12 +98,12 @@ def page_svg(chart: Chart, title: str) -> str:
 
 
 def _label(value: Any) -> Any:
-    """Make text safe to draw; a control character would crash the process."""
+    """Make a text safe to draw, since a control character would crash the process."""
     return visible(value) if isinstance(value, str) else value
 
 
 def file_svg(svg: str) -> str:
-    """Return the same SVG as a file of its own: light colours on white, as wide as a column."""
+    """Return the SVG for a file: light colours on white, as wide as a column of a paper."""
     ground = f'<rect width="100%" height="100%" fill="{PALETTE["paper"][0]}"/>'
     plain = re.sub(r"var\(--([a-z0-9-]+)\)", lambda match: PALETTE[match[1]][0], svg)
     plain = _SIZE.sub(_in_paper, plain, count=1)
@@ -111,7 +111,7 @@ def file_svg(svg: str) -> str:
 
 
 def _in_paper(size: re.Match[str]) -> str:
-    """Width and height in millimetres; text of 12 pixels is then 8 points high."""
+    """Return width and height in millimetres; text of 12 pixels is then 8 points high."""
     width, height = int(size[1]), int(size[2])
     return f'width="{_COLUMN:g}mm" height="{height * _COLUMN / width:.1f}mm"'
 
@@ -120,7 +120,7 @@ def _in_paper(size: re.Match[str]) -> str:
 def plots_page() -> str:
     """Return the template of `dvc plots` with Vega inside, so that plots need no network.
 
-    DVC replaces {plot_divs}; without {scripts} it adds no addresses of its own.
+    DVC replaces {plot_divs}; without {scripts}, it adds no links of its own.
     """
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _VEGA_LITE)
     script = bundle.replace("</script", "<\\/script")
@@ -131,7 +131,7 @@ def plots_page() -> str:
 
 
 def palette_css() -> str:
-    """Return the palette as CSS: light, and dark if the reader's system is."""
+    """Return the palette as CSS: light, and dark if the reader's system prefers that."""
 
     def colours(which: int) -> str:
         return "".join(f"--{name}:{pair[which]};" for name, pair in PALETTE.items())

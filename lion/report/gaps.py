@@ -1,4 +1,4 @@
-"""The gaps behind verdicts, counted so that the page can move tau."""
+"""Counts of the gaps behind verdicts, with which the page can move tau."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def hard_map(cells: pl.DataFrame) -> Row:
-    """Return each cell of the map with the counts of its gaps, and the share of the darkest."""
+    """Return each cell of the map with its counts of gaps, and the share of the darkest cell."""
     listed = [
         {
             "round": row["round"],
@@ -27,7 +27,7 @@ def hard_map(cells: pl.DataFrame) -> Row:
 
 
 def gap_rows(tables: Tables, tau: float) -> list[Row]:
-    """Return the histogram and the counts of each round that has gaps."""
+    """Return the histogram and the counts of gaps of each round that has any."""
     bins = gap_table(tables)
     return [
         {
@@ -42,6 +42,6 @@ def gap_rows(tables: Tables, tau: float) -> list[Row]:
 
 
 def _counts(gaps: pl.Series) -> list[list[int]]:
-    """Count gaps by hundredths of a point, rounded down: `gap >= tau` is exact for such a tau."""
+    """Count gaps by hundredths of a point, rounded down, which is exact for a tau in hundredths."""
     hundredths = (gaps.cast(pl.Float64) * 100 + 1e-4).floor().cast(pl.Int64)
     return [list(row) for row in hundredths.value_counts(name="rows").sort("gap").iter_rows()]

@@ -1,4 +1,4 @@
-"""The first screen: the run in one sentence, warnings, and five questions that everybody asks."""
+"""The first screen: the run in one sentence, warnings, and answers to five common questions."""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from lion.support.text import brief
 Row = dict[str, Any]
 _NAME = 24  # columns of a category
 _NEAR_FLOOR = 1.5  # times the floor: a student below this has learnt next to nothing
-_JUDGED = 0.95  # share of pairs; with fewer judged, a reader is warned
+_JUDGED = 0.95  # share of pairs; the page warns if fewer are judged
 
 
 class Headline(NamedTuple):
@@ -28,7 +28,7 @@ class Headline(NamedTuple):
 
 
 def headline(rows: list[Row], gains: list[Gain]) -> Headline:
-    """Return one sentence about the whole run; a run without a gain reads like one."""
+    """Return one sentence about the whole run, which says so if there is no gain."""
     return Headline(_quality(rows), f"{_gain(gains)}; {_hard(rows)}.")
 
 
@@ -68,7 +68,7 @@ def _hard(rows: list[Row]) -> str:
 def warnings(rows: list[Row], floor: float | None) -> list[str]:
     """Return what a reader should know before trusting the figures; `floor` is in percent.
 
-    What speaks against the referee stands in the answer to that question.
+    Doubts about the referee are in the answer to that question instead.
     """
     sentences = []
     evaluated = _judged(rows)
@@ -104,13 +104,13 @@ def _judged(rows: list[Row]) -> list[Row]:
 def _answer(
     question: str, value: str, note: str, link: str = "", *, good: bool | None = None
 ) -> Row:
-    """Return one answer; `good` is None where it is neither good nor bad."""
+    """Return one answer; `good` is None if it is neither good nor bad."""
     mood = {True: "good", False: "bad", None: "plain"}[good]
     return {"question": question, "value": value, "note": note, "link": link, "mood": mood}
 
 
 def better(rows: list[Row], gains: list[Gain], change: Gain | None) -> Row:
-    """Did the student get better? The `change` of its loss, which no judge gave, tells, too."""
+    """Answer 'Did the student get better?', also by the `change` of its loss, without a judge."""
     question = "Did the student get better?"
     if not gains:
         return _answer(question, "Unknown yet", "Fewer than two students have been judged.")
@@ -140,7 +140,7 @@ def _span(gain: Gain) -> str:
 
 
 def cost(costs: list[RoleCost], params: Params) -> Row:
-    """At what cost?"""
+    """Answer 'At what cost?'."""
     question = "At what cost?"
     if not costs:
         return _answer(question, "Nothing yet", "No requests yet.", "#costs")
@@ -151,9 +151,9 @@ def cost(costs: list[RoleCost], params: Params) -> Row:
 
 
 def on_what(quality: pl.DataFrame, gains: list[Gain]) -> Row:
-    """On what? `quality` has round, category, quality (percent): the last round counts.
+    """Answer 'On what?' from the last round of `quality`: round, category, quality (percent).
 
-    Without categories, the questions that gained and lost since the first round are counted.
+    Without categories, count the questions that gained and lost since the first round.
     """
     question = "On what?"
     last = quality.filter(pl.col("round") == pl.col("round").max()).drop_nulls("quality")
@@ -176,7 +176,7 @@ def on_what(quality: pl.DataFrame, gains: list[Gain]) -> Row:
 
 
 def trusted(trust: list[Row], *, is_shared: bool) -> Row:
-    """Can I trust the referee?"""
+    """Answer 'Can I trust the referee?'; `is_shared`: one model is teacher, referee and judge."""
     question = "Can I trust the referee?"
     known = [row for row in trust if row["role"] == "referee" and row["judged"]]
     if not known:
@@ -193,7 +193,7 @@ def trusted(trust: list[Row], *, is_shared: bool) -> Row:
 
 
 def _order(row: Row) -> str:
-    """The evidence: winners that change with the order, agreement of the orders, pairs judged."""
+    """Return the evidence: winners that change with the order, kappa, and judged pairs."""
     counts = [
         f"{row[f'{verdict}_flips']:,} of {row[verdict]:,} {verdict} verdicts"
         for verdict in ("hard", "easy")
@@ -206,7 +206,7 @@ def _order(row: Row) -> str:
 
 
 def what_next(step: str) -> Row:
-    """What next? `step` is the run's closing sentence: a verdict, a colon, and its figures."""
+    """Answer 'What next?' by the run's closing sentence `step`: a verdict, a colon, figures."""
     question = "What next?"
     verdict, _, reason = step.partition(": ")
     if not reason:

@@ -15,10 +15,10 @@ _TEXTS = alt.Scale(
 def heat_chart(
     cells: pl.DataFrame, value: str, form: str, *, low: float, high: float
 ) -> Chart | None:
-    """Return a heat map of a column by round and category; the colours span `low` to `high`.
+    """Draw a heat map of column `value` by round and category; colours span `low` to `high`.
 
-    The tooltip of a cell has all columns. The marks are named `cells` and `values`, in the order
-    of `cells`, so that tau.js can recolour them.
+    `form` is the number format. The tooltip of a cell has all columns. The marks are named `cells`
+    and `values`, in the order of `cells`, so that tau.js can recolour them.
     """
     cells = cells.drop_nulls(value)
     if not cells.height:
@@ -47,7 +47,7 @@ def heat_chart(
 
 
 def matrix_chart(matrix: pl.DataFrame) -> Chart | None:
-    """Return points of an answer shown first against shown second: columns first, second, rows."""
+    """Draw points of an answer shown first against shown second: columns first, second, rows."""
     if not matrix.height:
         return None
     share = (pl.col("rows").sqrt() / pl.col("rows").max().sqrt() * LEVELS).floor()

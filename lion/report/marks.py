@@ -1,4 +1,4 @@
-"""Marks of verdicts in `lion view`: kept in a file, told as agreement, and asked for."""
+"""Marks of verdicts in `lion view`: their file, their agreement, and which verdicts to mark."""
 
 import fcntl
 import getpass
@@ -24,7 +24,7 @@ _NAME = 60
 
 
 class Mark(Record):
-    """What the page sends: one person's word on one verdict."""
+    """One person's opinion on one verdict, as the page sends it."""
 
     id: Annotated[str, Field(min_length=1, max_length=64)]
     round: Annotated[str, Field(pattern=r"^r\d{1,9}$")]
@@ -33,7 +33,7 @@ class Mark(Record):
 
 
 class Marks:
-    """The file of marks, JSONL; each mark is a line, and the last one on a verdict counts."""
+    """The JSONL file of marks, one a line; a person's last mark on a verdict counts."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -43,7 +43,7 @@ class Marks:
         return read_marks(self._path) if self._path.exists() else pl.DataFrame(schema=MARK)
 
     def add(self, mark: Mark, tables: Tables) -> None:
-        """Keep a mark; InputError if the run has no such verdict."""
+        """Append a mark to the file; InputError if the run has no such verdict."""
         verdicts = tables.scores.filter(id=mark.id, round=mark.round)["verdict"]
         if not verdicts.len() or verdicts[0] == "unjudged":
             raise InputError(f"{brief(mark.id, _NAME)}: no verdict of {mark.round} to mark.")
@@ -56,7 +56,7 @@ class Marks:
             file.write(line)
 
     def written(self, tables: Tables) -> Row:
-        """Return what the static page shows: the agreement, the marks, and those that disagree."""
+        """Return the static page's part: the agreement, the marks, and those that disagree."""
         marks = self.rows()
         own = tables.pool.join(marks, on="id", how="semi")
         texts = {row["id"]: excerpt(row) for row in own.iter_rows(named=True)}
@@ -72,7 +72,7 @@ class Marks:
         }
 
     def summary(self, tables: Tables, tau: float) -> Row:
-        """Return what the page shows: who marks, the agreement, the marks, and what to look at."""
+        """Return the served page's part: user, agreement, marks, and verdicts to mark next."""
         marks = self.rows()
         return {
             "by": brief(getpass.getuser(), _NAME),
@@ -83,11 +83,11 @@ class Marks:
 
 
 def wanted(tables: Tables, marks: pl.DataFrame, tau: float) -> list[Row]:
-    """Return the verdicts of the last examination whose marks would teach most.
+    """Return the verdicts of the last examination that are most worth marking.
 
-    Half are the most doubtful ones: their gap is closest to tau, measured by how far the two
-    orders differ. Half are drawn from all, since doubtful ones alone would slander a referee. Ids
-    are hashes, so the lowest are a random part.
+    Half are the most doubtful: their gap is closest to tau, relative to the difference between the
+    two orders. Half are drawn from all, since doubtful ones alone would make the referee look worse
+    than it is. Ids are hashes, so the lowest are a random sample.
     """
     scores = tables.scores.drop_nulls("gap")
     last = scores.filter(pl.col("round") == scores["round"].last()) if scores.height else scores

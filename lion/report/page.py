@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML file whose policy allows only its own script."""
+"""The page: one self-contained HTML file whose Content-Security-Policy allows only its script."""
 
 import base64
 import hashlib
@@ -18,10 +18,10 @@ Row = dict[str, Any]
 
 
 class Compared(NamedTuple):
-    """What stands above runs side by side."""
+    """The comparison above runs that are shown side by side."""
 
     differences: list[Difference]  # of each later run to the first
-    params: list[Row]  # that differ
+    params: list[Row]  # only those that differ
 
 
 def render(
@@ -34,9 +34,9 @@ def render(
 ) -> str:
     """Return the page of one run, or of several side by side.
 
-    `browse` holds for each run the options of its filters, its questions and, unless `served`
-    answers queries, the sample of instructions itself. A page with a `version` asks whether the
-    run goes on, and loads itself again when the version has changed.
+    `browse` has, for each run, the options of its filters, its questions and, unless a server
+    answers queries (`served`), a sample of instructions. A page with a `version` polls whether the
+    run goes on, and reloads when the version has changed.
     """
     script, style = _script(), palette_css() + _style()
     data = {
@@ -71,7 +71,7 @@ def render(
 
 
 def policy(script: str, style: str, *, served: bool) -> str:
-    """Return a Content-Security-Policy that allows the page's script and style by hash, no more."""
+    """Return a Content-Security-Policy that allows only the page's script and style, by hash."""
     connect = "; connect-src 'self'" if served else ""
     return (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'"
@@ -85,7 +85,7 @@ def _hash(text: str) -> str:
 
 @cache
 def _script() -> str:
-    """Return the page's script. A digest of the code finds assets by these names."""
+    """Return the page's script. The code digest finds the assets by these names."""
     return _joined(
         "base.js",
         "address.js",
@@ -140,7 +140,7 @@ def _named(*names: str) -> dict[str, str]:
 
 
 def _code(text: str) -> Markup:
-    """Set the parts of `text` between backticks as code."""
+    """Return `text` as HTML, with the parts between backticks as code."""
     parts = (
         Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
         for place, part in enumerate(text.split("`"))

@@ -1,4 +1,4 @@
-"""The evaluation, opened: every question with its scores by round, and all that was said on it."""
+"""The evaluation in detail: every question with its scores by round, answers and replies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _LISTED = 3000  # questions in the page's list; the details of more are in the t
 
 @dataclass
 class Questions:
-    """The questions of a run, with what each student scored on them."""
+    """The questions of a run, with each student's score."""
 
     tables: Tables
     rows: list[Row] = field(init=False)
@@ -24,10 +24,10 @@ class Questions:
         self.rows = list(self._listed())
 
     def _listed(self) -> Iterator[Row]:
-        """One row per question: the student's points by round, and what they changed.
+        """Yield a row for each question: the student's points by round, and their changes.
 
         `moved` is the change since the round before, `change` the change since the first round;
-        both are null without two scores.
+        both are None without two scores.
         """
         scores = self.tables.evaluated.select("id", "round", "student", "teacher")
         by_id = scores.partition_by("id", as_dict=True)
@@ -70,9 +70,9 @@ class Questions:
 
     @property
     def total(self) -> int:
-        """All questions, also those beyond the list."""
+        """Return the number of all questions, also those beyond the list."""
         return self.tables.questions.height
 
     def served(self) -> Row:
-        """Return the list rows alone; `lion view` asks for details."""
+        """Return only the list rows, for a page that requests details."""
         return {"rows": self.rows, "details": {}, "total": self.total}

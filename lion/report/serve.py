@@ -1,4 +1,4 @@
-"""The server of `lion view`: the page, and pages of instructions, on loopback only."""
+"""The server of `lion view`: the page, lists, details and marks, on loopback only."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ _HEADERS = {
 class Server(ThreadingHTTPServer):
     """Serves a site on loopback until it is shut down; port 0 picks a free one.
 
-    A workspace is read again before its page is sent, so the server may stay for days.
+    It reads a workspace again before it sends the page, so it may run for days.
     """
 
     daemon_threads = True
@@ -41,7 +41,7 @@ class Server(ThreadingHTTPServer):
 
     @property
     def site(self) -> Site:
-        """What is served now."""
+        """Return the site as it is now."""
         if self.workspace is not None:
             return self.workspace.site
         assert self._site is not None
@@ -52,21 +52,21 @@ class Server(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print one line instead of a traceback; nothing if the client went away."""
+        """Print one line instead of a traceback; nothing if the client disconnected."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
             click.echo(f"lion view: {type(error).__name__}: {brief(str(error), 200)}", err=True)
 
 
 class _Answer(BaseHTTPRequestHandler):
-    """Answers one connection. It refuses other Host names, which a web site could point here."""
+    """Answers one connection. It rejects other Host names, which a web site could point here."""
 
     server: Server
     protocol_version = "HTTP/1.1"
     timeout = 30  # seconds until an idle connection is closed
 
     def do_POST(self) -> None:
-        """Keep a mark. Only this server's own page may send one, and only as JSON."""
+        """Save a mark. Only this server's own page may send one, and only as JSON."""
         workspace, size = self.server.workspace, self.headers.get("Content-Length", "")
         is_own = self.headers.get("Origin") in [f"http://{name}" for name in self._names()]
         if not (self._is_host() and is_own):
@@ -82,7 +82,7 @@ class _Answer(BaseHTTPRequestHandler):
             self._answer(lambda _: workspace.mark(body), {})
 
     def _refuse(self, status: HTTPStatus, text: str) -> None:
-        """Answer without reading the body, and end the connection."""
+        """Send an error without reading the body, and close the connection."""
         self.close_connection = True
         self._send(status, "text/plain", text)
 
@@ -133,7 +133,7 @@ class _Answer(BaseHTTPRequestHandler):
         self._checked(send)
 
     def _checked(self, send: Callable[[], None]) -> None:
-        """Answer, or refuse an invalid field."""
+        """Call `send`; answer 400 if a field is invalid."""
         try:
             send()
         except (ValidationError, ValueError, LionError) as error:

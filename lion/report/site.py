@@ -1,4 +1,4 @@
-"""What `lion view` serves: the page of one run or of several, and their instructions."""
+"""The site of `lion view`: the page of one or more runs, and their instructions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,19 +29,22 @@ _FORMS = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 
 @dataclass(frozen=True)
 class Site:
-    """What is served: the page, and the runs that it queries."""
+    """A page and the runs that it queries."""
 
     page: str
     indexes: list[Index]
     questions: list[Questions]
 
     def instructions(self, fields: dict[str, str]) -> Any:
-        """Return one page of a list; ValidationError or ValueError for an invalid field."""
+        """Return one page of the list; ValidationError or ValueError for an invalid field."""
         total, rows = self._index(fields).find(_QUERY.validate_python(fields))
         return {"total": total, "rows": rows}
 
     def download(self, fields: dict[str, str]) -> tuple[str, str]:
-        """Return a type and a file: every match, as `form` csv or jsonl; errors as above."""
+        """Return the media type and text of a file with every match, as `form` csv or jsonl.
+
+        Errors are those of `instructions`.
+        """
         form = fields.pop("form", "")
         if form not in _FORMS:
             raise ValueError(f"form {form}: use csv or jsonl")
@@ -49,7 +52,7 @@ class Site:
         return _FORMS[form], frame.write_ndjson() if form == "jsonl" else as_csv(frame)
 
     def _index(self, fields: dict[str, str]) -> Index:
-        """Return the index of the run that `fields` names, without its name."""
+        """Return the index of the run that `fields` names, and remove that name from `fields`."""
         run = int(fields.pop("run", "0"))
         if not 0 <= run < len(self.indexes):
             raise ValueError(f"run {run}: there are {len(self.indexes)}")
@@ -67,10 +70,10 @@ class Site:
 def site_of(
     roots: list[tuple[str, Path]], origins: dict[str, Origin] | None = None, *, version: str = ""
 ) -> Site:
-    """Return the site of runs by label and folder (with its dvc.yaml), and their origins by label.
+    """Return the site of `roots`: each run's label and folder (with its dvc.yaml).
 
-    A `version` is that of a workspace whose run may go on. EmptyError if a run has no pool yet,
-    unless a stage is at work.
+    `origins` are by label. A `version` is that of a workspace whose run may go on. EmptyError if a
+    run has no pool yet, unless a stage is running.
     """
     known = origins or {}
     opened = [_opened(label, root, known.get(label, Origin())) for label, root in roots]
@@ -101,7 +104,7 @@ def _opened(label: str, root: Path, origin: Origin) -> tuple[Run, Identity]:
 
 
 def _beside(run: Run, runs: list[Run]) -> pl.DataFrame | None:
-    """The quality of the other runs, to draw beside one's own; alone, that of the control."""
+    """Return the other runs' quality, to draw beside that of `run`; alone, the control's."""
     if len(runs) == 1:
         return read_control(run.params.report.control, project_root())
     others = [
@@ -112,7 +115,7 @@ def _beside(run: Run, runs: list[Run]) -> pl.DataFrame | None:
 
 
 class Workspace:
-    """The run in the workspace, read again whenever its tables have changed."""
+    """The run in the workspace, which is read again whenever its tables have changed."""
 
     def __init__(self, root: Path) -> None:
         self._root, self._lock = root, Lock()
@@ -143,20 +146,20 @@ class Workspace:
             self._version = version
 
     def now(self) -> dict[str, Any]:
-        """Return the stage at work with its progress, and the version of the tables."""
+        """Return the running stage with its progress, and the version of the tables."""
         self.renew()
         params, places = load_params(self._root / "params.yaml"), places_of(self._root)
         stage = running_stage(self._root, places)
         tables = self.site.indexes[0].tables
-        edited = (self._root / "params.yaml").stat().st_mtime  # other parameters, other times
+        edited = (self._root / "params.yaml").stat().st_mtime  # older times do not count
         return now(params, tables, stage, store_home(), edited) | {"version": self._version}
 
     def marks(self) -> dict[str, Any]:
-        """Return the marks of verdicts, the agreement with them, and what to look at next."""
+        """Return the marks of verdicts, their agreement, and the verdicts to mark next."""
         tau = load_params(self._root / "params.yaml").tau
         return self._marks.summary(self.site.indexes[0].tables, tau)
 
     def mark(self, body: bytes) -> dict[str, Any]:
-        """Keep a person's word; ValidationError or InputError if it makes no sense."""
+        """Save a person's mark (JSON); ValidationError or InputError if it is invalid."""
         self._marks.add(Mark.model_validate_json(body), self.site.indexes[0].tables)
         return {"kept": True}

@@ -1,4 +1,4 @@
-"""The static page of a run, as the stage `report` writes it: what it carries, within its limit."""
+"""The static page of a run, as the stage `report` writes it: its contents, within a size limit."""
 
 from copy import copy
 from dataclasses import replace
@@ -18,7 +18,7 @@ from lion.runs.run import Places, Tables, with_texts
 from lion.support.text import as_json
 
 Row = dict[str, Any]
-_QUESTIONS = 4  # the questions may take a fourth of the page's limit, instructions the rest
+_QUESTIONS = 4  # questions may take one fourth of the page's limit, instructions the rest
 
 
 def static_page(
@@ -31,7 +31,7 @@ def static_page(
 ) -> tuple[Contents, str]:
     """Return the contents and the page; `control` is another run's quality to draw beside it.
 
-    A light run suffices: the texts that the page carries are read from `places`.
+    A light run suffices: the texts in the page are read from `places`.
     """
     identity = identity_of(tables, params, places)
     run = contents(tables, params, identity, label="this run", control=control, marks=marks)
@@ -45,13 +45,13 @@ def static_page(
 
 
 class _Space:
-    """The bytes of JSON that a part of the page may still take."""
+    """The space left for a part of the page, in bytes of JSON."""
 
     def __init__(self, limit: int) -> None:
         self.left = limit
 
     def takes(self, part: Any) -> bool:
-        """Whether `part` fits; then it is counted."""
+        """Whether `part` fits; if so, take its space."""
         size = len(as_json(part).encode())
         if size > self.left:
             return False
@@ -62,7 +62,7 @@ class _Space:
 def _instructions(index: Index, places: Places, linked: list[str], *, each: int, limit: int) -> Row:
     """Return details and list rows of some instructions, at most `limit` bytes of JSON.
 
-    Instructions that the page links to come first. The kinds take turns, so that a tight limit
+    Instructions that the page links to come first. The kinds alternate, so that a tight limit
     shortens all of them; `left_out` counts those that did not fit.
     """
     kinds = _chosen(index, each)
@@ -82,7 +82,7 @@ def _instructions(index: Index, places: Places, linked: list[str], *, each: int,
 
 
 def _chosen(index: Index, each: int) -> dict[str, list[str]]:
-    """Return up to `each` ids of every kind. Ids are hashes, so the lowest are a random part."""
+    """Return up to `each` ids of every kind. Ids are hashes, so the lowest are a random sample."""
     latest = index.exams[LATEST]
     judged, moved = latest.drop_nulls("gap"), latest.drop_nulls("change")
 
@@ -99,7 +99,7 @@ def _chosen(index: Index, each: int) -> dict[str, list[str]]:
 
 
 def _narrowed(index: Index, places: Places, ids: list[str]) -> Index:
-    """The same pool with the other tables reduced to `ids`, for quick lookups, and whole texts."""
+    """Return an index of the same pool with its other tables reduced to `ids`, with whole texts."""
     few, own = copy(index), pl.col("id").is_in(ids)
     scores = index.tables.scores.filter(own)
     few.tables = replace(with_texts(index.tables, places, ids), scores=scores)

@@ -1,7 +1,7 @@
-"""An experiment tracker that gets the figures of each round as soon as it is known, if wanted.
+"""Sending the figures of each round to an experiment tracker as soon as they are known.
 
-The tracker's own library writes them in a process of its own: whatever fails or hangs there, the
-stage goes on, and the next one sends what is missing. Equal parameters continue the same run.
+The tracker's own library writes them in a separate process. If it fails or hangs, the stage goes
+on, and the next stage sends what is missing. Equal parameters continue the same tracked run.
 """
 
 import hashlib
@@ -39,25 +39,25 @@ _FIGURES = (
     "loss",
 )
 _PATIENCE = 300  # seconds
-_SHOWN = 300  # columns of a message
+_SHOWN = 300  # columns of an error message
 
 
 class Report(NamedTuple):
-    """What a tracker gets: the figures of some rounds, and files and folders."""
+    """The data for a tracker: the figures of some rounds, and files and folders."""
 
-    key: str  # of the run: equal for equal parameters
+    key: str  # identifies the run: equal for equal parameters
     title: str
     rounds: dict[str, dict[str, float]]
     files: list[str]
 
     @property
     def steps(self) -> list[tuple[int, dict[str, float]]]:
-        """The number of each round, and its figures by name."""
+        """Return each round's number and its figures by name."""
         return [(int(name[1:]), figures) for name, figures in self.rounds.items()]
 
 
 def track_round(params: Params, round: str) -> None:
-    """Send the figures of a round that has just been evaluated, from the tables beside dvc.yaml."""
+    """Send the figures of a round that has just been evaluated, from the current folder's run."""
     try:
         places = places_of(Path())
         tables = read_run(places, [round])
@@ -68,7 +68,7 @@ def track_round(params: Params, round: str) -> None:
 
 
 def track(params: Params, title: str, rows: list[Row], files: list[Path]) -> None:
-    """Send the rounds' figures that the tracker lacks, and `files`; a failure is one line."""
+    """Send the rounds' figures that the tracker lacks, and `files`; print a failure as one line."""
     tracker = params.report.track
     if tracker is None:
         return
@@ -107,10 +107,10 @@ def _key(params: Params) -> str:
 
 
 def write(tracker: Tracker, report: Report) -> None:
-    """Write what the tracker lacks, with its own library; InputError if that is missing.
+    """Write what the tracker lacks, with its own library; InputError if that is not installed.
 
-    The library's own settings say where to (MLFLOW_TRACKING_URI, WANDB_MODE, ...); TensorBoard and
-    DVCLive write below .lion. A file there remembers what has been sent.
+    The library's own settings choose the target (MLFLOW_TRACKING_URI, WANDB_MODE, ...); TensorBoard
+    and DVCLive write to the folder .lion. A file there records what has been sent.
     """
     try:
         library = import_module(MODULES[tracker])
@@ -143,7 +143,7 @@ def _mlflow(mlflow: ModuleType, report: Report) -> None:
 
 
 def _wandb(wandb: ModuleType, report: Report) -> None:
-    """Rounds may be evaluated in any order, but W&B's own steps only grow."""
+    """Log to W&B by round, since rounds may come in any order and W&B's own steps only grow."""
     folder = str(_folder("wandb"))
     with wandb.init(
         project="lion", id=report.key, name=report.title, dir=folder, resume="allow"
@@ -160,7 +160,7 @@ def _wandb(wandb: ModuleType, report: Report) -> None:
 
 
 def _tensorboard(summary: ModuleType, report: Report) -> None:
-    """TensorBoard holds figures alone."""
+    """Write only figures, since TensorBoard holds no files."""
     writer = summary.Writer(str(_folder("tensorboard") / report.key))
     for number, figures in report.steps:
         for name, value in figures.items():
@@ -169,7 +169,7 @@ def _tensorboard(summary: ModuleType, report: Report) -> None:
 
 
 def _dvclive(dvclive: ModuleType, report: Report) -> None:
-    """DVC tracks the page and the tables itself, so DVCLive gets the figures alone."""
+    """Log only figures, since DVC itself tracks the page and the tables."""
     options = {"save_dvc_exp": False, "dvcyaml": None, "report": None, "resume": True}
     with dvclive.Live(str(_folder("dvclive") / report.key), **options) as live:
         for number, figures in report.steps:

@@ -1,4 +1,4 @@
-"""What follows from a run: one sentence, each from figures."""
+"""The conclusion of a run: one sentence on what to do next, based on its figures."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from lion.runs.run import Tables
 from lion.runs.trust import doubts, trust_rows
 
 Row = dict[str, Any]
-_SIMILAR = 0.5  # share of drafts that repeat the pool; with more, the seeds are exhausted
+_SIMILAR = 0.5  # share of drafts that repeat the pool; above it, the seeds are exhausted
 
 
 def next_step(tables: Tables, tau: float | None) -> str:

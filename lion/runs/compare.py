@@ -30,8 +30,8 @@ class Run(NamedTuple):
 class Difference:
     """A run (`label`) minus the first run; `rounds` has a row for each round that both have.
 
-    Both hard shares are counted at `tau`, the first run's: shares at different values of tau cannot
-    be compared. `own_tau` is the later run's. Unknown figures are None.
+    Both hard shares use `tau`, the first run's, since shares at different values of tau cannot be
+    compared. `own_tau` is the later run's. Unknown figures are None.
     """
 
     label: str
@@ -43,7 +43,7 @@ class Difference:
 
 
 def differences(runs: list[Run]) -> list[Difference]:
-    """Return the difference of each later run to the first."""
+    """Return the difference between each later run and the first."""
     return [_difference(runs[0], run) for run in runs[1:]]
 
 
@@ -98,7 +98,7 @@ def _minus(second: Row, first: Row) -> Row:
 
 
 def changed_params(runs: list[Run]) -> list[Row]:
-    """Return the parameters that differ and can change a result: name, values (one per run)."""
+    """Return the parameters that differ and can change a result: name, and a value per run."""
     flat = [dict(_flat(run.params.model_dump())) for run in runs]
     names = dict.fromkeys(name for values in flat for name in values)
     rows = [{"name": name, "values": [values.get(name, "–") for values in flat]} for name in names]

@@ -14,8 +14,8 @@ Row = dict[str, Any]
 LABEL = 24  # columns of a category's name
 EVERY = "(all)"  # the category of all rows; no topic begins with a bracket
 ORIGINS = ("seed", "hard", "easy")
-_CATEGORIES = 12  # rows of a heat map, the rest merged into the last
-_REASONS = 6  # in the chart of drafts, the rest merged into the last
+_CATEGORIES = 12  # rows of a heat map; the rest are merged into the last
+_REASONS = 6  # in the chart of drafts; the rest are merged into the last
 _TEXT = 300  # columns of an instruction in a table
 _BEFORE = "¿¡\"'«„“‘「『（("  # punctuation before the first word
 # Approximately one word of a script without spaces.
@@ -49,10 +49,10 @@ def most_common(values: pl.Series, limit: int) -> list[str]:
 def folded(
     values: pl.Series, limit: int, kind: str, *, first: Sequence[str] = ()
 ) -> tuple[pl.Series, list[str]]:
-    """Keep at most `limit` distinct values: merge the rarest into one, 'other (7 reasons)'.
+    """Merge the rarest values into one, such as 'other (7 reasons)', so that `limit` remain.
 
-    Return the values, and the distinct ones: those of `first`, then the most frequent, and the
-    merged one last.
+    `kind` is the plural in that label. Return the values, and the distinct ones in order: those of
+    `first`, then the most frequent, the merged one last.
     """
     ordered = list(dict.fromkeys([*first, *most_common(values, values.n_unique())]))
     if len(ordered) <= limit:
@@ -99,8 +99,8 @@ def category_shares(pool: pl.DataFrame) -> pl.DataFrame:
 def hard_shares(tables: Tables) -> pl.DataFrame:
     """Return the hard share by round, of all rows and of the categories with most hard rows now.
 
-    EVERY comes first, then the category with the largest share in the last round. Columns round,
-    category, share, judged, and gaps: a list of the gaps of all judged instructions.
+    EVERY comes first, then categories from the largest share in the last round down. Columns are
+    round, category, share, judged, and gaps, a list of the gaps of all judged instructions.
     """
     judged = tables.scores.drop_nulls("gap").join(
         tables.pool.select("id", topic()), on="id", maintain_order="left"
@@ -165,7 +165,7 @@ def most_drawn(tables: Tables, limit: int) -> list[Row]:
 
 
 def rejects(tables: Tables, each: int) -> list[Row]:
-    """Return some rejected drafts per reason: reason, round, text, similarity, nearest (text)."""
+    """Return up to `each` rejected drafts per reason: reason, round, text, similarity, nearest."""
     rejected = tables.draws.filter(pl.col("verdict") != ACCEPTED)
     some = rejected.group_by("verdict", maintain_order=True).tail(each).sort("verdict", "draw")
     texts = _texts(tables, some["nearest"].drop_nulls())
@@ -182,7 +182,7 @@ def rejects(tables: Tables, each: int) -> list[Row]:
 
 
 def unreadable(reviews: pl.DataFrame, limit: int) -> list[Row]:
-    """Return some referee replies without two readable scores: id, round, order, text."""
+    """Return the last `limit` replies without two readable scores: id, round, order, text."""
     some = reviews.filter(pl.col("student").is_null()).tail(limit)
     return [
         {

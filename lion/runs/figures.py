@@ -42,7 +42,7 @@ def round_rows(tables: Tables) -> list[Row]:
 
 
 def _exam(tables: Tables, name: str) -> Row:
-    """Return how many rows were examined, and of how many; None before the round has a pool."""
+    """Return how many rows of which pool size were examined; None before the round has a pool."""
     before = tables.rounds[: tables.rounds.index(name)]
     if not before or not tables.pool.filter(round=name).height:
         return {"examined": None, "pool": None}
@@ -104,7 +104,7 @@ def _round_row(tables: Tables, name: str) -> Row:
 
 
 def quality_of(evaluated: pl.DataFrame) -> Row:
-    """Return the relative quality in percent with its 95% interval; None if nothing is judged."""
+    """Return the relative quality in percent with its 95% interval; None if nothing was judged."""
     names = ("quality", "quality_low", "quality_high")
     judged = evaluated.drop_nulls("gap")
     if not judged["teacher"].sum():
@@ -115,7 +115,7 @@ def quality_of(evaluated: pl.DataFrame) -> Row:
 
 
 def _held_out(losses: pl.DataFrame) -> Row:
-    """Return the mean loss per token on the teacher's answers, with its 95% interval."""
+    """Return the mean loss per token on the teacher's answers to questions, with its interval."""
     names = ("held_out", "held_out_low", "held_out_high")
     known = losses.drop_nulls("loss")
     if not known.height or not known["loss"].is_finite().all():
@@ -136,9 +136,9 @@ def control_of(rows: list[Row], label: str) -> pl.DataFrame | None:
 
 
 def read_control(path: str | None, root: Path = Path()) -> pl.DataFrame | None:
-    """Return the same of the table rounds.csv of another run, if `path`, below `root`, names one.
+    """Return the `control_of` another run from its rounds.csv, the file `path` below `root`.
 
-    None for a table without rows.
+    None without a path, or for a table without rows.
     """
     if path is None:
         return None
@@ -153,7 +153,7 @@ def read_control(path: str | None, root: Path = Path()) -> pl.DataFrame | None:
 
 
 def metrics(rows: list[Row]) -> Row:
-    """Return the few figures that `dvc exp show` lists: mostly those of the last round."""
+    """Return the figures that `dvc exp show` lists, mostly those of the last round."""
     first, last = rows[0], rows[-1]
     known = last["quality"] is not None and first["quality"] is not None
     return {
@@ -169,7 +169,7 @@ def metrics(rows: list[Row]) -> Row:
 def quality_table(tables: Tables) -> pl.DataFrame:
     """Return quality by round (a number) and category, judged and asked; 'all' is the total.
 
-    The total alone has an interval, quality_low and quality_high.
+    Only the total has an interval, quality_low and quality_high.
     """
     schema: Schema = {
         "round": pl.Int32,
@@ -205,7 +205,7 @@ def gap_table(tables: Tables) -> pl.DataFrame:
 
 
 def loss_table(tables: Tables) -> pl.DataFrame:
-    """Return the loss of imitation, not of contrast: columns round, step, loss."""
+    """Return the loss of imitation, without that of contrast: columns round, step, loss."""
     return tables.losses.filter(pl.col("accuracy").is_null()).select("round", "step", "loss")
 
 

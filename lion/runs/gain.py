@@ -8,14 +8,14 @@ import polars as pl
 from lion.evaluate.statistics import draws, interval, ratio
 from lion.runs.run import Tables
 
-_LOWEST = 1.0  # points of an answer that is wholly wrong
+_LOWEST = 1.0  # the lowest score, which a wholly wrong answer gets
 
 
 class Gain(NamedTuple):
-    """Points of relative quality that one student gained over another, with its 95% interval.
+    """The points of relative quality that one student gained over another, with a 95% interval.
 
-    Both answered the same `questions`; the bootstrap draws questions, not answers, so what both
-    students find easy or hard cancels out.
+    Both answered the same `questions`. The bootstrap draws questions, not answers, so the
+    difficulty that both students share cancels out.
     """
 
     since: str
@@ -35,7 +35,7 @@ class Gain(NamedTuple):
 def paired_gain(first: pl.DataFrame, second: pl.DataFrame, since: str) -> Gain | None:
     """Return what `second` gains over `first` (both SCORE) on the questions judged in both.
 
-    None if there is no such question, or the teacher scored nothing on them.
+    None if there is no such question, or if the teacher's scores on them sum to 0.
     """
     both = first.drop_nulls("gap").join(
         second.drop_nulls("gap"), on="id", suffix="_second", maintain_order="left"
@@ -54,7 +54,7 @@ def paired_gain(first: pl.DataFrame, second: pl.DataFrame, since: str) -> Gain |
 
 
 def gain_between(tables: Tables, before: str, after: str) -> Gain | None:
-    """Return what the student of round `after` gained on that of round `before`."""
+    """Return the gain of the student of round `after` over that of round `before`."""
     first, second = (tables.evaluated.filter(round=name) for name in (before, after))
     return paired_gain(first, second, before)
 
@@ -91,9 +91,9 @@ def loss_change(tables: Tables) -> Gain | None:
 
 
 def floor_of(evaluated: pl.DataFrame) -> float | None:
-    """Return the relative quality of a student whose every answer gets the lowest score, percent.
+    """Return the relative quality, in percent, of a student whose answers all get the lowest score.
 
-    A run at its floor taught nothing, whatever its percentage looks like.
+    A run at its floor has taught nothing, however high the percentage looks.
     """
     judged = evaluated.drop_nulls("gap")
     total = float(judged["teacher"].sum())

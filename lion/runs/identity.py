@@ -1,4 +1,4 @@
-"""Which run this is: who played which role, on what, and how to repeat it."""
+"""The identity of a run: which model played which role, on what data, and how to repeat it."""
 
 import hashlib
 from pathlib import Path
@@ -11,7 +11,7 @@ from lion.runs.run import Places, Tables, table_file
 from lion.support.text import brief
 
 _NAME = 60  # columns of a model's name
-_SHORT = 8  # digits of a checksum, as people quote them
+_SHORT = 8  # digits of a checksum, as usually quoted
 
 
 class Identity(NamedTuple):
@@ -37,8 +37,8 @@ def identity_of(
 ) -> Identity:
     """Return the identity of a run.
 
-    A page that a stage writes may depend only on its data, so it has no `origin`: its commit is
-    found by the checksum of the newest scores.
+    A page that a stage writes may depend only on its data, so it has no `origin`; its command finds
+    the commit by the checksum of the newest scores.
     """
     seeds, base = tables.pool.filter(origin="seed").height, brief(params.student.base, _NAME)
     own = ", with answers" if tables.taught.height < tables.answers.height else ""

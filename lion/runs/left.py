@@ -1,4 +1,4 @@
-"""The remaining work of a loop, and its time by the pace of the stages that were measured."""
+"""The remaining work of a loop, and its time at the pace of the measured stages."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ _FEW = 0.5  # share of its work that a stage must have done for its pace to coun
 
 
 class Left(NamedTuple):
-    """Seconds for the whole present stage, None if unknown, and for the later stages.
+    """Seconds for the whole current stage (None if unknown), and for the later stages.
 
     `unmeasured` names the later stages that have not been measured yet.
     """
@@ -24,7 +24,7 @@ class Left(NamedTuple):
 
 
 def work_of_loop(params: Params, tables: Tables) -> Work:
-    """Return the work of each long stage: rows, or replies if it asks a model; without retries."""
+    """Return each long stage's work: rows, or replies without retries if it asks a model."""
     seeds = tables.pool.filter(round="r0").height
     judged = tables.questions.height * (2 if params.judge.setting == 2 else 1)
     new = params.generate.count

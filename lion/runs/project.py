@@ -18,7 +18,7 @@ _LIMIT = 200  # characters of another program's message
 
 @contextmanager
 def open_project(root: Path | None = None, fs: LocalFileSystem | None = None) -> Iterator[Repo]:
-    """Open the project; turn DVC's errors, also those of the block, into InputError."""
+    """Open the project; turn DVC's errors, including those of the block, into InputError."""
     try:
         with Repo(root and str(root), fs=fs) as repo:
             yield repo
@@ -47,7 +47,7 @@ def commit_of(repo: Repo, name: str) -> str:
         raise InputError("the revision is empty. Give a commit, branch, tag or experiment.")
     try:
         resolved = resolve_rev(repo.scm, name)
-        return str(resolve_rev(repo.scm, f"{resolved}^{{commit}}"))  # neither a file nor a folder
+        return str(resolve_rev(repo.scm, f"{resolved}^{{commit}}"))  # rejects files and folders
     except NoSCMError:
         raise InputError(
             f"{name}: this project is not under git, so it has only `workspace`."

@@ -48,8 +48,7 @@ class _MissingError(_UnavailableError):
 class Revision:
     """One version of the project. Its files are fetched to `folder` on demand, at their own paths.
 
-    `sha` is the commit, or None for the workspace, whose files may be missing if dvc.lock names
-    them.
+    `sha` is the commit, or None for the workspace, which may lack files that dvc.lock names.
     """
 
     label: str
@@ -59,7 +58,7 @@ class Revision:
 
     @property
     def origin(self) -> Origin:
-        """Its commit and the commit's date; the workspace has none."""
+        """Return the commit and its date; the workspace has neither."""
         if self.sha is None:
             return Origin()
         seconds = self.fs.repo.scm.resolve_commit(self.sha).commit_time
@@ -67,7 +66,7 @@ class Revision:
 
     @cached_property
     def places(self) -> Places:
-        """The places of the tables."""
+        """Return the places of the tables; InputError if one is outside the project."""
         self._fetch("dvc.yaml")
         with self._own_names():
             places = places_of(self.folder)
@@ -78,7 +77,7 @@ class Revision:
 
     @cached_property
     def rounds(self) -> list[str]:
-        """The rounds named in the parameters, r0 first."""
+        """Return the rounds named in the parameters, r0 first."""
         try:
             names = list(self._params["rounds"])
         except (KeyError, TypeError):
@@ -93,13 +92,13 @@ class Revision:
 
     @property
     def tau(self) -> float | None:
-        """The gap, in points, from which its verdicts are hard; None unless it is a number."""
+        """Return the gap, in points, from which verdicts are hard; None unless it is a number."""
         tau = self._params.get("tau")
         return tau if isinstance(tau, int | float) else None
 
     @cached_property
     def _params(self) -> dict[str, Any]:
-        """The parameters, unchecked; empty if the file is not a mapping."""
+        """Return the parameters, unchecked; empty if the file is not a mapping."""
         self._fetch("params.yaml")
         try:
             params = yaml.safe_load((self.folder / "params.yaml").read_bytes())
@@ -109,14 +108,14 @@ class Revision:
 
     @cached_property
     def tables(self) -> Tables:
-        """All tables of the run; fetches them."""
+        """Fetch and return all tables of the run."""
         self.fetch()
         with self._own_names():
             return read_run(self.places, self.rounds)
 
     @cached_property
     def tables_on_hand(self) -> Tables:
-        """The tables that cache and remote have; a fresh clone may have none."""
+        """The tables in the cache or the remote; a fresh clone may have none."""
         with suppress(_UnavailableError):
             self._fetch_tables()
         with self._own_names():
@@ -167,7 +166,7 @@ class Revision:
             return None
         if "md5" in info:
             return str(info["md5"])
-        with self.fs.open(info["name"]) as file:  # in the workspace, or in git
+        with self.fs.open(info["name"]) as file:  # a file of the workspace, or of git
             return hashlib.file_digest(file, "md5").hexdigest()
 
     def read(self, table: str, round: str) -> pl.DataFrame:
@@ -181,7 +180,7 @@ class Revision:
 
     @contextmanager
     def _own_names(self) -> Iterator[None]:
-        """Put the version in place of the temporary folder in messages of errors."""
+        """Replace the temporary folder in error messages by the name of the version."""
         try:
             yield
         except InputError as error:
@@ -215,7 +214,7 @@ class Revision:
 
     @contextmanager
     def _storage_errors(self, name: str) -> Iterator[None]:
-        """Turn the errors of a storage into one line that says what to do."""
+        """Turn storage errors into one line that says what to do."""
         try:
             yield
         except (FileNotFoundError, DataIndexDirError):
@@ -226,7 +225,7 @@ class Revision:
             ) from None
 
     def _on_disk(self, info: dict[str, Any]) -> Path | None:
-        """The workspace's file, or DVC's cached object."""
+        """Return the workspace's file or DVC's cached object, if there is one on this disk."""
         local = info.get("fs_info")
         if local:
             return Path(local["name"]) if self.sha is None else None
@@ -280,7 +279,7 @@ def _open(here: Repo, name: str, folder: Path, stack: ExitStack) -> Revision:
 
 
 def _storage_exceptions() -> tuple[type[Exception], ...]:
-    """Return what fetching may raise; the S3 client, if installed, has its own exceptions."""
+    """Return the exceptions of fetching, including those of the S3 client if it is installed."""
     known = (DvcException, OSError, ImportError)
     try:
         from botocore.exceptions import BotoCoreError

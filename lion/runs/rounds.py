@@ -1,4 +1,4 @@
-"""The table of rounds as text, for one version of a run or several."""
+"""The table of rounds as text, for one or more versions of a run."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ Row = dict[str, Any]
 
 
 def rounds_of(tables: Tables) -> list[Row]:
-    """Return `round_rows` with the rows of the cache pool, the share of each origin, and tokens.
+    """Return `round_rows` with the size of the cache pool, the share of each origin, and tokens.
 
-    `tokens` are those of teacher, referee and judge; the tables do not hold the generator's.
+    `tokens` are those of teacher, referee and judge; the tables do not have the generator's.
     """
     rows, cache = [], 0
     for figures in round_rows(tables):
@@ -49,7 +49,7 @@ def as_text(versions: dict[str, list[Row]]) -> str:
         for row in rows
         if row["round"] == name
     ]
-    rare = ("judged", "one order", "loss")  # columns of runs that have these figures
+    rare = ("judged", "one order", "loss")  # shown only if some row has the figure
     unused = {name for name in rare if all(row[name] == "-" for row in shown)}
     unused |= {"version"} if len(versions) == 1 else set()
     return table(shown, [name for name in shown[0] if name not in unused])

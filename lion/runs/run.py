@@ -34,8 +34,8 @@ Places = Mapping[str, Path]  # by their names under `vars: run:` in dvc.yaml
 class Source(NamedTuple):
     """Where a table comes from: its place in dvc.yaml, its schema, and the file of one round.
 
-    `suffix` follows the round's name; without one the place itself is the file. `light` names
-    its long texts, and what stays of each for a reader who can do without.
+    `suffix` follows the round's name; without one, the place itself is the file. `light` maps the
+    names of long texts to what a light run keeps of each.
     """
 
     place: str
@@ -49,7 +49,7 @@ class Source(NamedTuple):
         return rows.with_columns(compact(texts).get_columns())
 
 
-# The first character of an answer stays: it tells whether the answer is empty.
+# Keep the first character of an answer, which tells whether the answer is empty.
 _ANSWER = {"answer": pl.col("answer").str.strip_chars().str.head(1), "thoughts": pl.lit(None)}
 _REPLY = {"reply": pl.when(pl.col("student").is_null()).then("reply")}
 
@@ -58,9 +58,8 @@ _REPLY = {"reply": pl.when(pl.col("student").is_null()).then("reply")}
 class Tables:
     """A run's tables, rows in file order; each table of rounds has a column `round`.
 
-    These lines are the only list of tables: reading them, the places in dvc.yaml and the options
-    of the report stage all follow from it. Answers are the teacher's, responses the
-    student's.
+    These fields are the only list of tables: reading, the places in dvc.yaml and the options of the
+    report stage follow from it. Answers are the teacher's, responses the student's.
     """
 
     rounds: list[str]  # those named in the parameters, r0 first
@@ -83,12 +82,12 @@ class Tables:
 
     @property
     def last_answers(self) -> pl.DataFrame:
-        """Return the teacher's answers, each as it was last rewritten, of the round it joined."""
+        """Return the teacher's answers, each as last rewritten, under the round it joined in."""
         return with_rewrites(self.answers, self.rewrites)
 
     @property
     def taught(self) -> pl.DataFrame:
-        """Return the answers that a teacher gave; those that came with the seeds have no tokens."""
+        """Return the teacher's own answers, without those that came with the seeds (no tokens)."""
         return self.answers.drop_nulls("prompt_tokens")
 
 
@@ -118,9 +117,9 @@ def pipeline_variable(root: Path, name: str) -> Any:
 
 
 def places_of(root: Path) -> Places:
-    """Return the places under `vars: run:` in `root`/dvc.yaml, the only file that knows them.
+    """Return the places under `vars: run:` in `root`/dvc.yaml, the only file that names them.
 
-    A revision may lack a place, if it is older than that table.
+    A revision that is older than a table lacks its place.
     """
     places = pipeline_variable(root, "run")
     file = root / "dvc.yaml"
@@ -141,7 +140,7 @@ def _is_path(value: object) -> bool:
 def read_run(places: Places, rounds: list[str], *, light: bool = False) -> Tables:
     """Read the tables of `rounds` that exist; InputError if one is damaged.
 
-    A `light` run lacks the texts of answers and of readable replies, which are most of its memory;
+    A `light` run lacks the texts of answers and of readable replies, which take most of the memory;
     `with_texts` reads some of them.
     """
     tables: dict[str, Any] = {
@@ -152,7 +151,7 @@ def read_run(places: Places, rounds: list[str], *, light: bool = False) -> Table
 
 
 def with_texts(tables: Tables, places: Places, ids: list[str]) -> Tables:
-    """Return a light run with the tables that lack texts read again for `ids` alone, whole."""
+    """Return a light run whose tables with long texts have only `ids`, but whole texts."""
 
     def chosen(rows: pl.DataFrame) -> pl.DataFrame:
         return compact(rows.filter(pl.col("id").is_in(ids)))

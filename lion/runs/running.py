@@ -1,4 +1,4 @@
-"""A run in progress: the stage that runs now, its replies, their rate, and the time left."""
+"""A run in progress: the running stage, its replies and their rate, and the time left."""
 
 import hashlib
 import json
@@ -21,11 +21,11 @@ from lion.support.text import brief
 from lion.support.timing import Standing, standing, times
 
 Row = dict[str, Any]
-_LOCK = ".dvc/tmp/rwlock"  # DVC lists in it the outputs being written, and its process
+_LOCK = ".dvc/tmp/rwlock"  # where DVC lists outputs being written, and its process
 _RECENT = 300.0  # seconds over which the rate is measured
 _NEWEST = 6  # replies shown
 _EXCERPT = 200  # columns
-# The stage that writes each table, and the role that it asks.
+# The stage that writes each place, and the role that it asks.
 _STAGES = {
     "pools": ("generate", "generator"),
     "answers": ("teach", "teacher"),
@@ -40,7 +40,7 @@ _STAGES = {
 
 
 class Stage(NamedTuple):
-    """The stage that runs now: `round` of the loop, the `role` it asks, and when it began."""
+    """The running stage: its `round`, the `role` that it asks (or empty), and when it began."""
 
     name: str
     round: str
@@ -49,7 +49,7 @@ class Stage(NamedTuple):
 
 
 def running_stage(root: Path, places: Places) -> Stage | None:
-    """Return the stage that is writing a table of the run; None if no living process is."""
+    """Return the stage that is writing a table of the run; None if no live process is."""
     lock = root / _LOCK
     try:
         locks = json.loads(lock.read_text(encoding="utf-8") or "{}")
@@ -79,7 +79,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def fingerprint(places: Places) -> str:
-    """Return a text that changes when a table of the run is written or removed."""
+    """Return a digest that changes when a table of the run is written or removed."""
     parts = [(str(file), state.st_mtime_ns, state.st_size) for file, state in _files(places)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
@@ -103,8 +103,8 @@ def _files(places: Places) -> Iterator[tuple[Path, os.stat_result]]:
 def now(params: Params, tables: Tables, stage: Stage | None, home: Path, since: float) -> Row:
     """Return what `lion view` shows of a run in progress; `home` has the response store.
 
-    `left` are the seconds that the rest of the loop takes by the stages measured after `since`;
-    `unmeasured` are stages without a measurement. Unknown values are None.
+    `left` is the time for the rest of the loop in seconds, at the pace of stages measured after
+    `since`; `unmeasured` are stages without a measurement. Unknown values are None.
     """
     if stage is None:
         return {"stage": None}
@@ -134,8 +134,8 @@ def _counts(
 ) -> tuple[Row, float | None]:
     """Return a stage's done and total units with their rate, and the seconds left.
 
-    A stage that asks a model is measured by its replies, any other by its own progress. While the
-    student answers the questions, the judge has no replies yet, so the time left is unknown.
+    The measure is replies for a stage that asks a model, and its own progress for any other. While
+    the student answers the questions, the judge has no replies yet, so the time left is unknown.
     """
     total = work.get((stage.name, stage.round))
     if stage.role and total:
@@ -153,7 +153,7 @@ def _counts(
 
 
 class _Replies:
-    """The response store, read without a lock while stages write to it."""
+    """Read-only access to the response store while stages write to it."""
 
     def __init__(self, path: Path) -> None:
         self._uri = f"{path.absolute().as_uri()}?mode=ro"

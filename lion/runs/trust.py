@@ -1,4 +1,4 @@
-"""How far a referee can be trusted: what swapping the two answers does to its scores."""
+"""How far to trust a referee: the effect of swapping the two answers on its scores."""
 
 from typing import Any
 
@@ -11,22 +11,24 @@ from lion.evaluate.quality import flip_rate, leads_by_order, position_bias
 from lion.runs.run import Tables
 
 Row = dict[str, Any]
-_FLIPS = 0.05  # share of hard verdicts whose winner may change with the order without a doubt
-_UNREADABLE = 0.1  # share of a referee's replies; with more, another referee is due
-AGREEMENT = 0.4  # kappa of the two orders on hard or easy; below, they hardly agree
-_SPLITS = 0.1  # share of pairs hard in one order alone; with fewer, a low kappa only reflects how
-# rare the other verdict is
-_FEW = 20  # verdicts; of fewer, a kappa says little
+_FLIPS = 0.05  # share of hard verdicts that the order may flip; above it, there is a doubt
+_UNREADABLE = 0.1  # share of a referee's replies; above it, there is a doubt
+AGREEMENT = 0.4  # kappa of the two orders on hard or easy; below it, they hardly agree
+# Share of pairs that are hard in only one order. Below it, a low kappa only reflects how rare the
+# other verdict is.
+_SPLITS = 0.1
+_FEW = 20  # verdicts; a kappa of fewer says little
 _OFFLINE = "oracle"  # it judges by the truth, not by taste
 
 
 def trust_rows(tables: Tables, tau: float | None) -> list[Row]:
-    """Return the figures of the referee and of the judge for each round in which they were asked.
+    """Return the figures of the referee and of the judge for each round with replies.
 
     The judge scores the questions; its pairs have no verdict, so none of them is hard or easy.
-    `verdict_kappa` tells how well the two orders alone would agree on which instructions are hard,
-    and `verdict_splits` counts those that are hard in one order only: winners change between
-    near-equal answers, so a low kappa of winners need not matter. Both are None without `tau`.
+    `verdict_kappa` is the agreement of the two orders, each taken alone, on which instructions are
+    hard, and `verdict_splits` counts those that are hard in only one order. Winners change between
+    near-equal answers, so a low kappa of winners need not matter. Both are None without `tau`, and
+    for the judge.
     """
     both = [
         ("referee", tables.reviews, tables.scores),
@@ -48,12 +50,12 @@ def trust_rows(tables: Tables, tau: float | None) -> list[Row]:
 def trust_of(reviews: pl.DataFrame, scores: pl.DataFrame) -> Row:
     """Return the figures of one referee in one round, from its replies and their scores.
 
-    asked, judged: pairs. replies, unreadable: replies. hard, easy: pairs judged in both orders, by
-    verdict; hard_flips, easy_flips: those of them whose winner changes with the order, with the
-    share of the hard ones. flip_share
-    (0 to 1) is over all pairs, kappa is the agreement of the two orders beyond chance, and
-    position_bias the points that an answer gains by being shown first; these three are None if no
-    pair was judged in both orders.
+    `asked` and `judged` count pairs, `replies` and `unreadable` count replies. `hard` and `easy`
+    count pairs judged in both orders, by verdict; `hard_flips` and `easy_flips` are those whose
+    winner changes with the order, `hard_flip_share` the share of the hard ones. `flip_share` (0 to
+    1) is over all pairs, `kappa` is the agreement of the two orders beyond chance, and
+    `position_bias` the points that an answer gains by being shown first; these three are None if
+    no pair was judged in both orders.
     """
     leads = leads_by_order(unselected(reviews))
     flips = flip_rate(leads)
@@ -93,7 +95,7 @@ def _flips_by_verdict(leads: pl.DataFrame, scores: pl.DataFrame) -> Row:
 
 
 def doubts(row: Row) -> list[str]:
-    """Return what speaks against a referee or judge (a row of `trust_rows`), the worst first."""
+    """Return the reasons to doubt a referee or judge (a row of `trust_rows`), the worst first."""
     name, replies, unreadable = row["round"], row["replies"], row["unreadable"]
     hard, flips, kappa = row["hard"], row["hard_flips"], row["verdict_kappa"]
     reasons = []
@@ -101,7 +103,7 @@ def doubts(row: Row) -> list[str]:
         reasons.append(
             f"{unreadable:,} of its {replies:,} replies in {name} have no readable scores"
         )
-    if flips > max(1, _FLIPS * hard):  # a single one is no share
+    if flips > max(1, _FLIPS * hard):  # a single flip says nothing about the share
         reasons.append(f"the answers' order decides {flips:,} of {hard:,} hard verdicts in {name}")
     pairs, splits = hard + row["easy"], row["verdict_splits"]
     if pairs >= _FEW and kappa is not None and kappa < AGREEMENT and splits > _SPLITS * pairs:
@@ -115,7 +117,7 @@ def doubts(row: Row) -> list[str]:
 def shared_model(tables: Tables) -> str | None:
     """Return the model that is teacher, referee and judge at once, if there is one.
 
-    A model prefers its own answers. The offline oracle does not: it judges by the truth.
+    A model prefers its own answers. The offline oracle is exempt, since it judges by the truth.
     """
     models = {
         *tables.taught["model"].unique(),

@@ -31,9 +31,9 @@ def prepare_adapter(loaded: Loaded, lora: Lora | None, *, recompute: bool) -> No
 
 
 def refuse_tied_targets(loaded: Loaded) -> None:
-    """ParamsError if the adapter changes a weight that two layers share.
+    """Raise ParamsError if the adapter changes a weight that two layers share.
 
-    The merged weight would change both layers, so the exported model would not be the trained one.
+    Merging it would change both layers, so the exported model would not be the trained one.
     """
     users = Counter(
         weight.data_ptr()
@@ -73,7 +73,7 @@ def _add_adapter(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
         task_type="CAUSAL_LM",
     )
     try:
-        with quiet_peft(Warning):  # refuse_tied_targets says what it warns of
+        with quiet_peft(Warning):  # refuse_tied_targets replaces its warning by an error
             loaded.model = get_peft_model(loaded.model, config)  # type: ignore[assignment]
     except ValueError as error:
         names = {name.rpartition(".")[2] for name, _ in loaded.model.named_modules()} - {""}

@@ -1,4 +1,4 @@
-"""Answer with the student: many prompts of similar length at a time, each with its own seed."""
+"""The student's answers: many prompts of similar length at a time, each with its own seed."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -24,9 +24,9 @@ from lion.support.progress import Progress
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of the student; `finish_reason` is stop (it ended itself) or length (cut).
+    """An answer of the student; `finish_reason` is stop (it ended by itself) or length (cut).
 
-    A student that learnt thoughts has them beside its answer, and no answer if they did not end.
+    A student that learnt thoughts has `thoughts`, and an empty answer if they did not end.
     """
 
     answer: str
@@ -48,8 +48,9 @@ def answer_pool(
 ) -> pl.DataFrame:
     """Return the student's answers (ANSWER) to a pool with id, instruction and input.
 
-    Every process of a launcher calls it: each answers its share and gets all answers. With
-    `resumable` every answer is kept, so that a killed run loses at most one batch per process.
+    Every process of a launcher must call it: each answers its share and gets all answers. With
+    `resumable`, every finished answer is saved, so a killed run loses at most one batch per
+    process.
     """
     answers = answer_tasks(
         loaded,
@@ -92,7 +93,7 @@ def answer_tasks(
     folder = resumable.claim(_key(loaded, work)) if resumable else None
     done: dict[int, Answer] = launch.share(_read(folder) if launch.is_main() else {})
     made = list(done.items()) if launch.is_main() else []
-    # Longest prompts first: if memory runs out, it does so at once.
+    # Longest prompts first, so that memory runs out at the start or not at all.
     order = sorted(range(len(tasks)), key=lambda row: -len(work.prompts[row]))
     left = [row for row in order[launch.rank() :: launch.world()] if row not in done]
     bar = Progress(len(left), label, unit="answers") if launch.is_main() else None
@@ -109,7 +110,7 @@ def answer_tasks(
 
 
 def make_ready(loaded: Loaded, compute: Compute) -> None:
-    """Join the other processes and move the model to where it computes."""
+    """Join the other processes, move the model to its device, and set it to evaluation."""
     cpu = device(compute.device).type == "cpu"
     launch.join(cpu=cpu)
     if not getattr(loaded.model, "is_quantized", False):
@@ -118,7 +119,7 @@ def make_ready(loaded: Loaded, compute: Compute) -> None:
 
 
 def text_of(tokenizer: PreTrainedTokenizerBase, ids: list[int], form: ThoughtForm | None) -> str:
-    """Decode what the student wrote; only the control tokens of `form` are shown."""
+    """Decode the student's tokens `ids`, without control tokens other than those of `form`."""
     if form:
         return form.text_of(tokenizer, ids)
     return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
@@ -127,9 +128,9 @@ def text_of(tokenizer: PreTrainedTokenizerBase, ids: list[int], form: ThoughtFor
 def without_thoughts(
     answers: Sequence[Answer], tasks: Sequence[Task], form: ThoughtForm | None
 ) -> list[Answer]:
-    """Return the answers with their thoughts, if the student writes some, in a field of their own.
+    """Move the thoughts of answers, if the student writes thoughts in `form`, to their own field.
 
-    An answer that was cut or ended inside its thoughts, or has thoughts again, is empty.
+    The answer is empty if it was cut or ended inside its thoughts, or has further thoughts.
     """
     if form is None:
         return list(answers)
@@ -144,7 +145,7 @@ def without_thoughts(
 
 
 def _key(loaded: Loaded, work: Work) -> str:
-    """Return a key of everything that the answers depend on."""
+    """Return a hash of everything that the answers depend on; empty in other processes."""
     if not launch.is_main():
         return ""
     weights = model_digest(str(loaded.folder)) if loaded.folder else None
@@ -152,7 +153,7 @@ def _key(loaded: Loaded, work: Work) -> str:
 
 
 def _read(folder: Path | None) -> dict[int, Answer]:
-    """Read the answers of a killed run, by row."""
+    """Read the saved answers of a killed run, by row."""
     lines = kept_lines(folder) if folder else ()
     return {row: Answer(**fields) for line in lines for row, fields in line}
 
@@ -160,7 +161,7 @@ def _read(folder: Path | None) -> dict[int, Answer]:
 def _generate(
     loaded: Loaded, work: Work, order: list[int], batch: int
 ) -> Iterator[list[tuple[int, Answer]]]:
-    """Yield the answers to rows `order` as they end."""
+    """Yield (row, answer) of the rows `order` as they end; ParamsError if memory runs out."""
     pad = pad_id(loaded.tokenizer)
     try:
         for ended in decode(loaded.model, work, order, batch=batch, pad=pad, ends=loaded.ends):

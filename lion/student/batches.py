@@ -1,7 +1,7 @@
-"""Choose the rows of each training step and split them into micro-batches.
+"""The rows of each training step, and their split into micro-batches.
 
 The rows of a step are drawn at random, regardless of length. Within a step they are sorted by
-length and split into micro-batches, so that little is padded.
+length and split into micro-batches, which keeps padding low.
 """
 
 import random
@@ -58,12 +58,12 @@ def split_step(step: Sequence[Row], parts: int) -> list[list[Row]]:
 
 @dataclass(frozen=True)
 class Plan:
-    """A training run as micro-batches, in the order in which the processes take them."""
+    """A training run as micro-batches, in the order in which the processes compute them."""
 
     micros: list[Any]
     tokens: list[int]  # of each step, without padding
     accumulation: int  # micro-batches per step and process
-    rows: int  # of a micro-batch, mean
+    rows: int  # mean per micro-batch
     padded: int  # tokens of the largest micro-batch, padding included
 
 
@@ -81,7 +81,7 @@ def make_plan(examples: Sequence[Row], settings: Imitate, compute: Compute, *, s
 
 
 def plan_steps(examples: Sequence[Row], settings: Imitate, compute: Compute, *, seed: int) -> Plan:
-    """Split each step over processes and forward passes; some may be empty."""
+    """Split each step into micro-batches over processes and forward passes; some may be empty."""
     share = -(-settings.batch // launch.world())
     rows = min(compute.micro_batch or share, share)
     accumulation = -(-share // rows)
@@ -96,7 +96,7 @@ def plan_steps(examples: Sequence[Row], settings: Imitate, compute: Compute, *, 
 class Collator:
     """A micro-batch as tensors: (B, T), padded on the right, or (1, sum of T), rows end to end.
 
-    `flat` needs an attention that keeps rows apart by their position ids: the flash kinds do.
+    `flat` needs an attention that separates rows by their position ids, as flash attention does.
     """
 
     def __init__(self, pad: int, *, flat: bool = False) -> None:

@@ -7,11 +7,11 @@ import torch
 from transformers import Cache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-SPARE = 64  # columns that are allocated at a time
+SPARE = 64  # columns allocated at a time
 
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values with spare columns; transformers' own layer copies everything per token."""
+    """Keys and values with spare columns, since transformers' layer copies everything per token."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, *, width: int) -> None:
         """`keys` and `values` (B, heads, columns, size) are filled up to column `width`."""
@@ -23,7 +23,7 @@ class GrowingLayer(DynamicLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return all keys and values, with the new ones at the end."""
+        """Append the new keys and values; return all of them."""
         begin = self._width
         end = begin + key_states.shape[2]
         if end > self._buffers[0].shape[2]:
@@ -40,20 +40,20 @@ class GrowingLayer(DynamicLayer):
 
 
 def can_join(cache: Cache) -> bool:
-    """Whether rows can be regrouped: not if a layer keeps another kind of state."""
+    """Whether rows can be regrouped; false if a layer keeps another kind of state."""
     known = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer)
     return all(type(layer) in known for layer in cache.layers)
 
 
 def join(caches: Sequence[Cache], kept: Sequence[torch.Tensor], *, width: int) -> Cache:
-    """Return the first cache, now with the `kept` rows of each, all ending in column `width`.
+    """Put the `kept` rows of each cache into the first, ending in column `width`; return it.
 
-    Its columns hold the last `width` tokens at most; shorter rows have zeros before them.
+    Columns hold at most the last `width` tokens; shorter rows have zeros before them.
     """
     [first, *_] = caches
     for number, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
         layer = layers[0]
-        if not layer.is_initialized:  # it uses the keys of another layer
+        if not layer.is_initialized:  # shares the keys of another layer
             continue
         if isinstance(layer, DynamicSlidingWindowLayer):
             columns, spare = min(width, layer.sliding_window - 1), 0

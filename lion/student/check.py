@@ -1,4 +1,4 @@
-"""Check a base model before the first paid request: its kind, its template, its tokens."""
+"""Checks of a base model before the first paid request: its kind, template and tokens."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +15,7 @@ from lion.student.turns import for_template
 from lion.support.errors import InputError
 
 _TIMEOUT = 10.0  # seconds for the hub
-# What a template must not trim, recase, escape, collapse or cut.
+# A text that a template must not trim, recase, escape, collapse or cut.
 PROBE = "Compare  Äpfel & 'pears' <b>\n\tin {{ two }} 句子.\n\n" + "Be brief. " * 200 + "Done?"
 
 
@@ -26,9 +26,9 @@ def check_base(
     thinks: bool = False,
     contexts: Iterable[tuple[str, ...]] = (),
 ) -> None:
-    """Refuse, in one line, a base that cannot be trained or would be trained on wrong prompts.
+    """Raise InputError if a base cannot be trained, or would be trained on wrong prompts.
 
-    With `thinks` it must be able to write thoughts. Its template must show each of `contexts`, the
+    With `thinks`, it must be able to write thoughts. Its template must show each of `contexts`: the
     roles of the messages before an instruction.
     """
     check_place(base, revision)
@@ -48,14 +48,14 @@ def check_base(
             "not learn to stop; set eos_token in tokenizer_config.json"
         )
     _check_template(tokenizer, base)
-    # One earlier question stands for any number of them.
+    # A context with one earlier question represents those with more.
     for roles in sorted({context[: 2 + context.count("system")] for context in contexts}):
         _check_context(tokenizer, base, roles)
     _check_ids(tokenizer, config, base)
 
 
 def check_hub(base: str, revision: str | None) -> None:
-    """Refuse a name that the hub does not have, by one request; loading would repeat it for long.
+    """Raise InputError if the hub lacks the model; one request, since loading retries for long.
 
     A model in the hub's cache on this machine needs no request.
     """
@@ -119,7 +119,7 @@ def _prompt(tokenizer: PreTrainedTokenizerBase, task: Task, base: str) -> str:
 
 
 def _check_ids(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, base: str) -> None:
-    """Check every id that a prompt, an answer or padding can use."""
+    """Check that the model has embeddings for every id of prompts, answers and padding."""
     rows = int(config.get_text_config().vocab_size)
     marks = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
     used = {*tokenizer.get_vocab().values()} - marks

@@ -1,8 +1,8 @@
 """Contrast: prefer the teacher's answer to the student's own wrong one (DPO, arXiv 2305.18290).
 
-TRL's DPOTrainer would compute the same loss. It tokenizes texts itself, in a cached dataset and in
-batches of its own, so that prompts, thoughts, micro-batches and resumed runs would differ from
-imitation's. The loss is ten lines, so it stands here on the same training loop.
+TRL's DPOTrainer computes the same loss, but it tokenizes texts itself into a cached dataset and
+its own batches. Prompts, thoughts, micro-batches and resumed runs would differ from imitation's.
+The loss takes ten lines, so this module adds it to imitation's training loop.
 """
 
 import gc
@@ -43,9 +43,9 @@ def contrast(
 ) -> pl.DataFrame:
     """Train `loaded`, which `train` has trained, on pairs; return the loss table as `train` does.
 
-    `rows` (lion/imitate/contrast.py) hold the teacher's answer and the student's `response`. The
-    reference is `loaded` as it comes. Every process of a launcher calls it. A killed run resumes as
-    `train` does. Without a pair that fits max_length it takes no step.
+    `rows` (lion/imitate/contrast.py) have the teacher's answer and the student's `response`. The
+    reference is `loaded` before the first step. Every process of a launcher must call it. A killed
+    run resumes as in `train`. If no pair fits max_length, no step is taken.
     """
     pairs = encode_pairs(loaded, rows, settings.max_length, label=label)
     if not pairs:
@@ -76,7 +76,7 @@ def contrast(
 
 
 def _settings_of(settings: Imitate, own: Contrast) -> Imitate:
-    """Return the settings of the training on pairs."""
+    """Return the settings of imitation with those of contrast in their place."""
     changes = {
         "epochs": own.epochs,
         "batch": own.batch or settings.batch,
@@ -105,18 +105,18 @@ def answer_log_probs(
 
 
 class ContrastTrainer(Trainer):
-    """Computes the loss, its mean over the pairs of a step, and the share of pairs that is right.
+    """A Trainer with the contrast loss, averaged over the pairs of a step; also logs accuracy.
 
-    It is DPO's loss and `anchor` times the chosen answer's loss per token. A pair is right if the
-    student prefers the chosen answer more than the reference does.
+    The loss is DPO's plus `anchor` times the chosen answer's loss per token. Accuracy is the share
+    of pairs where the student prefers the chosen answer more than the reference does.
     """
 
-    loss_is_scaled_for_ga = True  # by the weights of the pairs
+    loss_is_scaled_for_ga = True  # the weights of the pairs scale it
 
     def __init__(self, *, beta: float, anchor: float, **parts: Any) -> None:
         super().__init__(**parts)
         self._beta, self._anchor = beta, anchor
-        self._right = 0.0  # of the step so far, in this process
+        self._right = 0.0  # weight of right pairs in the step so far, in this process
 
     def compute_loss(
         self,
@@ -179,7 +179,7 @@ def _margins(
 
 
 def _with_counts(plan: Plan) -> Plan:
-    """Return `plan` with the number of pairs of its step beside each micro-batch."""
+    """Return `plan` with each micro-batch paired with the number of pairs in its step."""
     parts = plan.accumulation * launch.world()
     steps = [plan.micros[begin : begin + parts] for begin in range(0, len(plan.micros), parts)]
     counted = [(micro, sum(map(len, step))) for step in steps for micro in step]
@@ -187,7 +187,7 @@ def _with_counts(plan: Plan) -> Plan:
 
 
 def _without_dropout(model: torch.nn.Module) -> None:
-    """Turn dropout off; the reference's margins are computed without it, too."""
+    """Turn dropout off, since the reference's margins are computed without it."""
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

@@ -1,7 +1,7 @@
-"""Decode many prompts at a time; a row that has ended gives its place to the next prompt.
+"""Decoding of many prompts at a time; a row that has ended gives its place to the next prompt.
 
-transformers' own `generate` computes every row until the last row of its batch ends. For answers of
-Alpaca's lengths that is most of the work.
+transformers' own `generate` computes every row until the last row of its batch ends. With answers
+of Alpaca's lengths, most of that work is wasted.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ from transformers import Cache, PreTrainedModel
 
 from lion.student.caches import can_join, join
 
-LEAVE = 4  # new rows join once one in LEAVE rows has ended
+LEAVE = 4  # new rows join once one row in this many has ended
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Work:
     max_tokens: int
 
     def draws(self, row: int) -> Iterator[float]:
-        """Return the numbers in [0, 1) that choose the row's tokens, from its seed alone."""
+        """Return the random numbers in [0, 1) that choose the row's tokens, from its seed alone."""
         if self.temperature == 0:
             return iter(())
         generator = torch.Generator().manual_seed(self.seeds[row])
@@ -41,7 +41,7 @@ class _Batch:
     rows: list[int]
     tokens: list[list[int]]
     draws: list[Iterator[float]]
-    going: list[int]  # positions in the batch whose row has not ended
+    going: list[int]  # positions in the batch of rows that have not ended
     cache: Cache
     width: int  # columns of the cache
 
@@ -58,7 +58,7 @@ def decode(
 ) -> Iterator[list[tuple[int, list[int]]]]:
     """Answer the prompts of rows `order`, at most `batch` at a time; yield rows as they end.
 
-    Each is a row number and its tokens, up to and including an end token, or work.max_tokens.
+    Each is a row number and its tokens: up to and including an end token, or work.max_tokens.
     """
     waiting = deque(order)
     live: _Batch | None = None
@@ -115,9 +115,9 @@ def _lengths(live: _Batch, work: Work) -> list[int]:
 def _forward(
     model: PreTrainedModel, ids: list[list[int]], lengths: list[int], cache: Any, width: int
 ) -> tuple[torch.Tensor, Cache]:
-    """Return the logits (B, V) after tokens `ids` (B, T), the last of rows of `lengths` tokens.
+    """Return the logits (B, V) after `ids` (B, T), the last tokens of rows of `lengths` tokens.
 
-    Rows are right-aligned in `width` columns, so positions do not depend on where a row begins.
+    Rows are right-aligned in `width` columns; positions count from each row's first token.
     """
     columns = torch.arange(width) - width + torch.tensor(lengths)[:, None]  # (B, width) positions
     tokens = torch.tensor(ids)

@@ -1,4 +1,4 @@
-"""Whether a base model can be the student on this machine: its files, and the memory it needs."""
+"""Whether a base model can be the student on this machine: its files, and its memory need."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,14 @@ from lion.support.errors import InputError
 
 @dataclass(frozen=True)
 class Fitness:
-    """What training the student takes, in the largest batch that the parameters allow."""
+    """The memory that training takes with the largest batch that the parameters allow."""
 
     parameters: int
     saved: int  # bytes of a saved student
     need: Need
     free: float  # bytes on the device
     where: str
-    advice: str  # what lowers the need
+    advice: str  # how to lower the need
 
     @property
     def fits(self) -> bool:
@@ -39,7 +39,7 @@ class Fitness:
 def fitness_of(params: Params, scratch: Path) -> Fitness:
     """Check the base as the stage `seed` does, load it if it is here, and estimate its memory.
 
-    InputError names what is wrong. `scratch` is a folder for a while.
+    InputError says what is wrong. `scratch` is a temporary folder.
     """
     student, compute = params.student, params.compute
     check_base(student.base, student.revision, thinks=params.teacher.thoughts == "learn")
@@ -74,7 +74,7 @@ def fitness_of(params: Params, scratch: Path) -> Fitness:
 
 
 def _load(params: Params, scratch: Path, fitness: Fitness) -> None:
-    """Load the weights once; InputError if they cannot be, or would not fit into the memory."""
+    """Load the weights once; InputError if that fails, or if they would not fit into memory."""
     size = fitness.parameters * 2  # bytes in bfloat16
     free = free_memory(torch.device("cpu"))
     if size > free:

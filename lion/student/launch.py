@@ -1,4 +1,4 @@
-"""Start a stage in several processes with torchrun or accelerate."""
+"""Several processes for one stage: start with torchrun or accelerate, and communication."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 from lion.params import Compute
 from lion.support.errors import LionError, ParamsError
 
-PATIENCE = timedelta(hours=24)  # how long a process waits for the slowest one
+PATIENCE = timedelta(hours=24)  # that a process waits for the slowest one
 # Kernels that sum in the same order on every x86 processor with AVX2, with any number of threads.
 _PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2,STRICT"}
 YIELD = 8.0  # seconds that the other processes wait for the main one to report an error
@@ -20,8 +20,8 @@ YIELD = 8.0  # seconds that the other processes wait for the main one to report 
 def relaunch(stage: str, compute: Compute, *, trains: bool = False) -> None:
     """Run module `stage` with this command's arguments under `compute.launcher`, then exit.
 
-    Returns at once without a launcher, and in the processes that a launcher has started. Only
-    a stage that `trains` shards the model: to answer, each process has all of it.
+    Return at once without a launcher, and in a process that a launcher has started. Only a stage
+    that `trains` shards the model; for answering, each process holds all of it.
     """
     if compute.launcher is None or "WORLD_SIZE" in os.environ or "LION_LAUNCHED" in os.environ:
         return
@@ -38,7 +38,7 @@ def relaunch(stage: str, compute: Compute, *, trains: bool = False) -> None:
 
 
 def _torchrun(arguments: list[str]) -> None:
-    """Do what the command torchrun does, without its traceback when a process fails."""
+    """Do what the torchrun command does, without a traceback when a process fails."""
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
@@ -87,7 +87,7 @@ def is_main() -> bool:
 
 @contextmanager
 def report_once() -> Iterator[None]:
-    """Report an error that all processes have only once: the others wait for the main process."""
+    """Let only the main process report an error that all have: the others wait for it."""
     try:
         yield
     except LionError:

@@ -1,6 +1,6 @@
-"""How likely the student finds given answers: one forward pass, nothing is sampled or judged.
+"""The likelihood of given answers under the student: one forward pass, no sampling, no judge.
 
-Tokens, template and mask are those of training; no request is made.
+Tokens, template and mask are those of training. No request is sent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from lion.student.thoughts import encode_thoughtful
 from lion.support.errors import LionError
 from lion.support.progress import Progress
 
-TOKENS = 2048  # of a forward pass, padding included: bounds the memory of the logits
+TOKENS = 2048  # of a forward pass, including padding; bounds the memory of the logits
 Loss = tuple[int, int, float]  # a row, the tokens of its answer, their mean loss in nats
 
 
@@ -71,9 +71,10 @@ def losses_on(
 ) -> pl.DataFrame:
     """Return each row's loss (ANSWER_LOSS), null if it is not finite or no answer token is left.
 
-    `pool` has instructions with answers and thoughts. As in training, a row ends after `limit`
-    tokens. Every process of a launcher calls it and computes its share. All forward passes are
-    fixed beforehand, since another one rounds otherwise: a killed run resumes with equal losses.
+    `pool` has instructions with answers and thoughts. As in training, a row is cut after `limit`
+    tokens. Every process of a launcher must call it; each computes its share. Forward passes are
+    planned before any is computed, because another grouping rounds differently: so a killed run
+    resumes with equal losses.
     """
     lessons = zip(tasks_of(pool), pool["answer"], pool["thoughts"], strict=True)
     rows = [
@@ -104,7 +105,7 @@ def _row(id: str, tokens: int, loss: float) -> dict[str, Any]:
 
 
 def _key(loaded: Loaded, rows: Sequence[Example], plan: list[list[int]]) -> str:
-    """Return a key of everything that the losses depend on."""
+    """Return a hash of everything that the losses depend on."""
     weights = model_digest(str(loaded.folder)) if loaded.folder else None
     texts = [[row.prompt, row.answer] for row in rows]
     return work_key("losses", weights, loaded.base, str(loaded.model.dtype), texts, plan)
@@ -113,7 +114,7 @@ def _key(loaded: Loaded, rows: Sequence[Example], plan: list[list[int]]) -> str:
 def _losses(
     loaded: Loaded, rows: Sequence[Example], plan: list[list[int]], folder: Path | None
 ) -> Iterator[list[Loss]]:
-    """Yield the losses of each forward pass; those that a killed run has kept are not repeated."""
+    """Yield the losses of each forward pass; reuse those that a killed run has saved."""
     lines = kept_lines(folder) if folder else ()
     done = {line[0][0]: [(row, tokens, loss) for row, tokens, loss in line] for line in lines}
     for each in plan:
@@ -154,7 +155,7 @@ def log_probabilities(
 
 
 def _passes(examples: Sequence[Example]) -> Iterator[list[int]]:
-    """Yield the rows of each forward pass: of similar length, TOKENS with padding or one row."""
+    """Yield the rows of each forward pass: of similar length, at most TOKENS padded, or one row."""
     rows: list[int] = []
     for row in sorted(range(len(examples)), key=lambda row: len(examples[row])):
         if rows and (len(rows) + 1) * len(examples[row]) > TOKENS:

@@ -1,4 +1,4 @@
-"""Estimate the memory that training needs, compare it with what is free, and advise."""
+"""An estimate of the memory that training needs, a check against free memory, and advice."""
 
 import os
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Need:
 
     @property
     def total(self) -> float:
-        """Return the sum."""
+        """Return the sum of all parts, in bytes."""
         return self.weights + self.gradients + self.optimizer + self.activations
 
     def __str__(self) -> str:
@@ -46,8 +46,8 @@ def estimate(
     """Return what training needs in each of `shards` processes.
 
     `tokens` are the padded tokens of one forward pass. Weights, gradients and optimizer state are
-    sharded; one layer at a time and the embeddings are whole. Trained float32 weights have a copy
-    in the number type of the arithmetic.
+    sharded, but the embeddings, and one layer at a time, are whole. Trained float32 weights have a
+    copy in the number type of the arithmetic. `recompute` means activation checkpointing.
     """
     every = list(model.parameters())
     weights = sum(weight.numel() * weight.element_size() for weight in every)
@@ -69,11 +69,11 @@ def estimate(
 def _activations(
     model: PreTrainedModel, tokens: int, bytes_a_number: int, *, recompute: bool
 ) -> float:
-    """Return what the forward pass keeps for the backward pass, for a decoder with a gated MLP.
+    """Return the bytes that a forward pass keeps for the backward pass: a decoder with gated MLPs.
 
-    A layer keeps, for each token, about 8 numbers of the model's width (the inputs of norms and
+    For each token, a layer keeps about 8 numbers of the model's width (inputs of norms and
     projections, queries, attention's output, residuals), keys and values twice (before and after
-    rotation), and 4 of the MLP's width. The logits come on top: as computed, as float32, and their
+    rotation), and 4 of the MLP's width. The logits are added: as computed, as float32, and their
     gradient. Attention that keeps its scores (eager) needs more than this.
     """
     config = model.config.get_text_config()
@@ -88,14 +88,14 @@ def _activations(
 
 
 def free_memory(device: torch.device) -> float:
-    """Return the bytes that this process can allocate on `device`; processes share the CPU's."""
+    """Return the bytes that this process can allocate on `device`; processes share a CPU's."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     return float(psutil.virtual_memory().available) / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def check_memory(need: Need, device: torch.device, *, held: float, advice: str) -> None:
-    """Raise ParamsError if `need` exceeds what is free; `held` bytes of it are in use already."""
+    """Raise ParamsError if `need`, of which `held` bytes are in use already, does not fit."""
     free = free_memory(device) + held
     if need.total > free:
         raise ParamsError(
@@ -105,7 +105,7 @@ def check_memory(need: Need, device: torch.device, *, held: float, advice: str) 
 
 
 def advice(compute: Compute, *, rows: int, adapter: bool) -> str:
-    """What lowers the need, the cheapest first; `rows` is the micro-batch now."""
+    """Return how to lower the need, the cheapest way first; `rows` is the current micro-batch."""
     ways = []
     if rows > 1:
         ways.append(f"set compute.micro_batch below {rows}")
@@ -120,7 +120,7 @@ def advice(compute: Compute, *, rows: int, adapter: bool) -> str:
 
 @contextmanager
 def explained(advice: str) -> Iterator[None]:
-    """Turn the device's out-of-memory error into one line with the same advice."""
+    """Turn the device's out-of-memory error into one line with `advice`."""
     try:
         yield
     except torch.OutOfMemoryError as error:

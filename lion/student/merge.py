@@ -1,4 +1,4 @@
-"""Write a student as a whole model, and prove that it is the trained one."""
+"""Export of a student as a whole model, with a check that it is the trained one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from lion.support.errors import InputError
 from lion.support.files import replacing_folder
 
 LESSONS = 8  # answers that are compared
-TOKENS = 512  # of each at most
+TOKENS = 512  # at most, of each example
 # Mean difference of a token's log-probability: rounding to half precision moves it by hundredths,
 # a wrong merge by tenths or more.
 TOLERANCE = {torch.float32: 1e-3}
@@ -25,9 +25,9 @@ HALF = 0.1
 def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> None:
     """Write student `folder` to `out` as a whole model in its base's number type.
 
-    Its chat template shows system prompts as the student learnt them, also if its base has no role
-    for them. A lesson is a task and an answer. InputError, and nothing written, if the written
-    model gives their tokens other log-probabilities than the student.
+    Its chat template shows system prompts as the student learnt them, even if its base has no role
+    for them. `lessons` are tasks with answers. InputError, and no output, if the written model
+    gives the answers' tokens other log-probabilities than the student.
     """
     if not lessons:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The student's weights: where they come from and how they are loaded."""
+"""The student's weights: where they are and how to load them."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ from lion.student.thoughts import ThoughtForm, read_form, think
 from lion.support.errors import InputError, ParamsError
 from lion.support.files import replacing_folder
 
-POINTER = "base.json"  # names the base model: of the untrained student, or of an adapter
+POINTER = "base.json"  # names the base model of the untrained student or of an adapter
 ADAPTER = "adapter_config.json"
 
 
@@ -39,8 +39,8 @@ class Loaded:
     """A model ready to train or to answer, with its tokenizer.
 
     `base` names the base model of an adapter. `thoughts` is the form of a student that learns, or
-    learnt, thoughts. All processes call `gather` to collect the weights
-    of a sharded model.
+    learnt, thoughts. All processes must call `gather`, if set, to collect the weights of a sharded
+    model.
     """
 
     model: PreTrainedModel
@@ -48,12 +48,12 @@ class Loaded:
     folder: Path | None = None
     base: dict[str, Any] | None = None
     thoughts: ThoughtForm | None = None
-    learnt: str = ""  # key of what it was trained on since it was loaded, if that is resumable
+    learnt: str = ""  # key of its training since it was loaded, if that is resumable
     gather: Callable[[], dict[str, torch.Tensor]] | None = None
 
     @property
     def ends(self) -> list[int]:
-        """Return the tokens that end an answer; a mark between thoughts and answer does not."""
+        """Return the tokens that end an answer, without marks between thoughts and answer."""
         ends = self.model.generation_config.eos_token_id
         marks = self.thoughts.ids(self.tokenizer) if self.thoughts else set()
         return [id for id in ends if id not in marks] if isinstance(ends, list) else []
@@ -61,7 +61,7 @@ class Loaded:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How weights are held: their type, 4 bits for a frozen base, the attention to compute with."""
+    """How to load weights: their type, 4 bits for a frozen base, and the attention kernel."""
 
     dtype: torch.dtype = torch.float32
     four_bit: bool = False
@@ -69,7 +69,7 @@ class LoadOptions:
 
 
 def write_base(out: Path, *, base: str, revision: str | None) -> None:
-    """Write student folder `out` as a pointer to the base model: its name and digest, no copy."""
+    """Write student folder `out` as a pointer to the base model: name and digest, but no copy."""
     check_place(base, revision)
     pointer = {"base": base, "revision": revision, "sha256": model_digest(base)}
     with replacing_folder(out) as folder:
@@ -77,7 +77,7 @@ def write_base(out: Path, *, base: str, revision: str | None) -> None:
 
 
 def check_place(base: str, revision: str | None) -> None:
-    """Refuse a base that is neither a model's folder nor a pinned name on the hub."""
+    """Raise InputError if a base is neither a model's folder nor a pinned name on the hub."""
     folder = Path(base)
     if not folder.is_dir():
         if base.startswith((".", "/", "data/")) or base.count("/") > 1:
@@ -128,7 +128,7 @@ def load_student(folder: Path, *, options: LoadOptions = LoadOptions()) -> Loade
 
 
 def tokenizer_of(student: Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a student's folder; an adapter has that of its base."""
+    """Load the tokenizer of a student's folder, which for an adapter is that of its base."""
     tokenizer = load_tokenizer(*source_of(student))
     if read_form(student):
         think(tokenizer)
@@ -153,14 +153,14 @@ def is_adapter(model: PreTrainedModel) -> bool:
 
 
 def quiet_peft(category: type[Warning] = FutureWarning) -> "warnings.catch_warnings[None]":
-    """Silence peft's warnings of `category`; the default is about renamed calls only."""
+    """Silence peft's warnings of `category`; the default concerns only renamed calls."""
     return warnings.catch_warnings(action="ignore", category=category)
 
 
 def load_options(settings: Student, compute: Compute, *, trained: bool) -> LoadOptions:
-    """Set up the CPU, and return how to load weights there or on a GPU.
+    """Set up the CPU, and return how to load weights for it or for a GPU.
 
-    They are float32 for training, else of the precision of the arithmetic.
+    The weights are float32 if they are `trained`, else in the precision of the arithmetic.
     """
     launch.set_up_cpu(compute)
     dtype = torch.float32 if trained else precision(settings, compute)

@@ -1,4 +1,4 @@
-"""Monitor a training run: progress, speed, and complete checkpoints."""
+"""Monitoring of a training run: progress, speed, and complete checkpoints."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ class TrainingMonitor(TrainerCallback):
         self._label = label
         self._tokens = tokens  # of each step, without padding
         self._bar: Progress | None = None
-        self.seconds: dict[int, float] = {}  # of each step done here
+        self.seconds: dict[int, float] = {}  # of each step done in this process
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._began = time.perf_counter()
@@ -71,7 +71,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 @contextmanager
 def without_alarm(model: PreTrainedModel) -> Iterator[None]:
-    """Silence the Trainer's warning that a checkpoint lacks weights which are another's copy."""
+    """Silence the Trainer's warning that a checkpoint lacks weights that are tied to others."""
     tied = set(getattr(model, "all_tied_weights_keys", None) or ())
 
     def is_of_use(record: logging.LogRecord) -> bool:

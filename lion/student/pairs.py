@@ -38,8 +38,8 @@ class Pair:
 def encode_pairs(loaded: Loaded, rows: pl.DataFrame, limit: int, *, label: str) -> list[Pair]:
     """Return the pairs as token ids, each answer cut to `limit` tokens with its prompt.
 
-    A prompt without room for a token of either answer, and answers that are equal so far, make no
-    pair. An answer of the student that did not end has no EOS token.
+    A row makes no pair if its prompt leaves no room for a token of either answer, or if the answers
+    are equal up to the cut. A student's answer that did not end has no EOS token.
     """
     pairs = []
     for task, row in zip(tasks_of(rows), rows.iter_rows(named=True), strict=True):
@@ -64,7 +64,7 @@ def encode_pairs(loaded: Loaded, rows: pl.DataFrame, limit: int, *, label: str) 
 
 
 class PairCollator:
-    """A micro-batch of pairs, and the number of pairs of its step, as the tensors of one forward.
+    """Turns a micro-batch of pairs, with the number of pairs in its step, into tensors.
 
     All chosen answers come first, then all rejected ones in the same order.
     """

@@ -1,4 +1,4 @@
-"""The student answers a pool, with transformers or vLLM on this machine or with any server."""
+"""The student's answers to a pool, by transformers or vLLM on this machine, or by any server."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -46,8 +46,8 @@ def answer_with(
 ) -> pl.DataFrame:
     """Return the answers (ANSWER) of student folder `student` to `pool`, by student.engine.
 
-    `connect` opens the server of engine `server`; the other engines need no server. `chat_template`
-    replaces the model's own. LionError if a student that writes thoughts writes no answer at all.
+    `connect` opens the server of engine `server`; other engines do not use it. `chat_template`
+    replaces the model's own. LionError if a student that writes thoughts gives no answer at all.
     """
     answers = _answers(params, student, pool, connect, label, resumable, chat_template)
     empty = answers.filter(pl.col("answer").str.strip_chars() == "").height
@@ -100,7 +100,7 @@ def _answers(
 def _by_vllm(
     params: Params, student: Path, pool: pl.DataFrame, chat_template: str | None
 ) -> pl.DataFrame:
-    """Answer all rows at once: vLLM batches by itself and takes a seed for each row."""
+    """Answer all rows in one call, since vLLM makes its own batches and takes a seed per row."""
     try:
         from vllm import LLM, SamplingParams  # type: ignore[import-not-found]
         from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]
@@ -160,8 +160,8 @@ def _by_server(
 ) -> pl.DataFrame:
     """Ask the server that serves this student under the name student.model.
 
-    The request's seed holds the weights' digest, so that the response store never answers for
-    another round's student of the same name.
+    A request's seed depends on the weights' digest, so that the response store never answers with
+    replies of another round's student of the same name.
     """
     name = str(params.student.model).replace("{student}", student.name)
     named = params.student.model_copy(update={"model": name})
@@ -189,7 +189,7 @@ def _by_server(
 
 
 def _served_answer(reply: Reply, form: ThoughtForm | None) -> Answer:
-    """Return a reply as an Answer; one whose thoughts cannot be told apart is empty."""
+    """Return a reply as an Answer, empty if its thoughts cannot be separated."""
     unclear = reply.finish_reason == UNCLEAR
     return Answer(
         "" if unclear else reply.text.strip(),
@@ -201,9 +201,9 @@ def _served_answer(reply: Reply, form: ThoughtForm | None) -> Answer:
 
 
 def _for_server(student: Path, tasks: list[Task]) -> list[tuple[Message, ...]]:
-    """Return the tasks with broken control marks: a server reads every mark as a token.
+    """Return the tasks with broken control marks, since a server reads every mark as a token.
 
-    A system prompt stands where it stood in training, whatever the server's template does with it.
+    A system prompt goes where it was in training, whatever the server's template does with it.
     """
     tokenizer = tokenizer_of(student)
     whole = [tuple(for_template(tokenizer, messages_of(task))) for task in tasks]

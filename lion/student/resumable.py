@@ -1,4 +1,4 @@
-"""Work that survives a kill: kept under a key, removed once its result is written."""
+"""Work that survives a kill: saved under a key, and removed once its result is written."""
 
 import fcntl
 import hashlib
@@ -18,7 +18,7 @@ STALE = 14 * 24 * 3600  # seconds after which a folder is considered abandoned
 
 
 def work_key(*parts: Any) -> str:
-    """Return a hash over everything that a result depends on."""
+    """Return a hash of `parts`: everything that a result depends on."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
@@ -30,7 +30,7 @@ def keep_line(folder: Path, value: Any) -> None:
 
 
 def kept_lines(folder: Path) -> Iterator[Any]:
-    """Yield the parts that all processes kept; a line cut by a kill is dropped."""
+    """Yield the parts that all processes have saved; a line cut by a kill is dropped."""
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
@@ -38,7 +38,7 @@ def kept_lines(folder: Path) -> Iterator[Any]:
 
 
 class Resumable:
-    """Folders of resumable work under `home`, one per key; without a home nothing is kept.
+    """Folders of resumable work under `home`, one per key; without a home, nothing is saved.
 
     with Resumable(home) as resumable:
         folder = resumable.claim(work_key(...))
@@ -64,7 +64,7 @@ class Resumable:
             lock.close()
 
     def claim(self, key: str) -> Path | None:
-        """Return the folder of `key`, locked; None without a home or if another run holds it."""
+        """Lock and return the folder of `key`; None without a home, or if another run holds it."""
         if self._home is None:
             return None
         folder: Path | None = share(self._lock(self._home / key) if is_main() else None)

@@ -1,6 +1,6 @@
-"""Render an unknown chat template in a process of its own, with bounded time, memory and output.
+"""Rendering of an untrusted chat template in its own process, with limits on its resources.
 
-Jinja's sandbox keeps a template from the interpreter; it does not end a loop or bound a string.
+Jinja's sandbox protects the interpreter, but neither ends a loop nor bounds a string.
 """
 
 import json
@@ -18,7 +18,7 @@ CHARACTERS = 200_000  # of a rendered prompt
 
 
 def render_untrusted(template: str, variables: dict[str, Any], task: Task, *, name: str) -> str:
-    """Return the prompt that `template` makes of `task`. InputError, naming `name`, if it fails."""
+    """Render `task` with `template`; InputError, which names `name`, if that fails."""
     talk = messages_of(task)
     request = json.dumps({"template": template, "variables": variables, "messages": talk})
     try:

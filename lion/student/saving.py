@@ -1,4 +1,4 @@
-"""Saving a student: in the number type in which its base came, since it is served in that."""
+"""Saving a student in the number type of its base, in which it will be served."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def save_student(loaded: Loaded, out: Path) -> None:
     """Write the student to folder `out` atomically; only the adapter, if it has one.
 
     Training holds the weights in float32; a whole model is rounded to the type of the folder or
-    base that it was loaded from. All processes that trained it must call this; the main one writes.
+    base it was loaded from. All processes that trained it must call this; the main one writes.
     """
     weights = loaded.gather() if loaded.gather else None
     if not launch.is_main():
@@ -31,7 +31,7 @@ def save_student(loaded: Loaded, out: Path) -> None:
     if dtype != loaded.model.dtype:
         weights = _rounded(weights or loaded.model.state_dict(), dtype)
     with replacing_folder(out) as folder:
-        with quiet_peft(UserWarning):  # it saves embedding layers that the adapter targets
+        with quiet_peft(UserWarning):  # that it saves embedding layers which the adapter targets
             loaded.model.save_pretrained(folder, state_dict=weights)
         if dtype != loaded.model.dtype:
             _name_type(folder / "config.json", dtype)
@@ -39,7 +39,7 @@ def save_student(loaded: Loaded, out: Path) -> None:
         if loaded.thoughts:
             write_form(folder, loaded.thoughts)
         if is_adapter(loaded.model) and loaded.base:
-            (folder / "README.md").unlink(missing_ok=True)  # peft's, a form to fill in
+            (folder / "README.md").unlink(missing_ok=True)  # peft's, an empty form
             write_pointer(folder, loaded.base)
 
 
@@ -52,7 +52,7 @@ def stored_type(folder: Path) -> torch.dtype:
 
 
 def _rounded(weights: Weights, dtype: torch.dtype) -> Weights:
-    """Return `weights` in another type; tensors that share their memory go on sharing it."""
+    """Return `weights` in another type; tensors that share memory still do."""
     known: dict[tuple[int, torch.Size], torch.Tensor] = {}
     return {
         name: known.setdefault((weight.data_ptr(), weight.shape), weight.to(dtype))
@@ -63,7 +63,7 @@ def _rounded(weights: Weights, dtype: torch.dtype) -> Weights:
 
 
 def _name_type(config: Path, dtype: torch.dtype) -> None:
-    """Write the weights' type into a model's configuration: transformers names the model's own."""
+    """Write the weights' type into a model's config.json, where transformers writes the model's."""
     fields = json.loads(config.read_text(encoding="utf-8"))
     fields["dtype"] = str(dtype).removeprefix("torch.")
     config.write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")

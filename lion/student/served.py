@@ -1,4 +1,4 @@
-"""What other programs need to serve a student: its prompt as text, and its vocabulary."""
+"""Facts that other programs need to serve a student: its prompt layout and its vocabulary."""
 
 import json
 from contextlib import suppress
@@ -20,25 +20,25 @@ _SYSTEM, _TASK, _ANSWER = "LION-SYSTEM", "LION-TASK", "LION-ANSWER"
 
 @dataclass(frozen=True)
 class Layout:
-    """The texts of a conversation's prompt around its parts.
+    """The texts around the parts of a conversation's prompt.
 
-    `system` is the text before and after a system prompt, None if the template ignores it.
+    `system` are the texts before and after a system prompt, None if the template rejects one.
     """
 
-    before: str  # the task, without a system prompt
+    before: str  # before the task, if there is no system prompt
     system: tuple[str, str] | None
-    between: str  # task and answer
-    after: str  # the answer
+    between: str  # between task and answer
+    after: str  # after the answer
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the converter of llama.cpp cannot tell from an exported student."""
+    """Facts that llama.cpp's converter cannot derive from an exported student."""
 
     sentencepiece: Path | None  # tokenizer.model of the base, if it has one
-    needs_sentencepiece: bool  # without its scores, llama.cpp merges tokens in another order
+    needs_sentencepiece: bool  # without its scores, llama.cpp merges tokens in a different order
     adds_bos: bool  # the tokenizer puts BOS before a text, and Lion's prompts start with it
-    adds_space: bool  # SentencePiece's mark of a space before the first word of Lion's prompts
+    adds_space: bool  # the first word of Lion's prompts has SentencePiece's mark of a space
 
 
 def vocabulary_of(student: Path, exported: Path) -> Vocabulary:
@@ -55,7 +55,7 @@ def vocabulary_of(student: Path, exported: Path) -> Vocabulary:
 
 
 def _cached(source: str, revision: str | None, name: str) -> Path | None:
-    """Return a file of a model folder or hub name, None if it has no such file."""
+    """Return a file of a model folder or hub name; None if it has no such file."""
     try:
         path = cached_file(
             source,
@@ -73,7 +73,7 @@ def _cached(source: str, revision: str | None, name: str) -> Path | None:
 def layout_of(student: Path) -> Layout:
     """Return how the template of student folder `student` lays out a conversation.
 
-    A BOS at its start is left out if servers add it, see `Vocabulary.adds_bos`.
+    A BOS at its start is left out if servers add it; see `Vocabulary.adds_bos`.
     """
     tokenizer = load_tokenizer(*source_of(student))
     task = {"role": "user", "content": _TASK}

@@ -1,7 +1,7 @@
-"""The prompt template: the one place that turns tasks and answers into token ids.
+"""The prompt template: the only code that turns tasks and answers into token ids.
 
-Texts of people and models are data. A control mark in one of them, such as `<|eos|>`, is encoded as
-ordinary text; only the template writes control tokens.
+Texts of people and models are data: a control mark in them, such as `<|eos|>`, is encoded as
+ordinary text. Only the template writes control tokens.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ PLAIN = (
     "{{ message['content'] }}\n\n### Answer\n"
     "{% else %}{{ message['content'] }}{{ eos_token }}\n\n{% endif %}{% endfor %}"
 )
-# Today of every template: training, answering and a run resumed after midnight must agree.
+# The date in every template, since training, answering and a run after midnight must agree.
 TODAY = datetime(2024, 7, 26)  # the date that Llama's templates name by default
 DIRECTIVES = "YmdBbAaHMSyjpIeFDTRcxXUVGu"
 ZERO_WIDTH_SPACE = "\u200b"
@@ -34,14 +34,14 @@ class Example:
 
     prompt: list[int]
     answer: list[int]  # ends with EOS, so that the student learns to stop
-    thoughts: int = 0  # the first tokens of `answer`
+    thoughts: int = 0  # number of first tokens of `answer` that are thoughts
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
 
     @property
     def sides(self) -> "tuple[Example]":
-        """Return this row alone; a pair has two sides."""
+        """Return this row as its only side; a pair has two."""
         return (self,)
 
     def cut(self, limit: int) -> "Example":
@@ -55,8 +55,8 @@ class Example:
 def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
     """Give `tokenizer` one template with a fixed date: its own, or PLAIN if it has none.
 
-    The student's folder then carries exactly the template that it was trained with. InputError if
-    the tokenizer has several named templates and no default.
+    The student's folder then has exactly the template of its training. InputError if the tokenizer
+    has several named templates and no default.
     """
     template: Any = tokenizer.chat_template
     if isinstance(template, dict):
@@ -74,18 +74,18 @@ def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def has_own_template(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether the model brought a chat template, so that PLAIN is not in its place."""
+    """Whether the model came with a chat template, rather than having PLAIN."""
     return bool(tokenizer.chat_template) and not str(tokenizer.chat_template).endswith(PLAIN)
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, task: Task) -> list[int]:
-    """Return the ids up to where the answer begins. InputError if the template fails."""
+    """Return the ids of the prompt, up to the start of the answer; InputError if it fails."""
     if not tokenizer.chat_template:
         settle_template(tokenizer)
     messages = for_template(tokenizer, messages_of(task))
     try:
         return _apply(tokenizer, messages)
-    except ValueError:  # marks that the vocabulary itself knows as words
+    except ValueError:  # marks that are whole words of the vocabulary
         pass
     except RENDER_ERRORS as error:
         raise _template_error(tokenizer, task, error) from None
@@ -96,7 +96,7 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, task: Task) -> list[int]:
 
 
 def encode_answer(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Return the ids of an answer's text, free of control tokens."""
+    """Return the ids of an answer's text, without control tokens."""
     marks = control_marks(tokenizer)
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     if marks.isdisjoint(tokenizer.convert_ids_to_tokens(ids)):
@@ -119,7 +119,7 @@ def encode_example(tokenizer: PreTrainedTokenizerBase, task: Task, answer: str) 
 
 
 def control_marks(tokenizer: PreTrainedTokenizerBase) -> set[str]:
-    """Return the texts of all control tokens: special ones, and those that the template writes."""
+    """Return the texts of all control tokens: special ones, and those in the template."""
     template = str(tokenizer.chat_template or "")
     added = tokenizer.added_tokens_decoder.values()
     marks = {token.content for token in added if token.special or token.content in template}
@@ -128,9 +128,9 @@ def control_marks(tokenizer: PreTrainedTokenizerBase) -> set[str]:
 
 
 def break_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    """Return `text` with a zero-width space in every control mark, which no tokenizer reads as one.
+    """Return `text` with a zero-width space in every control mark, so no tokenizer reads it as one.
 
-    For readers that would take the mark for a token: a server, or a vocabulary of whole words.
+    Needed where a mark would become a token: at a server, or in a vocabulary of whole words.
     """
     for mark in sorted(control_marks(tokenizer), key=lambda mark: (-len(mark), mark)):
         broken = mark[:1] + ZERO_WIDTH_SPACE + mark[1:] if len(mark) > 1 else ZERO_WIDTH_SPACE
@@ -144,7 +144,7 @@ def unmarked(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) ->
 
 
 def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return the id that fills batches; EOS must keep its meaning, so never EOS."""
+    """Return the id that pads batches; never EOS, which must keep its meaning."""
     for candidate in (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id):
         if candidate is not None and candidate != tokenizer.eos_token_id:
             return int(candidate)
@@ -171,7 +171,7 @@ def _template_error(tokenizer: PreTrainedTokenizerBase, task: Task, error: Excep
 
 
 def _start_marks(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Return the marks that the tokenizer itself puts before a text."""
+    """Return the marks that the tokenizer itself adds before a text, such as BOS."""
     text: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole: list[int] = tokenizer("a")["input_ids"]
     before = next((n for n in range(len(whole)) if whole[n : n + len(text)] == text), 0)
@@ -179,9 +179,9 @@ def _start_marks(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _fixed_date() -> str:
-    """Return the head of a template in which strftime_now gives TODAY.
+    """Return the head of a template in which strftime_now returns TODAY.
 
-    transformers passes no function to a template, so a macro stands in for the date function.
+    transformers passes its own strftime_now to a template; a macro of that name overrides it.
     """
     pairs = [(f"%{letter}", TODAY.strftime(f"%{letter}")) for letter in DIRECTIVES]
     pairs += [

@@ -1,7 +1,7 @@
-"""Thoughts of the student: the form in which it writes them, and what of a text is its answer.
+"""Thoughts of the student: the form in which it writes them, and the answer after them.
 
-The form is its template's own, if the template knows one, else a plain block of <think>. A student
-that learnt thoughts carries its form in its folder.
+The form is that of its template, if the template has one, else a plain <think> block. The folder of
+a student that learnt thoughts has its form.
 """
 
 import json
@@ -18,7 +18,7 @@ from lion.student.template import ZERO_WIDTH_SPACE, Example, encode_answer, enco
 from lion.student.turns import RENDER_ERRORS
 from lion.support.errors import InputError
 
-FILE = "thoughts.json"  # in the folder of a student that learnt thoughts: its form
+FILE = "thoughts.json"  # the form, in the folder of a student that learnt thoughts
 # Turns the thinking of a hybrid model on, for every later use of its template.
 _ON = "{% set enable_thinking = true %}{% set thinking = true %}{{ '' }}"
 _SWITCH = re.compile(r"(?<![.\w'\"])(?:enable_)?thinking\b")
@@ -26,7 +26,7 @@ _THOUGHTS, _ANSWER = "Thoughts of a probe.", "Answer of a probe."
 
 
 class Parts(NamedTuple):
-    """A student's text in parts. Without certainty there is no answer, and `ending` says so."""
+    """A student's thoughts and answer. In doubt, the answer is empty and `ending` says why."""
 
     thoughts: str | None
     answer: str
@@ -35,13 +35,13 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class ThoughtForm:
-    """The text between prompt and thoughts (empty if the prompt opens them), and after them."""
+    """The text before thoughts (empty if the prompt opens them), and from them to the answer."""
 
     before: str
     between: str
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, thoughts: str) -> list[int]:
-        """Return the ids of a block of thoughts, in which the closing mark stands only once."""
+        """Return the ids of a block of thoughts, in which the closing mark occurs only once."""
         text = thoughts.strip()
         for mark in filter(None, (self.before.strip(), self.between.strip())):
             text = text.replace(mark, mark[:1] + ZERO_WIDTH_SPACE + mark[1:])
@@ -49,19 +49,19 @@ class ThoughtForm:
         return [*_ids(tokenizer, self.before), *inner, *_ids(tokenizer, self.between)]
 
     def ids(self, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-        """Return the ids of the marks."""
+        """Return the ids of both marks."""
         return {*_ids(tokenizer, self.before), *_ids(tokenizer, self.between)}
 
     def text_of(self, tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
-        """Decode what the student wrote, with no other control token than those of this form."""
+        """Decode the student's tokens, without control tokens other than those of this form."""
         hidden = {*tokenizer.all_special_ids} - self.ids(tokenizer)
         return str(tokenizer.decode([id for id in ids if id not in hidden]))
 
     def split(self, text: str, task: str, ending: str) -> Parts:
         """Separate the answer to `task` from the thoughts before the first closing mark.
 
-        Thoughts that do not end leave no answer. Nor does an answer that has thoughts again, unless
-        the task has such marks, too.
+        The answer is empty if the thoughts do not end, or if it contains further thoughts, unless
+        the task has such marks itself.
         """
         opening, text = self.before.strip(), text.strip()
         begun = text.startswith(opening)
@@ -76,7 +76,7 @@ class ThoughtForm:
 
 
 def own_form(tokenizer: PreTrainedTokenizerBase) -> ThoughtForm | None:
-    """Return the form of the tokenizer's template; None if it knows no thoughts."""
+    """Return the form of the tokenizer's template; None if it has none."""
     template = str(tokenizer.chat_template)
     try:
         prompt = _rendered(tokenizer, answered=False)
@@ -142,14 +142,14 @@ def encode_thoughtful(
     answer: str,
     thoughts: str | None = None,
 ) -> Example:
-    """Return a training row; with a form the answer follows a block of thoughts, maybe empty."""
+    """Return a training row; with a form, a block of thoughts, maybe empty, precedes the answer."""
     row = encode_example(tokenizer, task, answer)
     block = form.encode(tokenizer, thoughts or "") if form else []
     return Example(row.prompt, [*block, *row.answer], len(block))
 
 
 def _block(opening: str, closing: str) -> ThoughtForm:
-    gap = "" if closing.endswith("|>") else "\n\n"  # after a mark that is a token, none
+    gap = "" if closing.endswith("|>") else "\n\n"  # no gap after a mark that is a token
     return ThoughtForm(f"{opening}\n", f"\n{closing}{gap}")
 
 
@@ -158,7 +158,7 @@ def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def _rendered(tokenizer: PreTrainedTokenizerBase, *, answered: bool) -> str:
-    """Return the template's text of a question, with an answer and thoughts if `answered`."""
+    """Render a question with the template; if `answered`, with an answer and thoughts."""
     turns: list[dict[str, Any]] = [{"role": "user", "content": "Question of a probe."}]
     if answered:
         thoughts = dict.fromkeys(("reasoning_content", "thinking"), _THOUGHTS)

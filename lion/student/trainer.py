@@ -1,4 +1,4 @@
-"""Run a training plan with transformers' Trainer: its arguments, checkpoints and loss table."""
+"""Training by a plan with transformers' Trainer: arguments, checkpoints and loss table."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,9 +46,9 @@ def arguments_of(
     return sharding | {
         "output_dir": str(folder),
         "seed": seed,
-        "num_train_epochs": 1,  # of a list that holds all epochs
+        "num_train_epochs": 1,  # the list of micro-batches has all epochs
         "train_sampling_strategy": "sequential",
-        "per_device_train_batch_size": 1,  # of a list of micro-batches
+        "per_device_train_batch_size": 1,  # one micro-batch
         "gradient_accumulation_steps": plan.accumulation,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": "cosine",
@@ -80,7 +80,8 @@ def run_plan(
 ) -> pl.DataFrame:
     """Train `loaded` in place; return the loss table (LOSS and `seconds`), one row per step.
 
-    `kind` is the Trainer with the loss; `collate` adds to a micro-batch what that loss needs.
+    `kind` is the Trainer that computes the loss; `collate` adds what that loss needs to a
+    micro-batch.
     """
     monitor = TrainingMonitor(label, plan.tokens)
     settings = TrainingArguments(**arguments)
@@ -105,13 +106,13 @@ def run_plan(
 
 
 def collator_of(loaded: Loaded) -> Collator:
-    """Return what lays out the rows of a forward pass as the model's attention needs them."""
+    """Return a Collator that lays out rows as the model's attention needs them."""
     attention = str(loaded.model.config._attn_implementation)
     return Collator(pad_id(loaded.tokenizer), flat="flash" in attention)
 
 
 def _prepared(kind: Callable[..., Trainer], arguments: TrainingArguments, **parts: Any) -> Trainer:
-    arguments._n_gpu = 1  # several GPUs in one process would mean the old, slow nn.DataParallel
+    arguments._n_gpu = 1  # with several GPUs, one process would use the slow nn.DataParallel
     sharded = bool(arguments.fsdp or arguments.deepspeed)
     if arguments.use_cpu and sharded:
         # accelerate silently skips sharding when it calls the processes MULTI_CPU.

@@ -1,4 +1,4 @@
-"""Train the student on the teacher's answers; the loss covers only the answers' tokens."""
+"""Training of the student on the teacher's answers; the loss covers only the answers' tokens."""
 
 import tempfile
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ def train(
     """Train `loaded` in place; return the loss table (LOSS and `seconds`), one row per step.
 
     A lesson is a task, the teacher's answer, and its thoughts if `loaded` learns them. Every
-    process of a launcher calls it. With `resumable` and compute.checkpoint_steps, training resumes
-    from the last checkpoint of a killed run with the same data, weights and settings.
+    process of a launcher must call it. With `resumable` and compute.checkpoint_steps, training
+    resumes from the last checkpoint of a killed run with the same data, weights and settings.
     """
     examples = _encode(loaded, lessons, settings)
     plan = make_plan(examples, settings, compute, seed=seed)
@@ -108,7 +108,7 @@ def _check_memory(
 def _key(
     loaded: Loaded, examples: Sequence[Example], settings: Imitate, compute: Compute, *, seed: int
 ) -> str:
-    """Return a key of all that the weights depend on; sharding decides a checkpoint's format."""
+    """Return a hash of all that the weights, and the checkpoints' format, depend on."""
     if not launch.is_main():
         return ""
     rows = [[row.prompt, row.answer] for row in examples]

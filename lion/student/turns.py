@@ -1,7 +1,7 @@
-"""Conversations as a chat template can show them: some templates have no system role.
+"""Conversations as a chat template can show them, since some templates have no system role.
 
-A template that knows none refuses a system prompt, leaves it out, changes it, or shows it as
-somebody's turn. Then the prompt stands in front of the first question.
+Such a template rejects a system prompt, drops it, changes it, or shows it as another role's turn.
+The prompt then goes in front of the first question.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from lion.prompts import Message
 
 _SYSTEM = "Be <b>brief</b> & kind,\n\twhoever asks.  Always."  # what a template must not change
 _TASK = "Say hi."
-# In front of a template: does for other programs what `folded` does here.
+# Head of a template that does for other programs what `folded` does here.
 _FOLD = (
     "{% if messages|length > 1 and messages[0]['role'] == 'system' %}"
     "{% set messages = [{'role': 'user', 'content': messages[0]['content'] + '\\n\\n'"
     " + messages[1]['content']}] + messages[2:] %}{% endif %}{{ '' }}"
 )
-# What rendering a template can raise, apart from ValueError.
+# Errors that rendering a template can raise, apart from ValueError.
 RENDER_ERRORS = (
     jinja2.TemplateError,
     TypeError,
@@ -35,20 +35,20 @@ RENDER_ERRORS = (
 
 
 def for_template(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[Message]:
-    """Return messages with the system prompt in a role of its own, if the template has one."""
+    """Return messages, with the system prompt folded if the template has no system role."""
     if messages[0]["role"] == "system" and not has_system_role(tokenizer):
         return folded(messages)
     return [*messages]
 
 
 def has_system_role(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether the template shows a system prompt as one: unchanged, and not as somebody's turn."""
+    """Whether the template shows a system prompt unchanged, and not as another role's turn."""
     marks = {name: str(mark) for name, mark in tokenizer.special_tokens_map.items()}
     return _has_system_role(str(tokenizer.chat_template), tuple(marks.items()))
 
 
 def folded(messages: Sequence[Message]) -> list[Message]:
-    """Put the system prompt in front of the first turn of the user."""
+    """Put the system prompt, if any, in front of the user's first turn."""
     first, *turns = messages
     if first["role"] != "system":
         return [*messages]
@@ -57,7 +57,7 @@ def folded(messages: Sequence[Message]) -> list[Message]:
 
 
 def folding(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Return the tokenizer's template for other programs, which hand it system prompts as such."""
+    """Return the tokenizer's template for other programs, with folding if it has no system role."""
     template = str(tokenizer.chat_template)
     return template if has_system_role(tokenizer) else _FOLD + template
 
@@ -70,7 +70,7 @@ def _has_system_role(template: str, marks: tuple[tuple[str, str], ...]) -> bool:
 
 
 def _rendered(template: str, marks: dict[str, Any], role: str) -> str:
-    """Return a question after a message of `role`; empty if the template refuses it."""
+    """Render a question after a message of `role`; empty if the template rejects it."""
     talk = [{"role": role, "content": _SYSTEM}, {"role": "user", "content": _TASK}]
     try:
         texts: Any = render_jinja_template(

@@ -26,5 +26,5 @@ def params_option(help: str = "The parameters.") -> Decorator:
 
 
 def json_option(help: str = "Print JSON instead of text.") -> Decorator:
-    """Add the flag that asks for JSON."""
+    """Add the flag --json."""
     return click.option("--json", "as_json", is_flag=True, help=help)

@@ -18,7 +18,7 @@ class LionError(click.ClickException):
     """A one-line message for the user; click prints it and exits with 1."""
 
     def format_message(self) -> str:
-        """Return the message as one line of visible characters, whatever a server sent."""
+        """Return the message as one line of visible characters; parts may come from a server."""
         return " ".join(visible(self.message).splitlines())
 
 

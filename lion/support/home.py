@@ -7,7 +7,7 @@ from pathlib import Path
 def project_root() -> Path:
     """Return the nearest folder from here upwards that contains .dvc, else this folder.
 
-    This does not import DVC, which takes longer than most commands.
+    It does not import DVC, since that import takes longer than most commands.
     """
     upwards = (Path(), *Path.cwd().parents)
     return next((folder for folder in upwards if (folder / ".dvc").is_dir()), Path())
@@ -17,7 +17,7 @@ def store_home() -> Path:
     """Return the folder of a project's paid work: LION_HOME, else .lion in DVC's main project.
 
     DVC sets DVC_ROOT to the main project for each stage, also in queue workers and --temp runs, so
-    that all of them share one store. DVC never deletes it with the outputs of a stage.
+    all of them share one store. It is not an output of a stage, so DVC never deletes it.
     """
     own, main = os.environ.get("LION_HOME"), os.environ.get("DVC_ROOT")
     if own:
@@ -26,7 +26,7 @@ def store_home() -> Path:
 
 
 def machine_home() -> Path:
-    """Return the folder that a user's projects on this machine share: LION_HOME, else a cache."""
+    """Return the folder that a user's projects on this machine share: LION_HOME, else the cache."""
     own = os.environ.get("LION_HOME")
     return Path(own) if own else user_cache()
 

@@ -1,4 +1,4 @@
-"""How far long work has come: a bar on a terminal, a plain line every ten seconds elsewhere."""
+"""Progress of long work: a bar on a terminal, a plain line every ten seconds elsewhere."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 EVERY = 10.0  # seconds between plain lines
 _WATCHED_EVERY = 2.0  # seconds
-# The bar keeps its width; a terminal that is too narrow loses the end of the note instead.
+# The bar keeps its width; on a narrow terminal the end of the note is cut off instead.
 _BAR = (
     "{desc}: {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt}, {remaining} left,"
     " {rate_noinv_fmt}{postfix}"
@@ -21,7 +21,7 @@ _shown = ContextVar("shown", default=True)
 
 
 class Advance(NamedTuple):
-    """How far a piece of work has come; `before` units were there when it `begun` (epoch)."""
+    """The progress of some work; `before` units were done when it began (`begun`, Unix time)."""
 
     unit: str
     before: int
@@ -46,7 +46,7 @@ def watched_by(watch: Callable[[Advance], None]) -> Iterator[None]:
 
 @contextmanager
 def hidden() -> Iterator[None]:
-    """Show no progress in the block: a conversation asks one thing at a time."""
+    """Show no progress in the block, for conversations that ask one question at a time."""
     token = _shown.set(False)
     try:
         yield
@@ -55,10 +55,9 @@ def hidden() -> Iterator[None]:
 
 
 class Progress:
-    """Progress of `total` units on stderr; `done` of them were there before the work began.
+    """Progress of `total` units on stderr; `done` of them were done before the work began.
 
-    Rate and time left count only what is done here, so that what was there before does not
-    promise a speed that nothing will keep.
+    Rate and time left count only units done here, since the earlier ones would inflate the speed.
     """
 
     def __init__(self, total: int, label: str, unit: str = "rows", *, done: int = 0) -> None:
@@ -99,7 +98,7 @@ class Progress:
             self._say()
 
     def advance(self, n: int = 1) -> None:
-        """Count `n` more units as done."""
+        """Count `n` more units as done, and show them."""
         self._done += n
         if self._watch and time.monotonic() - self._passed >= _WATCHED_EVERY:
             self._pass_on(is_over=False)
@@ -123,7 +122,7 @@ class Progress:
             self._say()
 
     def _say(self) -> None:
-        """One plain line: done, rate, time left or taken, note."""
+        """Print one plain line: done, rate, time left or taken, note."""
         if not self._shown:
             return
         self._said = time.monotonic()
@@ -140,7 +139,7 @@ class Progress:
 
 
 def _clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
+    """Format seconds as m:ss or h:mm:ss."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

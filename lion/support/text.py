@@ -30,7 +30,7 @@ def brief(text: str, limit: int) -> str:
 
 
 def as_json(data: Any) -> str:
-    """Return JSON for a script element; no text in it can close that element."""
+    """Return JSON for an HTML script element, which no text in it can close."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_MARKUP)
 
 
@@ -62,7 +62,7 @@ def width_of(text: str) -> int:
 
 
 def wrapped(lines: Sequence[str], width: int) -> list[str]:
-    """Break lines into lines of at most `width` columns, at blanks where there are some."""
+    """Break lines into lines of at most `width` columns, at spaces where possible."""
     broken = []
     for line in lines:
         while width_of(line) > width:
@@ -76,7 +76,7 @@ def wrapped(lines: Sequence[str], width: int) -> list[str]:
 
 
 def _columns(character: str) -> int:
-    """Wide characters and emoji take two columns, combining marks none."""
+    """Return the columns of a character: two if wide or an emoji, none if a combining mark."""
     if category(character) in {"Mn", "Me"}:
         return 0
     return 2 if east_asian_width(character) in "WF" else 1

@@ -1,4 +1,4 @@
-"""How long stages take and how far one has come, noted beside the response store."""
+"""The times of stages and the progress of the running one, recorded beside the response store."""
 
 import inspect
 import json
@@ -18,7 +18,7 @@ _TIMES, _NOW = "stages.jsonl", "progress.json"
 
 
 class Took(NamedTuple):
-    """A stage that has ended. `share` is the part of its work that was not there before."""
+    """A stage that has ended. `share` is the part of its work that was not done before it began."""
 
     stage: str
     round: str
@@ -28,12 +28,12 @@ class Took(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """The latest progress of a stage; `begun` and `when` are in seconds since 1970."""
+    """The latest progress of a stage; `begun` and `when` (of this record) are Unix times."""
 
     stage: str
     round: str
     unit: str
-    before: int  # units that were there when the work began
+    before: int  # units that were done when the work began
     done: int
     total: int
     begun: float
@@ -41,18 +41,18 @@ class Standing(NamedTuple):
 
     @property
     def rate(self) -> float | None:
-        """Units a second so far; None before the first."""
+        """Return the units per second so far; None before the first."""
         here, seconds = self.done - self.before, self.when - self.begun
         return round(here / seconds, 2) if here > 0 and seconds > 0 else None
 
 
 def timed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Note a stage's progress and, when it has ended well, the time that it took."""
+    """Decorate a stage to record its progress and, if it succeeds, the time that it took."""
     stage = Path(inspect.unwrap(command).__code__.co_filename).stem
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> Any:
-        if os.environ.get("RANK", "0") != "0":  # one of several processes; the first one notes
+        if os.environ.get("RANK", "0") != "0":  # of several processes, only the first records
             return command(*args, **options)
         begun, round = time.time(), str(options.get("round_", ""))
         here = total = 0

@@ -1,1 +1,1 @@
-"""What differs between versions, and what a change would cost: DVC's facts made readable."""
+"""Differences between versions, and the cost of a change, from DVC's data in readable form."""

@@ -1,8 +1,8 @@
-"""Upper bounds of a step's requests and tokens: every retry and draw is used, and every reply is as
-long as its limit.
+"""Upper bounds of a step's requests and tokens.
 
-A byte of a known text counts as a token, as in the budget. An unwritten text counts as many tokens
-as its limit; the limit of an instruction grows with the longest one of earlier rounds.
+They assume that every retry and draw is used, and that every reply is as long as its limit. A byte
+of a known text counts as a token, as in the budget. A text that is not written yet counts as many
+tokens as its limit; the limit of an instruction grows with the longest one of earlier rounds.
 """
 
 from dataclasses import astuple, dataclass
@@ -23,7 +23,7 @@ from lion.prompts import render
 from lion.versions.expected import Sizes, empty_prompt
 from lion.versions.plan import Step
 
-# Bytes that a prompt adds to each message before the task, and to all of them together.
+# Bytes that a prompt adds to each context message, and to the context as a whole.
 _AROUND, _ABOUT = 128, 512
 
 
@@ -36,14 +36,14 @@ class Most:
     completion_tokens: int
 
     def scaled(self, share: float) -> "Most":
-        """Return `share` of all figures."""
+        """Return all figures multiplied by `share`."""
         return Most(*(round(figure * share) for figure in astuple(self)))
 
 
 class _Texts(NamedTuple):
-    """A pool's instructions: tokens of all and of the longest one, words of the longest one.
+    """A pool's instructions: tokens in total and of the longest one, words of the longest one.
 
-    `before` are the tokens of the longest system prompt with earlier turns.
+    `before` are the tokens of the longest context (system prompt and earlier turns).
     """
 
     total: int
@@ -83,7 +83,7 @@ class Bounds:
         return self._asked(role, rows, names, runs * (1 + settings.retries))
 
     def _rewritten(self, step: Step) -> Most:
-        """Return the upper bound of rewriting: every row is hard."""
+        """Return the upper bound of rewriting, if every row is hard."""
         settings = self._params.rewrite
         rows = ceil(settings.share * self._sizes.examined(step))
         empty = render("rewrite.txt", task="", answer="", review="", number="2")
@@ -95,7 +95,7 @@ class Bounds:
     def _asked(self, role: Role, rows: int, names: list[str], times: int, *, more: int = 0) -> Most:
         """Return the upper bound of `times` requests for each of `rows` rows of the pools `names`.
 
-        A prompt has `more` tokens besides those that the role's prompts always have.
+        Each prompt has `more` tokens than the role's prompts usually have.
         """
         prompt, completion = self._of_a_request(role, getattr(self._params, role).max_tokens)
         prompt += more
@@ -149,6 +149,6 @@ def _measured(pool: pl.DataFrame) -> _Texts:
 
 
 def _context_size(row: dict[str, Any]) -> int:
-    """Return the most tokens that system prompt and earlier turns add to a prompt."""
+    """Return the most tokens that a row's context adds to a prompt."""
     context = context_of(row)
     return sum(len(m["content"].encode()) + _AROUND for m in context) + _ABOUT * bool(context)

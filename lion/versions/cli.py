@@ -115,7 +115,7 @@ def estimate(overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 def estimated(overrides: tuple[str, ...]) -> tuple["Plan", list["StageCost"]]:
-    """Return what `dvc repro` would run in the project in the current folder, and its cost."""
+    """Return the plan and the costs of `dvc repro` in the project in the current folder."""
     from lion.runs.revision import open_revisions
     from lion.versions.estimate import read_inputs, replies_so_far, stage_costs
     from lion.versions.plan import plan
@@ -172,7 +172,7 @@ def try_(count: int, loop: bool) -> None:
 
 
 def _spent(params: "Params") -> tuple[float, float]:
-    """Return the requests of all trials so far, and their money where it is known."""
+    """Return the requests of all `lion try` runs so far, and their money as far as it is known."""
     from lion.chat.budget import Budget
     from lion.chat.store import Store
     from lion.support.home import store_home

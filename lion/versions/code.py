@@ -1,4 +1,4 @@
-"""A digest of the code behind a stage's result; comments, docstrings and formatting do not count.
+"""A digest of the code behind a stage's result, without comments, docstrings and formatting.
 
 The digest covers every module of this project that the stage imports, directly or not, and the
 prompts and assets that those modules load.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lion.support.errors import InputError
 
-# Code that cannot change a result, and why. It is left out, with all that it imports.
+# Code that cannot change a result, and why. It is left out, with everything that it imports.
 NEUTRAL = {
     "lion/chat/": "how a model is asked; its replies are in the response store",
     "lion/params/": "reads the parameters; a stage depends on their values",
@@ -38,7 +38,7 @@ def stage_names(root: Path) -> list[str]:
 
 
 def code_digest(root: Path, stage: str) -> str:
-    """Hash the code behind the result of `stage`, 64 hex digits; moving a file changes nothing."""
+    """Hash the code behind the result of `stage` to 64 hex digits, regardless of file names."""
     modules = _closure(root, f"stages.{stage}")
     parts = [ast_digest(tree) for tree in modules.values()]
     parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in _data_files(modules)]
@@ -51,12 +51,12 @@ def digest_file(root: Path, stage: str) -> bytes:
 
 
 def ast_digest(tree: ast.AST) -> str:
-    """Hash the syntax tree without docstrings: the same on every version of Python."""
+    """Hash the syntax tree without docstrings, the same on every version of Python."""
     return hashlib.sha256("\0".join(_tokens(tree)).encode()).hexdigest()
 
 
 def _tokens(node: object) -> Iterator[str]:
-    """Yield the parts of the tree; ast.dump writes empty fields, which differ between versions."""
+    """Yield the parts of the tree without empty fields, which differ between Python versions."""
     if isinstance(node, ast.AST):
         yield f"({type(node).__name__}"
         for name, value in ast.iter_fields(node):
@@ -79,7 +79,7 @@ def _has_docstring(node: ast.AST) -> bool:
 
 
 def _closure(root: Path, module: str) -> dict[Path, ast.AST]:
-    """Return the syntax trees of `module` and of what it imports from this project, by file."""
+    """Return the syntax trees of `module` and of all its imports from this project, by file."""
     trees: dict[Path, ast.AST] = {}
     waiting = [_file_of(root, module)]
     while waiting:
@@ -104,7 +104,7 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 
 def _with_parents(name: str) -> Iterator[str]:
-    """Yield a dotted name and every package above it: importing a module runs them all."""
+    """Yield a dotted name and every package above it, since an import runs them all."""
     parts = name.split(".")
     yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
@@ -121,7 +121,7 @@ def _file_of(root: Path, module: str) -> Path | None:
 
 
 def _data_files(modules: dict[Path, ast.AST]) -> list[Path]:
-    """Return the prompts and assets beside these modules that a call in one of them names."""
+    """Return the prompts and assets beside these modules whose names are arguments of a call."""
     named = {
         part.value
         for tree in modules.values()

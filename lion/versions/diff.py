@@ -1,8 +1,8 @@
 """The difference between two versions of the pools, as frames, JSON, text or Markdown.
 
-It consists of the instructions that were added or removed, and of those whose verdict changed.
-Train pools are the shards of the cache pool, one per round. Shards with equal hashes are read only
-if verdicts changed.
+It has the instructions that were added or removed, and those whose verdict changed. Train pools are
+the shards of the cache pool, one per round. Shards with equal hashes are read only if verdicts
+changed.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def _shards(revision: Revision, names: list[str]) -> pl.DataFrame:
 
 
 def _moved(old: Revision, new: Revision, stayed: pl.DataFrame, same: list[str]) -> pl.DataFrame:
-    """Return the rows of both versions whose verdict differs; `same` are the unread shards."""
+    """Return the rows in both versions whose verdict differs; `same` are the unread shards."""
     if _last_exam(old) == _last_exam(new):
         was = now = pl.DataFrame(schema={"id": pl.String, "verdict": pl.String})
     else:
@@ -78,7 +78,7 @@ def _last_exam(revision: Revision) -> tuple[str, str] | None:
 
 
 def _verdicts(revision: Revision) -> pl.DataFrame:
-    """Read the verdicts of the last examination, on all instructions or on a part of them."""
+    """Read the verdicts of the last examination, which may cover only some instructions."""
     last = _last_exam(revision)
     return revision.read("scores", last[0] if last else "r0").select("id", "verdict")
 

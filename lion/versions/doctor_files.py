@@ -1,7 +1,7 @@
 """Checks of `lion doctor` on files: DVC's own, the response store, and the free disk space.
 
-`kill -9` can leave two of DVC's files empty or cut, since DVC writes them in place: its table of
-running processes, and dvc.lock. Only these two are repaired, and nothing else is removed.
+`kill -9` can leave two of DVC's files empty or truncated, since DVC writes them in place: its table
+of running processes, and dvc.lock. Only these two are repaired, and nothing else is removed.
 """
 
 import json
@@ -27,7 +27,7 @@ Level = Literal["OK", "error", "warning", "fixed"]
 
 @dataclass(frozen=True)
 class Finding:
-    """A passed check, a problem, or a repair; a run can start in spite of a warning."""
+    """A passed check, a problem, or a repair; a run can start despite a warning."""
 
     level: Level
     message: str
@@ -52,7 +52,7 @@ def dvc_files(root: Path, *, fix: bool) -> Iterator[Finding]:
 
 
 def _unreadable(path: Path) -> str:
-    """Return what is wrong with a file of DVC, by DVC's own schemas; empty if nothing is."""
+    """Check a file of DVC against DVC's own schema; return what is wrong, empty if nothing is."""
     from dvc.rwlock import SCHEMA
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid
@@ -71,7 +71,7 @@ def _unreadable(path: Path) -> str:
 
 
 def _mended(path: Path, tmp: Path, mend: Callable[[Path], str]) -> Finding:
-    """Repair a file of DVC under DVC's own locks, unless a running command may be writing it."""
+    """Repair a file of DVC under DVC's locks, unless a running command may be writing it."""
     from dvc.lock import LockError, make_lock
 
     tmp.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def _remove(path: Path) -> str:
 
 
 def _restore(path: Path) -> str:
-    """Replace a cut dvc.lock by git's last one, or remove it; DVC's run cache has the rest."""
+    """Replace a damaged dvc.lock with git's last one, or remove it; DVC's cache has the rest."""
     command = ["git", "show", f"HEAD:./{path.name}"]
     shown = subprocess.run(command, cwd=path.parent, check=False, capture_output=True)
     if shown.returncode or not shown.stdout:
@@ -106,7 +106,7 @@ def _restore(path: Path) -> str:
 
 
 def storage(home: Path) -> Iterator[Finding]:
-    """Check the response store, whether its folder takes files, and the disk."""
+    """Check the response store, whether its folder is writable, and the free disk space."""
     try:
         folder = next(path for path in (home, *home.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=folder):

@@ -24,7 +24,7 @@ _ADAM = 12  # bytes per parameter of a checkpoint: float32 weights and both mome
 
 
 def data_of(params: Params) -> Iterator[Finding]:
-    """Check every question, and the seeds as `lion check seeds` does, except near-duplicates."""
+    """Check every question, and the seeds as `lion check seeds` does, but not near-duplicates."""
     path = Path(params.seeds)
     try:
         seeds = seeds_of(params, path)
@@ -55,7 +55,7 @@ def data_of(params: Params) -> Iterator[Finding]:
 
 
 def _room(line: str, over: int, params: Params) -> Finding:
-    """Judge the lengths of the prompts: `over` of them leave an answer no room in training."""
+    """Return a finding on prompt lengths; `over` prompts leave an answer no room in training."""
     if not over:
         return Finding("OK", f"seeds: {line}")
     if params.imitate.truncate:

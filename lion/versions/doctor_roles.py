@@ -1,6 +1,6 @@
 """Checks of `lion doctor` on the roles: one short request to each role's model.
 
-The task changes with every call, so that no reply comes from the store.
+Each call makes a new task, so that no reply comes from the store.
 """
 
 import io
@@ -37,8 +37,8 @@ _KEPT = re.compile(r"; [\d,]+ of [\d,]+ replies are kept, run again to continue$
 
 
 def roles_of(params: Params) -> Iterator[Finding]:
-    """Ask each role once, and report the time and the cost of its reply, or what went wrong."""
-    seen: set[str] = set()  # a missing key is one line, not one for each role
+    """Send each role a request, and report the time and the cost of its reply, or the error."""
+    seen: set[str] = set()  # so that a missing key is one line, not one per role
     for role in get_args(Role):
         if role == "student" or (role == "referee" and params.examine.rows == 0):
             continue
@@ -80,7 +80,7 @@ def _ask(params: Params, role: Role) -> Iterator[Finding]:
 
 @dataclass
 class _Asking:
-    """Passes requests on to a role's chat, and measures the replies and their time."""
+    """Passes requests on to a role's chat, and records the replies and the time."""
 
     params: Params
     role: Role
@@ -100,7 +100,7 @@ class _Asking:
 
     @property
     def cost(self) -> str:
-        """The tokens and the money of the replies."""
+        """Describe the tokens and the money of the replies."""
         prompt = sum(reply.prompt_tokens for reply in self.replies)
         completion = sum(reply.completion_tokens for reply in self.replies)
         is_free = source_of(self.params, self.role).in_process
@@ -115,7 +115,7 @@ class _Asking:
 
 
 def _offered(params: Params, role: Role, message: str) -> str:
-    """Return a hint at the server's models if it may not offer the requested one."""
+    """Return a hint with the server's models if it may not offer the requested one, else empty."""
     if "status 404" not in message and "model" not in message:
         return ""
     models = offered_models(params, role)
@@ -126,7 +126,7 @@ def _offered(params: Params, role: Role, message: str) -> str:
 
 
 def _work(params: Params, role: Role, chat: Asks) -> None:
-    """Let the role do its work on a task that every model can do."""
+    """Let the role work on a task that every model can do."""
     words = random.SystemRandom().sample(_WORDS, 5)
     pool = pl.DataFrame(
         {

@@ -1,8 +1,8 @@
 """The cost of a plan before it runs: requests, tokens, money and hours, with upper bounds.
 
-If a role's model has replied before, its mean tokens come from these replies; otherwise from text
-lengths and the limits in params.yaml. Requests that turn out to be equal, such as those about equal
-answers of two students, are counted each, though only the first is paid for.
+If a role's model has replied before, mean tokens come from these replies; otherwise from text
+lengths and the limits in params.yaml. Requests that turn out equal, such as those about equal
+answers of two students, count separately, though only the first is paid for.
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,9 +56,9 @@ class StageCost:
 
 
 def read_inputs(plan: Plan, root: Path, tables: Tables) -> Inputs | None:
-    """Read seeds and questions if the plan needs them.
+    """Read seeds and questions if the plan needs them, else return None.
 
-    It needs them to run `seed`, to know which answers `teach` keeps, and if `tables` lack them.
+    It needs them to run `seed`, to know which answers `teach` keeps, or if `tables` lacks them.
     """
     params = plan.params
     is_kept = params.seeds_answers == "keep"
@@ -78,7 +78,7 @@ def read_inputs(plan: Plan, root: Path, tables: Tables) -> Inputs | None:
 def stage_costs(
     plan: Plan, tables: Tables, past: Mapping[Role, Measured], inputs: Inputs | None = None
 ) -> list[StageCost]:
-    """Return the cost of every step that asks a model; `past` are the replies in the store."""
+    """Return the cost of every step that asks a model; `past` are means of the stored replies."""
     sizes = Sizes(plan, tables, inputs)
     expected, bounds = Expected(sizes, tables, past), Bounds(sizes)
     kept = inputs.kept if inputs else frozenset()
@@ -91,7 +91,7 @@ def stage_costs(
 
 
 def _asking(plan: Plan) -> Iterator[tuple[Step, Role]]:
-    """Yield each step with the roles that it asks; a student is asked only behind a server."""
+    """Yield each step with each role that it asks; a student only if a server runs it."""
     for step in plan.steps:
         if step.word == "rewrite" and not plan.params.rewrite.share:
             continue
@@ -149,9 +149,9 @@ def _cost(
 def _hours(
     params: Params, role: Role, requests: int, tokens: int, past: Measured | None
 ) -> float | None:
-    """Return the hours by the rate limits and the pace of past replies; None without either.
+    """Estimate the hours from the rate limits and the pace of past replies; None without either.
 
-    A batch has no known time.
+    The time of a batch is never known.
     """
     if not requests:
         return 0.0

@@ -1,6 +1,6 @@
-"""The expected requests and tokens of a step, from past replies or from the limits.
+"""The expected requests and tokens of a step, from past replies or from text and limits.
 
-Replies of the offline oracle say nothing about those of another model.
+Replies of the offline oracle do not count for another model.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class Tokens:
 class Inputs:
     """The seeds and questions as the stage `seed` would read them now."""
 
-    seeds: pl.DataFrame  # columns instruction, input, and system and turns if there are any
+    seeds: pl.DataFrame  # columns instruction, input, and system and turns if a seed has any
     questions: pl.DataFrame
     kept: frozenset[str] = frozenset()  # ids of the seeds whose own answer is kept
     longest_kept: int = 0  # bytes of the longest of these answers
@@ -66,7 +66,7 @@ class Sizes:
         self._redone = {step.round for step in plan.steps if step.word in {"seed", "generate"}}
 
     def pool(self, name: str) -> pl.DataFrame | None:
-        """Return the instructions of a round; None if they are yet to be generated."""
+        """Return the instructions of a round; None if they are still to be generated."""
         if name == "r0":
             return self.seeds
         there = self._tables.pool.filter(round=name)
@@ -85,7 +85,7 @@ class Sizes:
     def examined(self, step: Step, *, whole: float = 1.0) -> int:
         """Return how many rows the student answers, or the referee judges, in a step.
 
-        `whole` is the share of rows with a complete answer of the teacher; only these count.
+        `whole` is the share of rows with a complete answer of the teacher; only those count.
         """
         pool = sum(map(self.rows, self.before(step.round)))
         return self.params.examine.count(round(pool * whole))
@@ -98,7 +98,7 @@ class Sizes:
 
 
 class Expected:
-    """The requests and tokens of each step, by past replies as far as there are any."""
+    """The requests and tokens of each step, from past replies as far as there are any."""
 
     def __init__(self, sizes: Sizes, tables: Tables, past: Mapping[Role, Measured]) -> None:
         self._sizes, self._params, self._past = sizes, sizes.params, past
@@ -121,23 +121,23 @@ class Expected:
         return ceil(rows * self._requests_a_row(role)), each
 
     def _until_hard(self, pairs: int) -> int:
-        """Return how many of `pairs` are judged until enough are hard, by the last examination."""
+        """Estimate how many of `pairs` are judged until enough are hard, as last time."""
         wanted, share = self._params.examine.hard, self._share(self._params.examine.hard_gap)
         return pairs if wanted is None or not share else min(pairs, ceil(wanted / share))
 
     def _share(self, least: float) -> float | None:
-        """Return the share of gaps of `least` or more in the last examination, if there was one."""
+        """Return the share of gaps of `least` or more in the last examination; None without one."""
         count = self._gaps.len()
         return self._gaps.filter(self._gaps >= least).len() / count if count else None
 
     def _orders(self, pairs: int) -> float:
-        """Return how many comparisons the referee makes of `pairs`: one or two of each."""
+        """Return how many comparisons the referee makes for `pairs`: one or two per pair."""
         measured = pairs if self._params.examine.second_order is None else min(pairs, MEASURED)
         rest = pairs - measured
         return len(ORDERS) * measured + rest + rest * (self._second_share() if rest else 0)
 
     def _second_share(self) -> float:
-        """Return the share of pairs whose second order is asked, from the last examination."""
+        """Estimate the share of pairs judged in a second order, from the last examination."""
         threshold, names = self._params.examine.second_order, self._reviews["round"].unique()
         last = next((name for name in reversed(self._params.round_names) if name in names), None)
         if threshold is None or last is None:
@@ -161,9 +161,9 @@ class Expected:
         return self._sizes.examined(step, whole=self._whole_share())
 
     def _whole_share(self, *, asked: bool = False) -> float:
-        """Return the share of complete answers; only these are examined.
+        """Return the share of complete answers, the only ones that are examined.
 
-        With `asked`, of the answers that were requested: a seed's own are always complete.
+        With `asked`, the share of the answers that were requested: a seed's own are always complete.
         """
         answers = self._answers.drop_nulls("prompt_tokens") if asked else self._answers
         return usable(answers).height / answers.height if answers.height else 1.0
@@ -199,13 +199,13 @@ class Expected:
 
     @cached_property
     def _mean_tokens(self) -> float:
-        """Return the mean tokens of an instruction, with what stands before it."""
+        """Return the mean tokens of an instruction with its context."""
         known = self._sizes.seeds if self._sizes.seeds.height else self._sizes.questions
         sizes = [sum(len(m["content"]) for m in messages_of(task)) for task in tasks_of(known)]
         return sum(sizes) / max(1, len(sizes)) / _CHARACTERS
 
     def _from_text(self, role: Role) -> Tokens:
-        """Estimate the tokens by the mean length of an instruction and the role's reply limit."""
+        """Estimate the tokens from the mean length of an instruction and the role's reply limit."""
         mean = self._mean_tokens
         if role == "generator":
             return Tokens(_template(role) + mean, mean, "text and limits")
@@ -217,7 +217,7 @@ class Expected:
 def _by_model(frame: pl.DataFrame, params: Params, role: Role) -> pl.DataFrame:
     """Return the oracle's replies if the role's model is the oracle, else those of other models.
 
-    Servers choose the model name that they report, so it cannot be compared with the parameter.
+    A server may report any model name, so the name cannot be compared with the parameter.
     """
     is_oracle = pl.col("model") == ORACLE
     return frame.filter(is_oracle if params.model_of(role) == ORACLE else ~is_oracle)
@@ -229,7 +229,7 @@ def _template(role: Role) -> float:
 
 
 def empty_prompt(role: Role) -> tuple[dict[str, str], ...]:
-    """Return a role's messages with empty texts in their template."""
+    """Return the messages of a role's prompt template with empty texts."""
     if role == "student":
         return ({"role": "user", "content": ""},)
     compares = role in ("referee", "judge")

@@ -1,7 +1,7 @@
 """One round of the loop on a tenth of the rows, offline, in a temporary folder.
 
-The commands are those of dvc.yaml, run one after another in this process: starting Python would
-take longer than most of them. The project does not change.
+The commands are those of dvc.yaml. They run one after another in this process, because starting
+Python would take longer than most of them. The project does not change.
 """
 
 import os
@@ -25,15 +25,15 @@ from lion.runs.rounds import as_text, rounds_of
 from lion.runs.run import places_of, read_run
 from lion.support.errors import ParamsError
 
-_SHARE = 10  # one seed of so many, and as large a part of the new instructions
-_QUESTIONS = 3  # one question of so many: a small gain shows only over many questions
-_STEPS = 4  # so many times the training steps per row, since few rows make few steps
+_SHARE = 10  # use one seed in this many, and the same share of new instructions
+_QUESTIONS = 3  # use one question in this many; a small gain shows only over many questions
+_STEPS = 4  # this many times the training steps per row, since few rows make few steps
 _LEFT_OUT = {"code", "report"}  # only DVC and the page need them
-_KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "DVC_ROOT")  # not needed, so not used
+_KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "DVC_ROOT")  # removed: not needed offline
 
 
 def play_a_tenth(root: Path) -> str:
-    """Play rounds r0 and r1 of the project at `root`, and say whether the student improved.
+    """Play rounds r0 and r1 of the project at `root`; return whether the student improved, as text.
 
     This changes the environment of the process, so it must be the last thing that a command does.
     """
@@ -58,7 +58,7 @@ def play_a_tenth(root: Path) -> str:
 
 
 def _lay_out(folder: Path, root: Path, params: dict[str, Any]) -> None:
-    """Write a project of a tenth of the rows to `folder`."""
+    """Write a project with a tenth of the rows to `folder`."""
     files = {params["seeds"]: _SHARE, params["evaluate"]["questions"]: _QUESTIONS}
     for name, share in files.items():
         lines = (root / name).read_text(encoding="utf-8").splitlines(keepends=True)

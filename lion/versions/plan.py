@@ -25,7 +25,7 @@ from lion.runs.project import one_line, open_project
 from lion.support.errors import InputError, ParamsError
 from lion.versions.code import digest_file, stage_names
 
-_CODE = "code"  # the stage that writes the code digests; only a changed digest reruns others
+_CODE = "code"  # the stage that writes the code digests; others rerun only if their digest changes
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Step:
 
     name: str  # DVC's: teach@r1
     word: str  # teach
-    round: str  # r1; of the questions: eval
+    round: str  # r1; eval for the questions
     changed: tuple[str, ...]
 
 
@@ -48,7 +48,7 @@ class Plan:
 
 
 def plan(root: Path, overrides: Sequence[str]) -> Plan:
-    """Return what would run with `overrides`, in the form of `dvc exp run -S`."""
+    """Return the plan with `overrides`, which have the form of `dvc exp run -S`."""
     with _overlaid(root / "params.yaml", overrides) as file:
         params = _checked(file, overrides)
         files = _Overlay(root / "params.yaml", file)
@@ -65,7 +65,7 @@ def plan(root: Path, overrides: Sequence[str]) -> Plan:
 
 
 class _Overlay(LocalFileSystem):  # type: ignore[misc]
-    """The local files, with the content of one of them replaced."""
+    """The local file system, with the content of one file replaced."""
 
     def __init__(self, path: Path, content: Path) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ def _checked(file: Path, overrides: Sequence[str]) -> Params:
 
 
 def _code_digests(root: Path, graph: nx.DiGraph) -> dict[str, str]:
-    """Return the MD5 of each digest file, by path, as the stage `code` would write it now."""
+    """Return the MD5 of each digest file that the stage `code` would write now, by path."""
     folders = [str(out) for stage in graph if stage.addressing == _CODE for out in stage.outs]
     contents = {name: digest_file(root, name) for name in stage_names(root) if folders}
     return {
@@ -114,9 +114,9 @@ def _code_digests(root: Path, graph: nx.DiGraph) -> dict[str, str]:
 
 
 def _changes(stage: Stage, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[str, ...]:
-    """Return why DVC would run a stage.
+    """Return why DVC would run a stage; empty if it would not.
 
-    A missing output is no cause if the cache has it, since DVC then checks it out, or if the
+    A missing output is no reason if the cache has it, since DVC then checks it out, or if the
     project has a default remote, since `--pull` then fetches it.
     """
     if not isinstance(stage, PipelineStage) or stage.frozen:
@@ -144,9 +144,10 @@ def _changes(stage: Stage, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[
 def _changed_deps(
     states: dict[str, Any], made: dict[str, bool], digests: dict[str, str]
 ) -> list[str]:
-    """Return the changed dependencies of a stage.
+    """Return the changed dependencies and parameters of a stage.
 
-    `made` tells which outputs of the stages before it exist: DVC first checks out missing ones.
+    `made` says which outputs of earlier stages exist. A missing one does not count as a change,
+    since DVC checks it out first.
     """
     changes = []
     for name, state in states.items():

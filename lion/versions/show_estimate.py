@@ -32,7 +32,7 @@ def as_dict(plan: Plan, costs: list[StageCost]) -> dict[str, Any]:
 
 
 def as_text(plan: Plan, costs: list[StageCost]) -> str:
-    """Return every stage that would run, its requests, and why it would run."""
+    """Return a table of the stages that would run, with requests and reasons, and notes on it."""
     if not plan.steps:
         return f"Nothing to run: all {plan.unchanged} stages are up to date."
     total = as_dict(plan, costs)["total"]
@@ -68,7 +68,7 @@ def in_one_line(plan: Plan, costs: list[StageCost]) -> str:
 
 
 def _rows(step: Step, costs: list[StageCost]) -> list[dict[str, Any]]:
-    """Return the step's rows: one, or one for each role that it asks."""
+    """Return the step's table rows: one, or one for each role that it asks."""
     asked = [_figures(asdict(cost)) for cost in costs if cost.stage == step.name]
     first, *more = [{"stage": visible(step.name)} | figures for figures in asked or [{}]]
     return [first | {"because": _because(step.changed)}, *more]

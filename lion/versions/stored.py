@@ -1,4 +1,4 @@
-"""The number of a step's requests whose replies are in the response store already."""
+"""The number of a step's requests whose replies are already in the response store."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -35,7 +35,7 @@ class _Listing:
 def stored_requests(
     step: Step, plan: Plan, tables: Tables, kept: frozenset[str] = frozenset()
 ) -> int:
-    """Count the requests of `step` that the store answers; 0 if the step's input would change.
+    """Count the requests of `step` that the store can answer; 0 if the step's input would change.
 
     Rows whose id is in `kept` need no request.
     """

@@ -59,7 +59,7 @@ def trace(tables: Tables, query: str) -> Row:
 
 
 def _match(tables: Tables, drafts: pl.DataFrame, query: str) -> str:
-    """Return the id that `query` matches; InputError for none or several."""
+    """Return the only id that `query` matches; InputError for none or several."""
     wanted = query.strip().lower()
     names = ["id", "instruction", "input"]
     drafted = drafts.with_columns(input=pl.lit(""))
@@ -90,7 +90,7 @@ def _named(matches: pl.DataFrame) -> str:
 
 
 def _rejected(tables: Tables) -> pl.DataFrame:
-    """Return the generator's rejected drafts, with the ids that they would have had."""
+    """Return the rejected drafts, with the ids that they would have had."""
     drafts = tables.draws.filter(pl.col("verdict") != ACCEPTED)
     ids = [draft_id(row) for row in drafts.iter_rows(named=True)]
     return drafts.with_columns(id=pl.Series(ids, dtype=pl.String))
@@ -191,7 +191,7 @@ def _examination_lines(row: Row) -> Iterator[str]:
         yield f"  referee, {order}{retry}: {_scores(review)}"
         yield _quoted(review["reply"], depth=4)
     if row["verdict"]:
-        order = ", one order" if row["orders"] == 1 else ""  # its gap is less the position bias
+        order = ", one order" if row["orders"] == 1 else ""  # bias already subtracted
         gap = "" if row["gap"] is None else f" (gap {row['gap']:.2f}; {_scores(row)}{order})"
         yield f"  → {visible(row['verdict'])}{gap}"
 

@@ -1,4 +1,4 @@
-"""`lion try`: every role at work on a few of the user's seeds."""
+"""`lion try`: every role works on a few of the user's seeds."""
 
 import random
 import textwrap
@@ -52,7 +52,7 @@ class Trial:
 def try_roles(params: Params, count: int) -> Trial:
     """Put `count` seeds through every role, until a role fails.
 
-    The replies are kept in the store for the run.
+    The store keeps the replies, so that the run does not pay for them again.
     """
     path = Path(params.seeds)
     seeds = seeds_of(params, path)
@@ -88,7 +88,7 @@ def _play(trial: Trial, params: Params, kept: pl.DataFrame) -> None:
 
 
 def _responses(seeds: pl.DataFrame, params: Params) -> pl.DataFrame:
-    """Let the base answer on this machine, since no student is trained yet."""
+    """Return the answers of the base model on this machine, since no student is trained yet."""
     settings = params.student
     if settings.engine == "server":
         settings = settings.model_copy(update={"engine": "transformers"})

@@ -1,4 +1,4 @@
-"""A server's misbehaviour: answers that hold a text in odd form, and faults of three kinds."""
+"""A misbehaving server: answers with a text in an odd form, and three kinds of faults."""
 
 import gzip
 import hashlib
@@ -17,7 +17,7 @@ CONTROLS = "\x1b[31mred\x07\x9b2J\u202e\r\n\x00"
 
 
 def arriving(good: Body) -> dict[str, Answer]:
-    """Odd answers that hold the whole text: each is worth what it cost."""
+    """Return odd answers that contain the whole text, so that each must be kept."""
     text = good["choices"][0]["message"]["content"]
     usage = good["usage"]
     content = json.dumps(good)
@@ -62,7 +62,7 @@ def arriving(good: Body) -> dict[str, Answer]:
 
 
 def broken(good: Body) -> dict[str, Answer]:
-    """Answers that do not arrive whole; a provider may charge for them."""
+    """Return answers that do not arrive whole, though a provider may charge for them."""
     content = json.dumps(good).encode()
     return {
         "reset in the body": Answer(good, cut=len(content) // 2, reset=True),
@@ -82,7 +82,7 @@ def broken(good: Body) -> dict[str, Answer]:
 
 
 def busy(_: Body) -> dict[str, Answer]:
-    """Errors that cost nothing and pass."""
+    """Return transient errors, which cost nothing."""
     date = "Wed, 21 Oct 99999999999 07:28:00 GMT"
     return {
         "error 429 in a 200": Answer(
@@ -99,7 +99,7 @@ def busy(_: Body) -> dict[str, Answer]:
 
 
 def ending(_: Body) -> dict[str, Answer]:
-    """Faults that need a person: the stage ends."""
+    """Return faults that only a person can fix, so that the stage ends."""
     return {
         "error 402 in a 200": Answer({"error": {"code": 402, "message": f"pay {CONTROLS}"}}),
         "status 401 with the key": Answer({"error": {"message": f"no: {KEY[4:]}"}}, status=401),
@@ -114,7 +114,7 @@ def ending(_: Body) -> dict[str, Answer]:
 
 
 class Misbehaving:
-    """Answers, or fails, by the request's content and how often it came; keeps the true bill."""
+    """Answers or fails depending on the request and how often it came; records the true bill."""
 
     def __init__(self, seed: str) -> None:
         self.seed = seed
@@ -146,9 +146,9 @@ class Misbehaving:
         return answer
 
     def _next(self, group: Callable[[Body], dict[str, Answer]], good: Body) -> tuple[str, Answer]:
-        """The kind of this group that came least often, so that every kind comes.
+        """Return the kind of this group that came least often, so that every kind comes.
 
-        A kind that slows the whole stage down comes once.
+        A 429, which slows the whole stage down, comes only once.
         """
         answers = {
             kind: answer
@@ -160,7 +160,7 @@ class Misbehaving:
 
 
 def answer_to(asked: Asked) -> Body:
-    """A text that names its request, with scores for the referee, one in ten unreadable."""
+    """Return a text that names its request, with scores for the referee, one in ten unreadable."""
     name = hashlib.sha256(asked.content).hexdigest()
     number = int(name[:8], 16)
     prompt = asked.body["messages"][-1]["content"]

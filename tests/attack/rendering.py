@@ -1,4 +1,4 @@
-"""How a referee may write a text that it quotes: as it is, or as a reader would see it."""
+"""How a referee may quote a text: unchanged, or as a reader would see it."""
 
 import html
 import re

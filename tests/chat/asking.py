@@ -1,6 +1,6 @@
-"""A process of its own that asks: python -m tests.chat.asking URL COUNT START [KEY=VALUE,...].
+"""A separate requesting process: python -m tests.chat.asking URL COUNT START [KEY=VALUE,...].
 
-A key is one of the endpoint, or budget.money and the like, at test_money's prices.
+A key is a setting of the endpoint, or of the budget (budget.money), at the prices of test_money.
 """
 
 import sys
@@ -14,7 +14,7 @@ from tests.chat.conftest import PRICES, ROOT, requests
 
 
 def main(url: str, count: str, start: str, settings: str = "") -> None:
-    """Print how many replies were got; exit with 1 and one line on an error."""
+    """Print the number of replies; on an error, print one line and exit with its code."""
     raw = load_params(ROOT / "params.yaml").model_dump()
     pairs = (pair.split("=") for pair in settings.split(",") if pair)
     values = {name: yaml.safe_load(value) for name, value in pairs}

@@ -13,7 +13,7 @@ Result = Callable[[Body], tuple[int, Body | None] | None]
 
 
 def echoed(line: Body) -> tuple[int, Body]:
-    """The live server's answer to the request in `line`."""
+    """Return the live server's answer to the request in `line`, with its status."""
     asked = Asked("POST", line["url"], {}, json.dumps(line["body"]).encode())
     answer = echo(asked)
     assert isinstance(answer.body, dict)
@@ -22,13 +22,13 @@ def echoed(line: Body) -> tuple[int, Body]:
 
 @dataclass
 class BatchServer:
-    """Ends a batch at its third look; `result` answers each line, None leaves it unanswered."""
+    """Ends a batch when it is polled the third time; `result` answers each line, or None if not."""
 
     result: Result = echoed
-    end: str = "completed"  # the status of a batch that ends
+    end: str = "completed"  # the status in which a batch ends
     looks: int = 3
     requests: int = 0  # lines in batches that were created
-    most_waiting: int = 10**9  # what batches may hold at a time: for simplicity in bytes
+    most_waiting: int = 10**9  # limit on enqueued tokens, counted in bytes for simplicity
     says_limit: bool = True
     waiting: dict[str, int] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class BatchServer:
         return Answer(self.batches[number])
 
     def _list(self, query: str) -> Answer:
-        """A page of batches, newest first."""
+        """Return a page of batches, newest first."""
         newest = list(self.batches.values())[::-1]
         fields = parse_qs(query)
         if after := fields.get("after"):

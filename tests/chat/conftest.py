@@ -1,4 +1,4 @@
-"""Parameters that point at a test's server, plain requests."""
+"""Parameters that point at a test's server, and plain requests."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ PRICES = {
 
 @pytest.fixture
 def home(own_store: None) -> Path:
-    """This test's LION_HOME."""
+    """Return this test's LION_HOME."""
     return Path(os.environ["LION_HOME"])
 
 
@@ -42,12 +42,12 @@ ParamsOf = Callable[..., Params]
 
 @pytest.fixture
 def params_at() -> ParamsOf:
-    """Parameters for model `m` at a URL, with other endpoint settings and top-level records."""
+    """Return a function that makes parameters for model `m` at a URL, with other values set."""
 
     def made(url: str | None, *, model: str = "m", top: Any = None, **endpoint: Any) -> Params:
         raw = load_params(ROOT / "params.yaml").model_dump()
         raw["model"] = model
-        # Servers of a test differ in their ports alone.
+        # Servers of a test differ only in their ports.
         settings = {"base_url": url, "identity": url, "timeout": 5.0, **endpoint}
         raw["endpoints"] = {"default": settings}
         return Params.model_validate({**raw, **(top or {})})
@@ -56,7 +56,7 @@ def params_at() -> ParamsOf:
 
 
 def requests(count: int, *, start: int = 0, **fields: Any) -> list[Request]:
-    """`count` different requests."""
+    """Return `count` different requests."""
     return [
         Request(
             **{
@@ -79,7 +79,7 @@ def ask(params: Params, count: int) -> list[str]:
 
 
 def started(server: Server, count: int, settings: str, **options: object) -> subprocess.Popen[str]:
-    """Start a process that asks for `count` replies."""
+    """Start a process that requests `count` replies."""
     command = [sys.executable, "-m", "tests.chat.asking", server.url, str(count), "0", settings]
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
         command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
@@ -100,7 +100,7 @@ def sql(path: Path, *statements: str) -> None:
 
 
 def in_container(command: str) -> list[str]:
-    """Return a command line with mounts of its own; skip where the system forbids them."""
+    """Return a command line with its own mounts; skip the test where the system forbids them."""
     line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
     if not shutil.which("unshare") or subprocess.run([*line, "true"], check=False).returncode:
         pytest.skip("no namespaces here")

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server on loopback whose answers, and faults, are chosen by the caller."""
+"""An OpenAI-compatible server on loopback whose answers and faults the caller chooses."""
 
 import asyncio
 import hashlib
@@ -16,14 +16,14 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent, `delay` seconds later; the connection ends after `cut` bytes of the body."""
+    """A response, sent after `delay` seconds; the connection ends after `cut` bytes of the body."""
 
     body: Body | bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     cut: int | None = None
-    pieces: int = 1  # the body is sent in so many pieces, 20 ms apart
+    pieces: int = 1  # in which the body is sent, 20 ms apart
     reset: bool = False  # a cut connection is reset, not closed
 
 
@@ -48,7 +48,7 @@ Answering = Callable[[Asked], Answer]
 
 @dataclass
 class Exchange:
-    """A request, its answer, and when both happened, in monotonic seconds."""
+    """A request and its answer, with their times in monotonic seconds."""
 
     asked: Asked
     arrived: float
@@ -57,7 +57,7 @@ class Exchange:
 
 
 def completion(text: str, *, finish: str = "stop", **message: Any) -> Body:
-    """The body of a chat completion; 10 prompt tokens, one answer token a word."""
+    """Return the body of a chat completion: 10 prompt tokens, one answer token per word."""
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -75,19 +75,19 @@ def completion(text: str, *, finish: str = "stop", **message: Any) -> Body:
 
 
 def echo(asked: Asked) -> Answer:
-    """An answer that depends on messages and seed alone."""
+    """Return an answer that depends only on messages and seed."""
     asked_for = json.dumps([asked.body["messages"], asked.body.get("seed")])
     return Answer(completion(f"reply {hashlib.sha256(asked_for.encode()).hexdigest()[:12]}"))
 
 
 def refusal(status: int, message: str, *, code: str = "", **headers: str) -> Answer:
-    """An error in OpenAI's form."""
+    """Return an error in OpenAI's form."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer({"error": {"message": message, "code": code}}, status=status, headers=named)
 
 
 class Server:
-    """Runs in a thread of this process; `asked` is every request it saw, `exchanges` when."""
+    """Runs in a thread of this process; `asked` has every request, `exchanges` also the times."""
 
     def __init__(self, answering: Answering = echo) -> None:
         self.answering = answering
@@ -145,7 +145,7 @@ class Server:
                         )
                     break
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client went away, or the test is over
+            pass  # the client disconnected, or the test is over
         finally:
             self._handlers.discard(task)
             writer.close()

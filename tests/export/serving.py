@@ -1,4 +1,4 @@
-"""Students that servers are given, and what their chat endpoints answer."""
+"""Exported students, and the answers of servers' chat endpoints."""
 
 import json
 import os
@@ -35,7 +35,7 @@ Said = tuple[str, int, int]  # answer, tokens of the prompt, tokens of the answe
 
 
 def questions() -> list[tuple[Task, str]]:
-    """Return 20 tasks with their answers: in one line, with an input, with a system prompt."""
+    """Return 20 tasks with answers: on one line, with an input, or with a system prompt."""
     rng = random.Random(1)
     lists = [rng.sample(_WORDS, 3) for _ in range(20)]
     return [
@@ -52,7 +52,7 @@ def _task(number: int, words: str) -> Task:
 
 
 def trained_student(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
-    """Train a tiny Llama that nobody gave a chat template; return the folder of its export."""
+    """Train a tiny Llama with the template of `tokenizer`; return the folder of its export."""
     write_tiny(folder / "base", tokenizer, width=64, max_position_embeddings=256)
     loaded = load_student(folder / "base")
     train(loaded, questions(), settings=_SETTINGS, compute=Compute(), seed=1, label="imitate r0")
@@ -62,7 +62,7 @@ def trained_student(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
 
 
 def by_lion(student: Path, tasks: Sequence[Task]) -> list[Said]:
-    """Answer greedily with Lion's own engine."""
+    """Return greedy answers of Lion's own engine."""
     loaded = load_student(student)
     prompts = [encode_prompt(loaded.tokenizer, task) for task in tasks]
     work = Work(prompts, [0] * len(tasks), temperature=0.0, max_tokens=_LIMIT)
@@ -80,7 +80,7 @@ def by_lion(student: Path, tasks: Sequence[Task]) -> list[Said]:
 
 
 def by_server(url: str, model: str, tasks: Sequence[Task]) -> list[Said]:
-    """Ask the chat endpoint at `url` for greedy answers."""
+    """Return greedy answers of the chat endpoint at `url`."""
     return [_ask(url, model, task) for task in tasks]
 
 

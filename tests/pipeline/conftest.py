@@ -1,4 +1,4 @@
-"""One miniature that is played once, even under pytest-xdist; each test works on a copy of it."""
+"""A miniature run that is played once, even under pytest-xdist; each test works on a copy."""
 
 import fcntl
 import os
@@ -13,10 +13,10 @@ from tests.pipeline.mini import Project, copy_project, make_project
 
 @pytest.fixture(scope="session")
 def played_once(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The miniature that every worker of this test run shares."""
+    """Return the miniature that all workers of this test run share."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # a worker's own folder lies in the run's
+        folder = folder.parent  # each worker has its own folder in the test run's
     folder /= "mini"
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -32,11 +32,11 @@ def played_once(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pr
 
 @pytest.fixture
 def played(played_once: Project, tmp_path: Path) -> Project:
-    """A miniature in which r0 and r1 are played and committed."""
+    """Return a copy of the miniature, in which r0 and r1 are played and committed."""
     return copy_project(played_once, tmp_path / "played")
 
 
 @pytest.fixture
 def fresh(tiny_base: Path, tmp_path: Path) -> Callable[[], Project]:
-    """Make a miniature in which nothing has run."""
+    """Return a function that makes a miniature in which nothing has run."""
     return lambda: make_project(tmp_path / "fresh", tiny_base)

@@ -1,4 +1,4 @@
-"""The real pipeline in its own folder, small enough to run within a test."""
+"""The real pipeline in its own folder, small enough to run in a test."""
 
 import json
 import os
@@ -24,7 +24,7 @@ class Project:
     site: Path
 
     def run(self, *command: str, ok: bool = True, **env: str) -> str:
-        """Run a command and return both streams; it must succeed, or fail if not `ok`."""
+        """Run a command, which must succeed, or fail if not `ok`; return both output streams."""
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -80,7 +80,7 @@ def ran(output: str) -> list[str]:
 
 
 def copy_code(root: Path) -> None:
-    """Make folder `root` with the code of the pipeline, without data."""
+    """Create folder `root` with the code of the pipeline, without data."""
     root.mkdir(parents=True)
     for name in CODE:
         source = ROOT / name
@@ -92,7 +92,7 @@ def copy_code(root: Path) -> None:
 
 
 def make_project(root: Path, base: Path) -> Project:
-    """Make a project of this code with few seeds and questions, two rounds and student `base`."""
+    """Create a project of this code with few seeds and questions, two rounds and student `base`."""
     copy_code(root)
     shutil.copytree(base, root / "data" / "base")
     for folder, rows in (("seeds", 40), ("eval", 12)):

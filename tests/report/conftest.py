@@ -1,4 +1,4 @@
-"""Runs made up on the spot, and a real Chromium to look at their pages."""
+"""Synthetic runs, and a real Chromium to open their pages."""
 
 import os
 import shutil
@@ -20,13 +20,13 @@ CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]  # fit f
 
 
 def chromium_path() -> str | None:
-    """Where Chromium is, if it is installed."""
+    """Return the path of Chromium; None if it is not installed."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
 def as_project(root: Path) -> Path:
-    """`root` with the pipeline's own dvc.yaml, params.yaml and the control that they name."""
+    """Copy the pipeline's dvc.yaml, params.yaml and the control that they name to `root`."""
     (root / CONTROL).parent.mkdir(parents=True, exist_ok=True)
     for name in ("dvc.yaml", "params.yaml", CONTROL):
         shutil.copyfile(ROOT / name, root / name)
@@ -34,7 +34,7 @@ def as_project(root: Path) -> Path:
 
 
 def page_of(root: Path, marks: Marks | None = None) -> str:
-    """The static page of the run in `root`."""
+    """Return the static page of the run in `root`."""
     params = load_params(root / "params.yaml")
     places = places_of(root)
     tables = read_run(places, params.round_names)
@@ -43,13 +43,13 @@ def page_of(root: Path, marks: Marks | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A miniature run of four rounds. Read only."""
+    """Return the folder of a miniature run of four rounds, which tests must not change."""
     return as_project(make_run(tmp_path_factory.mktemp("run")))
 
 
 @pytest.fixture(scope="module")
 def page(run: Path) -> str:
-    """The address of its static page, a file."""
+    """Return the file URL of the run's static page."""
     file = run / "index.html"
     file.write_text(page_of(run), encoding="utf-8")
     return file.as_uri()
@@ -57,7 +57,7 @@ def page(run: Path) -> str:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium; without one the test is skipped, but never in CI."""
+    """Yield a headless Chromium; without one, skip the test, or fail it in CI."""
     path = chromium_path()
     if path is None:
         told = "no Chromium to look at the page with: apt-get install chromium"

@@ -1,4 +1,4 @@
-"""Looking at a page: what a reader would see, and whether the browser complained."""
+"""Pages in a browser, whose complaints fail the test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ PATIENCE = 120_000  # milliseconds; a busy machine starts a browser slowly
 
 @contextmanager
 def looking_at(browser: Browser, address: str, **context: Any) -> Iterator[Page]:
-    """The page at `address`, ready; afterwards the browser must have had nothing to say."""
+    """Yield the page at `address` when it is ready; fail if the browser logs anything meanwhile."""
     opened = browser.new_context(**context)
     opened.set_default_timeout(PATIENCE)
     page = opened.new_page()
@@ -28,7 +28,7 @@ def looking_at(browser: Browser, address: str, **context: Any) -> Iterator[Page]
 
 
 def found(page: Page) -> int:
-    """How many instructions the list says it found, once it has settled."""
+    """Return how many instructions the list says it found, once it has settled."""
     page.wait_for_selector(SETTLED)
     text = page.inner_text("#list-matches")
     return 0 if text.startswith("No") else int(text.split()[-1].replace(",", ""))

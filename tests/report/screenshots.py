@@ -1,4 +1,4 @@
-"""Remakes the README's screenshots from a run's page: python -m tests.report.screenshots."""
+"""Remake the README's screenshots from a run's page: python -m tests.report.screenshots."""
 
 from pathlib import Path
 

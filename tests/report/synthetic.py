@@ -1,4 +1,4 @@
-"""Folders as a run leaves them, with the real schemas, small or as large as the paper's."""
+"""Synthetic runs' folders, with the real schemas, small or as large as the paper's."""
 
 import random
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from lion.pools.tables import (
 
 Row = dict[str, Any]
 
-# Each would set window.pwned, or reorder the text around it, if the page let it.
+# Each would set window.pwned, or reorder the text around it, if the page allowed that.
 NASTY = (
     "<script>window.pwned = 1</script>",
     "</script><script>window.pwned = 2</script>",
@@ -62,7 +62,7 @@ class _Maker:
         return frame
 
     def instructions(self, name: str, count: int) -> list[Row]:
-        """New ones: seeds in r0, afterwards children of what there is."""
+        """Return new instructions: seeds in r0, then children of those in the pool."""
         rows = []
         for _ in range(count):
             text = f"{self.rng.choice(_VERBS)} {self.text(self.rng.randint(6, 14))}"
@@ -90,7 +90,7 @@ class _Maker:
         }
 
     def reviews(self, rows: list[Row], *, readable: float = 0.98) -> list[Row]:
-        """Both orders of every pair; the place shown first gains 0.3 points."""
+        """Return reviews of all pairs in both orders; the teacher gains 0.3 points if first."""
         told = []
         for order in ORDERS:
             for row in rows:
@@ -135,7 +135,7 @@ class _Maker:
         ]
 
     def examine(self, name: str, tau: float) -> None:
-        """The student of the round before answers the whole cache pool and is scored."""
+        """Write the previous round's student's answers to the whole cache pool, and the scores."""
         self.write(f"responses/{name}.jsonl", [self.answer(row) for row in self.pool], ANSWER)
         reviews = self.write(f"reviews/{name}.jsonl", self.reviews(self.pool), REVIEW)
         write_table(
@@ -167,7 +167,7 @@ class _Maker:
         return rows
 
     def replayed(self, count: int) -> list[Row]:
-        """Rows of the cache pool that are learnt again."""
+        """Return rows of the cache pool that are replayed."""
         return [row | {"answer": "yes", "finish_reason": "stop"} for row in self.pool[:count]]
 
     def losses(self, name: str, steps: int) -> None:
@@ -181,7 +181,7 @@ class _Maker:
 
 @dataclass(frozen=True)
 class Size:
-    """How many rounds, seeds, new instructions a round and questions; words an answer, at most."""
+    """The size of a run: `new` is instructions per round, `words` the most words of an answer."""
 
     rounds: int = 4
     seeds: int = 60
@@ -193,7 +193,7 @@ class Size:
 def make_run(
     root: Path, size: Size | None = None, *, nasty: bool = False, seed: int = 1, tau: float = 1.0
 ) -> Path:
-    """Write a made-up run of this size below `root` and return `root`."""
+    """Write a synthetic run of this size to `root`, and return `root`."""
     size = size or Size()
     maker = _Maker(root, seed=seed, nasty=nasty, words=size.words)
     asked = maker.questions(size.questions)

@@ -1,4 +1,4 @@
-"""Plays the stages of dvc.yaml in this process, each through its click command."""
+"""Play the stages of dvc.yaml in this process, each through its click command."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @dataclass(frozen=True)
 class Step:
-    """A stage of one round: what to run, what it reads and writes."""
+    """A stage of one round: its module and arguments, and the paths that it reads and writes."""
 
     name: str
     module: str
@@ -30,7 +30,7 @@ class Step:
 
 
 def steps(params: dict[str, Any]) -> dict[str, Step]:
-    """Every stage of dvc.yaml for these parameters, in an order in which they can run."""
+    """Return all stages of dvc.yaml for these parameters by name, in an executable order."""
     pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())
     values = params | {name: value for group in pipeline["vars"] for name, value in group.items()}
     stages = pipeline["stages"].items()
@@ -46,7 +46,7 @@ def steps(params: dict[str, Any]) -> dict[str, Step]:
 
 
 def _needs(step: Step, waiting: set[str]) -> bool:
-    """Whether a dependency is, or holds, an output that is still to come."""
+    """Whether a dependency is, or contains, an output of a stage that has not run yet."""
     return any(out == dep or out.startswith(f"{dep}/") for dep in step.deps for out in waiting)
 
 
@@ -73,7 +73,7 @@ def _step(name: str, stage: dict[str, Any], values: dict[str, Any]) -> Step:
 
 
 def _text(value: Any) -> str:
-    """A value in a command; DVC turns a mapping into options."""
+    """Return a value as text for a command; DVC turns a mapping into options."""
     if isinstance(value, dict):
         return " ".join(f"--{name} {item}" for name, item in value.items())
     return str(value)

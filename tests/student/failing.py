@@ -1,4 +1,4 @@
-"""A stage that fails alike in every process, as a stage does on the user's own mistake."""
+"""A stage that fails in the same way in every process, as stages do on a user's mistake."""
 
 import click
 

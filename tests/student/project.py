@@ -1,4 +1,4 @@
-"""A folder with what the stages imitate and respond read, small enough for a test."""
+"""A folder with the inputs of the stages imitate, respond and evaluate, small enough for a test."""
 
 import importlib
 import os
@@ -41,7 +41,7 @@ QUESTIONS = {
 
 
 class Project:
-    """Runs stages in processes of their own."""
+    """Runs stages, in this process or in their own."""
 
     def __init__(self, folder: Path, base: Path, **sections: dict[str, Any]) -> None:
         self.folder = folder
@@ -65,33 +65,33 @@ class Project:
         write_base(folder / "base", base=str(base), revision=None)
 
     def set(self, **sections: dict[str, Any]) -> None:
-        """Change params.yaml."""
+        """Update sections of params.yaml."""
         for name, values in sections.items():
             self.raw[name] |= values
         (self.folder / "params.yaml").write_text(yaml.safe_dump(self.raw))
 
     def imitate(self, out: str, *, replay: str = "nothing.parquet") -> list[str]:
-        """The arguments that train `out` from the base."""
+        """Return the arguments that train `out` from the base."""
         told = {"student": "base", "pool": "pool.jsonl", "answers": "answers.jsonl"}
         return self._arguments(told | {"replay": replay, "out": out, "loss": f"{out}.jsonl"})
 
     def contrast(self, out: str) -> list[str]:
-        """The arguments that train `out` on the pool, and on its hard rows with wrong answers."""
+        """Return the arguments that train `out` on the pool, and on pairs of its hard rows."""
         examined = {"cache": "cache", "responses": "wrong.jsonl", "scores": "scores.parquet"}
         return [*self.imitate(out), *self._arguments(examined)]
 
     def replay(self, out: str) -> list[str]:
-        """The arguments that draw rows of the cache pool."""
+        """Return the arguments that draw rows of the cache pool."""
         told = {"cache": "cache", "pool": "pool.jsonl", "rewrites": "new.jsonl", "out": out}
         return self._arguments(told)
 
     def respond(self, student: str, out: str) -> list[str]:
-        """The arguments that have `student` answer the cache pool."""
+        """Return the arguments that have `student` answer the cache pool."""
         paths = {"student": student, "cache": "cache", "out": out}
         return [*self._arguments(paths | {"difficulty": f"{out}.parquet"}), "--round", "r1"]
 
     def evaluate(self, student: str, out: str) -> list[str]:
-        """The arguments that have `student` answer questions, and the judge compare."""
+        """Return the arguments that have `student` answer questions, and the judge compare."""
         write_table(self.folder / "questions.jsonl", _questions(), QUESTION)
         write_table(self.folder / "right.jsonl", _right(), ANSWER)
         asked = {"questions": "questions.jsonl", "answers": "right.jsonl"}
@@ -104,7 +104,7 @@ class Project:
         return told
 
     def start(self, stage: str, arguments: list[str]) -> subprocess.Popen[str]:
-        """`python -m stages.NAME` in a process of its own."""
+        """Start `python -m stages.NAME` in its own process."""
         own = {"LION_HOME": str(self.folder / "home"), "HF_HUB_OFFLINE": "1"}
         return subprocess.Popen(
             [sys.executable, "-m", f"stages.{stage}", *arguments],
@@ -116,7 +116,7 @@ class Project:
         )
 
     def kill(self, process: subprocess.Popen[str], when: str) -> None:
-        """`kill -9` the process, and what it started, once a checkpoint has a file `when`."""
+        """Kill the process and its children with SIGKILL once a checkpoint has a file `when`."""
         home = self.folder / "home"
         end = time.monotonic() + PATIENCE
         while process.poll() is None and not list(home.glob(f"training/*/{when}")):
@@ -128,7 +128,7 @@ class Project:
         assert process.returncode == -signal.SIGKILL, told
 
     def here(self, stage: str, arguments: list[str]) -> str:
-        """What the stage prints, run in this process."""
+        """Run the stage in this process; return its output."""
         main = importlib.import_module(f"stages.{stage}").main
         runner = CliRunner(env={"LION_HOME": str(self.folder / "home")})
         result = runner.invoke(main, arguments, catch_exceptions=False)
@@ -136,7 +136,7 @@ class Project:
         return result.output
 
     def run(self, stage: str, arguments: list[str], *, code: int = 0) -> str:
-        """What the stage prints; it must end with `code`."""
+        """Run the stage in its own process, which must end with `code`; return its output."""
         process = self.start(stage, arguments)
         told, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, told
@@ -147,13 +147,13 @@ Make = Callable[..., Project]
 
 
 def _wrong(answers: pl.DataFrame) -> pl.DataFrame:
-    """Answers of a student: those of the next row but two, so that each is wrong."""
+    """Return a student's answers: each belongs to the third row after it, so all are wrong."""
     given = answers["answer"].to_list()
     return answers.with_columns(answer=pl.Series([*given[3:], *given[:3]]))
 
 
 def _scores(ids: pl.Series) -> pl.DataFrame:
-    """Verdicts: all rows but the last are hard."""
+    """Return verdicts: all rows but the last are hard."""
     verdicts = ["hard"] * (len(ids) - 1) + ["easy"]
     rows = [
         {"id": id, "teacher": 9.0, "student": 1.0, "gap": 8.0, "verdict": verdict}
@@ -176,7 +176,7 @@ def _answers() -> pl.DataFrame:
 
 
 def _questions() -> pl.DataFrame:
-    """Tasks that the offline judge can score."""
+    """Return tasks that the offline judge can score."""
     rows = [
         {"id": instruction_id(task, ""), "instruction": task, "input": "", "category": "reverse"}
         for task in QUESTIONS

@@ -1,4 +1,4 @@
-"""A student small enough to be made and trained within a test."""
+"""A student small enough to be made and trained in a test."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,12 +24,12 @@ LESSONS = list(zip(TASKS, ANSWERS, strict=True))
 
 
 def talking(*, temperature: float, max_tokens: int) -> Student:
-    """How a student answers, whichever it is."""
+    """Return the settings for answering, which name no base."""
     return Student(base="", revision=None, temperature=temperature, max_tokens=max_tokens)
 
 
 def make_tokenizer(*, chat: bool = True, more: Iterable[str] = ()) -> PreTrainedTokenizerFast:
-    """A word tokenizer with pad, end and unknown marks of their own, for `more` words, too."""
+    """Return a word tokenizer for WORDS and `more`, with its own pad, end and unknown tokens."""
     words = dict.fromkeys([*WORDS, *more])
     vocabulary = ["<pad>", "<eos>", "<unk>", "<user>", "<bot>", *words]
     ids = {word: id for id, word in enumerate(vocabulary)}

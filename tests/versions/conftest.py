@@ -1,4 +1,4 @@
-"""A project with two versions of made-up tables, under real git and real DVC."""
+"""A project with two versions of synthetic tables, under real git and DVC."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ Lion = Callable[..., Result]
 
 @dataclass(frozen=True)
 class Versions:
-    """Tag `first` has the rounds r0 and r1; `second`, and the workspace, r2, too.
+    """Tag `first` has rounds r0 and r1; tag `second` and the workspace also have r2.
 
-    `second` lacks `removed`, an instruction of r1; its last verdict on `moved`, two seeds, is easy
-    where that of `first` was hard. `nasty` joined r2 with a terminal's escape sequence in its text;
-    `rejected` is a draft of r2 that repeats a seed.
+    `second` lacks `removed`, an instruction of r1. Its last verdict on the two seeds `moved` is
+    easy, where that of `first` was hard. `nasty` is an instruction of r2 with a terminal escape
+    sequence in its text; `rejected` is a draft of r2 that repeats a seed.
     """
 
     root: Path
@@ -55,7 +55,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
 
 @pytest.fixture
 def lion(versions: Versions, monkeypatch: pytest.MonkeyPatch) -> Lion:
-    """Runs a `lion` command in the project."""
+    """Return a function that runs a `lion` command in the project."""
     monkeypatch.chdir(versions.root)
     for name, value in versions.environment.items():
         monkeypatch.setenv(name, value)
@@ -70,14 +70,14 @@ def lion(versions: Versions, monkeypatch: pytest.MonkeyPatch) -> Lion:
 
 
 def _remove_last(path: Path) -> str:
-    """Take the last instruction out of a train pool; its id."""
+    """Remove the last instruction of a train pool; return its id."""
     pool = read_table(path, INSTRUCTION)
     write_table(path, pool.head(-1), INSTRUCTION)
     return str(pool["id"][-1])
 
 
 def _judge_otherwise(scores: Path) -> list[str]:
-    """Let r2 repeat the verdicts of r1 but for two, now easy; their ids."""
+    """Give r2 the verdicts of r1, except for two that are now easy; return their ids."""
     before, after = (read_table(scores / f"{name}.parquet", VERDICT) for name in ("r1", "r2"))
     moved: list[str] = before.filter(verdict="hard")["id"].head(2).to_list()
     old = before.with_columns(
@@ -89,7 +89,7 @@ def _judge_otherwise(scores: Path) -> list[str]:
 
 
 def _add_nasty(data: Path) -> str:
-    """An instruction of r2, with its answer, that would colour a terminal; its id."""
+    """Add to r2 an instruction that would colour a terminal, and its answer; return its id."""
     text = "Say \x1b[31mred\x1b[0m ``` and | four"
     id = instruction_id(text, "")
     for folder, schema in (("pools/train", INSTRUCTION), ("answers", ANSWER)):
@@ -103,7 +103,7 @@ def _add_nasty(data: Path) -> str:
 
 
 def _add_rejected(path: Path, nearest: str) -> str:
-    """A draft that is too similar to `nearest`; the id that it would have had."""
+    """Add a draft that is too similar to `nearest`; return the id that it would have had."""
     text = "A draft that repeats a seed"
     draws = read_table(path, DRAW)
     row = draws.tail(1).with_columns(
