@@ -10,7 +10,7 @@ from lion.support.command_line import HELP
 COMMANDS = {
     "chat": ("lion.export.chat:chat", "Ask a student and the teacher side by side."),
     "check": ("lion.evaluate.check:check", "Check seeds, and pools for evaluation questions."),
-    "doctor": ("lion.versions.doctor:doctor", "Check all that a run needs, before it pays."),
+    "doctor": ("lion.versions.doctor:doctor", "Check everything a run needs, before you pay."),
     "estimate": ("lion.versions.cli:estimate", "Estimate what would run, and its cost."),
     "evaluate": ("lion.evaluate.cli:evaluate", "Measure the relative quality of candidates."),
     "export": ("lion.export.cli:export", "Export a round's pools and student for Hugging Face."),

@@ -184,7 +184,7 @@ class Batches:
         except ChatError as error:
             if not isinstance(error.__cause__, openai.NotFoundError):
                 raise
-            hint = f"if it is gone for good, `lion store forget {number}` allows Lion to resend it"
+            hint = f"if the batch is lost, `lion store forget {number}` lets Lion send it again"
             raise ChatError(f"{error.message}; {hint}") from error
         wanted = {job.key: job for job in jobs}
         fault = None if self._limit.is_exceeded(batch) else self._failure(batch)

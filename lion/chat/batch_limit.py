@@ -51,7 +51,7 @@ class EnqueuedLimit:
         self._most = max(1, min([half, *(number for number in numbers if number)]))
         self.refused = True
         say_once(
-            "the provider lets fewer tokens wait in batches than this stage has; Lion sends smaller"
+            "this stage exceeds the provider's limit of enqueued batch tokens; Lion sends smaller"
             " batches, one after the other",
             key="enqueued tokens",
         )

@@ -121,8 +121,8 @@ class Chat:
         if unclear := sum(answer.finish_reason == UNCLEAR for answer in answers):
             click.echo(
                 f"{self._stage} {self._round}: {unclear:,} of {len(answers):,} replies contain"
-                " thoughts that cannot be told apart from the answer; they are marked"
-                f" {UNCLEAR!r} and nobody learns from them",
+                " thoughts that cannot be separated from the answer; they are marked"
+                f" {UNCLEAR!r} and left out of training",
                 err=True,
             )
 
@@ -135,8 +135,8 @@ class Chat:
             )
         if unpriced := self._budget.unpriced([*self._store.spent(), self._caller.usage(0, 0, 0)]):
             raise ChatError(
-                f"{self._stage} {self._round}: the budget bounds money, but {unpriced} is used and"
-                " has no price; add its price to prices.models in params.yaml"
+                f"{self._stage} {self._round}: budget.money is set, but {unpriced} has no price;"
+                " add it to prices.models in params.yaml"
             )
         try:
             self._runner.run(self._ask(missing, meter))
@@ -183,8 +183,8 @@ class Chat:
         """Count a request without a reply; ChatError if the budget does not cover a retry."""
         if not self._store.note_unanswered(entry, most_tokens(body), self._budget):
             raise ChatError(
-                f"{self._stage} {self._round}: a request brought no reply and may have a cost;"
-                f" a retry may exceed the budget"
+                f"{self._stage} {self._round}: a request got no reply but may have been charged,"
+                " and a retry may exceed the budget"
                 f" ({self._budget.left_text(self._store.spent())}); raise `budget` in params.yaml"
             )
 
@@ -206,7 +206,7 @@ class Chat:
 
     def _kept(self, missing: list[Job], total: int) -> str:
         kept = total - len(missing) + len(self._store.find([job.key for job in missing]))
-        return f"{kept:,} of {total:,} replies are kept, run again to continue"
+        return f"{kept:,} of {total:,} replies are stored; run again to continue"
 
 
 @contextmanager

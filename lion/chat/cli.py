@@ -105,7 +105,7 @@ def prune(*, yes: bool, **named: Any) -> None:
 @store.command()
 @click.argument("batch")
 def forget(batch: str) -> None:
-    """Give up BATCH, which its server lost; its requests are sent, and paid, again."""
+    """Forget a BATCH that its server has lost; its requests are sent, and paid for, again."""
     with _open() as opened:
         if not (count := opened.forget(batch)):
             raise InputError(f"{opened.path}: no request waits for a batch {batch}")

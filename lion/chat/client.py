@@ -66,8 +66,8 @@ def _key(url: str, endpoint: Endpoint, *, stage: str) -> str:
         raise ChatError(f"{stage}: no API key for {url}: set the environment variable {name}")
     if not re.fullmatch(r"[\x21-\x7e]*", key):  # httpx would refuse the header and print the key
         raise ChatError(
-            f"{stage}: the environment variable {name} contains a blank or a"
-            " character outside ASCII, so it is no API key; copy the key again"
+            f"{stage}: the environment variable {name} contains a space or a"
+            " character outside ASCII, so it is not a valid API key; copy the key again"
         )
     return key
 

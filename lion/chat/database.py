@@ -41,8 +41,8 @@ class Database:
         """Run the block in one exclusive transaction; ChatError if the file cannot be written."""
         if self.frozen:
             raise ChatError(
-                f"{self.path}: replies could not be kept here ({self.frozen}), so none is"
-                " requested; allow writing, or move the folder and set LION_HOME to its new place"
+                f"{self.path}: cannot be written ({self.frozen}), so Lion sends no requests; make"
+                " it writable, or move the folder and set LION_HOME to its new place"
             )
         with self.reading() as db:
             db.execute("BEGIN IMMEDIATE")

@@ -144,7 +144,7 @@ class Dialect:
         self.endpoint = self.endpoint.model_copy(update=changes)
         shown = f"[{', '.join(value)}]" if isinstance(value, list) else str(value).lower()
         say_once(
-            f"{self._who}: the server does not accept what it was sent; Lion {row.does} from now"
+            f"{self._who}: the server rejected a field of the request, so Lion {row.does} from now"
             f" on. Write `{key}: {shown}` under endpoints.{self._named} in params.yaml to keep this"
         )
 

@@ -50,10 +50,10 @@ def ending_of(reason: Any, text: str, *, tokens: int, limit: int) -> str:
         return name
     reached = (tokens or len(text.encode()) // _BYTES_A_TOKEN) >= limit
     if reason:
-        meaning = "cut" if reached else "whole"
+        meaning = "cut" if reached else "complete"
         say_once(
-            f"the server ends replies by the finish_reason '{name}', unknown to Lion; they count as"
-            f" cut where they reach the token limit, else as whole; the first one is {meaning}",
+            f"unknown finish_reason '{name}' from the server: Lion treats such a reply as cut if it"
+            f" reaches the token limit, else as complete; the first one is {meaning}",
             key=f"finish_reason {name}",
         )
     return "length" if reached else "stop"

@@ -131,7 +131,7 @@ class Live:
                 if owner
                 else "another process holds the rest of the budget or the store's lock"
             )
-            raise ChatError(f"{job.row}: {reason}, and nothing came for {patience:g} s")
+            raise ChatError(f"{job.row}: {reason}; no reply arrived for {patience:g} s")
 
 
 def too_dear(job: Job, store: Store, budget: Budget) -> ChatError:

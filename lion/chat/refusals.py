@@ -75,7 +75,7 @@ def summary_of(rows: Iterable[tuple[str, Reply]]) -> str:
     kinds = ", ".join(f"{counts[name]:,} {name}" for name in REFUSED if counts[name])
     row, first = hits[0]
     return (
-        f"the provider refused {len(hits):,} requests, which are kept as refused ({kinds}); the"
+        f"the provider refused {len(hits):,} requests ({kinds}), which are stored as refused; the"
         f" first is {row}: {beside_of(first.text)[0]:.300}"
     )
 
@@ -126,6 +126,6 @@ class Refusals:
     def error(self) -> ChatError:
         """Return the error of a stage whose first requests were all refused."""
         return ChatError(
-            f"{self._first:.700}; the first {len(self._held):,} requests were all refused like"
-            " this, so the model or its endpoint does not fit"
+            f"{self._first:.700}; the provider refused all of the first {len(self._held):,}"
+            " requests like this; check the model and its endpoint"
         )

@@ -70,7 +70,7 @@ def salvage(path: Path) -> None:
     click.echo(
         f"{path} was damaged: {len(replies):,} replies could be read and stay in use"
         + (f", {damaged:,} had a wrong checksum" if damaged else "")
-        + f"; missing ones are requested again; the damaged file is kept as {kept}",
+        + f"; Lion will request the missing ones again; the damaged file is kept as {kept}",
         err=True,
     )
 

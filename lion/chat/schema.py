@@ -58,8 +58,8 @@ def version_of(db: sqlite3.Connection, path: Path) -> int:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise ChatError(
-            f"{path}: a newer version of Lion wrote this store (version {version}, known up to"
-            f" {VERSION}); update Lion, nothing was requested"
+            f"{path}: a newer version of Lion wrote this store (version {version}; this one reads"
+            f" up to {VERSION}); update Lion; no request was sent"
         )
     return int(version)
 

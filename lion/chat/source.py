@@ -51,8 +51,8 @@ def _check_for_secrets(url: str) -> None:
     if "@" in parts.netloc or parts.fragment or secrets:
         where = f"its query field {secrets[0]!r}" if secrets else "a name, password or fragment"
         raise ChatError(
-            f"the URL of {parts.hostname} contains {where}, and Lion stores URLs; remove it, set an"
-            " environment variable to the key, and name this variable in api_key_env"
+            f"the URL of {parts.hostname} contains {where}, and Lion stores URLs; remove it, put"
+            " the key in an environment variable, and name that variable in api_key_env"
         )
 
 

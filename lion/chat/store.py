@@ -95,7 +95,7 @@ class Store(Claims):
         if free < _RESERVE:
             raise ChatError(
                 f"{self.path}: only {free / 1e6:.1f} MB are free on its disk, too little for"
-                " replies in flight; free space and run again"
+                " the replies in flight; free some space and run again"
             )
         with suppress(BusyError):
             self._take_over()
@@ -222,7 +222,8 @@ class Store(Claims):
         places = ", ".join(map(str, self._spill.close()))
         if places:
             click.echo(
-                f"{self.path}: replies that arrived are kept in {places}; the next run adds them",
+                f"{self.path}: some replies could not be written and are kept in {places}; the next"
+                " run adds them",
                 err=True,
             )
         if self._lost:

@@ -78,8 +78,8 @@ class Exam:
         click.echo(f"{done:,} of {ordered.height:,} rows are judged, {hard:,} of them are hard.")
         if hard < wanted:
             click.echo(
-                f"The pool is easy: it has fewer than {wanted:,} hard rows (examine.hard). None at "
-                "all is the paper's equilibrium: the referee cannot tell student from teacher."
+                f"The pool has fewer than {wanted:,} hard rows (examine.hard). None at all is the "
+                "paper's equilibrium: the referee cannot tell the student from the teacher."
             )
 
     def _judge(self, pairs: pl.DataFrame, label: str) -> None:

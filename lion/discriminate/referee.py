@@ -139,10 +139,10 @@ def check_judged(reviews: pl.DataFrame, orders: tuple[Order, ...], *, label: str
         return
     pairs = reviews["id"].n_unique()
     raise EmptyError(
-        f"{label}: the referee {reviews['model'][0]} judged none of {pairs} answers: "
-        f"{reviews['student'].is_null().sum()} of {reviews.height} replies had no two "
-        f"readable scores, such as {reviews['reply'][-1][:160]!r}. The store keeps every "
-        "reply. Use another model as referee."
+        f"{label}: the referee {reviews['model'][0]} scored none of {pairs} pairs: "
+        f"{reviews['student'].is_null().sum()} of {reviews.height} replies lack two readable "
+        f"scores, for example {reviews['reply'][-1][:160]!r}. All replies are stored. "
+        "Use another model (referee.model)."
     )
 
 

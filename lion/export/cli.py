@@ -85,7 +85,7 @@ def export(
         if not kind and not server:
             return
         if not (target / "student").is_dir():
-            raise InputError(f"{target / 'student'}: no exported student; leave out --no-student")
+            raise InputError(f"{target / 'student'}: no exported student; remove --no-student")
         if converter and kind:
             _write_gguf(places, target, converter, kind, with_modelfile=server == "ollama")
     for line in commands(server or "llama.cpp", target, _name(round_)):

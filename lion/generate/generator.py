@@ -33,8 +33,8 @@ def quotas(settings: Generate, *, hard: int, easy: int) -> dict[Origin, int]:
     """
     if not hard and not easy:
         raise EmptyError(
-            "generate: no instruction to draw from; check the referee's replies (or the losses, "
-            "with sampling.by: loss)"
+            "generate: no hard or easy instruction can be a parent; check the referee's replies "
+            "(or the losses, with sampling.by: loss)"
         )
     wanted = round(settings.count * settings.hard_share)
     if not hard:

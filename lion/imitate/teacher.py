@@ -86,9 +86,10 @@ def chat_about(row: dict[str, str], prompt: tuple[Message, ...]) -> tuple[Messag
 def _with_a_whole_one(answers: pl.DataFrame, settings: Teacher, *, label: str) -> pl.DataFrame:
     if not usable(answers).height:
         raise EmptyError(
-            f"{label}: none of {answers.height} answers is whole; the last ended with "
-            f"finish_reason {answers['finish_reason'][-1]!r} after {settings.max_tokens} tokens at "
-            f"most: {answers['answer'][-1][:80]!r}; raise teacher.max_tokens or ask another model"
+            f"{label}: none of {answers.height} answers is complete; the last ended with "
+            f"finish_reason {answers['finish_reason'][-1]!r} (teacher.max_tokens: "
+            f"{settings.max_tokens}): {answers['answer'][-1][:80]!r}; raise teacher.max_tokens or "
+            "use another model"
         )
     return answers
 

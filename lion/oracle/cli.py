@@ -11,7 +11,7 @@ from lion.support.errors import ChatError
 
 @click.group(context_settings=HELP)
 def oracle() -> None:
-    """The offline language model that really solves its tasks."""
+    """Run the offline language model, which solves its own families of tasks."""
 
 
 @oracle.command()
@@ -41,7 +41,7 @@ def serve(host: str, port: int, position_bias: float, unreadable: float) -> None
         name = f"[{host}]" if ":" in host else host
         click.echo(
             f"The oracle answers at http://{name}:{listening.getsockname()[1]}/v1 (model: oracle); "
-            "Ctrl+C ends it."
+            "press Ctrl+C to stop it."
         )
         app = create_app(position_bias=position_bias, unreadable=unreadable)
         config = uvicorn.Config(app, lifespan="off", log_level="warning")

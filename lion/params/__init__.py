@@ -94,7 +94,7 @@ class Params(Record):
                 raise ValueError(f"{name}: not a round's name; expected r{number}")
             if before != f"r{number - 1}":
                 expected = f"expected {name}: r{number - 1}"
-                raise ValueError(f"{name}: {before} follows no round; {expected}")
+                raise ValueError(f"{name}: {before} is not the round before; {expected}")
         return rounds
 
     @model_validator(mode="after")
@@ -158,7 +158,9 @@ class Params(Record):
             if role == "referee" and self.examine.rows == 0:
                 continue
             if self.model_of(role) not in known and not self.is_in_process(role):
-                raise ValueError(f"budget: money is bounded, prices lack {self.model_of(role)}")
+                raise ValueError(
+                    f"budget.money is set, but prices.models has no {self.model_of(role)}"
+                )
         return self
 
     def model_of(self, role: Role) -> str:

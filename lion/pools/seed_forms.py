@@ -90,8 +90,8 @@ def _check_roles(place: str, key: str, roles: list[str]) -> None:
     if not roles or roles != [("user", "assistant")[n % 2] for n in range(len(roles))]:
         shown = ", ".join(roles[:4]) or "none"
         raise InputError(
-            f"{place}: '{key}' must be questions and their answers by turns (found: {shown}); "
-            "correct or remove the row"
+            f"{place}: '{key}' must alternate questions and answers, a question first "
+            f"(found: {shown}); correct or remove the row"
         )
 
 
@@ -144,7 +144,7 @@ def _system(place: str, fields: Fields, texts: list[Turn]) -> tuple[str, Any]:
     first = list(itertools.takewhile(lambda turn: turn[0] == "system", texts))
     if any(role == "system" for role, _ in texts[len(first) :]):
         raise InputError(
-            f"{place}: a system prompt stands behind a question; move it to the front, or set "
+            f"{place}: a system prompt follows a question; move it to the start, or set "
             "seeds_columns: {ignore: [system]}"
         )
     own = only(place, fields, _SYSTEMS)

@@ -44,7 +44,7 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
             raise InputError(
                 f"--port: cannot use {port} ({error.strerror}). Use 0 for a free port."
             ) from None
-        click.echo(f"{server.address}  (Ctrl-C ends)")
+        click.echo(f"{server.address}  (press Ctrl-C to stop)")
         if opens:
             webbrowser.open(server.address)
         try:

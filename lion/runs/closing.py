@@ -58,7 +58,7 @@ def _by_gain(tables: Tables, gain: Gain, last: str) -> str:
     reviews = tables.reviews.filter(round=last)
     if reviews.height and equilibrium(reviews).reached:
         return f"Stop: {figures}, and the referee can no longer tell student from teacher."
-    return f"Stop: {figures}, no more than chance; more questions would tell smaller gains."
+    return f"Stop: {figures}, which is within chance; more questions would show smaller gains."
 
 
 def _another(tables: Tables, last: str) -> str:

@@ -111,8 +111,8 @@ def pipeline_variable(root: Path, name: str) -> Any:
         ) from None
     except (KeyError, TypeError, StopIteration, RecursionError, ValueError, yaml.YAMLError):
         raise InputError(
-            f"{file}: `vars` has no `{name}`. Restore the file from git; revisions from before "
-            "the paths stood under `vars` cannot be read."
+            f"{file}: `vars` has no `{name}`. Restore the file from git; Lion cannot read "
+            "revisions in which dvc.yaml had no paths under `vars`."
         ) from None
 
 

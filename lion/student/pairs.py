@@ -56,9 +56,9 @@ def encode_pairs(loaded: Loaded, rows: pl.DataFrame, limit: int, *, label: str) 
         if has_room and chosen.answer != rejected.answer:
             pairs.append(Pair(chosen, rejected))
     if launch.is_main():
-        line = f"{label}: {len(pairs)} pairs{'' if pairs else ', so no step'}"
+        line = f"{label}: {len(pairs)} pairs{'' if pairs else ', so no training steps'}"
         alike = rows.height - len(pairs)
-        more = f"; {alike} more do not differ within imitate.max_length={limit} tokens"
+        more = f"; {alike} more have no difference within imitate.max_length={limit} tokens"
         click.echo(line + (more if alike else ""))
     return pairs
 

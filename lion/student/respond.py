@@ -54,8 +54,8 @@ def answer_with(
     if read_form(student) is None or not empty:
         return answers
     line = (
-        f"{label}: {empty} of {answers.height} answers have no text behind their thoughts;"
-        f" student.max_tokens: {params.student.max_tokens} covers both"
+        f"{label}: {empty} of {answers.height} answers are empty after their thoughts;"
+        f" student.max_tokens ({params.student.max_tokens}) covers both"
     )
     if empty == answers.height:
         raise LionError(f"{line}; raise it, or train longer")
@@ -210,7 +210,7 @@ def _for_server(student: Path, tasks: list[Task]) -> list[tuple[Message, ...]]:
     texts = [tuple(unmarked(tokenizer, messages)) for messages in whole]
     if changed := sum(text != task for text, task in zip(texts, whole, strict=True)):
         click.echo(
-            f"{changed} of {len(tasks)} tasks hold control marks of the student's tokenizer; the "
-            "server gets them with a zero-width space inside"
+            f"{changed} of {len(tasks)} tasks contain control tokens of the student's tokenizer; "
+            "Lion sends them with a zero-width space inside"
         )
     return texts

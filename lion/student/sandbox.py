@@ -30,14 +30,14 @@ def render_untrusted(template: str, variables: dict[str, Any], task: Task, *, na
             timeout=12 * SECONDS,  # a busy machine must not fail a sound template
         )
     except subprocess.TimeoutExpired:
-        raise _refused(name, f"it does not end within {12 * SECONDS} seconds") from None
+        raise _refused(name, f"it does not finish within {12 * SECONDS} seconds") from None
     if child.returncode < 0:
-        raise _refused(name, f"it does not end within {SECONDS} seconds of processor time")
+        raise _refused(name, f"it does not finish within {SECONDS} seconds of processor time")
     if child.returncode:
         raise _refused(name, (child.stderr.strip().splitlines() or ["no reason given"])[-1])
     text = str(json.loads(child.stdout))
     if len(text) > CHARACTERS:
-        raise _refused(name, f"it makes {len(text):,} characters of a short task")
+        raise _refused(name, f"it renders a short task as {len(text):,} characters")
     return text
 
 

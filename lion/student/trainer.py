@@ -120,7 +120,9 @@ def _prepared(kind: Callable[..., Trainer], arguments: TrainingArguments, **part
     trainer = kind(args=arguments, **parts)
     trainer.remove_callback(PrinterCallback)
     if sharded and not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
-        raise ParamsError("compute.sharding: accelerate does not do it on this machine; set none")
+        raise ParamsError(
+            "compute.sharding: accelerate does not support it on this machine; set it to none"
+        )
     return trainer
 
 

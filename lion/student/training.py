@@ -65,7 +65,7 @@ def train(
 def _encode(loaded: Loaded, lessons: Sequence[Lesson], settings: Imitate) -> list[Example]:
     examples = [encode_thoughtful(loaded.tokenizer, loaded.thoughts, *lesson) for lesson in lessons]
     if not examples:
-        raise EmptyError("imitate: the train pool holds no whole answer to learn from")
+        raise EmptyError("imitate: the train pool has no complete answer to train on")
     limit = settings.max_length
     longest = max(range(len(examples)), key=lambda row: len(examples[row]))
     shown = flat_text(lessons[longest][0])[:60]
@@ -81,7 +81,7 @@ def _encode(loaded: Loaded, lessons: Sequence[Lesson], settings: Imitate) -> lis
     if over and launch.is_main():
         click.echo(
             f"{over} of {len(examples)} rows are cut to {limit} tokens; {len(cut) - len(kept)} of "
-            "these have no token of the answer left and are left out"
+            "these have no room for the answer and are left out"
         )
     if not kept:
         raise EmptyError(f"imitate: no prompt fits imitate.max_length={limit} tokens; raise it")

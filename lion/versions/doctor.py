@@ -21,7 +21,7 @@ _EMPTY = {"control": "no_control.csv", "marks": "no_marks.jsonl"}  # in lion/rep
 @click.option("--fix", is_flag=True, help="Repair DVC files that a killed run left empty or cut.")
 @click.option("--quick", is_flag=True, help="Check only DVC's files, parameters, store and disk.")
 def doctor(fix: bool, quick: bool) -> None:
-    """Check all that a run needs, and say how to fix what would make it fail.
+    """Check everything a run needs, and say how to fix what would make it fail.
 
     Checks DVC's files, params.yaml, the response store and the disk; unless --quick, also seeds
     and questions, the student (its files, template and memory), and every role by one short

@@ -33,7 +33,7 @@ from lion.versions.doctor_files import Finding
 _WORDS = ("owl", "cat", "dog", "cow", "pig", "fox", "hen", "bee", "ant", "elk", "eel", "ram")
 _LABEL = "lion doctor"
 _ROW = re.compile(r"^row \w+: \S+: ")  # with the server's address
-_KEPT = re.compile(r"; [\d,]+ of [\d,]+ replies are kept, run again to continue$")
+_KEPT = re.compile(r"; [\d,]+ of [\d,]+ replies are stored; run again to continue$")
 
 
 def roles_of(params: Params) -> Iterator[Finding]:

@@ -163,7 +163,7 @@ class Expected:
     def _whole_share(self, *, asked: bool = False) -> float:
         """Return the share of complete answers, the only ones that are examined.
 
-        With `asked`, the share of the answers that were requested: a seed's own are always complete.
+        With `asked`, the share of the requested answers: a seed's own are always complete.
         """
         answers = self._answers.drop_nulls("prompt_tokens") if asked else self._answers
         return usable(answers).height / answers.height if answers.height else 1.0

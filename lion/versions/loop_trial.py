@@ -106,4 +106,4 @@ def _verdict(folder: Path) -> str:
     figures = f"{gain.gain:+.1f} points from r0 to r1 (95%: {gain.low:+.1f} to {gain.high:+.1f})"
     if gain.low > 0:
         return f"The student improved: {figures}."
-    return f"The student may not have improved: {figures}. A tenth of the rows is little."
+    return f"The student may not have improved: {figures}. A tenth of the rows is too few to tell."

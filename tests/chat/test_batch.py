@@ -281,7 +281,7 @@ def test_ctrl_c_while_a_batch_is_waited_for_leaves_it_for_the_next_run(
     _, said = process.communicate(timeout=10)
     assert time.monotonic() - begun < 2
     last = said.splitlines()[-1]
-    assert last == "Error: teach r0: stopped; 0 of 20 replies are kept, run again to continue"
+    assert last == "Error: teach r0: stopped; 0 of 20 replies are stored; run again to continue"
     batches.looks = 0
     assert len(ask(params, 20)) == 20
     assert batches.requests == 20

@@ -118,7 +118,7 @@ def test_ctrl_c_ends_soon_with_one_line(server: Server) -> None:
     _, said = process.communicate(timeout=20)  # the replies in flight would take a minute
     assert process.returncode == 130
     last = said.splitlines()[-1]
-    assert last == ("Error: teach r0: stopped; 20 of 100 replies are kept, run again to continue")
+    assert last == ("Error: teach r0: stopped; 20 of 100 replies are stored; run again to continue")
     assert "Traceback" not in said
 
 

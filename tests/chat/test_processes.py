@@ -72,7 +72,7 @@ def test_other_signals_end_like_ctrl_c_and_keep_what_arrives(
     process.send_signal(number)
     _, message = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert "stopped; 4 of 100 replies are kept, run again to continue" in message
+    assert "stopped; 4 of 100 replies are stored; run again to continue" in message
     assert len(server.asked) == 4
 
 
@@ -113,7 +113,7 @@ def test_a_read_only_store_replays_and_requests_nothing(
         more = started(server, 6, "", preexec_fn=_without_override)
         _, message = more.communicate()
         assert more.returncode == 1
-        assert "replies could not be kept here (read-only), so none is requested" in message
+        assert "cannot be written (read-only), so Lion sends no requests" in message
     finally:
         home.chmod(0o755)
     assert len(server.asked) == 5

@@ -89,7 +89,7 @@ def test_a_refused_row_is_kept_with_its_reason_and_the_others_go_on(
         ended = [reply.finish_reason for reply in ask(params_at(server.url, concurrency=2), 5)]
         assert ended == ["stop", reason, "stop", reason, "stop"]
         err = capsys.readouterr().err
-        assert f"refused 2 requests, which are kept as refused (2 {reason})" in err
+        assert f"refused 2 requests (2 {reason}), which are stored as refused" in err
         assert "the first is teach r0, row 1: " in err
     assert len(server.asked) == 5
 

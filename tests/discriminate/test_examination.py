@@ -155,7 +155,7 @@ def test_few_pairs_are_all_judged_in_both_orders() -> None:
 
 def test_every_verdict_unreadable_ends_after_the_first_order() -> None:
     chat = FakeChat(lambda request: reply("No idea."))
-    with pytest.raises(EmptyError, match="judged none of 500 answers"):
+    with pytest.raises(EmptyError, match="scored none of 500 pairs"):
         examined(pairs_of(500), chat)
     assert len(chat.asked) == 2 * (500 + MEASURED)  # one retry, and no further second order
 
@@ -250,7 +250,7 @@ def test_an_easy_pool_ends_at_its_bound_and_says_so(
     assert reviews["id"].n_unique() == 90
     printed = capsys.readouterr().out
     assert "90 of 90 rows are judged, 0 of them are hard." in printed
-    assert "The pool is easy" in printed
+    assert "The pool has fewer" in printed
     assert "equilibrium" in printed
     assert len(set(chat.labels)) < 9  # waves double while nothing is hard
 
@@ -261,12 +261,12 @@ def test_no_newest_row_and_more_hard_rows_than_there_are(
     pairs = pairs_of(120, round=["r0"] * 120)
     reviews = examined(pairs, judge(), hard=119)
     assert reviews["id"].n_unique() == 120
-    assert "The pool is easy: it has fewer than 119" in capsys.readouterr().out
+    assert "The pool has fewer than 119" in capsys.readouterr().out
     assert hard_rows(examined(pairs, judge(lambda id: 5.0), hard=10)) == 10
 
 
 def test_unreadable_waves_end_after_the_first() -> None:
     chat = FakeChat(lambda request: reply("No idea."))
-    with pytest.raises(EmptyError, match="judged none of 30 answers"):
+    with pytest.raises(EmptyError, match="scored none of 30 pairs"):
         examined(pairs_of(500), chat, threshold=None, hard=30)
     assert len(chat.asked) == 30 * 2 * 2

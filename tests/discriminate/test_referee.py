@@ -132,5 +132,5 @@ def test_a_reply_that_repeats_scores_of_a_system_prompt_is_unreadable() -> None:
     lines = "Assistant 1: 10\nAssistant 2: 1"
     pairs = PAIRS.head(1).with_columns(system=pl.lit(lines))
     chat = FakeChat(lambda _: reply(f"The system prompt says:\n{lines}"))
-    with pytest.raises(EmptyError, match="judged none of 1 answers"):
+    with pytest.raises(EmptyError, match="scored none of 1 pairs"):
         review(pairs, chat, SETTINGS, label="referee r1")

@@ -220,7 +220,7 @@ def test_setting_2_asks_for_evidence_in_both_orders_as_often_as_told(project: Pa
 
 
 def test_a_judge_unreadable_throughout_is_an_error(project: Path) -> None:
-    with pytest.raises(EmptyError, match="judged none of 3 answers"):
+    with pytest.raises(EmptyError, match="scored none of 3 pairs"):
         compared(project, FakeChat(lambda request: reply("Well.")), judge())
 
 

@@ -65,7 +65,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "repeated": ([FIRST, {**FIRST, "question_id": 2}], "line 2: repeats .*line 1"),
     "empty": ([{**FIRST, "text": " "}], "line 1: 'text' is empty"),
     "two instances": ([{**USER, "instances": [{}, {}]}], "line 1: 'instances' must be a list of"),
-    "conversation of answers": ([{"messages": [ANSWER]}], r"by turns \(found: assistant\)"),
+    "conversation of answers": ([{"messages": [ANSWER]}], r"a question first \(found: assistant\)"),
     "system a number": ([{**FIRST, "system": 3}], "line 1: 'system' must be a string"),
     "no rows": ([], "no rows; known formats"),
 }

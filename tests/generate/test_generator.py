@@ -240,7 +240,7 @@ def test_without_hard_rows_the_quota_is_filled_from_easy_ones() -> None:
 
 
 def test_nothing_judged_is_an_error() -> None:
-    with pytest.raises(EmptyError, match="no instruction to draw from"):
+    with pytest.raises(EmptyError, match="no hard or easy instruction can be a parent"):
         quotas(settings(), hard=0, easy=0)
 
 

@@ -59,7 +59,7 @@ def test_a_row_that_stays_bad_keeps_its_mark() -> None:
 
 def test_no_whole_answer_at_all_is_an_error_with_one_raw_reply() -> None:
     chat = FakeChat(lambda request: reply("bla bla", finish_reason="length"))
-    with pytest.raises(EmptyError, match=r"teach r0: none of 2 answers is whole.*'bla bla'"):
+    with pytest.raises(EmptyError, match=r"teach r0: none of 2 answers is complete.*'bla bla'"):
         teach(POOL, chat, SETTINGS, label="teach r0")
 
 

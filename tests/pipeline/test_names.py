@@ -48,7 +48,7 @@ def test_a_round_named_as_a_command_is_refused_in_one_line(project: Project, key
 
 
 def test_a_previous_round_named_as_a_command_is_refused(project: Project) -> None:
-    assert "follows no round" in refused(project, rounds={"r1": "r0; touch y #"})
+    assert "is not the round before" in refused(project, rounds={"r1": "r0; touch y #"})
 
 
 @pytest.mark.parametrize("section", ["rounds", "decontaminate__files"])

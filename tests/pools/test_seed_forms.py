@@ -308,7 +308,7 @@ def test_thoughts_in_a_key_of_their_own_are_learnt(tmp_path: Path, key: str) -> 
 
 def test_a_question_has_no_thoughts(tmp_path: Path) -> None:
     turn = {"role": "user", "content": "Count.", "thinking": "hm"}
-    with pytest.raises(InputError, match="'thinking' holds text that no form reads"):
+    with pytest.raises(InputError, match="unknown key 'thinking' holds text"):
         _read(tmp_path, [{"messages": [turn]}])
 
 

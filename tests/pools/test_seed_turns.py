@@ -79,7 +79,7 @@ TALKS: dict[str, dict[str, Any]] = {
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "system prompt behind a question": (
         {"messages": [ASK, SYSTEM, ANSWER]},
-        "a system prompt stands behind a question",
+        "a system prompt follows a question",
     ),
     "two system prompts": (
         {"system": "Be kind.", "messages": [SYSTEM, ASK]},
@@ -90,7 +90,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "both 'system' and 'system_prompt' hold text",
     ),
     "system a list": ({"instruction": "Who?", "system": ["Be kind."]}, "'system' must be a string"),
-    "system prompt alone": ({"messages": [SYSTEM]}, "by turns (found: none)"),
+    "system prompt alone": ({"messages": [SYSTEM]}, "a question first (found: none)"),
     "two questions in a row": ({"messages": [ASK, ASK, ANSWER]}, "(found: user, user, assistant)"),
     "answer first": ({"messages": [PLUM, ASK, ANSWER]}, "(found: assistant, user, assistant)"),
     "empty earlier turn": (
@@ -110,7 +110,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "history of threes": ({"instruction": "Who?", "history": [["a", "b", "c"]]}, "'history', turn"),
     "history ends in a question": (
         {"instruction": "Who?", "history": [ASK]},
-        "'history' must be questions and their answers by turns (found: user, user)",
+        "'history' must alternate questions and answers, a question first (found: user, user)",
     ),
     "history with a number": ({"instruction": "Who?", "history": [["a", 3]]}, "must be a string"),
     "history and turns": (

@@ -129,12 +129,12 @@ BAD: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "material in a key that no form reads": (
         {"instruction": NEW, "passage": "By Ada."},
         [],
-        "FILE, line 1: key 'passage' holds text that no form reads; map it in seeds_columns",
+        "FILE, line 1: unknown key 'passage' holds text; map it in seeds_columns",
     ),
     "two questions in a row": (
         {"messages": _talk(OLD)["messages"][:1] * 2},
         [],
-        "FILE, line 1: 'messages' must be questions and their answers by turns",
+        "FILE, line 1: 'messages' must alternate questions and answers, a question first",
     ),
     "no instruction": ({"question": NEW}, [], "FILE, line 1: missing key 'instruction' (found"),
     "a misspelt key": (

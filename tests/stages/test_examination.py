@@ -166,7 +166,7 @@ def test_few_rows_and_every_verdict_unreadable_end_in_a_line(folder: Path) -> No
     play(folder, "respond@r1", examine__rows=3, oracle__unreadable=1.0)
     result = step(folder, "referee@r1").run()
     assert result.exit_code == 1
-    assert "judged none of 3 answers" in result.output
+    assert "scored none of 3 pairs" in result.output
 
 
 def test_parents_by_loss_pay_for_no_verdict(folder: Path) -> None:
@@ -305,7 +305,7 @@ def test_the_referee_stops_once_enough_rows_are_hard(folder: Path) -> None:
 def test_an_easy_pool_is_judged_in_full_and_told(folder: Path) -> None:
     output = play(folder, *EXAM, examine__hard=5, examine__hard_gap=9.0)
     assert verdicts(folder).height == SEEDS
-    assert "The pool is easy" in output
+    assert "The pool has fewer" in output
 
 
 @pytest.mark.parametrize("option", ["hard", "second_order"])

@@ -259,7 +259,7 @@ def test_a_missing_model_folder_is_named(folder: Path) -> None:
         ({"tau": "high"}, "params.yaml: tau: Input should be a valid number (it is 'high')"),
         ({"generate__hard_share": 2.0}, "generate.hard_share"),
         ({"generate__shares": 2.0}, "generate.shares: unknown parameter"),
-        ({"rounds": {"r1": "r7"}}, "rounds: r1: r7 follows no round"),
+        ({"rounds": {"r1": "r7"}}, "rounds: r1: r7 is not the round before"),
     ],
 )
 def test_bad_parameters_are_refused_in_one_line(

@@ -65,7 +65,7 @@ def test_sound_templates_pass(tmp_path: Path, template: str) -> None:
         ("{{ messages[0]['content'] | e }}", "does not show the task's text unchanged"),
         ("{{ messages[0]['content'].split() | join(' ') }}", "does not show the task's text"),
         ("{% for %}", "TemplateSyntaxError"),
-        ("{{ 'x' * 3000000 }}" + TURNS, "characters of a short task"),
+        ("{{ 'x' * 3000000 }}" + TURNS, "renders a short task as"),
         ("{{ 'x' * 30000000000 }}" + TURNS, "MemoryError"),
         ("{{ messages.__class__.__mro__ }}" + TURNS, "unsafe"),
         ("{{ cycler.__init__.__globals__.os.popen('id').read() }}" + TURNS, "fails"),
@@ -82,7 +82,7 @@ def test_a_template_that_spoils_prompts_is_refused(
 def test_a_template_without_an_end_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InputError, match="does not end within"):
+    with pytest.raises(InputError, match="does not finish within"):
         check_base(str(base(tmp_path / "base", ENDLESS)), None)
 
 

@@ -126,7 +126,7 @@ def test_long_answers_are_cut_and_a_pair_without_room_is_left_out(
     assert (len(first.chosen), len(second.rejected)) == (40, 40)
     end = loaded.tokenizer.eos_token_id
     assert (first.chosen.answer[-1] == end, first.rejected.answer[-1] == end) == (False, True)
-    line = "contrast r1: 2 pairs; 2 more do not differ within imitate.max_length=40 tokens\n"
+    line = "contrast r1: 2 pairs; 2 more have no difference within imitate.max_length=40 tokens\n"
     assert capsys.readouterr().out == line
 
 
@@ -265,7 +265,7 @@ def test_without_a_pair_it_takes_no_step(
         loaded, none, settings=SETTINGS, compute=Compute(), seed=1, label="contrast r1"
     )
     assert (losses.height, set(losses.columns)) == (0, {*LOSS, "seconds"})
-    assert capsys.readouterr().out == "contrast r1: 0 pairs, so no step\n"
+    assert capsys.readouterr().out == "contrast r1: 0 pairs, so no training steps\n"
 
 
 @pytest.fixture

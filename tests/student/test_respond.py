@@ -111,7 +111,7 @@ def test_a_server_never_gets_a_control_mark_from_a_text(
     )
     assert not [text for text in server.texts for m in ("<eos>", "<bot>", "<pad>") if m in text]
     assert server.texts[2] == "say green"
-    assert "2 of 3 tasks hold control marks" in capsys.readouterr().out
+    assert "2 of 3 tasks contain control tokens" in capsys.readouterr().out
 
 
 def test_another_chat_template_is_used_for_every_prompt(tiny_base: Path) -> None:

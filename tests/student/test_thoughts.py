@@ -342,8 +342,8 @@ def test_a_served_student_over_http(
     assert table["thoughts"].to_list() == ["hm", texts["say blue"], None, "hm and on"]
     assert table["finish_reason"].to_list() == ["stop", UNCLEAR, "stop", "length"]
     said = capsys.readouterr().err
-    assert "1 of 4 replies contain thoughts that cannot be told apart" in said
-    assert "2 of 4 answers have no text behind their thoughts" in said
+    assert "1 of 4 replies contain thoughts that cannot be separated" in said
+    assert "2 of 4 answers are empty after their thoughts" in said
 
 
 def test_an_exported_student_knows_its_form(thinker: Path, tmp_path: Path) -> None:
