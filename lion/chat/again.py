@@ -14,7 +14,7 @@ class Asks(Protocol):
     def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]: ...
 
 
-def ask_again(
+def ask_with_retries(
     chat: Asks,
     requests: Sequence[Request],
     *,

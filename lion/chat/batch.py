@@ -20,7 +20,7 @@ from lion.chat.batch_limit import EnqueuedLimit
 from lion.chat.budget import Budget
 from lion.chat.dialect import spoken
 from lion.chat.failures import is_transient
-from lion.chat.live import Arrived, too_dear
+from lion.chat.live import Arrived, over_budget
 from lion.chat.reading import ErrorBody, UnusableBody, error_message, reply_in
 from lion.chat.refusals import Refusals, reason_of, refused
 from lion.chat.sender import Sender
@@ -103,7 +103,7 @@ class Batches:
     def _claimed(self, jobs: list[Job], *, alone: bool) -> list[Job]:
         """Claim the jobs that are free, in order, until the budget covers no more.
 
-        `alone` says that no batch is open; a first job that is too dear then raises ChatError.
+        `alone` says that no batch is open; a first job that is over the budget then raises ChatError.
         """
         claimed: list[Job] = []
         for start in range(0, len(jobs), _CLAIMS):
@@ -111,9 +111,9 @@ class Batches:
             wanted = [(job.key, most_tokens(job.body)) for job in part]
             claims = self._store.claim_many(wanted, self._entry, self._budget)
             claimed += [job for job, claim in zip(part, claims, strict=False) if claim == "mine"]
-            if claims[-1] == "too dear":
+            if claims[-1] == "over budget":
                 if alone and not claimed:
-                    raise too_dear(part[len(claims) - 1], self._store, self._budget)
+                    raise over_budget(part[len(claims) - 1], self._store, self._budget)
                 break
         return claimed
 

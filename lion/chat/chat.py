@@ -77,7 +77,7 @@ class Chat:
 
         A ChatError says how many replies the store has; the next call continues from there.
         """
-        jobs = self._under_their_keys([self._job(request) for request in requests])
+        jobs = self._with_stored_keys([self._job(request) for request in requests])
         unique = list({job.key: job for job in jobs}.values())
         stored = self._store.find([job.key for job in unique])
         self._store.note_saved(self._caller, list(stored.values()))
@@ -105,7 +105,7 @@ class Chat:
             raise ChatError(f"{row}: its text is not valid Unicode: {error.reason}") from None
         return Job(key=key, former=former, body=body, row=row, attempt=request.attempt)
 
-    def _under_their_keys(self, jobs: list[Job]) -> list[Job]:
+    def _with_stored_keys(self, jobs: list[Job]) -> list[Job]:
         """Return `jobs` with the keys that the store uses, which may be former ones."""
         formers = [job.former for job in jobs if job.former != job.key]
         present = self._store.find(formers) if formers else {}

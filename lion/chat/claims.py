@@ -13,7 +13,7 @@ from lion.chat.presence import Presence, is_alive
 from lion.support.errors import ChatError
 
 BATCH = "batch:"  # plus its id: the owner of a batch's claims
-Claim = Literal["mine", "kept", "later", "too dear"]
+Claim = Literal["mine", "kept", "later", "over budget"]
 
 
 class Claims(Accounts):
@@ -43,7 +43,7 @@ class Claims(Accounts):
     def claim_many(
         self, wanted: Sequence[tuple[bytes, tuple[int, int]]], entry: int, budget: Budget
     ) -> list[Claim]:
-        """Try to claim several requests at once, up to the first that is too dear.
+        """Try to claim several requests at once, up to the first that is over the budget.
 
         kept: the store has the reply. later: another process has claimed the request, or the budget
         covers it only if requests in flight cost less than their bound.
@@ -54,7 +54,7 @@ class Claims(Accounts):
             flying = self._claimed() if budget.is_bounded else []
             for key, most in wanted:
                 claims.append(claim := self._claim(key, entry, most, budget, spent, flying))
-                if claim == "too dear":
+                if claim == "over budget":
                     break
         return claims
 
@@ -75,7 +75,7 @@ class Claims(Accounts):
         if budget.is_bounded:
             wanted = self._wanted(entry, most)
             if not budget.allows([*spent, wanted]):
-                return "too dear"
+                return "over budget"
             if not budget.allows([*spent, *flying, wanted]):
                 return "later"
             flying[:] = merged([*flying, wanted])
@@ -96,7 +96,7 @@ class Claims(Accounts):
         if dead:
             with self.writing():
                 for owner in dead:
-                    self._bury("owner = ?", owner)
+                    self._charge_and_drop("owner = ?", owner)
 
     def renew(self) -> None:
         """Sweep, back up the ledger, and sync the store to the disk."""
@@ -126,7 +126,7 @@ class Claims(Accounts):
             "DELETE FROM claims WHERE key = ? AND owner = ?", ((key, self.owner) for key in keys)
         )
 
-    def _bury(self, where: str, value: object) -> None:
+    def _charge_and_drop(self, where: str, value: object) -> None:
         """End a dead process's claims and charge their bounds; an unsent batch costs nothing."""
         rows = self._db.execute(
             "SELECT c.entry, c.prompt_tokens, c.completion_tokens FROM claims c"
@@ -157,5 +157,5 @@ class Claims(Accounts):
         owner, until = claim
         if until is None or is_alive(self.path.parent, owner):
             return False
-        self._bury("key = ?", key)
+        self._charge_and_drop("key = ?", key)
         return True

@@ -35,7 +35,7 @@ _MEANING = {word: ending for ending, words in _ENDINGS.items() for word in words
 _BYTES_A_TOKEN = 4  # of text in most languages, for servers that count no tokens
 
 
-def ending_of(reason: Any, text: str, *, tokens: int, limit: int) -> str:
+def finish_reason_of(reason: Any, text: str, *, tokens: int, limit: int) -> str:
     """Return how a reply ended: stop, length, content_filter, refusal, tool_calls, function_call.
 
     A null or unknown reason becomes length if the reply reached its `limit`, else stop; a notice

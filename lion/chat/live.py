@@ -90,8 +90,8 @@ class Live:
     async def _do(self, job: Job) -> bool:
         """Get the reply to `job`; False if it must wait for another process."""
         claim = self._store.claim(job.key, self._entry, most_tokens(job.body), self._budget)
-        if claim == "too dear":
-            raise too_dear(job, self._store, self._budget)
+        if claim == "over budget":
+            raise over_budget(job, self._store, self._budget)
         if claim == "later":
             self._check_patience(job)
             return False
@@ -134,7 +134,7 @@ class Live:
             raise ChatError(f"{job.row}: {reason}; no reply arrived for {patience:g} s")
 
 
-def too_dear(job: Job, store: Store, budget: Budget) -> ChatError:
+def over_budget(job: Job, store: Store, budget: Budget) -> ChatError:
     """Return the error for a request that the budget may not cover."""
     left = budget.left_text(store.spent())
     return ChatError(

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from lion.chat.endings import ending_of
+from lion.chat.endings import finish_reason_of
 from lion.chat.types import Reply
 from lion.chat.wire import Body, most_tokens
-from lion.prompts.marks import with_beside
+from lion.prompts.marks import pack_beside
 
 _STATUS = {  # of errors whose code is a word
     429: re.compile(
@@ -71,7 +71,7 @@ def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Rep
     prompt, completion, reasoning, cached = _counts_of(body.get("usage"))
     most_prompt, most_completion = most_tokens(sent) if sent else (0, 0)
     reason = "refusal" if refused else choice.get("finish_reason")
-    finish = ending_of(
+    finish = finish_reason_of(
         safe(str(reason)) if reason else None, text, tokens=completion, limit=most_completion
     )
     if sent:
@@ -80,7 +80,7 @@ def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Rep
     if thoughts and not text:
         reasoning = completion
     return Reply(
-        text=with_beside(thoughts, text),
+        text=pack_beside(thoughts, text),
         finish_reason=finish,
         model=_valid(str(body.get("model") or "")),
         prompt_tokens=prompt,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 from lion.chat.types import Reply
-from lion.prompts.marks import beside_of, with_beside
+from lion.prompts.marks import pack_beside, unpack_beside
 from lion.support.text import visible
 
 _WINDOW = 6  # consecutive characters of a key that count as a part of it
@@ -37,12 +37,12 @@ def safe_line(text: str, key: str) -> str:
 def without_key(reply: Reply, key: str) -> Reply:
     """Return `reply` without `key`: its text loses whole keys, its other fields any part of one."""
     model, finish = (safe_line(name, key) for name in (reply.model, reply.finish_reason))
-    parts = beside_of(reply.text)
+    parts = unpack_beside(reply.text)
     if len(key) >= _LONG:
         whole = "|".join(re.escape(form) for form in sorted(_forms(key), key=len, reverse=True))
         beside, text = (re.sub(whole, _HIDDEN, part, flags=re.IGNORECASE) for part in parts)
         parts = beside, text
-    return replace(reply, text=with_beside(*parts), model=model, finish_reason=finish)
+    return replace(reply, text=pack_beside(*parts), model=model, finish_reason=finish)
 
 
 def _forms(key: str) -> set[str]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from lion.chat.types import REFUSED, Reply
-from lion.prompts.marks import beside_of, with_beside
+from lion.prompts.marks import pack_beside, unpack_beside
 from lion.support.errors import ChatError
 
 _FEW = 8  # refusals without any answer, after which the model or the endpoint must be wrong
@@ -58,7 +58,7 @@ def reason_of(status: int, code: object, message: str) -> str | None:
 def refused(reason: str, message: str, model: str) -> Reply:
     """Return a reply that records a refusal for `reason`, with the server's `message`."""
     return Reply(
-        text=with_beside(message or reason, ""),
+        text=pack_beside(message or reason, ""),
         finish_reason=reason,
         model=model,
         prompt_tokens=0,
@@ -76,7 +76,7 @@ def summary_of(rows: Iterable[tuple[str, Reply]]) -> str:
     row, first = hits[0]
     return (
         f"the provider refused {len(hits):,} requests ({kinds}), which are stored as refused; the"
-        f" first is {row}: {beside_of(first.text)[0]:.300}"
+        f" first is {row}: {unpack_beside(first.text)[0]:.300}"
     )
 
 
@@ -103,7 +103,7 @@ class Refusals:
         if self._answered:
             keep()
         else:
-            self._first = self._first or f"{row}: {beside_of(reply.text)[0]}"
+            self._first = self._first or f"{row}: {unpack_beside(reply.text)[0]}"
             self._held.append((key, keep))
 
     def note_answers(self, replies: Iterable[Reply]) -> None:

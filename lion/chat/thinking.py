@@ -8,10 +8,10 @@ from lion.chat.types import REFUSED, Reply
 from lion.chat.wire import Body
 from lion.prompts.marks import (
     UNCLEAR,
-    beside_of,
     has_marks,
     split_thoughts,
     thoughts_alone,
+    unpack_beside,
     without_end_marks,
 )
 from lion.support.errors import ChatError
@@ -27,7 +27,7 @@ def answer_in(reply: Reply, request: Body, *, thinks: bool) -> Reply:
     earlier turns, but marks in a system prompt ask for thoughts. `thinks` says that the endpoint
     reserves tokens for thinking.
     """
-    beside, text = beside_of(reply.text)
+    beside, text = unpack_beside(reply.text)
     turns = (message for message in request["messages"] if message["role"] != "system")
     quotes = any(has_marks(message["content"]) for message in turns)
     parts = split_thoughts(text, thinks=thinks, quotes=quotes)

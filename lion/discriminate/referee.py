@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from lion.chat import Asks, Reply, Request, ask_again
+from lion.chat import Asks, Reply, Request, ask_with_retries
 from lion.discriminate.scores import ORDERS, Order, Purpose, score
 from lion.discriminate.verdicts import Scores, parse_scores
 from lion.params import Referee
@@ -108,7 +108,7 @@ def ask_orders(
     def read(row: int, reply: Reply) -> Scores | None:
         return comparisons[row].read(reply)
 
-    attempts = ask_again(
+    attempts = ask_with_retries(
         chat,
         [comparison.request for comparison in comparisons],
         label=label,

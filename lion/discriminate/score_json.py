@@ -31,14 +31,14 @@ def json_fields(text: str) -> list[tuple[str, Any]]:
 
 def json_scores(fields: list[tuple[str, Any]]) -> ByAssistant:
     """Return the scores under the assistants' keys, in any language; none if one is not unique."""
-    fields = [(in_own_words(name), value) for name, value in fields]
+    fields = [(canonical_key(name), value) for name, value in fields]
     values = [_number(value_of(fields, key)) for key in _KEYS]
     if not all(_is_score(value) for value in values):
         return {}
     return {place: float(value) for place, value in enumerate(values, start=1)}
 
 
-def in_own_words(name: str) -> str:
+def canonical_key(name: str) -> str:
     """Translate a key such as `Assistant 1` or `助手1` to the prompt's; leave others alone."""
     key = ASSISTANT_KEY.fullmatch(name)
     return _KEYS[int(key[1]) - 1] if key else name

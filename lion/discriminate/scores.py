@@ -40,10 +40,10 @@ def score(reviews: pl.DataFrame, orders: tuple[Order, ...] = ORDERS) -> pl.DataF
         student.round(6),
         gap=(teacher - student).round(6),
     )
-    return _with_single_orders(scores, reviews) if is_thrifty(reviews) else scores
+    return _with_single_orders(scores, reviews) if has_optional_second_order(reviews) else scores
 
 
-def is_thrifty(reviews: pl.DataFrame) -> bool:
+def has_optional_second_order(reviews: pl.DataFrame) -> bool:
     """Whether the second order of `reviews` was optional."""
     return "purpose" in reviews.columns and bool(reviews["purpose"].is_not_null().any())
 
@@ -53,7 +53,7 @@ def unselected(reviews: pl.DataFrame) -> pl.DataFrame:
 
     Position bias, flips and win rates of the other pairs would be those of close pairs.
     """
-    if not is_thrifty(reviews):
+    if not has_optional_second_order(reviews):
         return reviews
     measured = reviews.filter(purpose="measure").select("id").unique()
     return reviews.join(measured, on="id", how="semi")

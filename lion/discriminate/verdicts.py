@@ -19,8 +19,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from lion.discriminate.score_json import (
+    canonical_key,
     has_mark,
-    in_own_words,
     json_behind,
     json_fields,
     json_scores,
@@ -129,7 +129,7 @@ def _plain_scores(body: str, mark: str, shown: Iterable[str], *, cut: bool) -> _
         # The reply may repeat a text under review that has such a key, plain or escaped.
         keys = {
             "assistant_",
-            *(name for name, _ in json_fields(last) if in_own_words(name) != name),
+            *(name for name, _ in json_fields(last) if canonical_key(name) != name),
         }
         by_text = any("\\u" in text or any(key in text for key in keys) for text in shown)
         doubtful = by_text or bool(mark and has_mark(last))

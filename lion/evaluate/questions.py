@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from lion.params import SeedsColumns
-from lion.pools.rows import read_objects, text_at
+from lion.pools.rows import read_values, text_at
 from lion.pools.seed_forms import CONTEXT_KEYS, drafts_of
 from lion.pools.seeds import Seed, seed_of
 from lion.pools.tables import QUESTION, from_rows
@@ -71,7 +71,7 @@ def read_keyed_questions(path: Path) -> pl.DataFrame:
 
     A repeated question is an error, since dropping it would change what is measured.
     """
-    objects = read_objects(path)
+    objects = read_values(path)
     if not objects:
         raise InputError(f"{path}: no rows; {_known()}")
     form = _format_of(*objects[0])

@@ -9,7 +9,7 @@ import polars as pl
 
 from lion.discriminate.verdicts import parse_scores
 from lion.evaluate.questions import KEYS, own_id
-from lion.pools.rows import read_objects
+from lion.pools.rows import read_values
 from lion.pools.tables import ANSWER, from_rows
 from lion.prompts.marks import answer_alone
 from lion.support.errors import InputError
@@ -38,7 +38,7 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
     by_text = dict(questions.select("instruction", "id").iter_rows())
     by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
     asked = dict(questions.select("id", "instruction").iter_rows())
-    for place, row in read_objects(path):
+    for place, row in read_values(path):
         text = _text(place, row, _TEXTS)
         key = own_id(row)
         id = by_key.get(key) if key is not None else by_text.get(row.get("instruction"))
@@ -67,7 +67,7 @@ def read_reviews(path: Path, questions: pl.DataFrame) -> list[RecordedReview]:
     """Read a judge's replies: {question_id, text, score}, where a person's `score` is optional."""
     by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
     reviews: dict[str, RecordedReview] = {}
-    for place, row in read_objects(path):
+    for place, row in read_values(path):
         text = _text(place, row, ("text", "reply"))
         key = own_id(row)
         if key is None or key not in by_key:

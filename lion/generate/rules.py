@@ -46,7 +46,7 @@ def fault(reply: Reply, rules: Rules) -> str | None:
         return UNCLEAR
     if reply.finish_reason not in ("stop", "length") or not text:
         return "refused or empty"
-    return _papers(text) if rules == "paper" else _any(text)
+    return _by_paper_rules(text) if rules == "paper" else _any(text)
 
 
 def _any(text: str) -> str | None:
@@ -59,7 +59,7 @@ def _any(text: str) -> str | None:
     return None
 
 
-def _papers(text: str) -> str | None:
+def _by_paper_rules(text: str) -> str | None:
     if "instruction" in text.lower():
         return "speaks of instructions"
     if len(re.findall(r"\w+", text)) <= 3:

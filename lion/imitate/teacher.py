@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from lion.chat import Asks, Reply, Request, ask_again
+from lion.chat import Asks, Reply, Request, ask_with_retries
 from lion.params import Teacher
 from lion.pools.cache import usable
 from lion.pools.instructions import context_of, stable_seed, task_text
@@ -58,7 +58,7 @@ def answers_to(
 
     A cut, empty or refused one is retried up to `settings.retries` times.
     """
-    attempts = ask_again(
+    attempts = ask_with_retries(
         chat,
         requests,
         label=label,

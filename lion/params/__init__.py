@@ -168,7 +168,7 @@ class Params(Record):
         own: str | None = getattr(self, role).model
         return own or self.model
 
-    def judges_itself(self) -> str:
+    def self_judging_notice(self) -> str:
         """Return a warning if the referee or the judge is the teacher's own model; empty if not."""
         teacher = self.model_of("teacher")
         roles: tuple[Role, ...] = ("referee", "judge")

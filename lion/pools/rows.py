@@ -31,7 +31,7 @@ class TooLongError(InputError):
     """A text has more characters than is allowed."""
 
 
-def read_objects(path: Path) -> list[tuple[str, Any]]:
+def read_values(path: Path) -> list[tuple[str, Any]]:
     """Read every JSON value of `path`, a JSON list or JSONL; return (place for messages, value)."""
     text = content_of(path)
     if text.lstrip().startswith("{") and (rows := _rows_under_a_key(path, text)):

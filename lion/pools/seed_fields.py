@@ -60,7 +60,7 @@ def refuse_rest(place: str, fields: Fields, read: tuple[str, ...]) -> None:
     for name, (key, value) in fields.items():
         known = name in read or (name == key and key in DESCRIPTIVE)
         if not known and holds_text(value) and not _is_rendering(key, value, fields):
-            raise InputError(f"{place}: unknown key {key!r:.40} holds text; {MAP}")
+            raise InputError(f"{place}: unused key {key!r:.40} holds text; {MAP}")
 
 
 def holds_text(value: object) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from lion.pools.rows import content_of, read_objects
+from lion.pools.rows import content_of, read_values
 from lion.support.errors import InputError
 
 Item = tuple[str, Any]  # place and row
@@ -31,7 +31,7 @@ def read_items(path: Path) -> list[Item]:
         return list(_csv_items(path))
     if suffix in {".parquet", ".arrow", ".feather"}:
         return _numbered(path, _frame(path).iter_rows(named=True))
-    return read_objects(path)
+    return read_values(path)
 
 
 def is_saved_dataset(folder: Path) -> bool:

@@ -91,7 +91,7 @@ class _Mark(NamedTuple):
         return self.form >= len(_PLAIN)
 
 
-def with_beside(beside: str, text: str) -> str:
+def pack_beside(beside: str, text: str) -> str:
     """Join `text` and what a server sent beside it, such as thoughts, into one text to store.
 
     The length in front separates the two, whatever marks they contain.
@@ -101,8 +101,8 @@ def with_beside(beside: str, text: str) -> str:
     return f"<beside {len(beside)}>\n{beside}\n{text}"
 
 
-def beside_of(text: str) -> tuple[str, str]:
-    """Undo `with_beside`: return what the server sent beside the text, and the text."""
+def unpack_beside(text: str) -> tuple[str, str]:
+    """Undo `pack_beside`: return what the server sent beside the text, and the text."""
     head = _BESIDE.match(text)
     end = head.end() + int(head[1]) if head else 0
     if head is None or text[end : end + 1] != "\n":

@@ -91,11 +91,11 @@ def answer_tasks(
         max_tokens=settings.max_tokens,
     )
     folder = resumable.claim(_key(loaded, work)) if resumable else None
-    done: dict[int, Answer] = launch.share(_read(folder) if launch.is_main() else {})
+    done: dict[int, Answer] = launch.broadcast(_read(folder) if launch.is_main() else {})
     made = list(done.items()) if launch.is_main() else []
     # Longest prompts first, so that memory runs out at the start or not at all.
     order = sorted(range(len(tasks)), key=lambda row: -len(work.prompts[row]))
-    left = [row for row in order[launch.rank() :: launch.world()] if row not in done]
+    left = [row for row in order[launch.rank() :: launch.world_size()] if row not in done]
     bar = Progress(len(left), label, unit="answers") if launch.is_main() else None
     with bar or nullcontext():
         for answers in _generate(loaded, work, left, compute.answer_batch):

@@ -69,23 +69,23 @@ class Plan:
 
 def make_plan(examples: Sequence[Row], settings: Imitate, compute: Compute, *, seed: int) -> Plan:
     """Return the plan of a training; ParamsError if a process gets no row."""
-    if settings.batch < launch.world():
+    if settings.batch < launch.world_size():
         raise ParamsError(
-            f"imitate.batch: {settings.batch} rows a step for {launch.world()} processes; lower "
-            f"compute.processes to {settings.batch} or less"
+            f"imitate.batch: {settings.batch} rows a step for {launch.world_size()} processes; "
+            f"lower compute.processes to {settings.batch} or less"
         )
     launch.check_share(len(examples), what="imitate")
-    if compute.sharding != "none" and launch.world() == 1:
+    if compute.sharding != "none" and launch.world_size() == 1:
         raise ParamsError(f"compute.sharding: {compute.sharding} needs two or more processes")
     return plan_steps(examples, settings, compute, seed=seed)
 
 
 def plan_steps(examples: Sequence[Row], settings: Imitate, compute: Compute, *, seed: int) -> Plan:
     """Split each step into micro-batches over processes and forward passes; some may be empty."""
-    share = -(-settings.batch // launch.world())
+    share = -(-settings.batch // launch.world_size())
     rows = min(compute.micro_batch or share, share)
     accumulation = -(-share // rows)
-    parts = accumulation * launch.world()
+    parts = accumulation * launch.world_size()
     steps = draw_steps(examples, epochs=settings.epochs, batch=settings.batch, seed=seed)
     micros = [micro for step in steps for micro in split_step(step, parts)]
     tokens = [sum(len(side) for row in step for side in row.sides) for step in steps]

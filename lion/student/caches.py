@@ -60,7 +60,7 @@ def join(caches: Sequence[Cache], kept: Sequence[torch.Tensor], *, width: int) -
         else:
             columns, spare = width, SPARE
         keys, values = (
-            _below([getattr(each, name) for each in layers], kept, columns, spare)
+            _stack_rows([getattr(each, name) for each in layers], kept, columns, spare)
             for name in ("keys", "values")
         )
         if isinstance(layer, DynamicSlidingWindowLayer):
@@ -70,7 +70,7 @@ def join(caches: Sequence[Cache], kept: Sequence[torch.Tensor], *, width: int) -
     return first
 
 
-def _below(
+def _stack_rows(
     parts: Sequence[torch.Tensor], kept: Sequence[torch.Tensor], columns: int, spare: int
 ) -> torch.Tensor:
     """Return the `kept` rows of all parts (B, heads, T, size), right-aligned in `columns`."""

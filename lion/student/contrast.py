@@ -132,7 +132,7 @@ class ContrastTrainer(Trainer):
         losses = -F.logsigmoid(self._beta * gains)
         if self._anchor:
             losses = losses - self._anchor * chosen / lengths
-        return (weights * losses).sum() * launch.world()  # their gradients are averaged
+        return (weights * losses).sum() * launch.world_size()  # their gradients are averaged
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
@@ -158,13 +158,13 @@ def _margins(
     size = compute.micro_batch or 1
     order = sorted(range(len(pairs)), key=lambda row: len(pairs[row]))
     number = -(-len(pairs) // size)
-    number += -number % launch.world()  # a sharded model computes in all processes at once
+    number += -number % launch.world_size()  # a sharded model computes in all processes at once
     where = device(compute.device)
     collate = PairCollator(collator_of(loaded))
     loaded.model.eval()  # type: ignore[no-untyped-call]
     made: list[tuple[int, float]] = []
     mixed = torch.autocast(where.type, arithmetic, enabled=arithmetic == torch.bfloat16)
-    for part in range(launch.rank(), number, launch.world()):
+    for part in range(launch.rank(), number, launch.world_size()):
         rows = order[part * size : (part + 1) * size]
         batch = collate([([pairs[row] for row in rows], 1)])
         inputs = {
@@ -180,7 +180,7 @@ def _margins(
 
 def _with_counts(plan: Plan) -> Plan:
     """Return `plan` with each micro-batch paired with the number of pairs in its step."""
-    parts = plan.accumulation * launch.world()
+    parts = plan.accumulation * launch.world_size()
     steps = [plan.micros[begin : begin + parts] for begin in range(0, len(plan.micros), parts)]
     counted = [(micro, sum(map(len, step))) for step in steps for micro in step]
     return replace(plan, micros=counted)

@@ -76,7 +76,9 @@ def decode(
             live = live if live.going else None
 
 
-def pick(logits: torch.Tensor, numbers: Sequence[float], temperature: float) -> torch.Tensor:
+def sample_tokens(
+    logits: torch.Tensor, numbers: Sequence[float], temperature: float
+) -> torch.Tensor:
     """Return tokens (B,) for logits (B, V): the likeliest, or drawn by `numbers` in [0, 1)."""
     if temperature == 0:
         return logits.argmax(dim=-1)
@@ -137,7 +139,7 @@ def _note(
 ) -> list[tuple[int, list[int]]]:
     """Choose each row's next token; return the rows that end with it."""
     numbers = [next(draws, 0.0) for draws in batch.draws]
-    chosen = pick(logits, numbers, work.temperature).tolist()
+    chosen = sample_tokens(logits, numbers, work.temperature).tolist()
     ended: list[int] = []
     going: list[int] = []
     for place in batch.going:

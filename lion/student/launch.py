@@ -65,7 +65,7 @@ def set_up_cpu(compute: Compute) -> None:
         torch.set_num_threads(compute.threads)
 
 
-def world() -> int:
+def world_size() -> int:
     """Return how many processes run this stage together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -98,16 +98,16 @@ def report_once() -> Iterator[None]:
 
 def join(*, cpu: bool) -> None:
     """Join the other processes, if there are any."""
-    if world() == 1:
+    if world_size() == 1:
         return
     from accelerate import PartialState  # type: ignore[import-untyped]
 
     PartialState(cpu=cpu, timeout=PATIENCE)
 
 
-def share(value: Any) -> Any:
+def broadcast(value: Any) -> Any:
     """Return the main process's `value` in every process."""
-    if world() == 1:
+    if world_size() == 1:
         return value
     from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 
@@ -116,7 +116,7 @@ def share(value: Any) -> Any:
 
 def gather(value: list[Any]) -> list[Any]:
     """Return the lists of all processes as one list, in every process."""
-    if world() == 1:
+    if world_size() == 1:
         return value
     from accelerate.utils import gather_object
 
@@ -126,6 +126,6 @@ def gather(value: list[Any]) -> list[Any]:
 
 def check_share(rows: int, *, what: str) -> None:
     """Raise ParamsError if a process would have nothing to do."""
-    if rows < world() > 1:
-        message = f"{what}: {world()} processes for {rows} rows"
+    if rows < world_size() > 1:
+        message = f"{what}: {world_size()} processes for {rows} rows"
         raise ParamsError(f"{message}; lower compute.processes to {max(rows, 1)} or less")

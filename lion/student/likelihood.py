@@ -85,7 +85,7 @@ def losses_on(
     learnt = [row for row, example in enumerate(rows) if len(example.answer) > example.thoughts]
     plan = [[learnt[place] for place in each] for each in _passes([rows[row] for row in learnt])]
     folder = resumable.claim(_key(loaded, rows, plan) if launch.is_main() else "")
-    own = plan[launch.rank() :: launch.world()]
+    own = plan[launch.rank() :: launch.world_size()]
     made: list[Loss] = []
     bar = Progress(sum(map(len, own)), label, unit="losses") if launch.is_main() else None
     with bar or nullcontext():

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, TrainerCallback
 
-from lion.student.launch import is_main, world
+from lion.student.launch import is_main, world_size
 from lion.support.progress import Progress
 
 WHOLE = "whole"  # marks a checkpoint that all processes have finished writing
@@ -48,7 +48,7 @@ class TrainingMonitor(TrainerCallback):
             self._bar.advance()
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if world() > 1:
+        if world_size() > 1:
             torch.distributed.barrier()
         if is_main():
             Path(args.output_dir, f"checkpoint-{state.global_step}", WHOLE).touch()
@@ -70,7 +70,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 @contextmanager
-def without_alarm(model: PreTrainedModel) -> Iterator[None]:
+def without_missing_keys_warning(model: PreTrainedModel) -> Iterator[None]:
     """Silence the Trainer's warning that a checkpoint lacks weights that are tied to others."""
     tied = set(getattr(model, "all_tied_weights_keys", None) or ())
 

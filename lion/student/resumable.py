@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from lion.student.launch import is_main, rank, share
+from lion.student.launch import broadcast, is_main, rank
 
 LOCK = "in-use"
 STALE = 14 * 24 * 3600  # seconds after which a folder is considered abandoned
@@ -67,7 +67,7 @@ class Resumable:
         """Lock and return the folder of `key`; None without a home, or if another run holds it."""
         if self._home is None:
             return None
-        folder: Path | None = share(self._lock(self._home / key) if is_main() else None)
+        folder: Path | None = broadcast(self._lock(self._home / key) if is_main() else None)
         return folder
 
     def _lock(self, folder: Path) -> Path | None:

@@ -15,7 +15,7 @@ from lion.pools.tables import LOSS, from_rows
 from lion.student import launch
 from lion.student.batches import Collator, Plan
 from lion.student.models import Loaded, device
-from lion.student.monitor import TrainingMonitor, last_checkpoint, without_alarm
+from lion.student.monitor import TrainingMonitor, last_checkpoint, without_missing_keys_warning
 from lion.student.template import pad_id
 from lion.support.errors import ParamsError
 
@@ -94,8 +94,8 @@ def run_plan(
         callbacks=[monitor],
     )
     begun = last_checkpoint(Path(arguments["output_dir"])) if launch.is_main() else None
-    begun = launch.share(begun)
-    with without_alarm(loaded.model):
+    begun = launch.broadcast(begun)
+    with without_missing_keys_warning(loaded.model):
         trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         loaded.gather = lambda: trainer.accelerator.get_state_dict(trainer.model_wrapped)

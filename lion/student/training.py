@@ -96,7 +96,7 @@ def _check_memory(
     need = estimate(
         loaded.model,
         tokens=plan.padded,
-        shards=launch.world() if sharded else 1,
+        shards=launch.world_size() if sharded else 1,
         bytes_a_number=arithmetic.itemsize,
         recompute=compute.activation_checkpointing,
     )

@@ -45,7 +45,7 @@ def as_text(plan: Plan, costs: list[StageCost]) -> str:
     body = table([{"because": ""} | row for row in rows], columns, missing="")
     notes = [f"{len(plan.steps)} stages would run, {plan.unchanged} are unchanged."]
     notes += [_most(plan, total), *_notes(plan, costs)] if costs else []
-    if own := visible(plan.params.judges_itself()):
+    if own := visible(plan.params.self_judging_notice()):
         notes.append(f"{own[0].upper()}{own[1:]}.")
     if total["stored"]:
         notes.append("Stored replies are reused: they are not requested, or paid for, again.")

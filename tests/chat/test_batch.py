@@ -74,7 +74,7 @@ def test_a_row_that_will_never_pass_stops_with_the_servers_words_and_the_rest_is
         return (400, {"error": {"message": "too long"}}) if broken else echoed(line)
 
     batches.result = result
-    with pytest.raises(ChatError, match="row 3: too long; 9 of 10 replies are kept"):
+    with pytest.raises(ChatError, match="row 3: too long; 9 of 10 replies are stored"):
         ask(params, 10)
 
 

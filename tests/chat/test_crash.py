@@ -130,7 +130,7 @@ def test_replies_that_arrive_just_after_ctrl_c_are_kept(server: Server) -> None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=10)
-    assert "4 of 100 replies are kept" in said
+    assert "4 of 100 replies are stored" in said
 
 
 def test_a_full_disk_keeps_what_was_there_and_continues(
@@ -225,7 +225,7 @@ def test_a_disk_that_is_really_full_ends_in_one_line_and_continues(
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" not in said
-    assert re.search(r"Error: .*replies.sqlite: .*; \d+ of 200 replies are kept", said)
+    assert re.search(r"Error: .*replies.sqlite: .*; \d+ of 200 replies are stored", said)
     paid = len(server.asked)
     with connect(params_at(server.url), "teacher", stage="teach", round="r0") as chat:
         assert len(chat.ask(requests(200), label="teach")) == 200

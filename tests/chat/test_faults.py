@@ -176,7 +176,7 @@ def test_replies_in_flight_are_kept_when_another_row_fails(
         return refusal(400, "no") if broken else Answer(completion("late"), delay=0.3)
 
     server.answering = answering
-    with pytest.raises(ChatError, match="7 of 100 replies are kept"):
+    with pytest.raises(ChatError, match="7 of 100 replies are stored"):
         ask(params_at(server.url, concurrency=8), 100)
 
 

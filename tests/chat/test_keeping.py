@@ -39,7 +39,7 @@ def test_replies_in_flight_are_kept_when_the_rate_limit_cannot_be_written(
 
     breaking = threading.Thread(target=break_it)
     breaking.start()
-    with pytest.raises(ChatError, match=r"no room.* 8 of 30 replies are kept"):
+    with pytest.raises(ChatError, match=r"no room.* 8 of 30 replies are stored"):
         ask(params, 30)
     breaking.join()
     assert len(server.asked) == 8

@@ -83,7 +83,7 @@ def test_sigterm_ends_the_wait_for_a_server_that_is_down(server: Server, home: P
     process.send_signal(signal.SIGTERM)
     _, message = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert "stopped; 0 of 8 replies are kept" in message
+    assert "stopped; 0 of 8 replies are stored" in message
 
 
 def test_ctrl_c_stays_ignored_where_it_was(server: Server, home: Path) -> None:

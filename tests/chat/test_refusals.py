@@ -2,7 +2,7 @@
 
 import pytest
 
-from lion.chat import Reply, ask_again, connect
+from lion.chat import Reply, ask_with_retries, connect
 from lion.chat.refusals import reason_of
 from lion.params import Params
 from lion.support.errors import ChatError
@@ -104,7 +104,7 @@ def test_when_the_first_of_many_are_all_refused_the_stage_ends_and_keeps_none(
 ) -> None:
     status, body = CONTEXT[1]
     server.answering = refusing(status, body, *range(40))  # type: ignore[assignment]
-    with pytest.raises(ChatError, match=r"row \d+: .*4096 tokens.*all refused.* 0 of 40"):
+    with pytest.raises(ChatError, match=r"row \d+: .*4096 tokens.*refused all of.* 0 of 40"):
         ask(params_at(server.url, concurrency=3), 40)
     assert len(server.asked) <= 12
     server.answering = echo
@@ -129,7 +129,9 @@ def test_refusals_that_come_before_slow_answers_are_kept(
 def test_a_refused_row_is_not_asked_again(server: Server, params_at: ParamsOf) -> None:
     server.answering = refusing(*POLICY[0], 0)  # type: ignore[assignment]
     with connect(params_at(server.url), "teacher", stage="s", round="r0") as chat:
-        attempts = ask_again(chat, requests(3), label="s", retries=2, usable=lambda _, reply: False)
+        attempts = ask_with_retries(
+            chat, requests(3), label="s", retries=2, usable=lambda _, reply: False
+        )
     assert [len(replies) for replies in attempts] == [1, 3, 3]
 
 
@@ -142,6 +144,6 @@ def test_refused_rows_of_a_batch_are_kept(server: Server, params_at: ParamsOf) -
     batches.result = lambda line: (status, body)
     with (
         connect(params, "teacher", stage="teach", round="r1") as chat,
-        pytest.raises(ChatError, match="all refused"),
+        pytest.raises(ChatError, match="refused all of"),
     ):
         chat.ask(requests(20, start=100), label="teach")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lion.chat import Reply, Request, ask_again, connect
+from lion.chat import Reply, Request, ask_with_retries, connect
 from lion.params import Params
 from lion.support.errors import ChatError
 from tests.chat.conftest import ParamsOf, requests
@@ -180,7 +180,7 @@ def test_a_few_rows_cut_while_thinking_are_the_callers_to_ask_again(
 
     server.answering = answering
     with connect(params_at(server.url, concurrency=1), "teacher", stage="s", round="r0") as chat:
-        attempts = ask_again(
+        attempts = ask_with_retries(
             chat, requests(9), label="s", retries=2, usable=lambda _, reply: bool(reply.text)
         )
     assert [len(replies) for replies in attempts] == [2, 2] + [1] * 7
@@ -191,7 +191,7 @@ def test_asking_again_is_bounded_and_changes_attempt_and_seed(
 ) -> None:
     server.answering = lambda asked: Answer(completion(""))
     with connect(params_at(server.url), "teacher", stage="s", round="r0") as chat:
-        attempts = ask_again(
+        attempts = ask_with_retries(
             chat, requests(2), label="s", retries=2, usable=lambda row, reply: False
         )
     assert [len(replies) for replies in attempts] == [3, 3]

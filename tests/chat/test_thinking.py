@@ -10,7 +10,7 @@ import pytest
 from lion.chat import UNCLEAR, Reply, connect
 from lion.chat.store import Store
 from lion.params import Params
-from lion.prompts.marks import beside_of, split_thoughts, with_beside, without_end_marks
+from lion.prompts.marks import pack_beside, split_thoughts, unpack_beside, without_end_marks
 from tests.chat.conftest import ParamsOf, requests
 from tests.chat.server import Answer, Server, completion
 
@@ -242,7 +242,7 @@ def test_a_key_in_the_thoughts_is_hidden_and_the_answer_stays_alone(
 @pytest.mark.parametrize("text", ["", "a", "<beside 3>\nabc\nd", "\n", "</think>"])
 @pytest.mark.parametrize("beside", ["", "x", "<beside 1>\nx\ny", "</think>\n\nöß字"])
 def test_what_is_beside_a_text_comes_back_unchanged(beside: str, text: str) -> None:
-    assert beside_of(with_beside(beside, text)) == (beside, text)
+    assert unpack_beside(pack_beside(beside, text)) == (beside, text)
 
 
 @pytest.mark.parametrize(

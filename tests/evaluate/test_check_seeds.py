@@ -54,7 +54,7 @@ def test_measures_in_the_students_tokens(tmp_path: Path, tiny_base: Path) -> Non
     ("changes", "reason"),
     [
         ({}, "line 1: missing key 'instruction'"),
-        ({"seeds_columns": {"instruction": "question"}}, "line 1: key 'notes' holds text"),
+        ({"seeds_columns": {"instruction": "question"}}, "line 1: unused key 'notes' holds text"),
         (
             {"seeds_columns": COLUMNS, "seeds_too_long": "refuse"},
             "line 4: 'question' has 20,001 characters",

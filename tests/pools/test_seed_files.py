@@ -35,7 +35,7 @@ BAD_CSV = {
     "no header": (b"Name a river.,x\nCount.,\n", "line 2: missing key 'instruction' (found: 'Name"),
     "unknown column": (
         b'instruction,input,hint\nCount.,"a\nb",\nName.,,Po\n',
-        "line 4: key 'hint' holds text",
+        "line 4: unused key 'hint' holds text",
     ),
     "too many cells": (b"instruction,input\nx,y,z\n", "line 2: 3 cells, but the header names 2"),
     "too few cells": (b"instruction,input\nx\n", "line 2: 1 cells, but the header names 2"),

@@ -145,7 +145,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no instances": ({"instruction": "Who?", "instances": []}, "'instances' must be a list"),
     "instance with an unknown key": (
         {"instruction": "Who?", "instances": [{"input": ""}, {"input": "", "hint": "Ada"}]},
-        "instance 2: key 'hint' holds text",
+        "instance 2: unused key 'hint' holds text",
     ),
     "instance input a number": (
         {"instruction": "Who?", "instances": [{"input": 3}]},
@@ -156,11 +156,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "tool": ({"messages": [ASK, {"role": "tool", "content": "3"}]}, "turn 2: 'role' is 'tool'"),
     "tool calls": (
         {"messages": [ASK, ANSWER | {"tool_calls": [{"name": "add"}]}]},
-        "turn 2: key 'tool_calls' holds text",
+        "turn 2: unused key 'tool_calls' holds text",
     ),
     "thoughts beside a question": (
         {"messages": [ASK | {"reasoning": "Who am I?"}, ANSWER]},
-        "turn 1: key 'reasoning' holds text",
+        "turn 1: unused key 'reasoning' holds text",
     ),
     "text that is no list of turns": (
         {"messages": "Say hi."},
@@ -241,7 +241,7 @@ def test_keys_of_turns_and_of_instances_can_be_ignored(tmp_path: Path) -> None:
         },
         {"instruction": "Add.", "instances": [{"input": "2", "output": "4", "hint": "even"}]},
     ]
-    assert "turn 1: key 'language' holds text" in _refusal(tmp_path, rows)
+    assert "turn 1: unused key 'language' holds text" in _refusal(tmp_path, rows)
     assert [seed.answer for seed in _read(tmp_path, rows, columns=columns)] == ["Hi.", "4"]
 
 
@@ -308,7 +308,7 @@ def test_thoughts_in_a_key_of_their_own_are_learnt(tmp_path: Path, key: str) -> 
 
 def test_a_question_has_no_thoughts(tmp_path: Path) -> None:
     turn = {"role": "user", "content": "Count.", "thinking": "hm"}
-    with pytest.raises(InputError, match="unknown key 'thinking' holds text"):
+    with pytest.raises(InputError, match="unused key 'thinking' holds text"):
         _read(tmp_path, [{"messages": [turn]}])
 
 

@@ -129,7 +129,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "material in a key that no form reads": (
         {"instruction": NEW, "passage": "By Ada."},
         [],
-        "FILE, line 1: unknown key 'passage' holds text; map it in seeds_columns",
+        "FILE, line 1: unused key 'passage' holds text; map it in seeds_columns",
     ),
     "two questions in a row": (
         {"messages": _talk(OLD)["messages"][:1] * 2},

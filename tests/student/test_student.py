@@ -10,7 +10,7 @@ import torch
 from lion.params import Compute, Imitate
 from lion.student.answering import Answer, answer_tasks
 from lion.student.batches import IGNORED, Collator
-from lion.student.decoding import pick
+from lion.student.decoding import sample_tokens
 from lion.student.models import Loaded, load_student, write_base
 from lion.student.saving import save_student
 from lion.student.template import encode_example, encode_prompt, pad_id
@@ -88,7 +88,7 @@ def test_sampling_follows_the_models_probabilities() -> None:
     rows = 4000
     scores = torch.tensor([[0.0, 1.0, 2.0, -1.0, 0.5]]).expand(rows, -1)
     numbers = torch.rand(rows, generator=torch.Generator().manual_seed(1)).tolist()
-    counts = torch.bincount(pick(scores, numbers, 0.7), minlength=5)
+    counts = torch.bincount(sample_tokens(scores, numbers, 0.7), minlength=5)
     expected = torch.softmax(scores[0] / 0.7, dim=-1)
     assert 0.5 * (counts / rows - expected).abs().sum() < 0.02
 
@@ -150,7 +150,7 @@ def test_a_row_that_is_too_long_is_counted_before_training(tiny_base: Path) -> N
 
 
 def test_an_empty_train_pool_is_refused(tiny_base: Path) -> None:
-    with pytest.raises(EmptyError, match="no whole answer"):
+    with pytest.raises(EmptyError, match="no complete answer"):
         train(load_student(tiny_base), [], settings=SETTINGS, compute=Compute(), seed=1, label="x")
 
 
