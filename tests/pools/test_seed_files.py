@@ -137,7 +137,7 @@ def test_reads_conversations_in_parquet(tmp_path: Path) -> None:
 def test_refuses_parquet_by_row_and_key(tmp_path: Path) -> None:
     rows = [row | {"hint": hint} for row, hint in zip(ROWS, ("", "Po"), strict=True)]
     pl.DataFrame(rows).write_parquet(tmp_path / "seeds.parquet")
-    assert "seeds.parquet, row 2: key 'hint' holds" in _refusal(tmp_path / "seeds.parquet")
+    assert "seeds.parquet, row 2: unused key 'hint' holds" in _refusal(tmp_path / "seeds.parquet")
 
 
 @pytest.mark.parametrize("name", ["seeds.parquet", "seeds.arrow"])
