@@ -11,7 +11,7 @@ from lion.chat.offline import check_offline
 from lion.evaluate.questions import read_questions
 from lion.params import load_params
 from lion.pools.cache import start_cache
-from lion.pools.instructions import context_of, task_text, task_texts
+from lion.pools.instructions import context_of, task_texts
 from lion.pools.seeds import Seeds, seeds_of
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, QUESTION, write_table
 from lion.student.check import check_base
@@ -41,8 +41,9 @@ def main(
     seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
     distinct = seeds_of(params, seeds)
     asked = read_questions(questions)
-    tasks = [(s.place, task_text(s.instruction, s.input)) for s in distinct.seeds.values()]
-    check_offline(params, [*tasks, *((str(questions), text) for text in task_texts(asked))])
+    check_offline(
+        params, [*distinct.texts, *((str(questions), text) for text in task_texts(asked))]
+    )
     contexts = _contexts(distinct.frame, asked)
     learns = params.teacher.thoughts == "learn"
     check_base(params.student.base, params.student.revision, thinks=learns, contexts=contexts)

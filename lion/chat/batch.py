@@ -103,7 +103,7 @@ class Batches:
     def _claimed(self, jobs: list[Job], *, alone: bool) -> list[Job]:
         """Claim the jobs that are free, in order, until the budget covers no more.
 
-        `alone` says that no batch is open; a first job that is over the budget then raises ChatError.
+        `alone` says that no batch is open; a first job over the budget then raises ChatError.
         """
         claimed: list[Job] = []
         for start in range(0, len(jobs), _CLAIMS):

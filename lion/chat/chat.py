@@ -26,7 +26,7 @@ from lion.chat.wire import Body, Job, body_of, key_of, most_tokens
 from lion.params import Params, Role
 from lion.prompts.marks import UNCLEAR
 from lion.support.errors import ChatError
-from lion.support.home import machine_home, store_home
+from lion.support.home import machine_home, store_file
 from lion.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Chat:
         self._endpoint = params.endpoint_of(role)
         self._source = source_of(params, role)
         self._budget = Budget(params.prices, params.budget)
-        self._store = Store(store_home() / "replies.sqlite")
+        self._store = Store(store_file())
         self._caller = Caller(stage, role, round, self._source.url, self.model, self._endpoint.mode)
         named = role if role in params.endpoints else "default"
         self._dialect = Dialect(self._endpoint, who=f"{stage} {round}", named=named)

@@ -16,7 +16,7 @@ from lion.chat.store import Store
 from lion.params import load_params
 from lion.support.command_line import HELP
 from lion.support.errors import InputError
-from lion.support.home import project_root, store_home
+from lion.support.home import project_root, store_file
 
 _CHOICES = [
     click.option("--stage", help="Only replies to this stage."),
@@ -34,7 +34,7 @@ def _choosing(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _path() -> Path:
-    path = store_home() / "replies.sqlite"
+    path = store_file()
     if not path.exists():
         raise InputError(
             f"{path}: no replies are stored here; set LION_HOME if they are in another folder"
@@ -78,7 +78,7 @@ def export_(file: TextIO, **named: Any) -> None:
 @click.argument("file", type=click.File("rb"))
 def import_(file: BinaryIO) -> None:
     """Add the replies in FILE, so that their requests are not sent again."""
-    with Store(store_home() / "replies.sqlite") as opened:
+    with Store(store_file()) as opened:
         new, known = archive.import_lines(opened, file, name=file.name)
         click.echo(f"{new:,} replies added to {opened.path}, {known:,} were there")
 

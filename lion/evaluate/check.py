@@ -14,7 +14,7 @@ from lion.evaluate.questions import read_keyed_questions
 from lion.params import SeedsColumns, load_params, parse_columns
 from lion.pools.contamination import known_questions
 from lion.pools.filter_cli import columns_option
-from lion.pools.instructions import conversation_text, flat_text, task_text
+from lion.pools.instructions import conversation_text, flat_text
 from lion.pools.novelty import NoveltyFilter
 from lion.pools.seeds import Seeds, seeds_of
 from lion.pools.texts import read_texts
@@ -114,8 +114,7 @@ def describe(file: Path, seeds: Seeds, columns: SeedsColumns) -> Iterator[str]:
         yield f"seeds with a system prompt: {len(systems):,} ({different:,} distinct)"
     if talks := sum(bool(seed.turns) for seed in seeds.seeds.values()):
         yield f"seeds with earlier turns: {talks:,}"
-    texts = (task_text(seed.instruction, seed.input) for seed in seeds.seeds.values())
-    scripts = Counter(map(main_script, texts))
+    scripts = Counter(main_script(text) for _, text in seeds.texts)
     yield f"scripts, by the most frequent one in each seed: {_counts(dict(scripts.most_common()))}"
 
 

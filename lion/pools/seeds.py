@@ -9,7 +9,7 @@ import polars as pl
 from lion.params import Params
 from lion.params.pools import SeedsAnswers, SeedsColumns, SeedsTooLong, SeedsTurns
 from lion.params.roles import Thoughts
-from lion.pools.instructions import Task, instruction_id, task_of, turns_text
+from lion.pools.instructions import Task, instruction_id, task_of, task_text, turns_text
 from lion.pools.rows import FORMS, MAX_CHARACTERS, TooLongError, text_at
 from lion.pools.seed_fields import Draft
 from lion.pools.seed_files import Item, read_items
@@ -67,6 +67,11 @@ class Seeds:
         """Return the columns instruction and input, and system and turns if a seed has any."""
         rows = [seed.columns for seed in self.seeds.values()]
         return without_unused(from_rows(rows, dict.fromkeys(_COLUMNS, pl.String)))
+
+    @property
+    def texts(self) -> list[tuple[str, str]]:
+        """Return the place and the text of each seed."""
+        return [(s.place, task_text(s.instruction, s.input)) for s in self.seeds.values()]
 
     @property
     def left_out(self) -> str:

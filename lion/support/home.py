@@ -25,6 +25,11 @@ def store_home() -> Path:
     return (Path(main) if main else project_root()) / ".lion"
 
 
+def store_file() -> Path:
+    """Return the file of a project's response store."""
+    return store_home() / "replies.sqlite"
+
+
 def machine_home() -> Path:
     """Return the folder that a user's projects on this machine share: LION_HOME, else the cache."""
     own = os.environ.get("LION_HOME")

@@ -175,10 +175,10 @@ def _spent(params: "Params") -> tuple[float, float]:
     """Return the requests of all `lion try` runs so far, and their money as far as it is known."""
     from lion.chat.budget import Budget
     from lion.chat.store import Store
-    from lion.support.home import store_home
+    from lion.support.home import store_file
 
     budget = Budget(params.prices, params.budget)
-    with Store(store_home() / "replies.sqlite") as store:
+    with Store(store_file()) as store:
         spent = [entry.spent() for entry in store.entries() if entry.stage == "try"]
     return sum(usage.requests for usage in spent), sum(budget.cost(usage) or 0 for usage in spent)
 

@@ -11,7 +11,7 @@ from lion.chat.offline import are_offline_tasks, check_offline, is_offline
 from lion.evaluate.check import describe, prompt_lengths
 from lion.evaluate.questions import read_questions
 from lion.params import Params
-from lion.pools.instructions import task_text, task_texts
+from lion.pools.instructions import task_texts
 from lion.pools.seeds import seeds_of
 from lion.support.errors import LionError
 from lion.versions.doctor_files import Finding
@@ -28,8 +28,7 @@ def data_of(params: Params) -> Iterator[Finding]:
     path = Path(params.seeds)
     try:
         seeds = seeds_of(params, path)
-        tasks = [(s.place, task_text(s.instruction, s.input)) for s in seeds.seeds.values()]
-        check_offline(params, tasks)
+        check_offline(params, seeds.texts)
         yield Finding("OK", f"seeds: {next(describe(path, seeds, params.seeds_columns))}")
         base = Path(params.student.base)
         if base.is_dir():

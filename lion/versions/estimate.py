@@ -17,7 +17,7 @@ from lion.evaluate.questions import read_questions
 from lion.params import Params, Role
 from lion.pools.seeds import seeds_of
 from lion.runs.run import Tables
-from lion.support.home import store_home
+from lion.support.home import store_file
 from lion.versions.bounds import Bounds, Most
 from lion.versions.expected import Basis, Expected, Inputs, Sizes, Tokens
 from lion.versions.plan import Plan, Step
@@ -102,7 +102,7 @@ def _asking(plan: Plan) -> Iterator[tuple[Step, Role]]:
 
 def replies_so_far(params: Params) -> dict[Role, Measured]:
     """Return the number, mean tokens and mean seconds of each role's replies in the store."""
-    path = store_home() / "replies.sqlite"
+    path = store_file()
     if not path.exists():
         return {}
     with Store(path) as store:

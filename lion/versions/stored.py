@@ -13,7 +13,7 @@ from lion.imitate.teacher import teach
 from lion.params import Params, Role
 from lion.pools.cache import with_answers, with_responses
 from lion.runs.run import Tables
-from lion.support.home import store_home
+from lion.support.home import store_file
 from lion.versions.plan import Plan, Step
 
 
@@ -39,7 +39,7 @@ def stored_requests(
 
     Rows whose id is in `kept` need no request.
     """
-    path = store_home() / "replies.sqlite"
+    path = store_file()
     role: Role = "teacher" if step.word == "teach" else "referee"
     if step.word not in {"teach", "referee"} or _input_changes(step, plan) or not path.exists():
         return 0

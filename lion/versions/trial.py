@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import polars as pl
 
@@ -23,14 +22,13 @@ from lion.imitate.teacher import teach
 from lion.params import Params
 from lion.pools.cache import usable, with_answers, with_responses
 from lion.pools.contamination import known_questions
-from lion.pools.instructions import flat_text, task_of, task_text
+from lion.pools.instructions import flat_text, task_of
 from lion.pools.seeds import seeds_of
 from lion.student.models import write_base
 from lion.student.respond import answer_with
 from lion.support.errors import LionError
 from lion.support.text import visible
 
-Row = dict[str, Any]
 _STAGE = "try"
 _COLUMNS = 80
 _SHOWN = 700  # characters of a text
@@ -56,8 +54,7 @@ def try_roles(params: Params, count: int) -> Trial:
     """
     path = Path(params.seeds)
     seeds = seeds_of(params, path)
-    tasks = [(s.place, task_text(s.instruction, s.input)) for s in seeds.seeds.values()]
-    check_offline(params, tasks)
+    check_offline(params, seeds.texts)
     frame = seeds.frame.with_columns(
         pl.Series("id", [*seeds.seeds]),
         pl.Series("place", [seed.place for seed in seeds.seeds.values()]),
