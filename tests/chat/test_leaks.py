@@ -163,7 +163,7 @@ def test_a_key_in_a_url_is_refused_and_not_shown(
     params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, url: str, by: str
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", url)
-    with pytest.raises(ChatError, match="name this variable in api_key_env") as error:
+    with pytest.raises(ChatError, match="name that variable in api_key_env") as error:
         ask(params_at(url if by == "parameters" else None))
     assert "PLANTED" not in error.value.message
 

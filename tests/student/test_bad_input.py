@@ -67,7 +67,7 @@ def two_for_one_row(project: Project) -> None:
         (endless, 1, "has no end-of-text token"),
         (matching_nothing, 1, "imitate.lora.targets: ['query_key_value'] match no layer"),
         (of_another_base, 1, "an adapter of other, but base.json names the base"),
-        (empty, 1, "the train pool holds no whole answer"),
+        (empty, 1, "the train pool has no complete answer"),
         (two_for_one_row, 2, "imitate.batch: 1 rows a step for 2 processes"),
     ],
 )

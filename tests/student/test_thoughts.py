@@ -254,7 +254,7 @@ def test_transformers_gives_thoughts_and_answer_apart(thinker: Path) -> None:
 
 
 def test_a_limit_without_room_for_an_answer_is_an_error(thinker: Path) -> None:
-    with pytest.raises(LionError, match=r"4 of 4 answers have no text.*student\.max_tokens: 3"):
+    with pytest.raises(LionError, match=r"4 of 4 answers are empty.*student\.max_tokens \(3\)"):
         answers(thinker, max_tokens=3)
 
 
@@ -295,7 +295,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("vllm")
 def test_vllm_gives_the_same_parts(thinker: Path) -> None:
     assert answers(thinker, engine="vllm").equals(answers(thinker))
-    with pytest.raises(LionError, match="4 of 4 answers have no text"):
+    with pytest.raises(LionError, match="4 of 4 answers are empty"):
         answers(thinker, engine="vllm", max_tokens=3)
 
 
@@ -402,7 +402,7 @@ def test_rows_cut_within_their_thoughts_are_not_learnt(
     lessons = [("say red", "red", "hm"), ("say blue", "blue", "hm " * 9)]
     train(loaded, lessons, settings=settings, compute=Compute(), seed=1, label="imitate r0")
     assert (
-        "1 of 2 rows are cut to 10 tokens; 1 of these have no token of" in capsys.readouterr().out
+        "1 of 2 rows are cut to 10 tokens; 1 of these have no room for" in capsys.readouterr().out
     )
     with pytest.raises(EmptyError, match="no prompt fits"):
         train(loaded, lessons[1:], settings=settings, compute=Compute(), seed=1, label="r0")

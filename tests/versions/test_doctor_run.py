@@ -146,7 +146,7 @@ def test_a_field_that_the_server_refuses_is_named(raw: dict[str, Any]) -> None:
 def test_a_referee_whose_reply_has_no_scores_is_a_warning(raw: dict[str, Any]) -> None:
     with Server(lambda _: Answer(completion("Both are fine."))) as server:
         warnings = by_level(list(roles_of(served(raw, server.url))), "warning")
-    assert any("referee: some-model" in line and "no two readable" in line for line in warnings)
+    assert any("referee: some-model" in line and "lack two readable" in line for line in warnings)
 
 
 def test_nobody_is_asked_where_that_is_forbidden(
