@@ -84,7 +84,9 @@ def write_params(root: Path, *, rounds: int, count: int) -> None:
         "endpoints": {"default": {"concurrency": 64, "timeout": 120}},
     }
     params["judge"]["model"] = "rehearsal-judge"
-    params["student"] |= {"base": "data/base", "revision": None, "max_tokens": 4}
+    # Hot and not too short, so that few answers are repeated, which the store would judge for free.
+    params["student"] |= {"base": "data/base", "revision": None, "max_tokens": 8}
+    params["student"]["temperature"] = 1.5
     # At the paper's learning rate, this small student would give the same answers every round.
     params["imitate"]["learning_rate"] = 1e-3
     params["generate"]["count"] = count
