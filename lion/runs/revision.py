@@ -116,8 +116,7 @@ class Revision:
     @cached_property
     def tables_on_hand(self) -> Tables:
         """The tables in the cache or the remote; a fresh clone may have none."""
-        with suppress(_UnavailableError):
-            self._fetch_tables()
+        self._fetch_tables(skipping=_UnavailableError)
         with self._own_names():
             return read_run(self.places, self.rounds)
 
@@ -127,7 +126,7 @@ class Revision:
         The workspace may lack some, which its run has yet to write: this is said.
         """
         self._fetch("params.yaml")
-        missing = self._fetch_tables()
+        missing = self._fetch_tables(skipping=_MissingError)
         seeds = table_file(self.places, "pool", "r0")
         if missing and (self.sha is not None or seeds is None or not seeds.exists()):
             raise missing[0]
@@ -138,14 +137,14 @@ class Revision:
                 err=True,
             )
 
-    def _fetch_tables(self) -> list[_MissingError]:
-        """Fetch all tables that cache and remote have; return the errors of the others."""
-        missing: list[_MissingError] = []
+    def _fetch_tables(self, *, skipping: type[_UnavailableError]) -> list[_UnavailableError]:
+        """Fetch all tables except those whose error is `skipping`; return these errors."""
+        missing: list[_UnavailableError] = []
         names = [self._inside(place) for place in self.places.values()]
         while names:
             try:
                 names += self._list_or_fetch(names.pop())
-            except _MissingError as error:
+            except skipping as error:
                 missing.insert(0, error)
         return missing
 
