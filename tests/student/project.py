@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,13 @@ class Project:
             told += [f"--{name}", str(self.folder / path)]
         return told
 
-    def start(self, stage: str, arguments: list[str]) -> subprocess.Popen[str]:
-        """Start `python -m stages.NAME` in its own process."""
+    def start(
+        self, stage: str, arguments: list[str], *, prefix: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
+        """Start `python -m stages.NAME` in its own process, as an argument of command `prefix`."""
         own = {"LION_HOME": str(self.folder / "home"), "HF_HUB_OFFLINE": "1"}
         return subprocess.Popen(
-            [sys.executable, "-m", f"stages.{stage}", *arguments],
+            [*prefix, sys.executable, "-m", f"stages.{stage}", *arguments],
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"} | own,
             stdout=subprocess.PIPE,

@@ -1,5 +1,6 @@
 """What is wrong is told in one line, with exit code 1; nothing is worked on that need not be."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+from lion.runs.revision import open_revisions
 from tests.repository import run
 from tests.versions.conftest import Lion, Versions
 
@@ -75,6 +77,21 @@ def test_a_default_remote_that_is_not_defined(lion: Lion, project: Path) -> None
     shutil.rmtree(project / ".dvc" / "cache")
     shutil.rmtree(project / "data")
     assert "gone" in refused(lion, "rounds", "--rev", "first")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "/nowhere/at/all"])
+def test_an_estimate_uses_the_tables_at_hand_when_the_remote_is_away(
+    lion: Lion, project: Path, url: str
+) -> None:
+    run("dvc", "remote", "add", "--quiet", "--default", "away", url)
+    lost = project / "data" / "pools" / "train" / "r2.jsonl"
+    digest = hashlib.md5(lost.read_bytes()).hexdigest()
+    lost.unlink()
+    (project / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]).unlink()
+    with open_revisions("workspace") as (here,):
+        rounds = here.tables_on_hand.pool["round"].unique(maintain_order=True)
+    assert rounds.to_list() == ["r0", "r1"]
+    assert lion("estimate").exit_code == 0
 
 
 @pytest.mark.parametrize("rounds", [{"late": "r0"}, ["r1", 3], 5, None])
