@@ -1,4 +1,4 @@
-"""Time `lion pool diff`, `trace` and `rounds` on 70,000 rows: `python -m benchmarks.versions`.
+"""Time versions and the cache pool on 70,000 rows: `python -m benchmarks.versions`.
 
 Builds a synthetic project of the paper's size (52,000 seeds, three rounds of 6,000) under git and
 DVC in a temporary folder, with three revisions: `second` is complete, `first` has one round fewer,
@@ -19,8 +19,10 @@ from pathlib import Path
 
 import click
 
+from lion.pools.cache import grow_cache, read_cache, start_cache, with_answers
 from lion.runs.revision import open_revisions
 from lion.runs.rounds import rounds_of
+from lion.runs.run import Tables
 from lion.versions.diff import pool_diff
 from lion.versions.trace import trace
 from tests.report.synthetic import Size, make_run
@@ -43,9 +45,15 @@ def main(seeds: int, new: int) -> None:
         with open_revisions("first", "second", "other") as (first, second, other):
             _show("pool diff, one round more", lambda: pool_diff(first, second))
             _show("pool diff, every shard differs", lambda: pool_diff(second, other))
+            out = Path(folder) / "grown"
             id = str(second.tables.pool["id"][-1])
             _show("trace, tables read", lambda: trace(second.tables, id))
             _show("rounds, tables read", lambda: rounds_of(second.tables))
+            folders = _cache_pools(second.tables, Path(folder))
+            shard = second.tables.pool.filter(round="r3")
+            shard = with_answers(shard, second.tables.last_answers)
+            _show("cache pool grown by r3", lambda: grow_cache(folders[-1], shard, "r3", out))
+            _show("cache pool read", lambda: read_cache(out))
         for command in (
             ["pool", "diff", "first", "second"],
             ["trace", id],
@@ -55,6 +63,17 @@ def main(seeds: int, new: int) -> None:
         ):
             _show(f"lion {' '.join(command)}".replace(id, "ID"), lambda: _lion(command))  # noqa: B023
     print(json.dumps({"name": "peak memory", "mb": _peak()}))
+
+
+def _cache_pools(tables: Tables, folder: Path) -> list[Path]:
+    """Write the cache pools before round 3, one folder per round; return the folders."""
+    folders = [folder / "cache-base"]
+    start_cache(folders[0])
+    for name in ("r0", "r1", "r2"):
+        shard = with_answers(tables.pool.filter(round=name), tables.last_answers)
+        folders.append(folder / f"cache-{name}")
+        grow_cache(folders[-2], shard, name, folders[-1])
+    return folders
 
 
 def _peak() -> int:
