@@ -1,5 +1,6 @@
 """Damaged stores: what is found, what is kept, what is requested again."""
 
+import random
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -45,15 +46,38 @@ def test_a_flipped_byte_in_the_index_loses_no_reply(
     path = home / "replies.sqlite"
     with closing(sqlite3.connect(path)) as db:
         ((key,),) = db.execute("SELECT key FROM replies WHERE rowid = 7").fetchall()
+    flip_in_index(path, key, 0x01)
+    assert len(ask(params_at(server.url), 20)) == 20
+    assert "20 replies could be read" in capsys.readouterr().err
+    assert len(server.asked) == 20
+
+
+@pytest.mark.parametrize("bit", [0x01, 0x80])
+def test_a_damaged_index_that_finds_the_wrong_row_loses_no_reply(tmp_path: Path, bit: int) -> None:
+    # A flipped bit breaks the order of the index; SQLite then finds another row, but only for some
+    # keys.
+    for number in range(20):
+        path = tmp_path / str(number) / "replies.sqlite"
+        keys = [random.Random(f"{number} {row}").randbytes(16) for row in range(20)]
+        with Store(path) as opened:
+            entry = opened.entry(CALLER)
+            for key in keys:
+                opened.keep(key, entry, reply_of(key.hex()), 0.0)
+        flip_in_index(path, keys[number], bit)
+        with Store(path) as opened:
+            found = opened.find(keys)
+        assert {key: reply.text for key, reply in found.items()} == {key: key.hex() for key in keys}
+
+
+def flip_in_index(path: Path, key: bytes, bit: int) -> None:
+    """Flip a bit of the first byte of `key` in the index of the replies."""
+    with closing(sqlite3.connect(path)) as db:
         query = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_replies_1'"
         ((page,),) = db.execute(query).fetchall()
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     content = bytearray(path.read_bytes())
-    content[content.index(key, (page - 1) * 4096, page * 4096)] ^= 1
+    content[content.index(key, (page - 1) * 4096, page * 4096)] ^= bit
     path.write_bytes(content)
-    assert len(ask(params_at(server.url), 20)) == 20
-    assert "20 replies could be read" in capsys.readouterr().err
-    assert len(server.asked) == 20
 
 
 def test_salvage_reads_beyond_rows_that_were_deleted(home: Path) -> None:
