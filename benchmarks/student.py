@@ -6,7 +6,7 @@ end token makes answers 60 tokens long on average, as in Alpaca.
 1. Answering: transformers' `generate` with one prompt at a time (as the original implementation)
    and with unsorted batches; its continuous batching; Lion with the same batch size, also in two
    processes with half of the threads each. Tokens per second; the first two answer a subset of the
-   prompts.
+   prompts. `--llama` adds the server of llama.cpp (`pip install gguf xllamacpp`).
 2. Training: random batches of 8, padded to the longest row; TRL's SFTTrainer with packing; a plain
    loop without any padding; Lion; Lion with LoRA. Tokens per second without padding, and the peak
    memory of a separate process.
@@ -32,6 +32,7 @@ import torch
 from benchmarks import student_answering as answering
 from benchmarks import student_training as training
 from benchmarks.student_data import make_base, texts
+from benchmarks.student_llama import llama
 
 ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.json"
 
@@ -43,7 +44,10 @@ ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.j
 @click.option("--batch", default=256, show_default=True, help="Answers per batch.")
 @click.option("--prompts", default=1024, show_default=True, help="Prompts that ours answers.")
 @click.option("--rows", default=256, show_default=True, help="Rows that each variant trains on.")
-def main(data: Path, only: str | None, turns: int, batch: int, prompts: int, rows: int) -> None:
+@click.option("--llama", "with_llama", is_flag=True, help="Also measure llama.cpp.")
+def main(
+    data: Path, only: str | None, turns: int, batch: int, prompts: int, rows: int, with_llama: bool
+) -> None:
     """Measure answering and training."""
     pairs = random.Random(1).sample(list(texts(data)), max(prompts, rows))
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +61,7 @@ def main(data: Path, only: str | None, turns: int, batch: int, prompts: int, row
                 "continuous": answering.continuous,
                 "two_processes": answering.two_processes,
                 "ours": answering.ours,
-            }
+            } | ({"llama": llama} if with_llama else {})
             _emit("answering", _in_turn(ways, turns, base, tasks, batch), prompts, batch)
         if only != "answering":
             ways = {
