@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -45,15 +46,10 @@ def main(seeds: int, new: int) -> None:
         with open_revisions("first", "second", "other") as (first, second, other):
             _show("pool diff, one round more", lambda: pool_diff(first, second))
             _show("pool diff, every shard differs", lambda: pool_diff(second, other))
-            out = Path(folder) / "grown"
             id = str(second.tables.pool["id"][-1])
             _show("trace, tables read", lambda: trace(second.tables, id))
             _show("rounds, tables read", lambda: rounds_of(second.tables))
-            folders = _cache_pools(second.tables, Path(folder))
-            shard = second.tables.pool.filter(round="r3")
-            shard = with_answers(shard, second.tables.last_answers)
-            _show("cache pool grown by r3", lambda: grow_cache(folders[-1], shard, "r3", out))
-            _show("cache pool read", lambda: read_cache(out))
+            _time_cache(second.tables, Path(folder))
         for command in (
             ["pool", "diff", "first", "second"],
             ["trace", id],
@@ -65,15 +61,16 @@ def main(seeds: int, new: int) -> None:
     print(json.dumps({"name": "peak memory", "mb": _peak()}))
 
 
-def _cache_pools(tables: Tables, folder: Path) -> list[Path]:
-    """Write the cache pools before round 3, one folder per round; return the folders."""
-    folders = [folder / "cache-base"]
-    start_cache(folders[0])
-    for name in ("r0", "r1", "r2"):
+def _time_cache(tables: Tables, folder: Path) -> None:
+    """Time the cache pool of each round, and reading the last."""
+    before = folder / "cache-base"
+    start_cache(before)
+    for name in ("r0", *ROUNDS):
         shard = with_answers(tables.pool.filter(round=name), tables.last_answers)
-        folders.append(folder / f"cache-{name}")
-        grow_cache(folders[-2], shard, name, folders[-1])
-    return folders
+        out = folder / f"cache-{name}"
+        _show(f"cache pool grown by {name}", partial(grow_cache, before, shard, name, out))
+        before = out
+    _show("cache pool read", partial(read_cache, before))
 
 
 def _peak() -> int:

@@ -98,7 +98,10 @@ class Live:
         if claim == "mine":
             await self._send(job)
         else:
-            reply = self._store.find([job.key])[job.key]
+            reply = self._store.find([job.key]).get(job.key)
+            if reply is None:  # it was damaged meanwhile
+                self._check_patience(job)
+                return False
             self._refusals.note_answers([reply])
             self._arrived(job, reply)
         self._moved = time.monotonic()

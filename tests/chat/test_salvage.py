@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -37,6 +38,22 @@ def test_a_flipped_byte_is_found_and_that_reply_alone_is_requested_again(
     sql(path, "UPDATE replies SET finish_reason = 'length' WHERE rowid = 3")
     assert ask(params_at(server.url), 20) == expected
     assert len(server.asked) == 22
+
+
+def test_a_reply_of_another_process_that_is_damaged_is_requested_again(
+    server: Server, params_at: ParamsOf, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = ask(params_at(server.url), 20)
+    sql(home / "replies.sqlite", "UPDATE replies SET text = 'x' WHERE rowid = 3")
+    find, looks = Store.find, []
+
+    def find_later(store: Store, keys: Sequence[bytes]) -> dict[bytes, Reply]:
+        looks.append(keys)  # the first look comes before the other process stores its replies
+        return find(store, keys) if len(looks) > 1 else {}
+
+    monkeypatch.setattr(Store, "find", find_later)
+    assert ask(params_at(server.url), 20) == expected
+    assert len(server.asked) == 21
 
 
 def test_a_flipped_byte_in_the_index_loses_no_reply(

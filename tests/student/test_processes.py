@@ -50,6 +50,12 @@ def steps_done_before(output: str) -> int:
     return int(first[1].replace(",", ""))
 
 
+def test_two_processes_train_as_one(make: Make) -> None:
+    project = make(compute=TWO | {"micro_batch": 2})
+    project.run("imitate", project.imitate("two"))
+    assert distance(project, "two") < 1e-3
+
+
 def test_two_sharded_processes_go_on_after_a_kill_and_train_as_one(make: Make) -> None:
     project = make(compute=TWO | {"sharding": "fsdp", "micro_batch": 2, "checkpoint_steps": 5})
     project.kill(project.start("imitate", project.imitate("two")), when=f"*/{WHOLE}")
