@@ -5,9 +5,11 @@ prompts and assets that those modules load.
 """
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from lion.support.errors import InputError
 
@@ -40,7 +42,7 @@ def stage_names(root: Path) -> list[str]:
 def code_digest(root: Path, stage: str) -> str:
     """Hash the code behind the result of `stage` to 64 hex digits, regardless of file names."""
     modules = _closure(root, f"stages.{stage}")
-    parts = [ast_digest(tree) for tree in modules.values()]
+    parts = [module.digest for module in modules.values()]
     parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in _data_files(modules)]
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
@@ -52,25 +54,27 @@ def digest_file(root: Path, stage: str) -> bytes:
 
 def ast_digest(tree: ast.AST) -> str:
     """Hash the syntax tree without docstrings, the same on every version of Python."""
-    return hashlib.sha256("\0".join(_tokens(tree)).encode()).hexdigest()
+    tokens: list[str] = []
+    _add_tokens(tree, tokens)
+    return hashlib.sha256("\0".join(tokens).encode()).hexdigest()
 
 
-def _tokens(node: object) -> Iterator[str]:
-    """Yield the parts of the tree without empty fields, which differ between Python versions."""
+def _add_tokens(node: object, tokens: list[str]) -> None:
+    """Append the parts of the tree without empty fields, which differ between Python versions."""
     if isinstance(node, ast.AST):
-        yield f"({type(node).__name__}"
+        tokens.append(f"({type(node).__name__}")
         for name, value in ast.iter_fields(node):
             if name == "body" and _has_docstring(node):
                 value = value[1:]
             if value is not None and value != []:
-                yield name
-                yield from _tokens(value)
-        yield ")"
+                tokens.append(name)
+                _add_tokens(value, tokens)
+        tokens.append(")")
     elif isinstance(node, list):
         for item in node:
-            yield from _tokens(item)
+            _add_tokens(item, tokens)
     else:
-        yield repr(node)
+        tokens.append(repr(node))
 
 
 def _has_docstring(node: ast.AST) -> bool:
@@ -78,21 +82,33 @@ def _has_docstring(node: ast.AST) -> bool:
     return isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
 
 
-def _closure(root: Path, module: str) -> dict[Path, ast.AST]:
-    """Return the syntax trees of `module` and of all its imports from this project, by file."""
-    trees: dict[Path, ast.AST] = {}
+class _Module(NamedTuple):
+    digest: str
+    imports: frozenset[str]  # dotted names, with every package above them
+    texts: frozenset[str]  # the texts in arguments of calls
+
+
+def _closure(root: Path, module: str) -> dict[Path, _Module]:
+    """Return `module` and all that it imports from this project, by file."""
+    modules: dict[Path, _Module] = {}
     waiting = [_file_of(root, module)]
     while waiting:
         path = waiting.pop()
-        if path is None or path in trees:
+        if path is None or path in modules:
             continue
         try:
-            trees[path] = ast.parse(path.read_bytes())
+            modules[path] = _parsed(path.read_bytes())
         except SyntaxError as error:
             raise InputError(f"{path}, line {error.lineno}: not Python: {error.msg}") from None
-        names = {part for name in _imports(trees[path]) for part in _with_parents(name)}
-        waiting += [_file_of(root, name) for name in names]
-    return trees
+        waiting += [_file_of(root, name) for name in modules[path].imports]
+    return modules
+
+
+@functools.cache  # the stages share most modules
+def _parsed(source: bytes) -> _Module:
+    tree = ast.parse(source)
+    imports = frozenset(part for name in _imports(tree) for part in _with_parents(name))
+    return _Module(ast_digest(tree), imports, frozenset(_texts(tree)))
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
@@ -120,17 +136,18 @@ def _file_of(root: Path, module: str) -> Path | None:
     return None
 
 
-def _data_files(modules: dict[Path, ast.AST]) -> list[Path]:
+def _texts(tree: ast.AST) -> Iterator[str]:
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call):
+            for value in (*call.args, *(keyword.value for keyword in call.keywords)):
+                for part in ast.walk(value):
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        yield part.value
+
+
+def _data_files(modules: dict[Path, _Module]) -> list[Path]:
     """Return the prompts and assets beside these modules whose names are arguments of a call."""
-    named = {
-        part.value
-        for tree in modules.values()
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call)
-        for value in (*call.args, *(keyword.value for keyword in call.keywords))
-        for part in ast.walk(value)
-        if isinstance(part, ast.Constant) and isinstance(part.value, str)
-    }
+    named = {text for module in modules.values() for text in module.texts}
     folders = {path.parent for path in modules if path.parent.parent.name == "lion"}
     return [
         path
