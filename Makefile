@@ -12,7 +12,7 @@ repro: $(SETUP)
 	@git diff --quiet HEAD -- dvc.lock 2>/dev/null || echo "dvc.lock differs from the last commit:" \
 	  "run git commit -am 'My run' before you compare versions or start experiments."
 
-# One round on a tenth of the rows, in half a minute; changes nothing in the project.
+# One round on a tenth of the seeds, in less than a minute; changes nothing in the project.
 try: $(SETUP)
 	lion try --loop
 

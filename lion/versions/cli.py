@@ -134,7 +134,7 @@ def estimated(overrides: tuple[str, ...]) -> tuple["Plan", list["StageCost"]]:
 @click.option(
     "--loop",
     is_flag=True,
-    help="Instead, play one round on a tenth of the rows, with the offline oracle.",
+    help="Instead, play one round on a tenth of the seeds, with the offline oracle.",
 )
 def try_(count: int, loop: bool) -> None:
     """Try a few of your seeds in every role, and estimate the cost of the whole run.

@@ -1,4 +1,4 @@
-"""One round of the loop on a tenth of the rows, offline, in a temporary folder.
+"""One round of the loop on a tenth of the seeds, offline, in a temporary folder.
 
 The commands are those of dvc.yaml. They run one after another in this process, because starting
 Python would take longer than most of them. The project does not change.
@@ -25,7 +25,8 @@ from lion.runs.rounds import as_text, rounds_of
 from lion.runs.run import places_of, read_run
 from lion.support.errors import ParamsError
 
-_SHARE = 10  # use one seed in this many, and the same share of new instructions
+_SEEDS = 10  # use one seed in this many
+_NEW = 4  # this many times fewer new instructions; fewer than that rarely help the student
 _QUESTIONS = 3  # use one question in this many; a small gain shows only over many questions
 _STEPS = 4  # this many times the training steps per row, since few rows make few steps
 _LEFT_OUT = {"code", "report"}  # only DVC and the page need them
@@ -58,15 +59,15 @@ def play_a_tenth(root: Path) -> str:
 
 
 def _lay_out(folder: Path, root: Path, params: dict[str, Any]) -> None:
-    """Write a project with a tenth of the rows to `folder`."""
-    files = {params["seeds"]: _SHARE, params["evaluate"]["questions"]: _QUESTIONS}
+    """Write a project with a part of the rows to `folder`."""
+    files = {params["seeds"]: _SEEDS, params["evaluate"]["questions"]: _QUESTIONS}
     for name, share in files.items():
         lines = (root / name).read_text(encoding="utf-8").splitlines(keepends=True)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("".join(lines[::share]), encoding="utf-8")
     params["rounds"] = {"r1": "r0"}
     params["imitate"]["batch"] = max(1, params["imitate"]["batch"] // _STEPS)
-    params["generate"]["count"] = max(1, params["generate"]["count"] // _SHARE)
+    params["generate"]["count"] = max(1, params["generate"]["count"] // _NEW)
     params["student"]["base"] = str((root / params["student"]["base"]).absolute())
     params["report"]["control"] = str((root / params["report"]["control"]).absolute())
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
@@ -106,4 +107,4 @@ def _verdict(folder: Path) -> str:
     figures = f"{gain.gain:+.1f} points from r0 to r1 (95%: {gain.low:+.1f} to {gain.high:+.1f})"
     if gain.low > 0:
         return f"The student improved: {figures}."
-    return f"The student may not have improved: {figures}. A tenth of the rows is too few to tell."
+    return f"The student may not have improved: {figures}. So few rows do not always suffice."
