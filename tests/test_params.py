@@ -41,6 +41,38 @@ def test_every_setting_of_seeds_on_the_page_is_valid(line: str, tmp_path: Path) 
         assert params["seeds_columns"][key] == column
 
 
+@pytest.mark.parametrize("text", ["2e-05", "1e-4", "0.00002"])
+def test_small_numbers_are_numbers_however_they_are_written(text: str, tmp_path: Path) -> None:
+    shipped = (ROOT / "params.yaml").read_text()
+    assert "learning_rate: 1.0e-3" in shipped
+    file = tmp_path / "params.yaml"
+    file.write_text(shipped.replace("learning_rate: 1.0e-3", f"learning_rate: {text}", 1))
+    assert load_params(file).imitate.learning_rate == float(text)
+
+
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ("tau: 2.0", 'line \\d+: not YAML: found duplicate key "tau"'),
+        ("[" * 5000, "not YAML"),
+    ],
+)
+def test_what_dvc_cannot_read_is_one_line(added: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text((ROOT / "params.yaml").read_text() + added + "\n")
+    with pytest.raises(ParamsError, match=message) as caught:
+        load_params(file)
+    assert "\n" not in caught.value.message
+
+
+def test_a_seed_beyond_numpys_range_is_refused(tmp_path: Path) -> None:
+    shipped = (ROOT / "params.yaml").read_text()
+    file = tmp_path / "params.yaml"
+    file.write_text(re.sub(r"(?m)^seed: 1\b", "seed: 4294967296", shipped))
+    with pytest.raises(ParamsError, match="seed: Input should be less than"):
+        load_params(file)
+
+
 def test_paper_preset_holds_the_papers_settings() -> None:
     paper = load_params(ROOT / "presets" / "paper.yaml")
     assert (paper.generate.count, paper.generate.hard_share, paper.generate.novelty) == (

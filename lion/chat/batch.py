@@ -19,7 +19,7 @@ from lion.chat.batch_file import PATH, Line, chunks, line_of
 from lion.chat.batch_limit import EnqueuedLimit
 from lion.chat.budget import Budget
 from lion.chat.dialect import spoken
-from lion.chat.failures import is_transient
+from lion.chat.failures import is_transient, withheld
 from lion.chat.live import Arrived, over_budget
 from lion.chat.reading import ErrorBody, UnusableBody, error_message, reply_in
 from lion.chat.refusals import Refusals, reason_of, refused
@@ -31,7 +31,6 @@ from lion.support.errors import ChatError
 
 _CLAIMS = 2_000  # per transaction
 _PAGE = 100  # batches per page of a list
-_LOST = {"failed", "expired", "cancelled", "cancelling"}
 _OVER = {"completed", "failed", "expired", "cancelled"}
 T = TypeVar("T")
 
@@ -143,8 +142,8 @@ class Batches:
         """
         async for batch in self._listed():
             is_own = (batch.metadata or {}).get("lion") == mark
-            # A finished batch without replies will never have any.
-            lost = batch.status in _LOST or (batch.status in _OVER and not batch.output_file_id)
+            # A finished batch without replies will never have any; an expired one may have some.
+            lost = batch.status in _OVER and not batch.output_file_id
             if is_own and not lost and batch.id not in self._emptied:
                 return batch
         content = b"".join(map(line_of, jobs))
@@ -264,7 +263,7 @@ class Batches:
     def _reply_in(self, line: Line, job: Job | None) -> Reply | None:
         """Return the reply in `line`, None if the request may be retried; else raise ChatError."""
         error = line.error()
-        status, code = line.response.status_code if line.response else 0, error.get("code")
+        status, code = line.status(), error.get("code")
         message = error_message(error or "no response before the batch ended")
         if status == 200 and line.response is not None:
             try:
@@ -279,6 +278,8 @@ class Batches:
             return refused(reason, self._reason[:500], job.body["model"] if job else "")
         param = error.get("param") or ""
         body = job.body if job else None
+        if body and (reply := withheld(status, code, message, body)):
+            return reply
         if body and self._sender.dialect.learn(status, f"{param} {message}", body, self._put_by):
             return None
         if status and status != 200 and not is_transient(status, code):

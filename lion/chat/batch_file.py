@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from lion.chat.reading import status_of
 from lion.chat.wire import Job
 
 PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
@@ -25,6 +26,7 @@ class Line(BaseModel):
 
     custom_id: str
     response: Response | None = None
+    failure: Any = Field(None, alias="error")  # of a request without a response, or of any, in vLLM
 
     def key(self) -> bytes:
         """Return the request's key; empty if the request is not one of Lion's."""
@@ -36,8 +38,17 @@ class Line(BaseModel):
     def error(self) -> dict[str, Any]:
         """Return the server's error for this request; empty if there is none."""
         body = self.response.body if self.response else None
-        error = body.get("error") if isinstance(body, dict) else None
-        return error if isinstance(error, dict) else {}
+        inner = body.get("error") if isinstance(body, dict) else body
+        bare = body if self.response and self.response.status_code != 200 else None
+        error = inner or self.failure or bare
+        return error if isinstance(error, dict) else {"message": str(error)} if error else {}
+
+    def status(self) -> int:
+        """Return the HTTP status; without a response that of the error, 0 if there is neither."""
+        if self.response:
+            return self.response.status_code
+        error = self.error()
+        return status_of([error.get("code")], str(error.get("message"))) if error else 0
 
 
 def line_of(job: Job) -> bytes:

@@ -9,10 +9,14 @@ import httpx2
 import openai
 
 from lion.chat.connections import open_connections
+from lion.chat.redaction import safe_line
 from lion.chat.source import DEFAULT_URL, Source
 from lion.params import Endpoint, Oracle
 from lion.support.errors import ChatError
 
+# Variables with which httpx2 opens connections.
+_PROXIES = {"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"}
+_CERTIFICATES = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -42,9 +46,23 @@ def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpe
         base_url=parts._replace(query="").geturl(),
         max_retries=0,
         timeout=None,  # the sender's timeout covers the whole exchange
-        http_client=open_connections(endpoint),
+        http_client=_connections(endpoint, url, stage=stage),
         **azure,
     )
+
+
+def _connections(endpoint: Endpoint, url: str, *, stage: str) -> httpx2.AsyncClient:
+    """Open connections; ChatError if the environment names an unusable proxy or certificate."""
+    try:
+        return open_connections(endpoint)
+    except (ImportError, ValueError, OSError) as error:
+        known = _CERTIFICATES if isinstance(error, OSError) else _PROXIES
+        names = sorted(name for name in os.environ if name.upper() in known)
+        reason = safe_line(str(error), "")
+        raise ChatError(
+            f"{stage}: cannot open a connection to {url}: {reason}; correct or unset"
+            f" {' and '.join(names)} in the environment"
+        ) from None
 
 
 def _key(url: str, endpoint: Endpoint, *, stage: str) -> str:

@@ -84,10 +84,10 @@ _ADAPTATIONS = (
     ),
     _Adaptation(
         "no stream",
-        r"stream",
+        r"(?<![a-z])stream",  # not upstream
         {"stream": True},
         "streams replies",
-        words=r"only|require|must|need|please|enable|non-?stream|set.{0,20}true|stream.{0,4}false",
+        words=r"only|require|must|enable|non-?stream|set.{0,20}true|stream.{0,4}false",
     ),
 )
 
@@ -113,11 +113,13 @@ class Dialect:
         """`who` and `named` (the endpoint's name in params.yaml) appear in messages."""
         self.endpoint = endpoint
         self._who, self._named = who, named
+        self._adapted: set[str] = set()  # fields; twice the same would never end
 
     def learn(self, status: int, words: str, body: Body, by: Endpoint) -> bool:
         """Adapt to an error; return whether `body`, sent in the dialect `by`, should be sent again.
 
-        With many requests in flight, the first error adapts the dialect for all of them.
+        With many requests in flight, the first error adapts the dialect for all of them. An error
+        about a field that the dialect cannot change, or has changed in vain, is no reason to send.
         """
         if status not in _STATUSES:
             return False
@@ -128,20 +130,23 @@ class Dialect:
                 and re.search(row.names, words, re.IGNORECASE | re.DOTALL)
                 and re.search(row.words, words, re.IGNORECASE | re.DOTALL)
                 and not re.search(row.others, words, re.IGNORECASE)
-                and not (row.field == "no stream" and by.mode == "batch")
             ):
-                self._adapt(row)
-                return True
+                self._adapt(row, body)
+                if spoken(body, self.endpoint) != spoken(body, by):
+                    return True
         return False
 
-    def _adapt(self, row: _Adaptation) -> None:
+    def _adapt(self, row: _Adaptation, body: Body) -> None:
+        """Adapt the endpoint, unless that was done before or does not change `body`."""
         changes = dict(row.changes)
         if "omit" in changes:
             changes["omit"] = sorted({*self.endpoint.omit, changes["omit"]})
         ((key, value),) = changes.items()
-        if getattr(self.endpoint, key) == value:
+        adapted = self.endpoint.model_copy(update=changes)
+        if row.field in self._adapted or spoken(body, adapted) == spoken(body, self.endpoint):
             return
-        self.endpoint = self.endpoint.model_copy(update=changes)
+        self._adapted.add(row.field)
+        self.endpoint = adapted
         shown = f"[{', '.join(value)}]" if isinstance(value, list) else str(value).lower()
         say_once(
             f"{self._who}: the server rejected a field of the request, so Lion {row.does} from now"

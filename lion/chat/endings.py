@@ -20,7 +20,7 @@ _ENDINGS = {
         *("finishreasonmaxtokens", "finishreasonlength"),
         # The server broke off: a partial answer, as when the token limit cuts it.
         *("abort", "aborted", "cancelled", "canceled", "interrupted", "timeout", "error", "failed"),
-        *("insufficientsystemresource", "pauseturn"),
+        *("insufficientsystemresource", "pauseturn", "functioncallfilter"),
     ),
     "content_filter": (
         *("contentfilter", "contentfiltered", "filtered", "safety", "recitation", "blocklist"),
@@ -39,12 +39,13 @@ def finish_reason_of(reason: Any, text: str, *, tokens: int, limit: int) -> str:
     """Return how a reply ended: stop, length, content_filter, refusal, tool_calls, function_call.
 
     A null or unknown reason becomes length if the reply reached its `limit`, else stop; a notice
-    reports an unknown one once. `tokens` is the server's count, 0 if it gave none. Where `limit` is
-    unknown (0), an unknown reason stays as it is.
+    reports an unknown one once. Gemini adds details behind a colon. `tokens` is the server's count,
+    0 if it gave none. Where `limit` is unknown (0), an unknown reason stays as it is.
     """
     word = str(reason or "").lower().translate(_PLAIN)
-    if word in _MEANING:
-        return _MEANING[word]
+    for known in (word, word.partition(":")[0]):
+        if known in _MEANING:
+            return _MEANING[known]
     name = ascii(str(reason))[1:-1][:40] if reason else "unknown"
     if not text or not limit:
         return name

@@ -18,10 +18,15 @@ from lion.chat.reading import (
 )
 from lion.chat.stream import completion_of, is_stream
 from lion.chat.types import Reply
-from lion.chat.wire import Body
+from lion.chat.wire import Body, most_tokens
 
-_LATER = {408, 409, 429}  # and 5xx
-_UNKNOWN = {408, 504}  # a proxy stopped waiting; the model may have answered
+_LATER = {408, 409, 424, 429}  # and 5xx
+_UNKNOWN = {408, 499, 504, 524, 598}  # a proxy stopped waiting; the model may have answered
+# The model answered, but the server withholds the answer: it was cut, or had the wrong form.
+_WITHHELD = re.compile(
+    r"json_validate_failed|tool_use_failed|output_parse_failed|could not finish the message",
+    re.IGNORECASE,
+)
 _NEVER_SENT = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -58,6 +63,23 @@ def failure_in(error: openai.APIStatusError | ErrorBody) -> Failure:
 def is_transient(status: int, code: object) -> bool:
     """Whether the same request may succeed later."""
     return (status in _LATER or status >= 500) and code != "insufficient_quota"
+
+
+def withheld(status: int, code: object, message: str, body: Body) -> Reply | None:
+    """Return an empty, cut reply to `body` if the server withholds its answer; else None.
+
+    Its tokens count at their upper bounds.
+    """
+    if status != 400 or not _WITHHELD.search(f"{code or ''} {message}"):
+        return None
+    prompt, completion = most_tokens(body)
+    return Reply(
+        text="",
+        finish_reason="length",
+        model=body["model"],
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+    )
 
 
 def advice(status: int, message: str, client: openai.AsyncOpenAI) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _WHAT = ("requests", "tokens")
+_CLOCK = 1e9  # seconds; a longer duration is a time since 1970
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -60,10 +61,13 @@ def _stamp(date: str) -> float | None:
 
 
 def _duration(value: str | None) -> float | None:
-    """Read the seconds in `6m0s`, `20ms` or plain `1.5`."""
+    """Read the seconds in `6m0s`, `20ms` or plain `1.5`, or until a time in seconds since 1970."""
     if value is None:
         return None
     parts = _PART.findall(value)
     if not parts or "".join(number + unit for number, unit in parts) != value.strip():
-        return _number(value)
+        seconds = _number(value)
+        if seconds is None or seconds < _CLOCK:
+            return seconds
+        return max(0.0, seconds - time.time())
     return sum(float(number) * _UNITS[unit] for number, unit in parts)

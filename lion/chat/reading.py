@@ -63,7 +63,7 @@ def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Rep
         raise error
     try:
         choice = body["choices"][0]
-        message = choice.get("message") or {"content": choice["text"]}
+        message = choice.get("message") or {"content": _text_beside(choice)}
         text, thoughts = _texts_of(message)
         refused = not text and bool(message.get("refusal"))
     except (TypeError, KeyError, IndexError, AttributeError) as error:
@@ -96,9 +96,9 @@ def error_message(body: Any) -> str:
     if isinstance(error, dict):
         error = next((error[name] for name in MESSAGES if error.get(name)), error)
     if isinstance(error, str):
-        return error[:MOST_WORDS]
+        return _valid(error[:MOST_WORDS])
     try:
-        return json.dumps(body, ensure_ascii=False)[:MOST_WORDS]
+        return _valid(json.dumps(body, ensure_ascii=False)[:MOST_WORDS])
     except RecursionError:
         return "deeply nested JSON"
 
@@ -123,7 +123,7 @@ def _error_in(body: Any) -> ErrorBody | None:
     fields = error if isinstance(error, dict) else body
     words = error_message({"error": error} if error else body)
     codes = [fields[name] for name in _CODES if fields.get(name)]
-    return ErrorBody(words, _status_of(codes, words), codes[0] if codes else None)
+    return ErrorBody(words, status_of(codes, words), codes[0] if codes else None)
 
 
 def _failed(result: Any) -> Any:
@@ -131,7 +131,7 @@ def _failed(result: Any) -> Any:
     return result if isinstance(result, dict) and result.get("status_code") else None
 
 
-def _status_of(codes: list[Any], message: str) -> int:
+def status_of(codes: list[Any], message: str) -> int:
     """Return the HTTP status that the codes, or else the message, imply; 500 if none is known."""
     for code in codes:
         number = _count(code)
@@ -142,6 +142,11 @@ def _status_of(codes: list[Any], message: str) -> int:
             if pattern.search(words.lower()):
                 return status
     return 500
+
+
+def _text_beside(choice: dict[str, Any]) -> Any:
+    """Return the text of a choice without a message: None if it only says why there is none."""
+    return choice.get("text") if choice.get("finish_reason") else choice["text"]
 
 
 def _texts_of(message: dict[str, Any]) -> tuple[str, str]:

@@ -41,7 +41,9 @@ _NOT_A_ROW = re.compile(
     r"(\b(is|are|was|has been|have been) (temporarily |permanently )?(block|suspend|disabl|bann"
     r"|deactivat|flagg|terminat|restrict)|\bnot have|\bno access|\bexpired)"
     r"|\b(country|region|territory|location)\b.{0,40}\b(not |un)(support|avail)"
-    r"|\byour (current )?(quota|billing|plan)\b",
+    r"|\byour (current )?plan\b|\b(quota|billing|budget|spend(ing)?|credits?)\b"
+    r"|\b(hourly|daily|weekly|monthly)\b|\bper (minute|hour|day|month)\b|rate.?limit"
+    r"|please wait|must (first )?accept",
     re.IGNORECASE | re.DOTALL,
 )
 

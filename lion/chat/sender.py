@@ -17,6 +17,7 @@ from lion.chat.failures import (
     is_transient,
     may_cost,
     reply_of,
+    withheld,
 )
 from lion.chat.headers import request_gap
 from lion.chat.rate_limit import RateLimit
@@ -135,8 +136,8 @@ class Sender:
             reply = self.safe_reply(reply_of(response, body, safe=self.safe))
             used = reply.prompt_tokens + reply.completion_tokens
         except BaseException as error:  # a cancelled request may cost, too
-            if (refusal := self._refusal_in(error, body)) is not None:
-                return refusal
+            if (recorded := self._reply_for(error, body)) is not None:
+                return recorded
             if self._adapts(error, body, by):
                 raise _AdaptedError from error
             if may_cost(error):
@@ -175,14 +176,16 @@ class Sender:
         words = f"{getattr(error, 'param', '') or ''} {failure.code or ''} {failure.message}"
         return self.dialect.learn(failure.status, words, body, by)
 
-    def _refusal_in(self, error: BaseException, body: Body) -> Reply | None:
-        """Return the reply that records a refusal of this prompt, if `error` is one."""
+    def _reply_for(self, error: BaseException, body: Body) -> Reply | None:
+        """Return the reply that records `error`: this prompt is refused, or its answer withheld."""
         if not isinstance(error, openai.APIStatusError | ErrorBody):
             return None
         failure = failure_in(error)
         reason = reason_of(failure.status, failure.code, failure.message)
         words = f"{self.safe(failure.message):.500}"
-        return refused(reason, words, body["model"]) if reason else None
+        if reason:
+            return refused(reason, words, body["model"])
+        return withheld(failure.status, failure.code, failure.message, body)
 
     @contextmanager
     def _classifying(self, row: str) -> Iterator[None]:

@@ -104,6 +104,8 @@ def _write_folders(
     from lion.export import cards, hub
     from lion.runs.revision import WORKSPACE, open_revisions
 
+    for name in ["dataset"] * dataset + ["student"] * student:
+        hub.check_replaceable(target / name)
     with open_revisions(WORKSPACE) as (here,):
         about = hub.provenance(
             places.params,

@@ -18,6 +18,7 @@ from lion.support.errors import InputError
 from lion.support.files import replacing_folder
 
 Row = dict[str, Any]
+_FACTS = "provenance.json"
 COMPARED = 8  # answers that the written student must give the trained one's probabilities
 POOLS = {"train_pool": "train_pool.jsonl", "cache_pool": "cache_pool.jsonl"}
 PAIRS = {"preferences": "preferences.jsonl"}
@@ -67,6 +68,13 @@ def provenance(
     )
 
 
+def check_replaceable(folder: Path) -> None:
+    """Raise InputError if `folder` is anything but an earlier export, which a new one replaces."""
+    is_export = folder.is_dir() and ((folder / _FACTS).exists() or not any(folder.iterdir()))
+    if folder.is_symlink() or (folder.exists() and not is_export):
+        raise InputError(f"{folder}: exists and is no export of Lion; give another --out")
+
+
 def write_dataset(
     tables: Tables, about: Provenance, out: Path, card: str, *, thoughts: bool = False
 ) -> None:
@@ -113,7 +121,7 @@ def _sha256(path: Path) -> str:
 
 def _write(folder: Path, about: Provenance, card: str) -> None:
     facts = json.dumps(asdict(about), indent=2, sort_keys=True, ensure_ascii=False)
-    (folder / "provenance.json").write_text(facts + "\n", encoding="utf-8")
+    (folder / _FACTS).write_text(facts + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 

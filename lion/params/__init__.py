@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lion.params.asking import BudgetLimits, Endpoint, Price, Prices
 from lion.params.examination import Candidate, Evaluate, Report
@@ -51,13 +53,14 @@ __all__ = [
     "Student",
     "Teacher",
     "load_params",
+    "read_yaml",
 ]
 
 
 class Params(Record):
     """The whole of params.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]  # numpy's range
     seeds: str
     seeds_columns: SeedsColumns = SeedsColumns()
     seeds_too_long: SeedsTooLong = "leave_out"
@@ -210,15 +213,27 @@ class Params(Record):
 def load_params(path: Path) -> Params:
     """Read and check `path`; ParamsError names the file and each key that is wrong."""
     try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file; run from the project's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    try:
-        return Params.model_validate(raw)
+        return Params.model_validate(read_yaml(path))
     except ValidationError as error:
         raise ParamsError(f"{path}: {_faults_of(error)}") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """Read parameters as DVC reads them, as YAML 1.2; ParamsError if they are not YAML.
+
+    In YAML 1.1, the version of PyYAML, 2e-05 is a text and 010 is 8.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the project's root") from None
+    except OSError as error:
+        raise ParamsError(f"{path}: {error.strerror}") from None
+    except MarkedYAMLError as error:  # such as a key that is there twice
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ParamsError(f"{path}{line}: not YAML: {error.problem}") from None
+    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
 
 
 def parse_columns(text: str) -> SeedsColumns:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
+import pygit2
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.fs import LocalFileSystem
 from dvc.lock import LockError
@@ -32,6 +33,9 @@ def open_project(root: Path | None = None, fs: LocalFileSystem | None = None) ->
         ) from None
     except DvcException as error:
         raise InputError(f"DVC cannot read this project: {one_line(error)}") from None
+    except PermissionError as error:
+        problem = f"{error.filename}: {error.strerror}"
+        raise InputError(f"{problem}. DVC must be able to write in the project's folder.") from None
 
 
 @contextmanager
@@ -52,6 +56,8 @@ def commit_of(repo: Repo, name: str) -> str:
         raise InputError(
             f"{name}: this project is not under git, so it has only `workspace`."
         ) from None
+    except pygit2.GitError as error:  # such as a folder that belongs to somebody else
+        raise InputError(f"git cannot read this project: {one_line(error)}") from None
     except SCMError as error:
         problem = "no git revision, tag or experiment has this name"
         if "ambiguous" in str(error):

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
-from lion.params import load_params
+from lion.params import Params, load_params
+from lion.runs.project import open_project
 from lion.support.command_line import HELP
 from lion.support.errors import LionError
 from lion.support.home import project_root, store_home
 from lion.support.text import visible
 from lion.versions.doctor_files import Finding, dvc_files, storage
 
+_GOOD = "params.yaml: all parameters are known and have allowed values"
 _EMPTY = {"control": "no_control.csv", "marks": "no_marks.jsonl"}  # in lion/report/assets
 
 
@@ -39,18 +41,15 @@ def doctor(fix: bool, quick: bool) -> None:
 
 def examine(root: Path, home: Path, *, fix: bool, quick: bool) -> Iterator[Finding]:
     """Check the project at `root`, whose replies are in `home`."""
-    yield from dvc_files(root, fix=fix)
+    files = list(dvc_files(root, fix=fix))
+    yield from files
     params = None
     try:
         params = load_params(root / "params.yaml")
-        unnamed = [name for name in _EMPTY if getattr(params.report, name) is None]
-        for name in unnamed:
-            empty = f"for no {name} name lion/report/assets/{_EMPTY[name]}"
-            yield Finding("error", f"params.yaml: report.{name}: DVC needs a file's name; {empty}")
-        if not unnamed:
-            yield Finding("OK", "params.yaml: all parameters are known and have allowed values")
     except LionError as error:
         yield Finding("error", error.format_message())
+    if params:
+        yield from _project(params, root, is_readable=all(f.level != "error" for f in files))
     if params and (tracker := params.report.track) and find_spec(tracker) is None:
         problem = f"{tracker} is not installed; run `pip install {tracker}`, or set null"
         yield Finding("warning", f"params.yaml: report.track: {problem}")
@@ -64,3 +63,22 @@ def examine(root: Path, home: Path, *, fix: bool, quick: bool) -> Iterator[Findi
         yield from data_of(params)
         yield from student_of(params)
         yield from roles_of(params)
+
+
+def _project(params: Params, root: Path, *, is_readable: bool) -> Iterator[Finding]:
+    """Check the report's files, and whether DVC can read dvc.yaml with these parameters."""
+    faults = []
+    for name, empty in _EMPTY.items():
+        value = getattr(params.report, name)
+        if value is None or not (root / value).is_file():
+            problem = "DVC needs a file's name" if value is None else f"{value}: no such file"
+            hint = f"for no {name} name lion/report/assets/{empty}"
+            faults.append(Finding("error", f"params.yaml: report.{name}: {problem}; {hint}"))
+    yield from faults or [Finding("OK", _GOOD)]
+    if faults or not is_readable:
+        return
+    try:
+        with open_project(root) as repo:
+            list(repo.index.graph)
+    except LionError as error:
+        yield Finding("error", error.format_message())

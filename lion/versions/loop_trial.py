@@ -4,6 +4,7 @@ The commands are those of dvc.yaml. They run one after another in this process, 
 Python would take longer than most of them. The project does not change.
 """
 
+import json
 import os
 import runpy
 import shlex
@@ -18,7 +19,8 @@ import click
 import networkx as nx
 import yaml
 
-from lion.params import load_params
+from lion.params import load_params, read_yaml
+from lion.pools.seed_files import read_items
 from lion.runs.gain import gain_between
 from lion.runs.project import open_project
 from lion.runs.rounds import as_text, rounds_of
@@ -46,7 +48,7 @@ def play_a_tenth(root: Path) -> str:
         )
     with tempfile.TemporaryDirectory(prefix="lion-try-") as scratch:
         folder = Path(scratch)
-        _lay_out(folder, root, yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")))
+        _lay_out(folder, root, read_yaml(root / "params.yaml"))
         sys.path.insert(0, str(root.absolute()))  # where Python finds the stages
         for name in _KEYS:
             os.environ.pop(name, None)
@@ -60,20 +62,33 @@ def play_a_tenth(root: Path) -> str:
 
 def _lay_out(folder: Path, root: Path, params: dict[str, Any]) -> None:
     """Write a project with a part of the rows to `folder`."""
-    files = {params["seeds"]: _SEEDS, params["evaluate"]["questions"]: _QUESTIONS}
-    for name, share in files.items():
-        lines = (root / name).read_text(encoding="utf-8").splitlines(keepends=True)
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("".join(lines[::share]), encoding="utf-8")
+    params["seeds"] = _part(root / params["seeds"], _SEEDS, folder / "seeds.jsonl")
+    questions = root / params["evaluate"]["questions"]
+    params["evaluate"]["questions"] = _part(questions, _QUESTIONS, folder / "questions.jsonl")
+    others = params["decontaminate"]["files"]
+    params["decontaminate"]["files"] = {name: _absolute(root, others[name]) for name in others}
     params["rounds"] = {"r1": "r0"}
     params["imitate"]["batch"] = max(1, params["imitate"]["batch"] // _STEPS)
     params["generate"]["count"] = max(1, params["generate"]["count"] // _NEW)
-    params["student"]["base"] = str((root / params["student"]["base"]).absolute())
-    params["report"]["control"] = str((root / params["report"]["control"]).absolute())
+    params["student"]["base"] = _absolute(root, params["student"]["base"])
+    params["report"] |= dict.fromkeys(("control", "marks"), "unused")
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     shutil.copyfile(root / "dvc.yaml", folder / "dvc.yaml")
     (folder / ".dvc").mkdir()
     (folder / ".dvc" / "config").write_text("[core]\nno_scm = true\n", encoding="utf-8")
+
+
+def _part(file: Path, share: int, part: Path) -> str:
+    """Write one row in `share` of `file` to `part`; return its name."""
+    rows = [row for _, row in read_items(file)][::share]
+    lines = [json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows]
+    part.write_text("".join(lines), encoding="utf-8")
+    return part.name
+
+
+def _absolute(root: Path, name: str) -> str:
+    """Return the absolute path of a file or folder of the project; other names as they are."""
+    return str((root / name).absolute()) if (root / name).exists() else name
 
 
 def _commands() -> list[tuple[str, str]]:

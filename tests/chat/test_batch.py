@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -16,6 +17,7 @@ from lion.chat.cli import store
 from lion.chat.salvage import salvage
 from lion.params import Params
 from lion.support.errors import ChatError
+from tests.chat import batch_server
 from tests.chat.batch_server import BatchServer, echoed
 from tests.chat.conftest import ROOT, ParamsOf, requests
 from tests.chat.server import Answer, Asked, Body, Server, completion, refusal
@@ -369,3 +371,31 @@ def test_a_list_that_repeats_its_first_page_for_ever_is_read_once(
 
     server.answering = answering
     assert len(ask(params, 3)) == 3
+
+
+LONG = "This model's maximum context length is 4096 tokens. Your request has 5000 input tokens."
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"response": {"status_code": 400, "body": None}, "error": {"message": LONG, "code": 400}},
+        {"response": {"status_code": 400, "body": {"object": "error", "message": LONG}}},
+        {"response": {"status_code": 400, "body": LONG}},
+        {"response": None, "error": {"message": LONG, "code": 400}},
+    ],
+    ids=["top level", "bare", "text", "no response"],
+)
+def test_an_error_in_any_place_of_a_result_is_read(
+    params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch, bad: Body
+) -> None:
+    usual = batch_server._result_of
+
+    def result(line: Body, result: Any) -> Body:
+        is_bad = "question 1" in str(line["body"]["messages"])
+        return {"custom_id": line["custom_id"], **bad} if is_bad else usual(line, result)
+
+    monkeypatch.setattr(batch_server, "_result_of", result)
+    replies = ask(params, 3)
+    assert [reply.finish_reason for reply in replies] == ["stop", "context_length", "stop"]
+    assert batches.requests == 3

@@ -11,7 +11,7 @@ from lion.params import Params
 from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer, echoed
 from tests.chat.conftest import ParamsOf, requests
-from tests.chat.server import Answer, Asked, Body, Server, completion, echo
+from tests.chat.server import Answer, Asked, Body, Server, completion, echo, refusal
 
 
 @pytest.fixture(autouse=True)
@@ -334,3 +334,69 @@ def test_megabytes_of_an_error_stall_nothing(
         ask(params_at(server.url, retries=1))
     assert len(str(error.value)) < 2_000
     assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize(
+    ("choice", "text", "finish"),
+    [
+        ({"finish_reason": "content_filter: PROHIBITED_CONTENT"}, "", "content_filter"),
+        ({"finish_reason": "length", "message": {}}, "", "length"),
+        (
+            {"finish_reason": "content_filter: RECITATION", "message": {"content": "It was"}},
+            "It was",
+            "content_filter",
+        ),
+        (
+            {"finish_reason": "function_call_filter: MALFORMED", "message": {"content": "I"}},
+            "I",
+            "length",
+        ),
+    ],
+)
+def test_a_choice_without_a_message_says_how_it_ended(
+    server: Server, params_at: ParamsOf, choice: Body, text: str, finish: str
+) -> None:
+    server.answering = lambda _: Answer({"model": "gemini", "choices": [{"index": 0, **choice}]})
+    [reply] = ask(params_at(server.url))
+    assert (reply.text, reply.finish_reason) == (text, finish)
+    assert len(server.asked) == 1
+
+
+def test_half_a_character_in_an_error_is_shown_as_a_question_mark(
+    server: Server, params_at: ParamsOf
+) -> None:
+    body = b'{"error": {"message": "no such model \\ud83d"}}'
+    server.answering = lambda _: Answer(body, status=404)
+    with pytest.raises(ChatError, match=r"no such model \?"):
+        ask(params_at(server.url))
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("Failed to generate JSON. Please adjust your prompt.", "json_validate_failed"),
+        ("Could not finish the message because max_tokens was reached.", ""),
+    ],
+)
+def test_a_withheld_answer_is_a_cut_reply_and_the_others_go_on(
+    server: Server, params_at: ParamsOf, message: str, code: str
+) -> None:
+    server.answering = lambda asked: (
+        refusal(400, message, code=code) if "question 1" in str(asked.body) else echo(asked)
+    )
+    replies = ask(params_at(server.url, concurrency=1), 3)
+    assert [reply.finish_reason for reply in replies] == ["stop", "length", "stop"]
+    assert replies[1].text == ""
+    assert replies[1].completion_tokens == 20
+    assert len(server.asked) == 3
+
+
+def test_a_reset_that_is_a_time_is_a_wait_until_then(server: Server, params_at: ParamsOf) -> None:
+    headers = {
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": f"{time.time() + 1:.0f}",
+    }
+    server.answering = lambda asked: (
+        refusal(429, "slow down", **headers) if len(server.asked) == 1 else echo(asked)
+    )
+    assert len(ask(params_at(server.url, patience=5))) == 1

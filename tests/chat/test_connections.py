@@ -42,3 +42,21 @@ def test_no_proxy_means_the_server_itself(
         ask(params_at("http://llm.example/v1", retries=0, api_key_env=""), 1)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert len(ask(params_at(server.url), 3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:7890"),
+        ("all_proxy", "socks://127.0.0.1:7890"),
+        ("SSL_CERT_FILE", "/nowhere/at/all.pem"),
+    ],
+)
+def test_a_proxy_or_certificate_that_cannot_be_used_is_named(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(
+        ChatError, match=rf"cannot open a connection to .*; correct or unset .*{name}\b"
+    ):
+        ask(params_at(server.url), 1)

@@ -395,3 +395,54 @@ def test_an_identity_is_not_inherited_by_another_server(params_at: ParamsOf) -> 
     raw = params_at("http://a.example/v1", identity="a").model_dump(exclude_unset=True)
     raw["endpoints"]["referee"] = {"base_url": "http://b.example/v1"}
     assert Params.model_validate(raw).endpoint_of("referee").identity is None
+
+
+JSON_WORD = (
+    "'messages' must contain the word 'json' to use 'response_format' of type 'json_object'."
+)
+
+
+def test_an_error_about_a_field_that_the_user_demands_ends_the_stage(
+    server: Server, params_at: ParamsOf
+) -> None:
+    server.answering = lambda _: refusal(400, JSON_WORD)
+    extra = {"response_format": {"type": "json_object"}}
+    with pytest.raises(ChatError, match="must contain the word 'json'"):
+        ask(params_at(server.url, concurrency=2, extra=extra))
+    assert len(server.asked) <= 2
+
+
+def test_a_server_that_rejects_both_names_of_the_limit_ends_the_stage(
+    server: Server, params_at: ParamsOf
+) -> None:
+    def answering(asked: Asked) -> Answer:
+        name = "max_tokens" if "max_tokens" in asked.body else "max_completion_tokens"
+        return refusal(400, f"Unsupported parameter: '{name}'")
+
+    server.answering = answering
+    with pytest.raises(ChatError, match="Unsupported parameter"):
+        ask(params_at(server.url, concurrency=1))
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (500, "upstream error: do request failed, please try again later"),
+        (500, "upstream service requires more time"),
+        (500, "the stream was closed by the backend, please try again"),
+    ],
+)
+def test_a_passing_error_of_a_gateway_is_only_repeated(
+    server: Server,
+    params_at: ParamsOf,
+    status: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.answering = lambda asked: (
+        refusal(status, message) if len(server.asked) == 1 else echo(asked)
+    )
+    assert len(ask(params_at(server.url, concurrency=1), 3)) == 3
+    assert not any(asked.body.get("stream") for asked in server.asked)
+    assert "streams" not in capsys.readouterr().err

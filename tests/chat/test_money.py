@@ -142,8 +142,9 @@ def test_processes_that_race_for_the_rest_of_a_budget_do_not_exceed_it(server: S
         Answer(completion("x"), cut=40),
         Answer(b'{"choices": [{"mess'),
         refusal(504, "gateway timeout"),
+        refusal(524, "a timeout occurred"),
     ],
-    ids=["no reply", "closed", "reset", "cut", "truncated", "gateway"],
+    ids=["no reply", "closed", "reset", "cut", "truncated", "gateway", "Cloudflare"],
 )
 def test_a_request_that_may_be_charged_without_a_reply_counts_at_its_dearest(
     server: Server, params_at: ParamsOf, fault: Answer

