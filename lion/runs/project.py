@@ -34,8 +34,9 @@ def open_project(root: Path | None = None, fs: LocalFileSystem | None = None) ->
     except DvcException as error:
         raise InputError(f"DVC cannot read this project: {one_line(error)}") from None
     except PermissionError as error:
-        problem = f"{error.filename}: {error.strerror}"
-        raise InputError(f"{problem}. DVC must be able to write in the project's folder.") from None
+        raise InputError(
+            f"{error.filename}: {error.strerror}. Give this user access to the project's files."
+        ) from None
 
 
 @contextmanager

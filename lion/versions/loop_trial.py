@@ -71,7 +71,7 @@ def _lay_out(folder: Path, root: Path, params: dict[str, Any]) -> None:
     params["imitate"]["batch"] = max(1, params["imitate"]["batch"] // _STEPS)
     params["generate"]["count"] = max(1, params["generate"]["count"] // _NEW)
     params["student"]["base"] = _absolute(root, params["student"]["base"])
-    params["report"] |= dict.fromkeys(("control", "marks"), "unused")
+    params["report"] |= dict.fromkeys(("control", "marks"), "unused")  # `report` is left out
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     shutil.copyfile(root / "dvc.yaml", folder / "dvc.yaml")
     (folder / ".dvc").mkdir()
