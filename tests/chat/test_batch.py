@@ -399,3 +399,26 @@ def test_an_error_in_any_place_of_a_result_is_read(
     replies = ask(params, 3)
     assert [reply.finish_reason for reply in replies] == ["stop", "context_length", "stop"]
     assert batches.requests == 3
+
+
+def test_an_expired_batch_that_a_killed_run_left_unnoted_is_collected(
+    params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Batches._find_or_create
+
+    async def made_and_die(self: Batches, *values: object) -> None:
+        await made(self, *values)  # type: ignore[arg-type]
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Batches, "_find_or_create", made_and_die)
+        with pytest.raises(SystemExit):
+            ask(params, 20)
+    late = "question 7"
+    batches.result = lambda line: None if late in str(line["body"]) else echoed(line)
+    batches.end = "expired"
+    [batch] = batches.batches.values()
+    batches._end(batch)
+    batches.result, batches.end = echoed, "completed"
+    assert len(ask(params, 20)) == 20
+    assert batches.requests == 20 + 1  # only the one that expired is sent again

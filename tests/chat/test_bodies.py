@@ -400,3 +400,13 @@ def test_a_reset_that_is_a_time_is_a_wait_until_then(server: Server, params_at: 
         refusal(429, "slow down", **headers) if len(server.asked) == 1 else echo(asked)
     )
     assert len(ask(params_at(server.url, patience=5))) == 1
+
+
+def test_a_generation_that_failed_in_passing_is_asked_again(
+    server: Server, params_at: ParamsOf
+) -> None:
+    server.answering = lambda asked: (
+        refusal(424, "Request failed during generation") if len(server.asked) == 1 else echo(asked)
+    )
+    assert len(ask(params_at(server.url))) == 1
+    assert len(server.asked) == 2

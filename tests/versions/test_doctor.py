@@ -196,3 +196,14 @@ def test_a_disk_nearly_full_is_a_warning(project: Path, monkeypatch: pytest.Monk
     result = doctor()
     assert result.exit_code == 0
     assert "MB left; free disk space" in only_line(result)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_project_of_somebody_else_is_one_line(project: Path) -> None:
+    run("git", "commit", "--quiet", "--allow-empty", "--message", "another")
+    for path in (project, *project.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    result = CliRunner().invoke(main, ["rounds", "--rev", "HEAD"])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: git cannot read this project: ")
+    assert len(result.output.splitlines()) == 1
