@@ -39,7 +39,7 @@ def finish_reason_of(reason: Any, text: str, *, tokens: int, limit: int) -> str:
     """Return how a reply ended: stop, length, content_filter, refusal, tool_calls, function_call.
 
     A null or unknown reason becomes length if the reply reached its `limit`, else stop; a notice
-    reports an unknown one once. Gemini adds details behind a colon. `tokens` is the server's count,
+    reports an unknown one once. Gemini adds details after a colon. `tokens` is the server's count,
     0 if it gave none. Where `limit` is unknown (0), an unknown reason stays as it is.
     """
     word = str(reason or "").lower().translate(_PLAIN)
