@@ -8,7 +8,7 @@ SETUP := .venv/.ready
 .PHONY: repro try test browser lint bench
 repro: $(SETUP)
 	lion doctor --fix --quick
-	dvc repro
+	dvc repro $$(test -z "$$(dvc config core.remote)" || echo --pull)
 	@git diff --quiet HEAD -- dvc.lock 2>/dev/null || echo "dvc.lock differs from the last commit:" \
 	  "run git commit -am 'My run' before you compare versions or start experiments."
 

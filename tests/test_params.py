@@ -122,6 +122,9 @@ def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("decontaminate.files", {"a": "f", "A": "f"}), "decontaminate.files: a: this name is"),
         (_set("imitate.contrast", {"wrong": "any"}), "imitate.contrast.wrong: Input should be"),
         (_set("imitate.contrast", {"beta": 0}), "imitate.contrast.beta: Input should be greater"),
+        (_set("report.marks", "a b.jsonl"), "report.marks: the path has ' '"),
+        (_set("report.marks", "a;touch b"), "report.marks: the path has ';'"),
+        (_set("report.marks", "$(id)"), "report.marks: the path has '$'"),
         (_set("rewrite.share", 1.5), "rewrite.share: Input should be less than"),
         (_set("endpoints", {}), "endpoints: 'default' is missing"),
         (lambda raw: raw.pop("seed"), "seed: Field required"),
@@ -157,3 +160,11 @@ def test_a_role_may_name_its_own_model(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(raw))
     params = load_params(path)
     assert (params.model_of("referee"), params.model_of("teacher")) == ("strict-one", "oracle")
+
+
+@pytest.mark.parametrize("path", ["data/marks.jsonl", "../données/印.csv", "C+1@home/a=b.jsonl"])
+def test_a_plain_path_of_marks_is_accepted(tmp_path: Path, path: str) -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["report"]["marks"] = path
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    assert load_params(tmp_path / "params.yaml").report.marks == path

@@ -1,8 +1,9 @@
 """Parameters of the evaluation and of the report."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lion.params.record import Address, Record
 
@@ -65,3 +66,13 @@ class Report(Record):
     control: str | None = None
     marks: str | None = None
     track: Tracker | None = None
+
+    @field_validator("marks")
+    @classmethod
+    def _is_one_word_of_a_command(cls, marks: str | None) -> str | None:
+        """Reject characters that are special to the shell to which dvc.yaml passes the path."""
+        if marks and (special := re.search(r"[^\w@%+=:,./-]", marks)):
+            raise ValueError(
+                f"the path has {special[0]!r}, which is special to the shell; rename the file"
+            )
+        return marks

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -113,10 +113,12 @@ class Revision:
         with self._own_names():
             return read_run(self.places, self.rounds)
 
-    @cached_property
-    def tables_on_hand(self) -> Tables:
-        """The tables in the cache or the remote; a fresh clone may have none."""
-        self._fetch_tables(skipping=_UnavailableError)
+    def tables_on_hand(self, lost: Collection[str] = ()) -> Tables:
+        """Return the tables in the cache or the remote; a fresh clone may have none.
+
+        `lost` are paths that are known to be in neither. A distant remote answers slowly.
+        """
+        self._fetch_tables(skipping=_UnavailableError, lost=lost)
         with self._own_names():
             return read_run(self.places, self.rounds)
 
@@ -137,13 +139,21 @@ class Revision:
                 err=True,
             )
 
-    def _fetch_tables(self, *, skipping: type[_UnavailableError]) -> list[_UnavailableError]:
-        """Fetch all tables except those whose error is `skipping`; return these errors."""
+    def _fetch_tables(
+        self, *, skipping: type[_UnavailableError], lost: Collection[str] = ()
+    ) -> list[_UnavailableError]:
+        """Fetch all tables except `lost` ones and those whose error is `skipping`.
+
+        Return these errors.
+        """
         missing: list[_UnavailableError] = []
         names = [self._inside(place) for place in self.places.values()]
         while names:
+            name = names.pop()
+            if name in lost:
+                continue
             try:
-                names += self._list_or_fetch(names.pop())
+                names += self._list_or_fetch(name)
             except skipping as error:
                 missing.insert(0, error)
         return missing
@@ -218,7 +228,7 @@ class Revision:
             yield
         except (FileNotFoundError, DataIndexDirError):
             raise self._missing(name) from None
-        except _storage_exceptions() as error:
+        except storage_exceptions() as error:
             raise _UnavailableError(
                 f"{name} ({self.label}) cannot be read: {one_line(error)}"
             ) from None
@@ -277,7 +287,7 @@ def _open(here: Repo, name: str, folder: Path, stack: ExitStack) -> Revision:
     return Revision(name, sha, folder, DVCFileSystem(repo=repo))
 
 
-def _storage_exceptions() -> tuple[type[Exception], ...]:
+def storage_exceptions() -> tuple[type[Exception], ...]:
     """Return the exceptions of fetching, including those of the S3 client if it is installed."""
     known = (DvcException, OSError, ImportError)
     try:

@@ -122,7 +122,7 @@ def estimated(overrides: tuple[str, ...]) -> tuple["Plan", list["StageCost"]]:
 
     with open_revisions(_HERE) as (here,):
         planned = plan(Path.cwd(), overrides)
-        tables = here.tables_on_hand
+        tables = here.tables_on_hand(planned.lost)
         inputs = read_inputs(planned, Path(), tables)
         return planned, stage_costs(planned, tables, replies_so_far(planned.params), inputs)
 

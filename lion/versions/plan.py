@@ -18,12 +18,14 @@ import networkx as nx
 from dvc.exceptions import DvcException
 from dvc.fs import LocalFileSystem
 from dvc.stage import PipelineStage, Stage
+from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides
 
 from lion.params import Params, load_params
 from lion.runs.project import one_line, open_project
 from lion.support.errors import InputError, ParamsError
 from lion.versions.code import digest_file, stage_names
+from lion.versions.remote import lost_outputs
 
 _CODE = "code"  # the stage that writes the code digests; others rerun only if their digest changes
 
@@ -40,11 +42,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in order of execution, with the parameters that they would read."""
+    """The steps in order of execution, with the parameters that they would read.
+
+    `lost` are the paths of recorded outputs that neither the cache nor the default remote has.
+    """
 
     params: Params
     steps: list[Step]
     unchanged: int
+    lost: frozenset[str] = frozenset()
 
 
 def plan(root: Path, overrides: Sequence[str]) -> Plan:
@@ -55,13 +61,14 @@ def plan(root: Path, overrides: Sequence[str]) -> Plan:
         with open_project(root, files) as repo, repo.lock:
             graph = repo.index.graph
             digests = _code_digests(root, graph)
-            why = {stage: _changes(stage, graph, digests) for stage in graph}
+            lost = lost_outputs(repo)
+            why = {stage: _changes(stage, graph, digests, lost) for stage in graph}
     code = {stage for stage in graph if stage.addressing == _CODE}
     direct = {stage for stage, changes in why.items() if changes}
     reached = direct.union(*(nx.ancestors(graph, stage) for stage in direct - code))
     ordered = [stage for stage in nx.dfs_postorder_nodes(graph) if stage in reached]
     steps = [_step(stage, why[stage]) for stage in ordered]
-    return Plan(params, steps, len(graph) - len(steps))
+    return Plan(params, steps, len(graph) - len(steps), lost)
 
 
 class _Overlay(LocalFileSystem):  # type: ignore[misc]
@@ -87,11 +94,19 @@ def _overlaid(path: Path, overrides: Sequence[str]) -> Iterator[Path]:
         shutil.copyfile(path, copy)
         if overrides:
             try:
-                apply_overrides(copy, list(overrides))
+                apply_overrides(copy, _own(path.name, overrides))
             except DvcException as error:
                 problem = one_line(error.__cause__ or error)
                 raise InputError(f"-S {' -S '.join(overrides)}: {problem}") from None
         yield copy
+
+
+def _own(name: str, overrides: Sequence[str]) -> list[str]:
+    """Return the overrides without their optional file name, which must be `name`."""
+    by_file: dict[str, list[str]] = to_path_overrides(overrides)
+    for other in by_file.keys() - {name}:
+        raise InputError(f"-S {other}:{by_file[other][0]}: only {name} has parameters.")
+    return by_file[name]
 
 
 def _checked(file: Path, overrides: Sequence[str]) -> Params:
@@ -113,11 +128,13 @@ def _code_digests(root: Path, graph: nx.DiGraph) -> dict[str, str]:
     }
 
 
-def _changes(stage: Stage, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[str, ...]:
+def _changes(
+    stage: Stage, graph: nx.DiGraph, digests: dict[str, str], lost: frozenset[str]
+) -> tuple[str, ...]:
     """Return why DVC would run a stage; empty if it would not.
 
     A missing output is no reason if the cache has it, since DVC then checks it out, or if the
-    project has a default remote, since `--pull` then fetches it.
+    default remote has it, since `--pull` then fetches it.
     """
     if not isinstance(stage, PipelineStage) or stage.frozen:
         return ()
@@ -134,10 +151,9 @@ def _changes(stage: Stage, graph: nx.DiGraph, digests: dict[str, str]) -> tuple[
             changes.append("command")
             continue
         changes += _changed_deps(entry.get("changed deps", {}), made, digests)
-        # `code` runs in a second, and its digests are known.
-        if stage.addressing != _CODE and not stage.repo.config["core"].get("remote"):
-            states = entry.get("changed outs", {}).values()
-            changes += ["results not in cache"] * ("not in cache" in states)
+    # `code` runs in a second, and its digests are known.
+    is_lost = stage.addressing != _CODE and any(str(out) in lost for out in stage.outs)
+    changes += ["results not in cache"] * is_lost
     return tuple(changes)
 
 

@@ -79,6 +79,7 @@ def test_a_default_remote_that_is_not_defined(lion: Lion, project: Path) -> None
     assert "gone" in refused(lion, "rounds", "--rev", "first")
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored.*ClientSession")  # of DVC's HTTP client
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "/nowhere/at/all"])
 def test_an_estimate_uses_the_tables_at_hand_when_the_remote_is_away(
     lion: Lion, project: Path, url: str
@@ -89,7 +90,7 @@ def test_an_estimate_uses_the_tables_at_hand_when_the_remote_is_away(
     lost.unlink()
     (project / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]).unlink()
     with open_revisions("workspace") as (here,):
-        rounds = here.tables_on_hand.pool["round"].unique(maintain_order=True)
+        rounds = here.tables_on_hand().pool["round"].unique(maintain_order=True)
     assert rounds.to_list() == ["r0", "r1"]
     assert lion("estimate").exit_code == 0
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,69 @@ def test_results_that_the_cache_lost_would_be_made_again(project: Path) -> None:
 def test_results_that_are_only_not_checked_out_would_not(project: Path) -> None:
     Path("data/scores/r1.parquet").unlink()
     assert planned() == set()
+
+
+def test_results_that_only_the_default_remote_has_would_not(project: Path, tmp_path: Path) -> None:
+    run("dvc", "remote", "add", "--quiet", "--default", "shared", str(tmp_path / "shared"))
+    run("dvc", "push", "--quiet")
+    _lose_all()
+    assert planned() == set()
+
+
+@pytest.mark.parametrize("kept", ["nothing", "one table"])
+def test_results_that_the_default_remote_lacks_would_be_made_again(
+    project: Path, tmp_path: Path, kept: str
+) -> None:
+    run("dvc", "remote", "add", "--quiet", "--default", "shared", str(tmp_path / "shared"))
+    if kept == "one table":
+        run("dvc", "push", "--quiet", "discriminate@r1")
+    _lose_all()
+    assert {"teach-seed@r0", "referee@r1"} <= planned()
+    assert ("discriminate@r1" in _lost()) == (kept == "nothing")
+
+
+def test_a_distant_default_remote_is_asked_at_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+    run("dvc", "remote", "add", "--quiet", "--default", "away", "s3://bucket/lion")
+    run("dvc", "remote", "modify", "away", "endpointurl", "http://127.0.0.1:9")
+    _lose_all()
+    begun = time.monotonic()
+    result = CliRunner().invoke(main, ["estimate", "--json"])
+    assert result.exit_code == 0, result.output
+    stages = {stage["stage"] for stage in json.loads(result.stdout)["stages"]}
+    assert {"teach-seed@r0", "referee@r1"} <= stages
+    assert result.stderr.startswith("The default remote cannot be read, and counts as empty: ")
+    assert result.stderr.count("\n") == 1
+    assert time.monotonic() - begun < 60  # each lookup takes 6 s until it fails
+
+
+def _lose_all() -> None:
+    """Remove the cache and the results, as in a fresh clone."""
+    shutil.rmtree(".dvc/cache")
+    for name in Path("data").iterdir():
+        if name.name not in ("base", "eval", "seeds", "code"):
+            shutil.rmtree(name)
+    shutil.rmtree("reports")
+
+
+def _lost() -> set[str]:
+    """The stages whose own results are lost."""
+    return {
+        stage["stage"]
+        for stage in estimate()["stages"]
+        if "results not in cache" in stage["changed"]
+    }
+
+
+def test_an_override_may_name_the_file(project: Path) -> None:
+    assert planned("-S", "params.yaml:tau=1.5") == planned("-S", "tau=1.5")
+    assert "discriminate@r1" in planned("-S", "params.yaml:tau=1.5")
+
+
+def test_an_override_of_another_file_is_refused(project: Path) -> None:
+    result = CliRunner().invoke(main, ["estimate", "-S", "other.yaml:tau=1.5"])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1), result.output
+    assert "only params.yaml has parameters" in result.output
