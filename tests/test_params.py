@@ -168,3 +168,21 @@ def test_a_plain_path_of_marks_is_accepted(tmp_path: Path, path: str) -> None:
     raw["report"]["marks"] = path
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     assert load_params(tmp_path / "params.yaml").report.marks == path
+
+
+@pytest.mark.parametrize("value", ["2026-11-30", ".nan", "[1, .inf]", "{a: 2026-11-30 12:00:00}"])
+def test_a_field_of_a_request_that_json_cannot_hold_is_refused(value: str, tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    assert "    concurrency: 32" in text
+    file = tmp_path / "params.yaml"
+    file.write_text(text.replace("    concurrency: 32", f"    extra: {{since: {value}}}", 1))
+    with pytest.raises(ParamsError, match=r"endpoints\.default\.extra: not JSON"):
+        load_params(file)
+
+
+@pytest.mark.parametrize("value", ['"2026-11-30"', "{50256: -100}", "[null, true, 1.5]"])
+def test_a_field_of_a_request_may_be_any_json(value: str, tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    file = tmp_path / "params.yaml"
+    file.write_text(text.replace("    concurrency: 32", f"    extra: {{since: {value}}}", 1))
+    assert load_params(file).endpoints["default"].extra["since"] == yaml.safe_load(value)

@@ -1,5 +1,6 @@
 """How Lion reaches the models, what they cost, and the budget."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -43,9 +44,13 @@ class Endpoint(Record):
     @field_validator("extra")
     @classmethod
     def _has_no_reserved_key(cls, extra: dict[str, Any]) -> dict[str, Any]:
-        """Reject fields that Lion sets itself, or that would cost more than it counts."""
+        """Reject fields that Lion sets itself or that cost more than it counts, and non-JSON."""
         if reserved := sorted(_RESERVED & extra.keys()):
             raise ValueError(f"{', '.join(reserved)} cannot be set here")
+        try:
+            json.dumps(extra, allow_nan=False)
+        except (TypeError, ValueError) as error:  # such as an unquoted date
+            raise ValueError(f"not JSON, as a request is: {error}") from None
         return extra
 
     def over(self, base: "Endpoint") -> "Endpoint":
