@@ -7,6 +7,8 @@ Changes = dict[str, Any]
 START = "round-0"  # shared by all variants of a seed
 # Train once on the seeds alone, for about as many steps as the whole loop.
 SEEDS_ONLY = ("seeds-only", "replay-seeds-only")
+# Rows of replay-few from before 2026-11-30, when rows without a verdict could not be parents.
+EARLIER = "replay-few-earlier"
 
 _CHANCE: Changes = {"sampling.by": "chance"}
 _CLUSTERS: Changes = {"sampling.over": "clusters"}
@@ -40,7 +42,7 @@ _REPLAYED: dict[str, Changes] = {
     "replay-sample-tenth": {"examine.rows": 0.1},
     "replay-second-order": _SECOND,
     "replay-until-hard": {"examine.hard": 300},  # as many as the wanted children of hard rows
-    "replay-frugal": _SECOND | {"examine.rows": 450, "examine.hard": 300},
+    "replay-few": _SECOND | {"examine.rows": 450, "examine.hard": 300},
     "replay-chance-free": _FREE | _CHANCE,
     "replay-loss-rows": _LOSS,
     "replay-loss-top-fifth": _LOSS | {"sampling.top": 0.2},
@@ -92,9 +94,12 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "a tenth of the rows judged": ("replay-sample-tenth", "replay-referee-rows"),
     "the second order only where it matters": ("replay-second-order", "replay-referee-rows"),
     "verdicts until enough are hard": ("replay-until-hard", "replay-referee-rows"),
-    "frugal: against all verdicts": ("replay-frugal", "replay-referee-rows"),
-    "frugal: against chance": ("replay-frugal", "replay-chance-free"),
-    "frugal: against the paper's rule": ("replay-frugal", "referee-rows"),
+    "few verdicts: against all verdicts": ("replay-few", "replay-referee-rows"),
+    "few verdicts: against chance": ("replay-few", "replay-chance-free"),
+    "few verdicts: against the paper's rule": ("replay-few", "referee-rows"),
+    "few verdicts, earlier rule: against all verdicts": (EARLIER, "replay-referee-rows"),
+    "few verdicts, earlier rule: against chance": (EARLIER, "replay-chance-free"),
+    "few verdicts, earlier rule: against the paper's rule": (EARLIER, "referee-rows"),
     "no verdicts: against all verdicts": ("replay-chance-free", "replay-referee-rows"),
     "no verdicts: against the paper's rule": ("replay-chance-free", "referee-rows"),
     "loss against referee": ("replay-loss-rows", "replay-referee-rows"),
@@ -131,7 +136,7 @@ PLOTTED = (
     "replay: referee against chance",
     "replay, clusters: referee against chance",
     "replay, hard only: referee against chance",
-    "frugal: against all verdicts",
+    "few verdicts, earlier rule: against all verdicts",
     "no verdicts: against all verdicts",
 )
 

@@ -45,8 +45,13 @@ def main(
         params, [*distinct.texts, *((str(questions), text) for text in task_texts(asked))]
     )
     contexts = _contexts(distinct.frame, asked)
-    learns = params.teacher.thoughts == "learn"
-    check_base(params.student.base, params.student.revision, thinks=learns, contexts=contexts)
+    check_base(
+        params.student.base,
+        params.student.revision,
+        thinks=params.teacher.thoughts == "learn",
+        contexts=contexts,
+        lengths=params.student_lengths,
+    )
     write_base(student, base=params.student.base, revision=params.student.revision)
     rows = distinct.frame.with_columns(
         pl.Series("id", [*distinct.seeds]),

@@ -8,6 +8,7 @@ from lion.chat.types import REFUSED, Reply
 from lion.chat.wire import Body
 from lion.prompts.marks import (
     UNCLEAR,
+    Parts,
     has_marks,
     split_thoughts,
     thoughts_alone,
@@ -31,12 +32,15 @@ def answer_in(reply: Reply, request: Body, *, thinks: bool) -> Reply:
     turns = (message for message in request["messages"] if message["role"] != "system")
     quotes = any(has_marks(message["content"]) for message in turns)
     parts = split_thoughts(text, thinks=thinks, quotes=quotes)
+    is_cut = reply.finish_reason == "length"
+    if thinks and is_cut and not beside and not has_marks(text):
+        # The opening mark is in the prompt, and the closing one was not reached.
+        parts = Parts(text, "", clear=True)
     answer = without_end_marks(parts.answer, quotes=quotes)
     if answer == reply.text and parts.clear:
         return reply
     apart = "" if reply.finish_reason in REFUSED else beside
     thoughts = [*dict.fromkeys((_text_of(apart), thoughts_alone(parts.thoughts)))]
-    is_cut = reply.finish_reason == "length"
     spent = 0 if answer or not (apart or parts.thoughts) else reply.completion_tokens
     return replace(
         reply,

@@ -35,13 +35,17 @@ _ASSISTANT = (
     r"|المساعد|सहायक)"
 )
 _ITS_SCORE = r"(?:(?:的|の|의)? ?(?:评分|評分|得分|分数|分數|スコア|評価|点数|점수))?"
+_ANSWER = (
+    r"(?:answer|response|回答|答案|답변|ответ|antwort|réponse|respuesta|resposta|risposta|الإجابة"
+    r"|उत्तर)"
+)
+_PLACE = r"[ _-]?[№#]?(1|2|A|B|one|two|一|二)"
 # Labels in other words and languages. One in the second group may also quote what a text answered.
 _OTHER_LABEL = re.compile(
-    rf"(?:({_ASSISTANT})|(answer|response|回答|答案|답변|ответ|antwort|réponse|respuesta|resposta"
-    r"|risposta|الإجابة|उत्तर))"
-    rf"[ _-]?[№#]?(1|2|A|B|one|two|一|二){_ITS_SCORE}{_COLON}(?:10점 만점에 )?(.*)",
+    rf"(?:({_ASSISTANT})|({_ANSWER})){_PLACE}{_ITS_SCORE}{_COLON}(?:10점 만점에 )?(.*)",
     re.IGNORECASE,
 )
+_NAME = re.compile(rf"(?:{_ASSISTANT}|{_ANSWER}){_PLACE}(?![^\W_])", re.IGNORECASE)
 # A key of a JSON object, in words other than the prompt's.
 ASSISTANT_KEY = re.compile(
     rf"{_ASSISTANT}[ _-]?([12])(?:[ _-]?(?:score|rating))?{_ITS_SCORE}", re.IGNORECASE
@@ -50,6 +54,17 @@ ASSISTANT_KEY = re.compile(
 _ANY_LABEL = re.compile(
     r"(?:[^\s\d:：]{1,30} ?([12])|([12])\. ?[^\s\d:：]{1,30}) ?[:：] ?"
     r"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?) ?/ ?10\.?"
+)
+# Behind a score mark, a score out of ten may be wrapped by itself and have any remark.
+_OUT_OF_TEN = re.compile(
+    rf"{_LABEL}{_COLON}[\[<($]*(?:\\boxed\{{)?(10(?:\.0+)?|[1-9](?:\.[0-9]+)?)[\])>}}$]*"
+    r" ?/ ?10(?:\.0)?[\])>}$]*(?:(?: ?[(\[,;]| [-–—] )(.*)| ?[^\w\s!-~‐-―～〜].*)?",
+    re.IGNORECASE,
+)
+# Numbers of a remark that could be another score: 8/10 (was 7), 8/10, or 7 points.
+_ANOTHER_SCORE = re.compile(
+    r"[0-9] ?/ ?10|[0-9](?:\.[0-9]+)?(?! ?[^\W_]|[.]?[0-9])|\b(?:or|was|to|than) [0-9]",
+    re.IGNORECASE,
 )
 _PLACES = {"1": 1, "2": 2, "a": 1, "b": 2, "one": 1, "two": 2, "一": 1, "二": 2}
 _SCORED = re.compile(_SCORE + _REMARK, re.IGNORECASE)
@@ -184,7 +199,8 @@ def _other_line(text: str, label: re.Match[str], mentions: frozenset[tuple[int, 
         doubtful = answer is not None and "10" not in rest.partition("/")[2]
         return Line(text, scores, labelled=True, doubtful=doubtful, mentions=mentions)
     unclear = bool(_UNCLEAR.match(rest))
-    return Line(text, {}, labelled=unclear, unclear=unclear, mentions=mentions)
+    doubtful = answer is not None
+    return Line(text, {}, labelled=unclear, doubtful=doubtful, unclear=unclear, mentions=mentions)
 
 
 def _joined(text: str, first: Line, second: Line) -> Line:
@@ -210,10 +226,26 @@ def two_scores(text: str) -> ByAssistant:
     return {1: float(pair[1]), 2: float(pair[2])} if pair else {}
 
 
-def score_in_any_words(text: str) -> ByAssistant:
-    """Return the score out of ten after a label of one word, in any language, or nothing."""
-    score = _ANY_LABEL.fullmatch(text)
-    return {int(score[1] or score[2]): float(score[3])} if score else {}
+def score_behind_mark(text: str) -> ByAssistant:
+    """Return the score of a line behind a score mark, in the forms that only such a line may have.
+
+    These are a label of one word in any language, and a score out of ten with a remark that has
+    numbers.
+    """
+    if len(text) > LONGEST:
+        return {}
+    if score := _ANY_LABEL.fullmatch(text):
+        return {int(score[1] or score[2]): float(score[3])}
+    score = _OUT_OF_TEN.fullmatch(text)
+    if score is None or _ANOTHER_SCORE.search(score[3] or ""):
+        return {}
+    return {int(score[1]): float(score[2])}
+
+
+def first_named(text: str) -> int | None:
+    """Return which of the two assistants or answers `text` names first, or None."""
+    name = _NAME.search(text)
+    return _PLACES[name[1].lower()] if name else None
 
 
 def lone_score(text: str) -> float | None:

@@ -29,10 +29,11 @@ from lion.discriminate.score_json import (
 from lion.discriminate.score_lines import (
     ByAssistant,
     Line,
+    first_named,
     lone_score,
     read_line,
     read_unquoted,
-    score_in_any_words,
+    score_behind_mark,
     two_scores,
     without_markdown,
 )
@@ -45,6 +46,8 @@ _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
 _MARKUP = re.compile(r"<[^<>\n]{0,200}>|[*_`~\\]")  # may separate the digits of a number
 _COMMA = re.compile(r"(?<=\d)[,٫](?=\d)")
+_ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}")  # a character in JSON
+_TAG = re.compile(r"^\[[0-9a-f]{6,8}\] ?", re.MULTILINE)  # a mark that the referee miscopied
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -98,19 +101,50 @@ def _marked_scores(body: str, mark: str, *, cut: bool) -> ByAssistant | None:
             return {}
     lines = _both_ends(body)
     scores: ByAssistant = {}
-    for raw in lines[:-1] if cut else lines:
+    last_marked = -1
+    for at, raw in enumerate(lines[:-1] if cut else lines):
         if mark not in raw.lower():
             continue
+        last_marked = at
         parts = re.split(rf"\W{{0,20}}{mark}\W{{0,20}}", without_markdown(raw), flags=re.IGNORECASE)
         for part in parts[1:]:
-            line = read_line(part)
-            if line.unclear and any(char.isdigit() for char in part):
-                return None
-            given = line.scores or two_scores(part) or score_in_any_words(part)
-            if not _agree(given, scores):
+            given = _behind_mark(part, lines, at)
+            if given is None or not _agree(given, scores):
                 return None
             scores |= given
-    return scores
+    rest = "\n".join(lines[last_marked + 1 : -1 if cut else None])
+    return scores if _agree(_closing_scores(rest.strip()), scores) else None
+
+
+def _behind_mark(part: str, lines: list[str], at: int) -> ByAssistant | None:
+    """Return the scores in `part`, the text behind a mark in line `at`; None if it is unclear."""
+    line = read_line(part)
+    if given := line.scores or score_behind_mark(part):
+        return given
+    if line.unclear and not line.doubtful and any(char.isdigit() for char in part):
+        return None
+    pair = two_scores(part)
+    return pair if not pair or _is_in_order(pair, lines, at) else None
+
+
+def _is_in_order(pair: ByAssistant, lines: list[str], at: int) -> bool:
+    """Whether two numbers without labels in line `at` can only be the scores of 1 and 2.
+
+    A table may have another order or meaning: its header names 2 first, or another row has other
+    numbers.
+    """
+    others = (two_scores(without_markdown(line)) for line in lines[:at] + lines[at + 1 :])
+    return first_named("\n".join(lines[:at])) != 2 and all(_agree(other, pair) for other in others)
+
+
+def _closing_scores(text: str) -> ByAssistant:
+    """Return the scores that `text` ends with, without a mark; none if there are none."""
+    _, last = json_behind(text)
+    if last:
+        return json_scores(json_fields(last))
+    unquoted = read_unquoted(text)
+    pairs = _pairs(unquoted.lines) if unquoted else []
+    return pairs[-1].scores if pairs else {}
 
 
 def _both_ends(body: str) -> list[str]:
@@ -131,12 +165,12 @@ def _plain_scores(body: str, mark: str, shown: Iterable[str], *, cut: bool) -> _
             "assistant_",
             *(name for name, _ in json_fields(last) if canonical_key(name) != name),
         }
-        by_text = any("\\u" in text or any(key in text for key in keys) for text in shown)
+        by_text = any(_ESCAPED.search(text) or any(key in text for key in keys) for text in shown)
         doubtful = by_text or bool(mark and has_mark(last))
         doubtful |= bool(evidence) and not _is_silent(evidence)
         return _Plain({} if doubtful else json_scores(json_fields(last)))
     if mark:
-        body = re.sub(rf"[\[(]?{mark}[\])]? ?", "", body, flags=re.IGNORECASE)
+        body = _TAG.sub("", re.sub(rf"[\[(]?{mark}[\])]? ?", "", body, flags=re.IGNORECASE))
     unquoted = read_unquoted(body)
     if not unquoted or not unquoted.lines:
         return _Plain({})
@@ -200,6 +234,8 @@ def _unlabelled_at_end(lines: list[Line], before_fence: int) -> _Plain:
     last = [line.text for line in lines[-2:]]
     scores = [lone_score(text) for text in last]
     if len(lines) < 2 or any(line.labelled or line.mentions for line in lines):
+        return nothing
+    if first_named("\n".join(line.text for line in lines[:-2])) == 2:
         return nothing
     before = lines[-3].text if len(lines) > 2 else "scores"
     scaled = all("10" in text.partition("/")[2] for text in last)

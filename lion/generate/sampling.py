@@ -34,7 +34,8 @@ def sides_of(
 
     The columns are id, instruction, input, system, turns and group.
 
-    `scores` are this round's verdicts (VERDICT). By referee, neither side has unjudged rows. By
+    `scores` are this round's verdicts (VERDICT). By referee, neither side has unjudged rows; a row
+    that was not examined is on the easy side, so that parents stay diverse if few are examined. By
     chance, both sides have every row with a complete answer of the teacher. By loss, the hard side
     is the `settings.top` share of rows with the highest loss in `difficulty` (ANSWER_LOSS; among
     equal losses the lowest ids), and rows without a loss are on neither side. No row is hard if the
@@ -47,7 +48,9 @@ def sides_of(
         known = from_rows([], ANSWER_LOSS) if difficulty is None else difficulty
         rows = rows.join(known.drop_nulls("loss"), on="id", maintain_order="left")
     else:
-        rows = rows.join(scores.drop_nulls("gap"), on="id", maintain_order="left")
+        rest = usable(rows).join(scores, on="id", how="anti").select("id", verdict=pl.lit("easy"))
+        judged = scores.drop_nulls("gap").select("id", "verdict")
+        rows = rows.join(pl.concat([judged, rest]), on="id", maintain_order="left")
     groups = [0] * rows.height
     if settings.over == "clusters":
         groups = clusters(task_texts(rows), settings.clusters, seed=seed)

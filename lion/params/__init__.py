@@ -196,6 +196,14 @@ class Params(Record):
         """
         return self.model_of(role) == "oracle" and self.endpoint_of(role).base_url is None
 
+    @property
+    def student_lengths(self) -> dict[str, int]:
+        """Return the tokens that the student must have positions for, by parameter."""
+        return {
+            "imitate.max_length": self.imitate.max_length,
+            "student.max_tokens": self.student.max_tokens,
+        }
+
     def round_before(self, name: str) -> str:
         """Return the round before `name`; ParamsError if the parameters lack round `name`."""
         if name not in self.rounds:

@@ -62,9 +62,9 @@ class Imitate(Record):
     """
 
     epochs: Positive
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     warmup: Share
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     batch: Positive
     max_length: Positive
     truncate: bool = False

@@ -1,6 +1,6 @@
 """Checks of a base model before the first paid request: its kind, template and tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from httpx2 import HTTPError
@@ -10,7 +10,7 @@ from lion.pools.instructions import Task
 from lion.student.models import check_causal, check_place, load_tokenizer, one_line
 from lion.student.sandbox import render_untrusted
 from lion.student.template import encode_prompt, pad_id
-from lion.student.thoughts import form_to_learn
+from lion.student.thoughts import form_to_learn, opened_by_prompt
 from lion.student.turns import for_template
 from lion.support.errors import InputError
 
@@ -25,11 +25,13 @@ def check_base(
     *,
     thinks: bool = False,
     contexts: Iterable[tuple[str, ...]] = (),
+    lengths: Mapping[str, int] | None = None,
 ) -> None:
     """Raise InputError if a base cannot be trained, or would be trained on wrong prompts.
 
-    With `thinks`, it must be able to write thoughts. Its template must show each of `contexts`: the
-    roles of the messages before an instruction.
+    With `thinks`, it must be able to write thoughts; without, its template must not open them. The
+    template must show each of `contexts`: the roles of the messages before an instruction. The
+    model must have positions for `lengths`, tokens by parameter.
     """
     check_place(base, revision)
     check_hub(base, revision)
@@ -39,6 +41,7 @@ def check_base(
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = one_line(error)
         raise InputError(f"student {base}: not a causal language model: {reason}") from None
+    _check_positions(config, base, lengths or {})
     tokenizer = load_tokenizer(base, revision)
     if thinks:
         form_to_learn(tokenizer)
@@ -52,6 +55,22 @@ def check_base(
     for roles in sorted({context[: 2 + context.count("system")] for context in contexts}):
         _check_context(tokenizer, base, roles)
     _check_ids(tokenizer, config, base)
+    if not thinks and (opening := opened_by_prompt(tokenizer)):
+        raise InputError(
+            f"student.base: {base}: its chat template opens thoughts ({opening}) in each prompt, "
+            "so the student would write its answers as thoughts; set teacher.thoughts: learn, or "
+            "choose another base"
+        )
+
+
+def _check_positions(config: PreTrainedConfig, base: str, lengths: Mapping[str, int]) -> None:
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    for name, tokens in lengths.items():
+        if isinstance(positions, int) and 0 < positions < tokens:
+            raise InputError(
+                f"{name}: {tokens:,} tokens, but {base} has {positions:,} positions; set a lower "
+                "number, or choose another student.base"
+            )
 
 
 def check_hub(base: str, revision: str | None) -> None:

@@ -42,7 +42,8 @@ def fitness_of(params: Params, scratch: Path) -> Fitness:
     InputError says what is wrong. `scratch` is a temporary folder.
     """
     student, compute = params.student, params.compute
-    check_base(student.base, student.revision, thinks=params.teacher.thoughts == "learn")
+    learns = params.teacher.thoughts == "learn"
+    check_base(student.base, student.revision, thinks=learns, lengths=params.student_lengths)
     config = AutoConfig.from_pretrained(
         student.base, revision=student.revision, trust_remote_code=False
     )

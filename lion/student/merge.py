@@ -15,7 +15,7 @@ from lion.support.errors import InputError
 from lion.support.files import replacing_folder
 
 LESSONS = 8  # answers that are compared
-TOKENS = 512  # at most, of each example
+TOKENS = 512  # at most, of each answer
 # Mean difference of a token's log-probability: rounding to half precision moves it by hundredths,
 # a wrong merge by tenths or more.
 TOLERANCE = {torch.float32: 1e-3}
@@ -34,9 +34,8 @@ def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> No
             f"{folder}: no answered row to compare the exported model on; run dvc pull"
         )
     loaded = load_student(folder)
-    examples = [
-        encode_example(loaded.tokenizer, *lesson).cut(TOKENS) for lesson in lessons[:LESSONS]
-    ]
+    examples = [encode_example(loaded.tokenizer, *lesson) for lesson in lessons[:LESSONS]]
+    examples = [example.cut(len(example.prompt) + TOKENS) for example in examples]
     before = torch.cat(log_probabilities(loaded.model, examples))
     dtype = stored_type(folder)
     _merge_adapter(loaded)

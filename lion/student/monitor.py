@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import torch
 from transformers import PreTrainedModel, TrainerCallback
 
 from lion.student.launch import is_main, world_size
+from lion.support.errors import InputError
 from lion.support.progress import Progress
 
 WHOLE = "whole"  # marks a checkpoint that all processes have finished writing
 
 
 class TrainingMonitor(TrainerCallback):
-    """Show progress, time every step, and mark complete checkpoints."""
+    """Show progress, time every step, mark complete checkpoints, and stop a diverged training."""
 
     def __init__(self, label: str, tokens: Sequence[int]) -> None:
         self._label = label
@@ -41,6 +43,11 @@ class TrainingMonitor(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         logs: dict[str, float] = kwargs["logs"]
+        if not all(isfinite(logs.get(name) or 0.0) for name in ("loss", "grad_norm")):
+            raise InputError(
+                f"{self._label}: the loss or its gradient is not a finite number at step "
+                f"{state.global_step}; lower imitate.learning_rate, or check the base's weights"
+            )
         if "loss" in logs and self._bar:
             tokens = sum(self._tokens[step - 1] for step in self.seconds)
             speed = tokens / sum(self.seconds.values())

@@ -124,7 +124,7 @@ def control_marks(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     added = tokenizer.added_tokens_decoder.values()
     marks = {token.content for token in added if token.special or token.content in template}
     marks.update(str(token) for token in tokenizer.all_special_tokens)
-    return {mark for mark in marks if mark.strip() and mark != tokenizer.unk_token}
+    return {mark for mark in marks if mark.strip()}
 
 
 def break_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> str:

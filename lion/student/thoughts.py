@@ -94,6 +94,15 @@ def own_form(tokenizer: PreTrainedTokenizerBase) -> ThoughtForm | None:
     return next((_block(*form) for form in known), None)
 
 
+def opened_by_prompt(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the mark with which the template's prompt opens thoughts; empty if it opens none."""
+    try:
+        prompt = _rendered(tokenizer, answered=False).rstrip()
+    except (ValueError, *RENDER_ERRORS):
+        return ""
+    return next((opening for opening, _ in LITERAL if prompt.endswith(opening)), "")
+
+
 def form_to_learn(tokenizer: PreTrainedTokenizerBase) -> ThoughtForm:
     """Turn the template's thinking on and return its form, or the plain one.
 

@@ -56,6 +56,7 @@ def arguments_of(
         "weight_decay": settings.weight_decay,
         "activation_checkpointing": compute.activation_checkpointing and compute.sharding != "fsdp",
         "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # it would report a loss that is not a number as 0
         "save_strategy": "steps" if saves else "no",
         "save_steps": compute.checkpoint_steps or 500,
         "save_total_limit": 2,  # the previous one must exist until the new one is complete

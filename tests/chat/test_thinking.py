@@ -128,6 +128,35 @@ def test_thoughts_without_an_end_leave_no_answer(
 
 
 @pytest.mark.parametrize(
+    ("settings", "message", "finish", "text"),
+    [
+        # The template of such a model has the opening mark, and the closing one was not reached.
+        ({"thinking_tokens": 9}, {"content": "A first guess: 7"}, "length", ""),
+        ({"thinking_tokens": 9}, {"content": "A first guess: 7"}, "stop", "A first guess: 7"),
+        ({"thinking_tokens": 9}, {"content": "hm</think>Par"}, "length", "Par"),
+        ({"thinking_tokens": 9}, {"content": "Par", "reasoning": "hm"}, "length", "Par"),
+        ({}, {"content": "A first guess: 7"}, "length", "A first guess: 7"),
+    ],
+)
+def test_a_thinking_model_that_was_cut_before_any_mark_has_not_answered(
+    server: Server,
+    params_at: ParamsOf,
+    settings: dict[str, int],
+    message: dict[str, str],
+    finish: str,
+    text: str,
+) -> None:
+    body = completion("", finish=finish)
+    body["choices"][0]["message"].update(message)
+    server.answering = lambda asked: Answer(body)
+    reply = ask(params_at(server.url, **settings))
+    assert (reply.text, reply.finish_reason) == (text, finish)
+    if not text:
+        assert reply.thoughts == "A first guess: 7"
+        assert reply.reasoning_tokens == reply.completion_tokens
+
+
+@pytest.mark.parametrize(
     "message",
     [
         {"reasoning_content": "Two </think> plus two."},

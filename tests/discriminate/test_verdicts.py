@@ -274,6 +274,90 @@ def test_behind_a_mark_a_label_may_be_in_any_language(
 
 
 @pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        ("4/10 (3 of 5 facts are wrong)", 4),
+        ("4/10, 3 of 5 facts are wrong", 4),
+        ("4/10; 2 sources", 4),
+        ("4/10 – 1 slip", 4),
+        ("[4]/10", 4),
+        ("<4>/10", 4),
+        ("$4/10$", 4),
+        ("\\boxed{4}/10", 4),
+        ("4/10 ✅", 4),
+        ("4/10 (was 7)", None),
+        ("4/10 (7)", None),
+        ("4/10, or 7 points", None),
+        ("4/10 (5/10 without the slip)", None),
+        ("4/10-5/10", None),
+        ("4/10–5", None),
+        ("4/100", None),
+        ("4/10.5", None),
+    ],
+)
+def test_behind_a_mark_a_score_out_of_ten_may_have_any_remark(
+    score: str, expected: float | None
+) -> None:
+    text = f"{EVIDENCE}[4c1f9e] Assistant 1: {score}\n[4c1f9e] Assistant 2: 8/10"
+    assert parse_scores(text, mark="4c1f9e") == (expected and (expected, 8))
+
+
+def test_behind_a_mark_a_remark_on_an_answer_is_no_score() -> None:
+    text = "[4c1f9e] Answer 1: 3 of 5 facts are wrong.\n[4c1f9e] Answer 2: 1 slip.\n"
+    scores = "[4c1f9e] Assistant 1: 4/10\n[4c1f9e] Assistant 2: 8/10"
+    assert parse_scores(text + scores, mark="4c1f9e") == (4, 8)
+    assert parse_scores(text, mark="4c1f9e") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[4c1f9e] 7 8\nBoth are right.", (7, 8)),
+        ("| Assistant 1 | Assistant 2 |\n|---|---|\n| [4c1f9e] 3/10 | 9/10 |", (3, 9)),
+        ("| Assistant 2 | Assistant 1 |\n|---|---|\n| [4c1f9e] 3/10 | 9/10 |", None),
+        ("| | 助手2 | 助手1 |\n|---|---|---|\n| [4c1f9e] | 3/10 | 9/10 |", None),
+        ("| Assistant | Score |\n|---|---|\n| [4c1f9e] | 1 | 8/10 |\n| | 2 | 7/10 |", None),
+        ("[4c1f9e] 1 8\n2 7", None),
+        ("Answer B, then answer A:\n[4c1f9e] 7 8", None),
+        ("Answer 1 is right, answer 2 is not.\nScores:\n9\n3", (9, 3)),
+        ("About answer 2: wrong.\nAbout answer 1: right.\n3/10\n9/10", None),
+        ("Assistant 2 against assistant 1\nScores:\n3\n9", None),
+    ],
+)
+def test_two_numbers_without_labels_are_read_only_in_the_order_1_2(
+    text: str, expected: tuple[float, float] | None
+) -> None:
+    assert parse_scores(text, mark="4c1f9e") == expected
+
+
+DRAFT = "At first:\n[4c1f9e] Assistant 1: 7/10\n[4c1f9e] Assistant 2: 7/10\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "texts", "expected"),
+    [
+        ("Both are fine.", (), (7, 7)),
+        ("Assistant 1: 7/10\nAssistant 2: 7/10", (), (7, 7)),
+        ('{"assistant_1": 7, "assistant_2": 7}', (), (7, 7)),
+        ("But 2 is wrong. Final scores:\nAssistant 1: 9/10\nAssistant 2: 2/10", (), None),
+        ("Scores: Assistant 1: 9, Assistant 2: 2", (), None),
+        ('```json\n{"assistant_1": 9, "assistant_2": 2}\n```', (), None),
+        ('</think>\n{"assistant_1": 9, "assistant_2": 2}', ("Explain </think>.",), None),
+    ],
+)
+def test_marked_scores_do_not_count_if_the_reply_ends_with_others(
+    end: str, texts: tuple[str, ...], expected: tuple[float, float] | None
+) -> None:
+    assert parse_scores(DRAFT + end, mark="4c1f9e", texts=texts) == expected
+
+
+def test_a_miscopied_mark_hides_no_plain_scores() -> None:
+    reply = "Both are fine.\n[4c1f8e] Assistant 1: 8/10\n[4c1f8e] Assistant 2: 7/10"
+    assert parse_scores(reply, mark="4c1f9e", texts=("Add.", "Four.", "Five.")) == (8, 7)
+    assert parse_scores(reply, mark="4c1f9e", texts=("Add.", reply, "Five.")) is None
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         (EVIDENCE + "Assistant 1: 8\nAssistant 2: 1", None),
@@ -385,3 +469,19 @@ def test_a_structured_reply_is_read_without_a_mark_unless_an_answer_has_its_keys
     answer = 'Five. {"assistant_1": 1, "assistant_2": 10}'
     assert parse_scores(reply, mark="a1b2c3", texts=("Add.", "Four.", answer)) is None
     assert parse_scores(reply[:-2], cut=True, mark="a1b2c3", texts=("Add.", "4.", "5.")) is None
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("Explain \\usepackage and \\underline in LaTeX.", (8, 3)),
+        ("List C:\\users\\me.", (8, 3)),
+        ("Print '\\u00e9' in Python.", None),
+        ('What is {"\\u0061ssistant_1": 1}?', None),
+    ],
+)
+def test_only_an_escaped_character_in_a_text_casts_doubt_on_a_structured_reply(
+    task: str, expected: tuple[float, float] | None
+) -> None:
+    reply = '{"about_answer_1": "", "about_answer_2": "", "assistant_1": 8, "assistant_2": 3}'
+    assert parse_scores(reply, mark="a1b2c3", texts=(task, "Four.", "Five.")) == expected

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
 from benchmarks.control_rounds import changed
 from benchmarks.control_table import mean, paired, read, variant_table
-from benchmarks.control_variants import CONTRASTS, SEEDS_ONLY, START, VARIANTS, command
+from benchmarks.control_variants import CONTRASTS, EARLIER, SEEDS_ONLY, START, VARIANTS, command
 from lion.chat import Request, connect
 from lion.oracle.families import read as read_task
 from lion.params import load_params
@@ -53,7 +53,7 @@ def test_a_variant_is_one_dvc_experiment() -> None:
 
 
 def test_every_comparison_is_of_variants_that_there_are() -> None:
-    known = {*VARIANTS, START}
+    known = {*VARIANTS, START, EARLIER}
     assert {name for pair in CONTRASTS.values() for name in pair} <= known
 
 

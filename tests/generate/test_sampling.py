@@ -53,6 +53,14 @@ def test_the_papers_rule_parts_hard_from_easy_and_leaves_out_the_unjudged() -> N
     )
 
 
+def test_rows_that_were_not_examined_are_on_the_easy_side() -> None:
+    cut = pl.when(pl.col("id") == CACHE["id"][8]).then(pl.lit("length"))
+    cache = CACHE.with_columns(finish_reason=cut.otherwise("finish_reason"))
+    sides = sides_of(cache, NOW.head(6), settings(), seed=1)
+    assert sides["hard"]["instruction"].to_list() == [TEXTS[0], TEXTS[2]]
+    assert sides["easy"]["instruction"].to_list() == [TEXTS[at] for at in (1, 3, 4, 6, 7)]
+
+
 @pytest.mark.parametrize("scores", [NOW, NOW.head(2), NOW.clear()])
 def test_chance_draws_from_all_answered_rows_judged_or_not(scores: pl.DataFrame) -> None:
     refused = pl.when(pl.col("id") == CACHE["id"][3]).then(pl.lit("content_filter"))

@@ -93,6 +93,26 @@ def test_ids_beyond_the_embeddings_are_refused(tmp_path: Path) -> None:
         check_base(str(folder), None)
 
 
+@pytest.mark.parametrize("name", ["imitate.max_length", "student.max_tokens"])
+def test_rows_longer_than_the_positions_are_refused(tmp_path: Path, name: str) -> None:
+    folder = base(tmp_path / "base")
+    change(folder / "config.json", max_position_embeddings=100)
+    check_base(str(folder), None, lengths={name: 100})
+    with pytest.raises(InputError, match=f"{name}: 101 tokens, but .* has 100 positions"):
+        check_base(str(folder), None, lengths={name: 101})
+
+
+@pytest.mark.parametrize("opening", ["<think>", "<think>\n", "[THINK]", "◁think▷"])
+def test_a_template_whose_prompt_opens_thoughts_needs_thoughts(
+    tmp_path: Path, opening: str
+) -> None:
+    template = TURNS + "{% if add_generation_prompt %}[bot]" + opening + "{% endif %}"
+    folder = str(base(tmp_path / "base", template))
+    check_base(folder, None, thinks=True)
+    with pytest.raises(InputError, match=r"opens thoughts .* set teacher.thoughts: learn"):
+        check_base(folder, None)
+
+
 def test_a_special_token_beyond_the_embeddings_that_nothing_uses_passes(tmp_path: Path) -> None:
     folder = base(tmp_path / "base")
     raw = json.loads((folder / "tokenizer.json").read_text())

@@ -111,3 +111,13 @@ def test_an_exported_student_carries_the_template_it_was_trained_with(tmp_path: 
     turn = [{"role": "user", "content": "say red"}]
     ids = tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=False)
     assert ids == encode_example(load_student(tmp_path / "base").tokenizer, "say red", "").prompt
+
+
+def test_prompts_longer_than_what_is_compared_are_compared_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = student(tmp_path, make_base(tmp_path / "model", tied=False), "all-linear")
+    monkeypatch.setattr(merging, "TOKENS", 1)
+    long = [(f"{task} {'red ' * 20}", answer) for task, answer in LESSONS]
+    merge(trained, tmp_path / "whole", lessons=long)
+    assert (tmp_path / "whole" / "model.safetensors").exists()

@@ -149,6 +149,18 @@ def test_a_row_that_is_too_long_is_counted_before_training(tiny_base: Path) -> N
         learn(load_student(tiny_base), short)
 
 
+@pytest.mark.parametrize("cause", ["rate", "weights"])
+def test_a_training_that_diverges_ends_in_one_line(tiny_base: Path, cause: str) -> None:
+    loaded = load_student(tiny_base)
+    settings = SETTINGS
+    if cause == "rate":
+        settings = SETTINGS.model_copy(update={"learning_rate": 1e30})
+    else:
+        torch.nn.init.constant_(next(loaded.model.parameters()), float("nan"))
+    with pytest.raises(InputError, match=r"x: the loss .* not a finite number at step \d+; lower"):
+        train(loaded, LESSONS, settings=settings, compute=Compute(), seed=1, label="x")
+
+
 def test_an_empty_train_pool_is_refused(tiny_base: Path) -> None:
     with pytest.raises(EmptyError, match="no complete answer"):
         train(load_student(tiny_base), [], settings=SETTINGS, compute=Compute(), seed=1, label="x")

@@ -56,6 +56,25 @@ def byte_level(*, added: bool) -> PreTrainedTokenizerFast:
     return made
 
 
+@pytest.mark.parametrize("text", ["Write <eos> at the end.", "<eos>", "a<eos><eos>b"])
+def test_an_end_mark_that_also_stands_for_unknown_words_is_text(text: str) -> None:
+    tokenizer = byte_level(added=True)
+    tokenizer.unk_token = "<eos>"  # as in GPT-2
+    assert tokenizer.eos_token_id not in encode_answer(tokenizer, text)
+    assert tokenizer.decode(encode_answer(tokenizer, text)) == text
+    assert "<eos>" not in break_marks(tokenizer, text)
+
+
+def test_a_mark_of_unknown_words_is_text_but_unknown_words_keep_it() -> None:
+    tokenizer = byte_level(added=True)
+    tokenizer.add_special_tokens({"unk_token": "<unk>"})
+    assert tokenizer.unk_token_id not in encode_answer(tokenizer, "the <unk> token")
+    words = make_tokenizer()
+    assert (
+        encode_answer(words, "red owl") == words("red owl", add_special_tokens=False)["input_ids"]
+    )
+
+
 def test_harmless_texts_have_the_ids_of_the_plain_rendering(
     shipped: PreTrainedTokenizerBase,
 ) -> None:
