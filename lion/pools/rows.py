@@ -105,7 +105,7 @@ def text_at(
     required: bool = False,
     limit: int | None = MAX_CHARACTERS,
 ) -> str:
-    """Return the stripped text at `key`; absent or null is empty, unless `required`.
+    """Return the trimmed text at `key`; absent or null is empty, unless `required`.
 
     TooLongError if it has more than `limit` characters.
     """
@@ -120,4 +120,17 @@ def text_at(
     if unusable := _UNUSABLE.search(value):
         code = f"U+{ord(unusable[0]):04X} at character {unusable.start() + 1}"
         raise InputError(f"{place}: '{key}' contains {code}, which is not text; remove it")
-    return value.strip()
+    return trimmed(value)
+
+
+def trimmed(text: str) -> str:
+    """Strip a text; one of several lines keeps the indentation of its first, as code needs it."""
+    text = without_blank_ends(text)
+    return text if "\n" in text else text.lstrip()
+
+
+def without_blank_ends(text: str) -> str:
+    """Return `text` without blank lines at its ends and without blanks behind its last line."""
+    text = text.rstrip()
+    blanks = len(text) - len(text.lstrip())
+    return text[text.rfind("\n", 0, blanks) + 1 :]

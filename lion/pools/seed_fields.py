@@ -12,7 +12,7 @@ from lion.support.errors import InputError
 
 # Keys that describe a row, in files of any form, and cannot be part of its task.
 DESCRIPTIVE = {
-    *("id", "idx", "index", "uid", "uuid", "question_id", "conversation_id", "", "Unnamed: 0"),
+    *("id", "idx", "index", "uid", "uuid", "question_id", "conversation_id"),
     *("category", "categories", "tags", "dataset", "split", "license", "model", "finish_reason"),
     *("timestamp", "created_at", "updated_at", "origin", "parent", "round", "version"),
 }

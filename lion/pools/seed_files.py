@@ -67,18 +67,22 @@ def _csv_items(path: Path) -> Iterator[Item]:
 
 def _header(place: str, cells: list[str]) -> list[str]:
     names = [cell.strip() for cell in cells]
-    if repeated := next((name for name in names if names.count(name) > 1), None):
+    if repeated := next((name for name in names if name and names.count(name) > 1), None):
         raise InputError(f"{place}: two columns are called '{repeated}'; rename one of them")
     return names
 
 
-def _record(place: str, header: list[str], cells: list[str]) -> dict[str, str]:
+def _record(place: str, header: list[str], cells: list[str]) -> dict[str, Any]:
+    """Return the cells by column; columns without a name share the key "", so none is lost."""
     if len(cells) != len(header):
         raise InputError(
             f"{place}: {len(cells)} cells, but the header names {len(header)} columns; "
             "put texts with a delimiter or a line break in quotes"
         )
-    return dict(zip(header, cells, strict=True))
+    record: dict[str, Any] = dict(zip(header, cells, strict=True))
+    if header.count("") > 1:
+        record[""] = [cell for name, cell in zip(header, cells, strict=True) if not name]
+    return record
 
 
 def _dataset_rows(folder: Path) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lion.params.pools import SeedsColumns
-from lion.pools.rows import text_at
+from lion.pools.rows import text_at, without_blank_ends
 from lion.pools.seed_fields import (
     MAP,
     THOUGHTS,
@@ -31,6 +31,8 @@ _ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
 }
 _TEXT_PARTS = ("text", "input_text", "output_text")
+# Keys that a part may have beside its text: they belong to the server or repeat the text.
+_BESIDE = {"text": ("cache_control", "annotations"), "thinking": ("signature", "cache_control")}
 _SYSTEMS = ("system", "system_prompt")
 _INPUTS = ("input", "context")
 _OUTPUTS = ("output", "response", "answer", "completion")
@@ -117,14 +119,16 @@ def _conversation(place: str, fields: Fields, columns: SeedsColumns) -> Iterator
     if not isinstance(turns, list) or not turns:
         raise InputError(f"{place}: '{key}' must be a list of turns, found {turns!r:.40}")
     texts = [_turn(f"{place}, turn {n}", turn, columns) for n, turn in enumerate(turns, start=1)]
+    last = max((n for n, (role, _) in enumerate(texts) if role != "system"), default=0)
     texts = [turn for turn in texts if turn[0] != "system" or not _is_ignored(turn, columns)]
     system, talk = _system(place, fields, texts), [turn for turn in texts if turn[0] != "system"]
     roles = [role for role, _ in talk]
     _check_roles(place, key, roles)
     output, thoughts = ("assistant", None), ("thoughts", None)
     if roles[-1] == "assistant":
-        output = talk.pop()[1]
-        thoughts = only(f"{place}, turn {len(turns)}", _own(turns[-1], columns), THOUGHTS)
+        answer, own = talk.pop()[1], _own(turns[last], columns)
+        if own.get("weight", ("", 1))[1] not in (0, "0"):  # 0: not to be learnt
+            output, thoughts = answer, only(f"{place}, turn {last + 1}", own, THOUGHTS)
     _, question = talk.pop()
     before = tuple(talk)
     yield Draft(
@@ -212,8 +216,11 @@ def _turn(place: str, turn: object, columns: SeedsColumns) -> Turn:
     role = _ROLES[role.lower()]
     own = _own(turn, columns)
     thoughts = THOUGHTS if role == "assistant" else ()
-    refuse_rest(place, own, (role_key, text_key, "weight", *thoughts))
-    return role, (text_key, _joined(place, role, turn.get(text_key)))
+    refuse_rest(place, own, (role_key, text_key, *thoughts))
+    value = turn.get(text_key)
+    if isinstance(value, list):
+        value = "\n".join(_part(place, role, part, columns) for part in value)
+    return role, (text_key, value)
 
 
 def _own(part: dict[str, Any], columns: SeedsColumns) -> Fields:
@@ -221,25 +228,20 @@ def _own(part: dict[str, Any], columns: SeedsColumns) -> Fields:
     return {key: (key, value) for key, value in part.items() if key not in columns.ignore}
 
 
-def _joined(place: str, role: str, value: object) -> object:
-    """Join the text of a turn that is a list of parts; return any other value as it is."""
-    if not isinstance(value, list):
-        return value
-    parts = [_as_text(role, part) for part in value]
-    kinds = [part.get("type") if isinstance(part, dict) else part for part in parts]
-    if odd := [kind for kind in kinds if kind not in _TEXT_PARTS]:
-        raise InputError(f"{place}: a part is {odd[0]!r:.40}, not text; remove the row")
-    return "\n".join(text_at(part, "text", place, required=True) for part in parts)
-
-
-def _as_text(role: str, part: Any) -> Any:
-    """Return a bare text, or an assistant's thoughts, as a text part; other parts as they are."""
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    thoughts = part.get("thinking") if isinstance(part, dict) else None
-    if role == "assistant" and isinstance(thoughts, str):
-        return {"type": "text", "text": f"<think>\n{thoughts}\n</think>"}
-    return part
+def _part(place: str, role: str, part: Any, columns: SeedsColumns) -> str:
+    """Return the text of a part of a turn, or an assistant's thoughts with their marks."""
+    part = {"type": "text", "text": part} if isinstance(part, str) else part
+    kind = part.get("type") if isinstance(part, dict) else part
+    key = "text" if kind in _TEXT_PARTS else "thinking"
+    if key == "thinking":
+        thinks = role == "assistant" and isinstance(part, dict)
+        if not thinks or not isinstance(part.get(key), str):
+            raise InputError(f"{place}: a part is {kind!r:.40}, not text; remove the row")
+    refuse_rest(place, _own(part, columns), ("type", key, *_BESIDE[key]))
+    text_at(part, key, place, required=True, limit=None)  # limits hold for the whole turn
+    if key == "thinking":
+        return f"<think>\n{part[key]}\n</think>"
+    return without_blank_ends(part[key])  # indented, since it may follow another part
 
 
 def _is_ignored(turn: Turn, columns: SeedsColumns) -> bool:

@@ -25,7 +25,7 @@ _COLUMNS = ("instruction", "input", "system", "turns")
 
 @dataclass(frozen=True)
 class Seed:
-    """One seed: its texts, stripped, and its own answer, empty if it has none."""
+    """One seed: its texts, trimmed, and its own answer, empty if it has none."""
 
     place: str  # "FILE, line 3"
     instruction: str
@@ -94,7 +94,7 @@ class Seeds:
             # As in a reply, marks in a system prompt ask for thoughts; they are not quoted.
             quotes = any(map(has_marks, (seed.instruction, seed.input, seed.turns or "")))
             parts = split_thoughts(seed.answer, quotes=quotes)
-            if parts.clear and (answer := parts.answer.strip()):
+            if parts.clear and (answer := parts.answer):
                 model = f"{seed.model} in {source}" if seed.model else source
                 known = {"id": seed.id, "answer": answer, "model": model, "finish_reason": "stop"}
                 own = dict.fromkeys(filter(None, (seed.thoughts, thoughts_alone(parts.thoughts))))
@@ -191,7 +191,7 @@ def _turns(draft: Draft) -> list[Message]:
     for role, turn in draft.turns:
         text = _text(turn, draft.place, required=True)
         parts = split_thoughts(text) if role == "assistant" else None
-        text = parts.answer.strip() if parts and parts.clear else text
+        text = parts.answer if parts and parts.clear else text
         if not text:
             raise InputError(f"{draft.place}: '{draft.talk}' has an empty turn; remove the row")
         messages.append({"role": role, "content": text})

@@ -11,6 +11,7 @@ import datasets
 import polars as pl
 import pytest
 
+from lion.params import SeedsColumns
 from lion.pools.seeds import read_seeds
 from lion.support.errors import InputError
 
@@ -29,6 +30,11 @@ GOOD_CSV = {
         b'instruction;input;"score, of 10"\nName a river.;;\n"Count:\none";"a ""b"", c";\n'
     ),
     "blank lines first": b'\r\n\r\ninstruction;input\nName a river.;\n"Count:\none";"a ""b"", c"',
+    "empty columns": b'instruction,input,,\nName a river.,,,\n"Count:\none","a ""b"", c",,\n',
+    "indexes": (
+        b',Unnamed: 0,instruction,input,""\n'
+        b'0,0,Name a river.,,1\n1,1.5,"Count:\none","a ""b"", c",\n'
+    ),
     "index, blanks": b',instruction,input\n0,Name a river.,\n\n,,\n1,"Count:\none","a ""b"", c"',
 }
 BAD_CSV = {
@@ -44,6 +50,10 @@ BAD_CSV = {
     "column twice": (b"instruction,instruction\nx,y\n", "line 1: two columns are called"),
     "empty instruction": (b"instruction,input\n,x\n", "line 2: 'instruction' is empty"),
     "Latin-1": (b"instruction\ncaf\xe9\n", "line 2: byte 0xe9 is not UTF-8"),
+    "text in an index": (
+        b"Unnamed: 0,instruction\n0,a\nOnly lakes.,b\n",
+        "line 3: unused key 'Unnamed: 0' holds text; map it in seeds_columns",
+    ),
     "only a header": (b"instruction,input\n", "no rows"),
     "empty": (b"", "no rows"),
 }
@@ -60,6 +70,14 @@ BAD_JSON = {
     "text beside the list": (
         json.dumps({"data": [{"instruction": "a"}], "system": "Be kind."}),
         ", line 1: missing key 'instruction' (found: 'data', 'system')",
+    ),
+    "text without a name beside the list": (
+        json.dumps({"data": [{"instruction": "a"}], "": "Be kind."}),
+        ", line 1: missing key 'instruction' (found: 'data', '')",
+    ),
+    "text without a name": (
+        json.dumps({"instruction": "Name a river.", "": "Only rivers in Italy count."}),
+        ", line 1: unused key '' holds text; map it in seeds_columns, or list it there",
     ),
     "two lists": (
         json.dumps({"train": [{"instruction": "a"}], "test": [{"instruction": "b"}]}),
@@ -108,6 +126,32 @@ def test_commas_part_no_cells_of_a_tsv_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("content", "reason"), BAD_CSV.values(), ids=BAD_CSV)
 def test_refuses_csv_by_line(tmp_path: Path, content: bytes, reason: str) -> None:
     assert reason in _refusal(_file(tmp_path / "seeds.csv", content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"question,answer,\nName a river.,Po,Only rivers in Italy count.\n",
+        b"question,answer,,\nName a river.,Po,,Only rivers in Italy count.\n",
+        b"question;answer;; \nName a river.;Po;Only rivers in Italy count.;\n",
+        b',question,answer,""\n0,Name a river.,Po,Only rivers in Italy count.\n',
+    ],
+)
+def test_text_in_a_column_without_a_name_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = _file(tmp_path / "x.csv", content)
+    message = _refusal(path, columns=SeedsColumns(instruction="question"))
+    assert "x.csv, line 2: unused key '' holds text; map it in seeds_columns, or list" in message
+    ignored = read_seeds(path, columns=SeedsColumns(instruction="question", ignore=[""]))
+    assert ignored.frame.rows() == [("Name a river.", "")]
+
+
+def test_a_column_without_a_name_can_be_mapped(tmp_path: Path) -> None:
+    path = _file(tmp_path / "x.csv", b"instruction,\nName a river.,In Italy.\n")
+    assert read_seeds(path, columns=SeedsColumns(input="")).frame.rows() == [
+        ("Name a river.", "In Italy.")
+    ]
+    _file(path, b"instruction,,\nName a river.,In Italy.,Or Spain.\n")
+    assert "line 2: '' must be a string" in _refusal(path, columns=SeedsColumns(input=""))
 
 
 def test_a_csv_cell_that_is_too_long_is_left_out(tmp_path: Path) -> None:
@@ -195,8 +239,8 @@ def _file(path: Path, content: bytes) -> Path:
     return path
 
 
-def _refusal(path: Path) -> str:
+def _refusal(path: Path, columns: SeedsColumns | None = None) -> str:
     with pytest.raises(InputError) as caught:
-        read_seeds(path)
+        read_seeds(path, columns=columns)
     assert "\n" not in caught.value.message
     return caught.value.message

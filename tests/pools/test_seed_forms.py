@@ -13,6 +13,7 @@ from lion.support.errors import InputError
 LONG = "x" * 20_001
 ASK = {"role": "user", "content": "Say hi."}
 ANSWER = {"role": "assistant", "content": "Hi."}
+CODE = "    if x:\n        y()\n    z()"
 
 # Form and row; what is read: instruction, input, answer.
 GOOD: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
@@ -86,6 +87,53 @@ GOOD: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
             ]
         },
         [("Say hi.", "", "<think>\nHm.\n</think>\nHi.")],
+    ),
+    "parts with what servers add": (
+        {
+            "messages": [
+                ASK
+                | {
+                    "content": [
+                        {"type": "text", "text": "Say hi.", "cache_control": {"type": "ephemeral"}}
+                    ]
+                },
+                ANSWER
+                | {
+                    "content": [
+                        {
+                            **{"type": "output_text", "text": "Hi.", "thinking": ""},
+                            "annotations": [{"type": "url_citation", "url": "example.org"}],
+                        }
+                    ]
+                },
+            ]
+        },
+        [("Say hi.", "", "Hi.")],
+    ),
+    "indented code": (
+        {
+            "instruction": "Fix the indentation:",
+            "input": CODE,
+            "output": "        return a\n    b",
+        },
+        [("Fix the indentation:", CODE, "        return a\n    b")],
+    ),
+    "indented code between blank lines": (
+        {"instruction": f"\r\n  \n{CODE}\n \n", "input": f"\n\t{CODE} ", "output": " \n  5 \n"},
+        [(CODE, f"\t{CODE}", "5")],
+    ),
+    "indented code in parts": (
+        {
+            "messages": [
+                ASK | {"content": ["Go on:\n", {"type": "text", "text": "\n    y()  "}]},
+                ANSWER | {"content": [{"type": "text", "text": "    z()\nend"}]},
+            ]
+        },
+        [("Go on:\n    y()", "", "    z()\nend")],
+    ),
+    "spaces around a part": (
+        {"messages": [ASK | {"content": [" Say hi. "]}]},
+        [("Say hi.", "", "")],
     ),
     "messages as JSON in a cell": (
         {"messages": json.dumps([ASK, ANSWER])},
@@ -170,6 +218,51 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
         "turn 1: a part is 'image_url', not text",
     ),
+    "text beside the text of a part": (
+        {
+            "messages": [
+                ASK
+                | {"content": [{"type": "text", "text": "Sum up", "file": {"text": "hidden doc"}}]}
+            ]
+        },
+        "turn 1: unused key 'file' holds text",
+    ),
+    "a source beside a part of an answer": (
+        {
+            "messages": [
+                ASK,
+                ANSWER
+                | {"content": [{"type": "text", "text": "Hi.", "citations": [{"cited": "Hello"}]}]},
+            ]
+        },
+        "turn 2: unused key 'citations' holds text",
+    ),
+    "text beside thoughts as a part": (
+        {
+            "messages": [
+                ASK,
+                ANSWER | {"content": [{"type": "thinking", "thinking": "Hm.", "text": "Hi."}]},
+            ]
+        },
+        "turn 2: unused key 'text' holds text",
+    ),
+    "thoughts beside the text of a part": (
+        {
+            "messages": [
+                ASK,
+                ANSWER | {"content": [{"type": "text", "thinking": "Hm.", "text": "Hi."}]},
+            ]
+        },
+        "turn 2: unused key 'thinking' holds text",
+    ),
+    "text as a weight": (
+        {"messages": [ASK | {"weight": "In French, please."}, ANSWER]},
+        "turn 1: unused key 'weight' holds text",
+    ),
+    "a part without its text": (
+        {"messages": [ASK | {"content": [{"type": "text"}]}]},
+        "turn 1: 'text' must be a string, found None",
+    ),
     "ShareGPT without a role": (
         {"conversations": [{"value": "Hi"}]},
         "turn 1: 'role' is None; expected system, user",
@@ -243,6 +336,64 @@ def test_keys_of_turns_and_of_instances_can_be_ignored(tmp_path: Path) -> None:
     ]
     assert "turn 1: unused key 'language' holds text" in _refusal(tmp_path, rows)
     assert [seed.answer for seed in _read(tmp_path, rows, columns=columns)] == ["Hi.", "4"]
+
+
+def test_keys_of_parts_can_be_ignored(tmp_path: Path) -> None:
+    part = {"type": "text", "text": "Sum up", "file": {"text": "hidden doc"}}
+    row = {"messages": [ASK | {"content": [part]}]}
+    [seed] = _read(tmp_path, [row], columns=SeedsColumns(ignore=["file"]))
+    assert seed.instruction == "Sum up"
+
+
+@pytest.mark.parametrize("weight", [0, 0.0, False, "0"])
+def test_an_answer_of_weight_0_is_left_to_the_teacher(tmp_path: Path, weight: object) -> None:
+    unwanted = {"content": "Lyon.", "weight": weight, "reasoning": "Not Paris."}
+    share = {"from": "gpt", "value": "Lyon.", "weight": weight}
+    rows = [
+        {"messages": [ASK, ANSWER | unwanted]},
+        {"messages": [ASK, ANSWER | unwanted, {"role": "system", "content": ""}]},
+        {"conversations": [{"from": "human", "value": "Say hi."}, share]},
+    ]
+    for row in rows:
+        [seed] = _read(tmp_path, [row], answers="keep")
+        assert (seed.instruction, seed.answer, seed.thoughts) == ("Say hi.", "", "")
+    ignored = _read(tmp_path, rows, columns=SeedsColumns(ignore=["weight"]))
+    assert [seed.answer for seed in ignored] == ["Lyon."]
+
+
+def test_the_weight_of_other_turns_changes_nothing(tmp_path: Path) -> None:
+    turns = [ASK, ANSWER | {"weight": 0}, ASK | {"weight": 0}, ANSWER | {"weight": 1}]
+    [seed] = _read(tmp_path, [{"messages": turns}], turns="last", answers="keep")
+    assert (json.loads(seed.turns or ""), seed.answer) == ([ASK, ANSWER], "Hi.")
+
+
+def test_thoughts_beside_an_answer_may_precede_an_empty_system_turn(tmp_path: Path) -> None:
+    turns = [ASK, ANSWER | {"thinking": "Hm."}, {"role": "system", "content": ""}]
+    assert _read(tmp_path, [{"messages": turns}])[0].thoughts == "Hm."
+
+
+def test_code_keeps_its_indentation_in_contexts_and_kept_answers(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    turns = [
+        {"role": "system", "content": CODE},
+        {"role": "user", "content": CODE},
+        {"role": "assistant", "content": f"\n{CODE}\n"},
+        ASK,
+        ANSWER | {"content": CODE},
+    ]
+    path.write_text(json.dumps({"messages": turns}))
+    seeds = read_seeds(path, turns="last")
+    [seed] = seeds.seeds.values()
+    assert seed.system == CODE
+    assert [turn["content"] for turn in json.loads(seed.turns or "")] == [CODE, CODE]
+    assert seeds.kept("keep", "f")["answer"].to_list() == [CODE]
+
+
+def test_a_long_part_is_left_out_like_any_long_text(tmp_path: Path) -> None:
+    rows = [{"instruction": "a"}, {"messages": [ASK | {"content": [LONG]}]}]
+    assert len(_read(tmp_path, rows, too_long="leave_out")) == 1
+    [seed] = _read(tmp_path, [{"messages": [ASK, ANSWER | {"content": [LONG]}]}])
+    assert seed.answer == LONG
 
 
 def test_a_mapped_key_takes_the_place_of_lions_own(tmp_path: Path) -> None:

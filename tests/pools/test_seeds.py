@@ -140,6 +140,12 @@ def test_questions_have_ids_and_a_category(tmp_path: Path) -> None:
     assert questions["id"].to_list() == [instruction_id("x", ""), instruction_id("x", "y")]
 
 
+def test_questions_keep_the_indentation_of_code(tmp_path: Path) -> None:
+    code = "    if x:\n        y()"
+    path = _file(tmp_path, json.dumps({"instruction": "Fix:", "input": f"\n{code}\n"}).encode())
+    assert read_questions(path)["input"].to_list() == [code]
+
+
 def test_questions_may_not_repeat(tmp_path: Path) -> None:
     path = _file(tmp_path, b'{"instruction": "x"}\n\n{"instruction": "x", "category": "math"}')
     with pytest.raises(InputError, match=r"line 3: repeats .*, line 1; remove one of them"):
