@@ -63,8 +63,8 @@ def main(data: Path, count: int, passes: int) -> None:
 
 
 def has_ascii_letters(text: str) -> bool:
-    """Whether all letters of `text` are ASCII; other characters, such as dashes, need not be."""
-    return not any(sign.isalpha() and not sign.isascii() for sign in text)
+    """Whether all letters and digits of `text` are ASCII; other characters need not be."""
+    return not any((c.isalpha() or c.isdecimal()) and not c.isascii() for c in text)
 
 
 def english(text: str) -> list[str]:

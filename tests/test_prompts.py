@@ -46,6 +46,8 @@ REMARKS = [
         f"Certainly! Below is a new task inspired by the given example:\n\n---\n\n**Task:** {TASK}",
         f"One more task: {TASK}",
         f"# New Task\n\n{TASK}",
+        *(f"{title} {TASK}" for title in ("**Task**:", "*Task*:", "__New task__:", "Task 3:")),
+        f"## Task 1\n{TASK}",
         f"**New task**\n{TASK}",
         *(f"{remark}\n\n{TASK}" for remark in REMARKS),
         *(f"{remark}\n\n<task {FENCE}>\n{TASK}\n</task {FENCE}>" for remark in REMARKS),
@@ -70,6 +72,45 @@ def test_an_echoed_mark_is_no_part_of_the_new_task(text: str) -> None:
 )
 def test_other_marks_stay(text: str) -> None:
     assert unwrap(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Here's my task list for today:\n- wash\n- cook\nTurn it into a schedule.",
+        "Here is a writing prompt:\nA man walks into a bar.\n\nContinue it in 100 words.",
+        "以下是我的任务清单：\n1. 买菜\n2. 做饭\n请按优先级排序。",
+        "The following is an instruction manual:\nPress A.\n\nShorten it.",
+        "Here's a task my boss gave me:\nCount the chairs.\n\nHow long does it take?",
+        "Hier ist meine Aufgabe:\nLies das.\n\nWas ist gemeint?",
+        "Voici une liste de tâches :\n- laver\n- cuire\nTrie-les.",
+        "Вот моя задача:\n2 + 2. Реши её.",
+        "以下は私のタスクです：\n洗濯\n順番を決めて。",
+    ],
+)
+def test_the_first_line_of_a_task_is_no_remark(text: str) -> None:
+    assert unwrap(text) == text
+    assert fault(reply(text), "any") is None
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "Here is a task for you:",
+        "Here's a similar but more unusual task:",
+        "Sure! Here is one more task that is rarer:",
+        "Here is a new prompt in the same style:",
+        "Here is a new task (rarer):",
+        "Hier ist eine neue Aufgabe im gleichen Stil:",
+        "Voici une tâche similaire :",
+        "以下是一个根据示例生成的新任务：",
+        "以下是为您准备的新任务：",
+        "好的，以下是给你的新任务：",
+    ],
+)
+def test_a_remark_may_say_what_the_task_is_like(remark: str) -> None:
+    assert unwrap(f"{remark}\n{TASK}") == TASK
+    assert fault(reply(f"{remark} {TASK}"), "any") == "repeats the prompt"
 
 
 def test_a_reply_cut_behind_the_closing_mark_is_whole() -> None:

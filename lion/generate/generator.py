@@ -18,11 +18,13 @@ from lion.pools.contamination import Questions
 from lion.pools.instructions import draft_id, stable_seed, task_texts
 from lion.pools.novelty import NoveltyFilter
 from lion.pools.tables import ACCEPTED, DRAW, INSTRUCTION, from_rows
+from lion.pools.tokens import folded, word_count
 from lion.prompts import unwrap
 from lion.support.errors import EmptyError
 
 CONTAMINATED = "repeats a question of the evaluation"
 NOT_NEEDED = "one more than wanted"
+_LONG = 8  # words of a system prompt that no task contains by chance
 
 
 def quotas(settings: Generate, *, hard: int, easy: int) -> dict[Origin, int]:
@@ -117,7 +119,7 @@ def _unmatched(draw: Draw, reply: Reply, avoid: Questions, rules: Rules) -> dict
     """Return the row (DRAW) of a draw before the novelty check, without its number."""
     text = unwrap(reply.text)
     verdict, nearest = fault(reply, rules), None
-    if verdict is None and draw.system and draw.system in text:
+    if verdict is None and draw.system and _repeats(draw.system, text):
         verdict = REPEATS
     if verdict is None and (overlap := avoid.overlap(text)):
         verdict, nearest = CONTAMINATED, overlap.question
@@ -130,6 +132,12 @@ def _unmatched(draw: Draw, reply: Reply, avoid: Questions, rules: Rules) -> dict
         "system": draw.system,
         "verdict": verdict or ACCEPTED,
     }
+
+
+def _repeats(system: str, text: str) -> bool:
+    """Whether `text` is the system prompt, or contains it; a task may well contain a short one."""
+    prompt, draft = (f" {' '.join(folded(part))} " for part in (system, text))
+    return prompt == draft or (word_count(system) >= _LONG and prompt in draft)
 
 
 def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int, wave: int) -> int:

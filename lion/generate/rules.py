@@ -4,24 +4,11 @@ import re
 import string
 
 from lion.chat import UNCLEAR, Reply
+from lion.generate.refusals import refuses
 from lion.params.pools import Rules
-from lion.pools.tokens import tokens
-from lion.prompts import REMARK, is_closed, repeats_prompt, unwrap
+from lion.pools.tokens import folded
+from lion.prompts import REMARK, has_several_tasks, is_closed, repeats_prompt, unwrap
 
-# How models open a refusal, in many languages.
-_REFUSAL = re.compile(
-    r"(i['’]?m (sorry|unable to|not able to)|sorry, (but )?i\b|i apologi[sz]e|unfortunately, i\b"
-    r"|i (cannot|can['’]t|am unable to|won['’]t)\b|as an ai\b"
-    r"|es tut mir leid, (aber )?ich\b|lo siento, (pero|no) |je suis désolée?, mais"
-    r"|desculpe, (mas|não) |извините, (но|я) |к сожалению, я|عذر[اًا]+، |آسف، "
-    r"|(很|非常)?抱歉[，,]|[对對]不起[，,]我|申し訳(ありません|ございません)|すみませんが"
-    r"|죄송(합니다|하지만|해요)|désolée?, (mais )?je\b|leider kann ich|entschuldigung, (aber )?ich"
-    r"|lo lamento, pero|sinto muito, mas|lamento, mas|mi dispiace, (ma|non)\b|het spijt me, maar"
-    r"|вибачте, але|на жаль, я|przepraszam, ale|przykro mi, ale|omlouvám se, ale|üzgünüm, "
-    r"|xin lỗi, (nhưng )?tôi|maaf, (tapi |namun )?saya|λυπάμαι, αλλά|ขออภัย|क्षमा करें, |मुझे खेद है"
-    r"|אני מצטער|מצטער(ת)?, (אבל )?אני|متأسفم، |សូមអភ័យទោស)",
-    re.IGNORECASE,
-)
 # The prompt's own marks, or a remark about the task before or after it.
 _PROMPT = re.compile(
     r"</?(?:task|\d+-(?:system|user|assistant)) [0-9a-f]{8,}>|\btask [0-9a-f]{16,}\b"
@@ -32,6 +19,7 @@ _PROMPT = re.compile(
 )
 
 REPEATS = "repeats the prompt"
+SEVERAL = "several tasks"
 
 
 def fault(reply: Reply, rules: Rules) -> str | None:
@@ -50,13 +38,13 @@ def fault(reply: Reply, rules: Rules) -> str | None:
 
 
 def _any(text: str) -> str | None:
-    if not tokens(text):
+    if not folded(text):
         return "nothing but punctuation"
-    if _REFUSAL.match(text):
+    if refuses(text):
         return "refused or empty"
     if _PROMPT.search(text) or repeats_prompt(text):
         return REPEATS
-    return None
+    return SEVERAL if has_several_tasks(text) else None
 
 
 def _by_paper_rules(text: str) -> str | None:

@@ -1,8 +1,8 @@
 """Decontamination: find instructions that repeat part of an evaluation question.
 
-A text repeats a question if both contain the same run of tokens (lion.pools.tokens) that is `words`
-words long: a Chinese or Japanese character counts as half a word, a Thai one as a quarter. Only a
-text of exactly the same tokens repeats a shorter question.
+A text repeats a question if both contain the same run of tokens (`folded`) that is `words` words
+long: a Chinese or Japanese character counts as half a word, a Thai one as a quarter. Only a text of
+exactly the same tokens repeats a shorter question.
 """
 
 import itertools
@@ -15,7 +15,7 @@ import polars as pl
 
 from lion.pools.instructions import conversation_text
 from lion.pools.tables import QUESTION, read_table
-from lion.pools.tokens import WORD, tokens, weight_of
+from lion.pools.tokens import WORD, folded, weight_of
 
 
 class Overlap(NamedTuple):
@@ -34,7 +34,7 @@ class Questions:
         self._ngrams: dict[tuple[str, ...], str] = {}
         self._short: dict[tuple[str, ...], str] = {}
         for text, id in zip(texts, ids, strict=True):
-            sequence = tuple(tokens(text))
+            sequence = tuple(folded(text))
             if 0 < sum(map(weight_of, sequence)) < self._size:
                 self._short.setdefault(sequence, id)
             for ngram in self._ngrams_of(sequence):
@@ -42,7 +42,7 @@ class Questions:
 
     def overlap(self, text: str) -> Overlap | None:
         """Return the first n-gram of `text` that occurs in a question, or None."""
-        sequence = tuple(tokens(text))
+        sequence = tuple(folded(text))
         if sequence in self._short:
             return Overlap(self._short[sequence], " ".join(sequence))
         for ngram in self._ngrams_of(sequence):

@@ -1,8 +1,8 @@
 """Tokens of a text in any script, for the novelty filter and for decontamination.
 
-A text whose letters are all ASCII has rouge-score's tokens. Any other text is split into words,
-which are runs of letters, marks and digits. Scripts without spaces give one token per character
-instead, as is usual for ROUGE in these scripts. Mixed texts have both kinds.
+A text whose letters and digits are all ASCII has rouge-score's tokens. Any other text is split into
+words, which are runs of letters, marks and digits. Scripts without spaces give one token per
+character instead, as is usual for ROUGE in these scripts. Mixed texts have both kinds.
 """
 
 import re
@@ -16,9 +16,12 @@ _CHARACTERS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}"
 _UNSPACED = rf"{_CHARACTERS}\p{{Line_Break=SA}}"
 
 _ASCII = re.compile("[a-z0-9]+")
-_FOREIGN_LETTER = regex.compile(r"[\p{L}--a-z]", regex.V1)
+_FOREIGN = regex.compile(r"[\p{L}\p{Nd}--a-z0-9]", regex.V1)  # a letter or a digit
 _TOKEN = regex.compile(
-    rf"[{_UNSPACED}&&[\p{{L}}\p{{N}}]]\p{{M}}*|[\p{{L}}\p{{M}}\p{{Nd}}--[{_UNSPACED}]]+", regex.V1
+    rf"[{_UNSPACED}&&[\p{{L}}\p{{N}}]]\p{{M}}*"
+    # A mark alone, as behind an emoji, is no word.
+    rf"|[\p{{L}}\p{{Nd}}--[{_UNSPACED}]][\p{{L}}\p{{M}}\p{{Nd}}--[{_UNSPACED}]]*",
+    regex.V1,
 )
 _PIECE = regex.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+", regex.V1)
 _CHARACTER = regex.compile(rf"[{_CHARACTERS}]", regex.V1)
@@ -32,10 +35,18 @@ def tokens(text: str) -> list[str]:
     """Return the lower-case tokens of `text`; compatible forms, such as full-width, are unified."""
     lowered = text.lower()
     # Composed first, since an accent may be a separate character, which is not a letter.
-    if lowered.isascii() or not _FOREIGN_LETTER.search(unicodedata.normalize("NFC", lowered)):
+    if lowered.isascii() or not _FOREIGN.search(unicodedata.normalize("NFC", lowered)):
         return _ASCII.findall(lowered)
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
-    words: list[str] = _TOKEN.findall(folded)
+    return folded(text)
+
+
+def folded(text: str) -> list[str]:
+    """Return the tokens of `text` with signs such as ² and ½ as digits, whatever its letters are.
+
+    One accented letter does not change the other tokens here. ASCII text has the same `tokens`.
+    """
+    unified = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+    words: list[str] = _TOKEN.findall(unified)
     return words
 
 

@@ -31,12 +31,40 @@ Message = dict[str, str]
 
 _CODE = r"[0-9a-f]{8,}"  # a fence, perhaps miscopied by a model
 # A remark such as "Sure, here's a new task inspired by the given example:", in many languages.
+# A task may open in the same way ("Here's my task list:"), so no word but these stands at the noun.
+_NEW = (
+    r"(?:a|an|the|one|another) (?:(?:(?:more|much|less|slightly) )?(?:new|fresh|similar|different"
+    r"|rare|rarer|unique|unusual|uncommon|niche|original|related|comparable|creative|hard|harder"
+    r"|challenging|interesting|specific|possible|generated|single|long-tail(?:ed)?|more|but|and)"
+    r",? )*(?:instruction|prompt|task)"
+)
+_MINE = (
+    r"\b(?:[mds]ein(?:e[nmrs]?)?|ihre?|unsere?|mis?|tus?|sus?|mon|ma|mes|ton|ta|votre|notre|minha"
+    r"|meu|sua|mi[oae]|miei|tuo|tua|mijn|jouw|uw|moje?|twoje?|benim|senin)\b"
+    r"|\b(?:мо|тво|ваш|наш)[а-я]{0,3}\b|(?<![给給为為])[我你您他她][们們]?的|私の|僕の"
+    r"|あなたの(?!ため)|나의|\b내 |당신의"
+)
+_NEW_ELSEWHERE = (
+    rf"(?:(?!{_MINE})[^:：\n])*?"
+    r"(?:\b(?:aufgabe|tâche|tarea|tarefa|compito|taak|zadanie|görev|nhiệm vụ|задача|задание)\b"
+    r"|任务|任務|タスク|課題|과제|작업|مهمة)"
+)
+_ORIGIN = (
+    r"(?: ?[,，、(（]| (?:inspir|based|derived|modell?ed|related|for you\b|as requested"
+    r"|(?:that|which) (?:is|was|has|belongs|follows|meets|fits|matches|shares)\b"
+    r"|simil|like (?:the|this|that)\b"
+    r"|(?:in|of|from|with|on) (?:a )?(?:similar|the (?:same|style|spirit|domain))"
+    r"|im (?:gleichen|selben) |basier|dans le même |basé|semblable|nouvelle|en el mismo |basad|nuev"
+    r"|no mesmo |semelhante|nova\b|nello stesso |basat|ispirat|nuov|gebaseerd|geïnspireerd|opart"
+    r"|на основе|по образцу|вдохновл|mới|tương tự|جديدة|مستوحاة|أخرى|مماثلة))"
+    r"(?![^:：\n]*\bmy\b)[^:：\n]{0,60}"
+)
 REMARK = (
     r"(?:(?:sure|certainly|of course|okay|好的)[,!.，。！]* ?|[^\n:.!]{1,20}! )?"
-    r"(?:here(?:['’]s| is)|below is|the following is|hier (?:ist|is)|voici|aqu[íi] (?:tienes|está)"
-    r"|ecco|вот|oto|işte|đây là|(?:以下|这|這)是|以下は|다음은|إليك)[^:：\n]*"
-    r"(?:\b(?:instruction|prompt|task|aufgabe|tâche|tarea|tarefa|compito|taak|zadanie|görev"
-    r"|nhiệm vụ)\b|зада[чн]|任务|任務|タスク|課題|과제|작업|مهمة)[^:：\n]{0,60}[:：]"
+    rf"(?:(?:here(?:['’]s| is)|below is|the following is) {_NEW}"
+    r"|(?:hier (?:ist|is)|voici|aqu[íi] (?:tienes|está)"
+    rf"|ecco|вот|oto|işte|đây là|(?:以下|这|這)是|以下は|다음은|إليك){_NEW_ELSEWHERE})"
+    rf"(?:です|になります|입니다|이에요|예요)?(?:{_ORIGIN})? ?[:：]"
 )
 # In any language, a line that ends in a colon before the prompt's own mark is a remark.
 _PREAMBLE = re.compile(
@@ -46,11 +74,13 @@ _PREAMBLE = re.compile(
 )
 _OPENING = re.compile(r"<task\b[^<>\n]{0,80}>")
 _NAME = r"(?:(?:new|your|my|another|one more) )?task"
+_BOLD = "[*_]{0,3}"
 _TITLE = re.compile(
-    rf"(?:(?:#+ |\*\*)*{_NAME}(?:(?: \d+)?:| {_CODE}:?)(?:\*\*)?:?\s*"
-    rf"|(?:#+ |\*\*){_NAME}(?:\*\*)?\s*\n\s*)(?=\S)",
+    rf"(?:(?:#+ |[*_]+)*{_NAME}(?:(?: \d+)?{_BOLD}[:：]| {_CODE}:?){_BOLD}:?\s*"
+    rf"|(?:#+ |\*\*)+{_NAME}(?: \d+)?(?:\*\*)?\s*\n\s*)(?=\S)",
     re.IGNORECASE,
 )
+_LATER_TITLE = re.compile(rf"(?:\n\s*|[.!?] )(?:{_TITLE.pattern})", re.IGNORECASE)
 _CLOSING = re.compile(r"</task\b[^<>\n]{0,80}>")
 _FENCE = re.compile(rf"</task {_CODE}>")
 
@@ -99,7 +129,8 @@ def score_mark(*texts: str) -> str:
 def unwrap(text: str) -> str:
     """Return the new task in the generator's reply `text`.
 
-    Strip the prompt's own marks, a preamble, a title, and anything after a closing fence.
+    Strip the prompt's own marks, a preamble, a title (but not one of several), and anything after a
+    closing fence.
     """
     text = text.strip()
     if preamble := _PREAMBLE.match(text):
@@ -112,7 +143,13 @@ def unwrap(text: str) -> str:
     elif closings and closings[-1].end() == len(text):
         text = text[: closings[-1].start()].strip()
     title = _TITLE.match(text)
-    return text[title.end() :] if title else text
+    return text[title.end() :] if title and not has_several_tasks(text) else text
+
+
+def has_several_tasks(text: str) -> bool:
+    """Whether `text` has a title, such as "Task 1:", and a further one behind it."""
+    title = _TITLE.match(text)
+    return title is not None and _LATER_TITLE.search(text, title.end()) is not None
 
 
 def repeats_prompt(text: str) -> bool:

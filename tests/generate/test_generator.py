@@ -283,18 +283,42 @@ def test_a_new_instruction_inherits_the_system_prompt_alone() -> None:
     assert all("\nHi?\n</2-user" in user_text(request) for request in chat.asked)
 
 
-def test_a_draft_that_repeats_the_system_prompt_is_rejected() -> None:
-    system = "You answer in one word."
+@pytest.mark.parametrize(
+    ("system", "draft", "verdict"),
+    [
+        ("SQL", "Write an SQL query that counts rows.", "accepted"),
+        ("Python", "Write a Python function that reverses a list.", "accepted"),
+        ("math", "Explain what aftermath means.", "accepted"),
+        ("数学", "请解释数学归纳法。", "accepted"),
+        ("Answer briefly.", "Who was Bach? Answer briefly.", "accepted"),
+        ("Ты учитель", "Объясни, чем ты учитель лучше робота.", "accepted"),
+        ("Python", "python!", "repeats the prompt"),
+        ("你是数学老师", "你是数学老师。", "repeats the prompt"),
+        (
+            "You answer in one word and you never explain yourself.",
+            "You answer in one word,\nand you never explain yourself. Name a river.",
+            "repeats the prompt",
+        ),
+        (
+            "你是一家大型银行的助手，请礼貌而简短地回答。",
+            "你是一家大型银行的助手，请礼貌而简短地回答。什么是利率？",
+            "repeats the prompt",
+        ),
+    ],
+)
+def test_a_draft_may_contain_a_short_system_prompt_but_not_repeat_it(
+    system: str, draft: str, verdict: str
+) -> None:
     sides = {name: frame.with_columns(system=pl.lit(system)) for name, frame in SIDES.items()}
     fresh = counting()
-    copies = itertools.chain([True], itertools.repeat(False))
+    drafts = itertools.chain([draft], itertools.repeat(None))
 
     def answer(request: Request) -> Reply:
-        new = fresh.answer(request)
-        return reply(f"{system} {new.text}") if next(copies) else new
+        text = next(drafts)
+        return reply(text) if text else fresh.answer(request)
 
-    _, draws = run(FakeChat(answer), sides)
-    assert draws["verdict"].to_list().count("repeats the prompt") == 1
+    _, draws = run(FakeChat(answer), sides, rules="any")
+    assert draws.filter(instruction=draft)["verdict"].to_list() == [verdict]
 
 
 def test_a_long_system_prompt_makes_no_two_instructions_similar() -> None:

@@ -77,3 +77,89 @@ def test_the_rules_for_any_language(text: str, why: str | None) -> None:
 @pytest.mark.parametrize("rules", ["any", "paper"])
 def test_a_cut_text_is_never_an_instruction(rules: str) -> None:
     assert fault(reply("为一家三口", finish_reason="length"), rules) == "cut by the limit"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I must decline this request.",
+        "I don't feel comfortable helping with that.",
+        "This request violates my guidelines.",
+        "I have to respectfully decline to answer. It is unsafe.",
+        "I am sorry, but this goes against my programming. Ask again.",
+        "I'm sorry, but I can't help with that. Please ask me something else.",
+        "I'm sorry, but I can't write a story about poison. It would be dangerous.",
+        "I'm sorry for the confusion. Which task do you mean?",
+        "I cannot, in good conscience, assist with this.",
+        "As an AI language model, I don't have opinions. However, many people do.",
+        "As an AI developed by a company, I cannot do that. Ask again.",
+        "Es tut mir leid, aber ich kann das nicht. Frag etwas anderes.",
+        "Leider kann ich diese Anfrage nicht erfüllen. Frag etwas anderes.",
+        "Je suis désolé, mais je ne peux pas vous aider. Demandez autre chose.",
+        "Lo siento, no puedo ayudar con eso. Pregunta otra cosa.",
+        "Mi dispiace, ma non posso aiutarti. Chiedi altro.",
+        "Извините, я не могу помочь. Спросите другое.",
+        "很抱歉，我无法完成这个请求。请换一个问题。",
+        "申し訳ありませんが、そのご要望にはお応えできません。別の質問をどうぞ。",
+        "죄송하지만 도와드릴 수 없습니다. 다른 질문을 해 주세요.",
+        "عذرًا، لا أستطيع مساعدتك. اسأل شيئا آخر.",
+        "ขออภัยค่ะ ฉันไม่สามารถช่วยได้ โปรดถามใหม่",
+        "Üzgünüm, bu konuda yardımcı olamam. Başka sor.",
+    ],
+)
+def test_what_declines_is_a_refusal_whatever_follows(text: str) -> None:
+    assert fault(reply(text), "any") == "refused or empty"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I can't decide which phone to buy. Compare A and B.",
+        "I won't be able to attend the meeting. Write an apology email.",
+        "Unfortunately, I missed my train. Write an email to my boss.",
+        "As an AI researcher, I need a summary of RLHF.",
+        "抱歉，我迟到了。请帮我写一封道歉信。",
+        "I can't help my son with his maths. Explain fractions.",
+        "I cannot sleep at night - what should I do?",
+        "I can't get this to work:\nprint(1/0)",
+        "I must decline a wedding invitation. Write a polite note.",
+        "I don't feel comfortable speaking in public. Give five tips.",
+        "This request was sent to all staff. Shorten it.",
+        "Leider kann ich nicht zur Feier kommen. Schreibe eine Absage.",
+        "Je suis désolé, mais je suis en retard. Rédige une excuse.",
+        "Извините, я опоздал. Напиши письмо начальнику.",
+        "申し訳ありませんが、会議に出席できません。この文を敬語に直してください。",
+        "죄송합니다. 늦었습니다. 이 문장을 영어로 번역해 주세요.",
+        "ขออภัย ฉันมาสาย เขียนจดหมายขอโทษ",
+    ],
+)
+def test_a_request_may_open_like_a_refusal(text: str) -> None:
+    assert fault(reply(text), "any") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Task 1: Write a poem.\n\nTask 2: Write a story.",
+        "**Task 1:** Write a poem.\n\n**Task 2:** Write a story.",
+        "# Task 1\nWrite a poem.\n\n# Task 2\nWrite a story.",
+        "New task: Write a poem.\n\nAnother task: Write a story.",
+        "Task 1: Write a poem. Task 2: Write a story.",
+    ],
+)
+def test_several_tasks_are_not_one(text: str) -> None:
+    assert fault(reply(text), "any") == "several tasks"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("٣ + ٤ = ؟", None),
+        ("३ + ४ = ?", None),
+        ("½ + ¼ = ?", None),
+        ("3 + 4 = ?", None),
+        ("❤️!", "nothing but punctuation"),
+    ],
+)
+def test_digits_of_any_script_are_more_than_punctuation(text: str, why: str | None) -> None:
+    assert fault(reply(text), "any") == why

@@ -37,7 +37,7 @@ OTHERS = {
 }
 
 
-def test_texts_in_ascii_letters_have_rouge_scores_tokens() -> None:
+def test_texts_in_ascii_letters_and_digits_have_rouge_scores_tokens() -> None:
     for start in range(0, 0x110000, 0x1000):
         kept = [char for char in map(chr, range(start, start + 0x1000)) if not _is_foreign(char)]
         text = "a b".join(kept)
@@ -45,11 +45,11 @@ def test_texts_in_ascii_letters_have_rouge_scores_tokens() -> None:
 
 
 def _is_foreign(char: str) -> bool:
-    """Whether `char` is, or makes with an ASCII letter, a letter beyond ASCII."""
+    """Whether `char` is a digit or letter beyond ASCII, or makes one with an ASCII letter."""
     composed = unicodedata.normalize("NFC", f"b{char}a{char}b".lower())
     # The two libraries may know different versions of Unicode, so unassigned characters stay out.
     unassigned = unicodedata.category(char) == "Cn"
-    return unassigned or any(c.isalpha() and not c.isascii() for c in composed)
+    return unassigned or any((c.isalpha() or c.isdecimal()) and not c.isascii() for c in composed)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,9 @@ def _is_foreign(char: str) -> bool:
         ("コーヒーを１０杯", ["コ", "ー", "ヒ", "ー", "を", "10", "杯"]),
         ("ﾊﾟﾝ", ["パ", "ン"]),
         ("اشرح ٣ طرق", ["اشرح", "٣", "طرق"]),
+        ("x = ١٢٣", ["x", "١٢٣"]),
+        ("２ + ３", ["2", "3"]),
+        ("❤\ufe0f été", ["été"]),
         ("¿...?! 。、", []),
     ],
 )
@@ -91,6 +94,24 @@ def test_a_question_repeated_word_for_word_is_found(language: str) -> None:
     assert overlap
     assert overlap.question == "q"
     assert questions.overlap(OTHERS[language]) is None
+
+
+@pytest.mark.parametrize("opening", ["Zoe asks: ", "Zoë asks: ", "小明问：", "Вопрос: "])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "If x² + 3x = 10 and y² - 2y = 8 and z² = 9, what is x² + y² + z²?",
+        "Which is more: ½ of 9 apples, ¾ of 7 apples, or ⅓ of 12 apples?",
+    ],
+)
+def test_the_letters_around_a_repeated_question_do_not_matter(opening: str, question: str) -> None:
+    assert Questions([question], ["q"], words=8).overlap(opening + question)
+    assert Questions([opening + question], ["q"], words=8).overlap(question)
+
+
+@pytest.mark.parametrize(("one", "other"), [("x = ١٢٣ + ٤٥٦", "x = ٩٩٩ + ٧"), ("x = १२", "x = ७")])
+def test_other_digits_make_another_text(one: str, other: str) -> None:
+    assert NoveltyFilter([one], ["a"], threshold=0.7).nearest([one, other])[1] is None
 
 
 def test_eight_characters_are_not_eight_words() -> None:
