@@ -16,6 +16,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from lion.discriminate.score_json import (
@@ -82,7 +83,7 @@ def parse_scores(
     if cut and not separable:
         return None
     if mark:
-        marked = _marked_scores(body, mark.lower(), cut=cut)
+        marked = _marked_scores(body, mark.lower(), shown, cut=cut)
         if marked is None or len(marked) == 2:
             return _ordered(marked or {})
     if not separable or (cut and parts.thoughts) or len(body) > 2 * END:
@@ -91,8 +92,10 @@ def parse_scores(
     return None if _offered(plain.lines, shown) else _ordered(plain.scores)
 
 
-def _marked_scores(body: str, mark: str, *, cut: bool) -> ByAssistant | None:
-    """Return the scores after `mark`; None if they contradict each other or are unclear."""
+def _marked_scores(
+    body: str, mark: str, shown: tuple[str, ...], *, cut: bool
+) -> ByAssistant | None:
+    """Return the scores after `mark`; None if they are unclear, or the reply has others."""
     evidence, last = json_behind(body)
     if last and (fields := json_fields(last)):
         if mark in str(value_of(fields, "mark")).lower():
@@ -108,15 +111,18 @@ def _marked_scores(body: str, mark: str, *, cut: bool) -> ByAssistant | None:
         last_marked = at
         parts = re.split(rf"\W{{0,20}}{mark}\W{{0,20}}", without_markdown(raw), flags=re.IGNORECASE)
         for part in parts[1:]:
-            given = _behind_mark(part, lines, at)
+            given = _behind_mark(part, lines, at, shown)
             if given is None or not _agree(given, scores):
                 return None
             scores |= given
     rest = "\n".join(lines[last_marked + 1 : -1 if cut else None])
-    return scores if _agree(_closing_scores(rest.strip()), scores) else None
+    closing = _closing_scores(rest.strip())
+    return scores if _agree(closing.scores, scores) or _offered(closing.lines, shown) else None
 
 
-def _behind_mark(part: str, lines: list[str], at: int) -> ByAssistant | None:
+def _behind_mark(
+    part: str, lines: list[str], at: int, shown: tuple[str, ...]
+) -> ByAssistant | None:
     """Return the scores in `part`, the text behind a mark in line `at`; None if it is unclear."""
     line = read_line(part)
     if given := line.scores or score_behind_mark(part):
@@ -124,27 +130,40 @@ def _behind_mark(part: str, lines: list[str], at: int) -> ByAssistant | None:
     if line.unclear and not line.doubtful and any(char.isdigit() for char in part):
         return None
     pair = two_scores(part)
-    return pair if not pair or _is_in_order(pair, lines, at) else None
+    return pair if not pair or _is_in_order(pair, lines, at, shown) else None
 
 
-def _is_in_order(pair: ByAssistant, lines: list[str], at: int) -> bool:
+def _is_in_order(pair: ByAssistant, lines: list[str], at: int, shown: tuple[str, ...]) -> bool:
     """Whether two numbers without labels in line `at` can only be the scores of 1 and 2.
 
     A table may have another order or meaning: its header names 2 first, or another row has other
-    numbers.
+    numbers. Lines that may be quotations do not matter.
     """
-    others = (two_scores(without_markdown(line)) for line in lines[:at] + lines[at + 1 :])
-    return first_named("\n".join(lines[:at])) != 2 and all(_agree(other, pair) for other in others)
+    before = [line for line in lines[:at] if not _may_be_quoted(line, shown)]
+    others = [line for line in before + lines[at + 1 :] if two_scores(without_markdown(line))]
+    return first_named("\n".join(before)) != 2 and all(
+        _agree(two_scores(without_markdown(line)), pair) or _may_be_quoted(line, shown)
+        for line in others
+    )
 
 
-def _closing_scores(text: str) -> ByAssistant:
+def _may_be_quoted(line: str, shown: tuple[str, ...]) -> bool:
+    if any(char.isdigit() for char in line):
+        return _offered((line,), shown)
+    return any(line.strip() in text for text in shown)
+
+
+def _closing_scores(text: str) -> _Plain:
     """Return the scores that `text` ends with, without a mark; none if there are none."""
     _, last = json_behind(text)
     if last:
-        return json_scores(json_fields(last))
+        return _Plain(json_scores(json_fields(last)), (last,))
     unquoted = read_unquoted(text)
     pairs = _pairs(unquoted.lines) if unquoted else []
-    return pairs[-1].scores if pairs else {}
+    if not unquoted or not pairs:
+        return _Plain({})
+    source = unquoted.lines[pairs[-1].first : pairs[-1].last + 1]
+    return _Plain(pairs[-1].scores, tuple(line.text for line in source))
 
 
 def _both_ends(body: str) -> list[str]:
@@ -274,6 +293,7 @@ def _offered(lines: Iterable[str], shown: Iterable[str]) -> bool:
     )
 
 
+@lru_cache(maxsize=8)  # the texts of one request
 def _forms_of(text: str) -> tuple[str, str, str]:
     """Return the numbers in a text: as it stands, without markup, with commas as points."""
     plain = unicodedata.normalize("NFKC", _MARKUP.sub("", html.unescape(text)))

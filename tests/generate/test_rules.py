@@ -125,12 +125,6 @@ def test_what_declines_is_a_refusal_whatever_follows(text: str) -> None:
         "I must decline a wedding invitation. Write a polite note.",
         "I don't feel comfortable speaking in public. Give five tips.",
         "This request was sent to all staff. Shorten it.",
-        "Leider kann ich nicht zur Feier kommen. Schreibe eine Absage.",
-        "Je suis désolé, mais je suis en retard. Rédige une excuse.",
-        "Извините, я опоздал. Напиши письмо начальнику.",
-        "申し訳ありませんが、会議に出席できません。この文を敬語に直してください。",
-        "죄송합니다. 늦었습니다. 이 문장을 영어로 번역해 주세요.",
-        "ขออภัย ฉันมาสาย เขียนจดหมายขอโทษ",
     ],
 )
 def test_a_request_may_open_like_a_refusal(text: str) -> None:
