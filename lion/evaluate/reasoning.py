@@ -3,7 +3,8 @@
 Accuracy is measured by the likelihood of the choices, and by the choice that a generated reply
 names. The paper's figures are of the second kind, which also measures whether a model keeps to the
 format. A student that learnt thoughts writes them before its reply; they are cut off before the
-reply is read. Likelihoods are measured after empty thoughts.
+reply is read. Likelihoods are measured after empty thoughts, and without the end token: a student
+may go on to explain its choice.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lion.evaluate.choices import Item, Suite, chance, named_choice
+from lion.evaluate.reasoning_model import student_model
 from lion.support.errors import InputError
 
 if TYPE_CHECKING:
     from lm_eval.api.task import ConfigurableTask
+    from lm_eval.models.huggingface import HFLM
 
     from lion.student.models import Loaded
     from lion.student.thoughts import ThoughtForm
@@ -43,29 +46,31 @@ def reason(
     suite: Suite,
     items: dict[str, list[Item]],
     *,
-    render: Callable[[str], str],
     batch: int,
+    render: Callable[[str], str] | None = None,
+    delimiter: str = "",
     thinking_tokens: int = 0,
 ) -> list[TaskResult]:
     """Return the student's accuracy on each task of `suite`.
 
-    `render` turns a question into the prompt format that the student was trained with. `batch` is
+    Prompts and choices have the token ids of Lion's training. With `render`, which turns a question
+    into the text of a prompt, the tokenizer encodes this text, `delimiter` and a choice. `batch` is
     rows at a time. A student that learnt thoughts gets `thinking_tokens` more for them.
     """
     reading = _Reading(loaded.thoughts, thinking_tokens)
     rows = [
         {
             "task": task,
-            "prompt": (prompt := render(item.question + ASKED)),
-            "unthinking": prompt + reading.no_thoughts,
+            "prompt": (prompt := (render or str)(item.question + ASKED)),
+            "unthinking": prompt + (reading.no_thoughts if render else ""),
             "choices": list(item.choices),
             "right": item.choices.index(item.right),
         }
         for task, task_items in items.items()
         for item in task_items
     ]
-    tasks = [_task(suite, kind, rows, reading) for kind in KINDS]
-    samples = _run(loaded, tasks, batch, reading.tokens)
+    tasks = [_task(suite, kind, rows, reading, delimiter) for kind in KINDS]
+    samples = _run(student_model(loaded, batch, rendered=bool(render)), tasks, reading.tokens)
     return [
         _result(suite, task, task_items, samples, reading) for task, task_items in items.items()
     ]
@@ -109,7 +114,7 @@ def mean_result(results: Sequence[TaskResult]) -> TaskResult:
 
 
 def _task(
-    suite: Suite, kind: Kind, rows: list[dict[str, Any]], reading: _Reading
+    suite: Suite, kind: Kind, rows: list[dict[str, Any]], reading: _Reading, delimiter: str
 ) -> "ConfigurableTask":
     """Return all tasks of a suite as one lm-eval task; each sample carries its own task's name."""
     from lm_eval.api.task import ConfigurableTask
@@ -120,6 +125,7 @@ def _task(
         "test_split": "test",
         "num_fewshot": 0,
         "doc_to_text": "prompt" if kind == "letter" else "unthinking",
+        "target_delimiter": delimiter,
         "metric_list": [{"metric": "acc"}],
     }
     if kind == "likelihood":
@@ -148,22 +154,10 @@ def _as_dataset(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"test": Dataset.from_list(rows)}
 
 
-def _run(
-    loaded: "Loaded", tasks: Sequence[Any], batch: int, reply_tokens: int
-) -> dict[str, list[dict[str, Any]]]:
+def _run(model: "HFLM", tasks: Sequence[Any], reply_tokens: int) -> dict[str, list[dict[str, Any]]]:
     from lm_eval import simple_evaluate
-    from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    class Student(HFLM):  # type: ignore[misc]
-        """Decodes a student's thoughts with the control tokens around them."""
-
-        def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
-            if loaded.thoughts and skip_special_tokens:
-                return loaded.thoughts.text_of(loaded.tokenizer, list(tokens))
-            return str(super().tok_decode(tokens, skip_special_tokens))
-
-    model = Student(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch)
     if reply_tokens >= model.max_length:
         raise InputError(
             f"student.max_tokens: replies of {reply_tokens} tokens leave a prompt no room in the"

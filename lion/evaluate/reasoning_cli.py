@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import click
 
@@ -16,8 +16,7 @@ from lion.params import load_params
 from lion.support.command_line import HELP, json_option, params_option
 from lion.support.errors import InputError
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+SPACED = ("raw", "vicuna")  # templates that put a space between the prompt and the answer
 
 
 @click.command(context_settings=HELP)
@@ -67,14 +66,14 @@ def reasoning(
     loaded = load_any(student, revision, params)
     if not getattr(loaded.model, "is_quantized", False):  # 4-bit weights are on the GPU already
         loaded.model.to(device(params.compute.device))  # type: ignore[arg-type]
-    render = _renderer(template, loaded.tokenizer)
     for suite, tasks in items.items():
         results = reason(
             loaded,
             suite,
             tasks,
-            render=render,
             batch=batch,
+            render=_renderer(template),
+            delimiter=" " if template in SPACED else "",
             thinking_tokens=params.student.max_tokens,
         )
         for result in [*results, mean_result(results)]:
@@ -95,20 +94,11 @@ def _items(suite: Suite, source: str, limit: int | None) -> dict[str, list[Item]
     return {task: rows[:limit] for task, rows in every_item.items()}
 
 
-def _renderer(template: str, tokenizer: "PreTrainedTokenizerBase") -> Callable[[str], str]:
-    """Return a function from a question to its prompt, without the start token: lm-eval adds it."""
-    if template != "own":
-        return lambda question: TEMPLATES[template](question, "")  # type: ignore[index]
-
-    from lion.student.template import encode_prompt
-
-    def own(question: str) -> str:
-        tokens = encode_prompt(tokenizer, question)
-        if tokens and tokens[0] == tokenizer.bos_token_id:
-            tokens = tokens[1:]
-        return str(tokenizer.decode(tokens))
-
-    return own
+def _renderer(template: str) -> Callable[[str], str] | None:
+    """Return a function from a question to its prompt; None if the tokenizer has the template."""
+    if template == "own":
+        return None
+    return lambda question: TEMPLATES[template](question, "")  # type: ignore[index]
 
 
 def _as_text(result: TaskResult) -> str:

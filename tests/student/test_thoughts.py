@@ -16,7 +16,6 @@ from lion.chat import UNCLEAR, connect
 from lion.evaluate.candidates import answers_of
 from lion.evaluate.choices import Item
 from lion.evaluate.reasoning import reason
-from lion.evaluate.reasoning_cli import _renderer
 from lion.params import Compute, Endpoint, Evaluate, Imitate, Lora, Params
 from lion.pools.cache import with_responses
 from lion.student.adapters import prepare_adapter
@@ -382,15 +381,14 @@ def test_an_api_candidates_unclear_reply_is_no_answer(thinker: Path) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_reasoning_tasks_read_the_reply_behind_the_thoughts(thinker: Path) -> None:
     items = {"colours": [Item("say red", ("blue", "red"), "red")]}
-    render = _renderer("own", tokenizer_of(thinker))
     for form, letter in ((PLAIN, 100.0), (None, 0.0)):
         loaded = load_student(thinker)
         loaded.thoughts = form
-        [result] = reason(loaded, "bbh", items, render=render, batch=1, thinking_tokens=8)
+        [result] = reason(loaded, "bbh", items, batch=1, thinking_tokens=8)
         assert (result.letter, result.unread) == (letter, 100.0 - letter)
     loaded.thoughts = PLAIN
     with pytest.raises(InputError, match=r"replies of 1016 tokens leave a prompt no room"):
-        reason(loaded, "bbh", items, render=render, batch=1, thinking_tokens=1000)
+        reason(loaded, "bbh", items, batch=1, thinking_tokens=1000)
 
 
 def test_rows_cut_within_their_thoughts_are_not_learnt(
