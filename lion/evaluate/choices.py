@@ -1,12 +1,13 @@
-"""Multiple-choice items of AGIEval and BIG-Bench Hard, and the choice that a reply names."""
+"""Multiple-choice items of AGIEval and BIG-Bench Hard."""
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lion.pools.rows import content_of, read_values, text_at
 from lion.support.errors import InputError
 
 Suite = Literal["agieval", "bbh"]
@@ -62,12 +63,18 @@ class Item:
     choices: tuple[str, ...]
     right: str
 
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the lettered choices, in their order; none for words."""
+        listed = dict(_OPTION.findall(self.question))
+        return [listed[letter] for letter in self.choices if letter in listed]
+
 
 def read_items(suite: Suite, folder: Path) -> dict[str, list[Item]]:
     """Read the items of each task from `folder`, as published."""
     if suite == "agieval":
-        return {task: _agieval(folder / f"{task}.jsonl") for task in AGIEVAL}
-    return {task: _bbh(folder / f"{task}.json") for task in BBH}
+        return {task: _task(folder / f"{task}.jsonl", _agieval) for task in AGIEVAL}
+    return {task: _task(folder / f"{task}.json", _bbh) for task in BBH}
 
 
 def read_hub_items(suite: Suite) -> dict[str, list[Item]]:
@@ -114,41 +121,43 @@ def chance(items: Sequence[Item]) -> float:
     return 100 * sum(1 / len(item.choices) for item in items) / len(items)
 
 
-def named_choice(reply: str, choices: Sequence[str]) -> str | None:
-    """Return the choice that `reply` names; None if it names none or several."""
-    letters = all(choice in LETTERS for choice in choices)
-    one_of = "|".join(map(re.escape, sorted(choices, key=len, reverse=True)))
-    marked = rf"[(\[*]*({one_of})[)\]*]*+(?![\w'’])"
-    ends = r"(?=\s*(?:\Z|\n|[.:,;!]|[-–—] ))"  # 'A man' does not choose A
-    closes = r"(?<=[)\]*])(?!\s*(?:or|and)\b)"
-    patterns = (
-        rf"(?i:answer|choice|option)(?i:\s+is|\s*[:=])?(?i:\s+option)?\s*:?\s*{marked}",
-        rf"\A\s*{marked}(?:{ends}|{closes})",
-        rf"\(({one_of})\)" if letters else rf"(?<!\w)(?<!not )({one_of})(?!\w)",
-    )
-    for pattern in patterns:
-        hits = re.finditer(pattern, reply, 0 if letters else re.IGNORECASE)
-        named = {hit[1].lower() for hit in hits}
-        if len(named) == 1:
-            return next(choice for choice in choices if choice.lower() in named)
-        if named:
-            return None
-    return None
+def _task(path: Path, read: Callable[[Path], list[Item]]) -> list[Item]:
+    if not path.exists():
+        raise InputError(f"{path}: no such file; give the folder as it is published")
+    if items := read(path):
+        return items
+    raise InputError(f"{path}: no items; give the file as it is published")
 
 
 def _agieval(path: Path) -> list[Item]:
-    lines = _text(path).splitlines()
-    return [
-        _agieval_item(json.loads(line), f"{path}, line {at}") for at, line in enumerate(lines, 1)
-    ]
+    return [_agieval_item(row, place) for place, row in read_values(path)]
 
 
-def _agieval_item(row: dict[str, Any], place: str) -> Item:
-    options = _options(row["options"])
-    if "".join(sorted(options)) != LETTERS[: len(options)] or row["label"] not in options:
-        raise InputError(f"{place}: options {row['options']!r:.80} do not fit label {row['label']}")
+def _agieval_item(row: Any, place: str) -> Item:
+    _check(row, place, required=("question", "label"), others=("passage", "options"))
+    given = row["options"]
+    if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
+        raise InputError(f"{place}: 'options' must be a list of strings, found {given!r:.40}")
+    options = _options(given[: len(LETTERS)])
+    fits = len(options) == len(given) and "".join(sorted(options)) == LETTERS[: len(given)]
+    if not fits or row["label"] not in options:
+        raise InputError(f"{place}: options {given!r:.80} do not fit label {row['label']:.20}")
     passage = f"{row['passage']}\n\n" if row["passage"] else ""
     return _lettered(f"{passage}{row['question']}", options, row["label"])
+
+
+def _check(row: Any, place: str, *, required: Sequence[str], others: Sequence[str] = ()) -> None:
+    """Check that `row` has all keys, and text under those that are `required` and in a passage.
+
+    The items keep the texts unstripped, as published.
+    """
+    missing = [key for key in (*required, *others) if not isinstance(row, dict) or key not in row]
+    if missing:
+        keys = ", ".join(map(repr, missing))
+        raise InputError(f"{place}: lacks {keys}; give the file as it is published")
+    for key in required:
+        text_at(row, key, place, required=True, limit=None)
+    text_at(row, "passage", place, limit=None)
 
 
 def _options(options: list[str]) -> dict[str, str]:
@@ -162,9 +171,22 @@ def _options(options: list[str]) -> dict[str, str]:
 
 
 def _bbh(path: Path) -> list[Item]:
-    rows = json.loads(_text(path))["examples"]
+    try:
+        whole = json.loads(content_of(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error}); give the file as it is published") from None
+    rows = whole.get("examples") if isinstance(whole, dict) else None
+    if not isinstance(rows, list):
+        raise InputError(f"{path}: no list 'examples'; give the file as it is published")
+    placed = [(f"{path}, example {at}", row) for at, row in enumerate(rows, start=1)]
+    for place, row in placed:
+        _check(row, place, required=("input", "target"))
     words = sorted({row["target"] for row in rows})
-    return [_bbh_item(row, words) for row in rows]
+    items = [_bbh_item(row, words) for row in rows]
+    for (place, row), item in zip(placed, items, strict=True):
+        if item.right not in item.choices:
+            raise InputError(f"{place}: target {row['target']!r:.40} is none of its options")
+    return items
 
 
 def _bbh_item(row: dict[str, str], words: list[str]) -> Item:
@@ -178,17 +200,10 @@ def _bbh_item(row: dict[str, str], words: list[str]) -> Item:
 
 
 def _letter_of_piece(options: list[tuple[str, str]], target: str) -> str:
-    """Return the letter of the one option that is a piece of `target` and equals no other option.
+    """Return the letter of the option that is a piece of `target` and equals no other, or "".
 
     In two items of ruin_names, the options were split at the commas of their texts.
     """
     texts = [text for _, text in options]
     pieces = [piece for piece in target.split(", ") if texts.count(piece) == 1]
-    return next(letter for letter, text in options if text in pieces)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give the folder as it is published") from None
+    return next((letter for letter, text in options if text in pieces), "")

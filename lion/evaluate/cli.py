@@ -11,7 +11,7 @@ import polars as pl
 from lion.chat import connect
 from lion.evaluate.candidates import answers_of
 from lion.evaluate.comparison import Comparison, compare, from_recorded, lengths_of, pairs_of
-from lion.evaluate.human import agreements, read_marks
+from lion.evaluate.human import agreements, read_mark_rows
 from lion.evaluate.output import as_dict, as_text
 from lion.evaluate.questions import read_keyed_questions
 from lion.evaluate.recorded import read_answers, read_reviews
@@ -20,6 +20,7 @@ from lion.pools.tables import REVIEW, write_table
 from lion.support.command_line import FILE, HELP, json_option, params_option
 from lion.support.errors import InputError
 from lion.support.files import replacing
+from lion.support.text import visible
 
 
 class Recorded(TypedDict):
@@ -75,8 +76,7 @@ def evaluate(
     instead shows how often a person agrees with the referee's verdicts.
     """
     if human:
-        for agreement in agreements(read_marks(human)):
-            click.echo(json.dumps(asdict(agreement)) if as_json else str(agreement))
+        _show_agreement(human, as_json=as_json)
         return
     if recorded["reviews"]:
         if not questions:
@@ -93,13 +93,22 @@ def evaluate(
             _save(comparison, out / comparison.name.replace("/", "-"))
 
 
+def _show_agreement(path: Path, *, as_json: bool) -> None:
+    rows = read_mark_rows(path)
+    marks = rows.drop_nulls("right")
+    if unmarked := rows.height - marks.height:
+        click.echo(visible(f"{path}: rows without a mark, left out: {unmarked:,}"), err=True)
+    for agreement in agreements(marks):
+        click.echo(json.dumps(asdict(agreement)) if as_json else str(agreement))
+
+
 def _recorded(
     questions: pl.DataFrame,
     path: Path,
     place: Literal[1, 2],
     answers: tuple[Path, Path] | None,
 ) -> list[Comparison]:
-    """Compare by the scores that the parser reads; first by a person's, if a person read all."""
+    """Compare by the scores that the parser reads; first by a person's, if there are any."""
     reviews, lengths = read_reviews(path, questions), None
     if answers:
         first, second = (read_answers(file, questions) for file in answers)
@@ -108,16 +117,16 @@ def _recorded(
     for review in reviews:
         if review.parsed is None:
             problem = f"unreadable, so unjudged by the parser: {review.reply[:60]!r}..."
-            click.echo(f"question {review.key}: {problem}", err=True)
+            click.echo(visible(f"question {review.key}: {problem}"), err=True)
         elif review.person and review.person != review.parsed:
             problem = f"read as {review.parsed}, by the person as {review.person}"
-            click.echo(f"question {review.key}: {problem}", err=True)
+            click.echo(visible(f"question {review.key}: {problem}"), err=True)
     return [
         from_recorded(
             f"{path.stem} ({by})", questions, reviews, place=place, by=by, lengths=lengths
         )
         for by in ("person", "parser")
-        if by == "parser" or all(review.person for review in reviews)
+        if by == "parser" or any(review.person for review in reviews)
     ]
 
 

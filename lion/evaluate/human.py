@@ -77,10 +77,15 @@ def wilson(successes: int, trials: int) -> Interval:
 
 
 def read_marks(path: Path) -> pl.DataFrame:
+    """Read marks (MARK) as `read_mark_rows` does, without the rows that nobody marked."""
+    return read_mark_rows(path).drop_nulls("right")
+
+
+def read_mark_rows(path: Path) -> pl.DataFrame:
     """Read marks (MARK) from JSONL or CSV; InputError says which columns are missing.
 
     The file needs a column `right`, or columns `person` and `referee` with their verdicts. `by`,
-    `id`, `round` and `verdict` are optional.
+    `id`, `round` and `verdict` are optional. `right` is null where the person's cell is empty.
     """
     try:
         if path.suffix == ".csv":
@@ -103,21 +108,28 @@ def read_marks(path: Path) -> pl.DataFrame:
 
 def _marks(path: Path, frame: pl.DataFrame) -> Iterator[dict[str, Any]]:
     for number, row in enumerate(frame.iter_rows(named=True), start=1):
-        if "right" in row:
-            word = str(row["right"]).strip().lower()
-            if word not in _YES + _NO:
-                raise InputError(
-                    f"{path}, row {number}: right is {visible(word)!r}; write true or false."
-                )
-            right = word in _YES
-        else:
-            person, referee = (str(row[name]).strip().lower() for name in ("person", "referee"))
-            right = person == referee
         texts = {name: row.get(name) for name in ("id", "round", "when")}
         by, verdict = row.get("by") or path.stem, row.get("verdict", row.get("referee"))
         yield {
             **{name: None if text is None else str(text) for name, text in texts.items()},
             "by": brief(str(by), _NAME),
-            "right": right,
+            "right": _right(row, f"{path}, row {number}"),
             "verdict": None if verdict is None else str(verdict).strip().lower(),
         }
+
+
+def _right(row: dict[str, Any], place: str) -> bool | None:
+    """Return whether the person finds the verdict right; None if the person's cell is empty."""
+    if "right" in row:
+        word = _word(row["right"])
+        if word and word not in _YES + _NO:
+            raise InputError(f"{place}: right is {visible(word)!r}; write true or false.")
+        return word in _YES if word else None
+    person, referee = _word(row["person"]), _word(row["referee"])
+    if person and not referee:
+        raise InputError(f"{place}: the person's verdict has no referee's beside it; add that.")
+    return person == referee if person else None
+
+
+def _word(cell: object) -> str:
+    return "" if cell is None else str(cell).strip().lower()

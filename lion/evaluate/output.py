@@ -7,6 +7,7 @@ from typing import Any
 from lion.evaluate.comparison import Comparison
 from lion.evaluate.quality import Quality
 from lion.evaluate.statistics import Interval
+from lion.support.text import visible
 
 _HEAD = ("candidate", "quality", "95%", "win/tie/lose", "win rate", "at equal length")
 _WIDTHS = (34, 8, 17, 16, 23, 23)
@@ -20,14 +21,21 @@ def as_text(comparison: Comparison) -> str:
         _row(_HEAD),
         _row(
             (
-                comparison.name,
+                visible(comparison.name),
                 *_quality(summary.total),
                 str(summary.win_rate),
                 str(summary.length_controlled or "-"),
             )
         ),
         *(
-            _row((f"  {part.category}", *_quality(part), f"{part.judged} of {part.asked}", ""))
+            _row(
+                (
+                    f"  {visible(part.category)}",
+                    *_quality(part),
+                    f"{part.judged} of {part.asked}",
+                    "",
+                )
+            )
             for part in summary.categories
             if len(summary.categories) > 1
         ),
@@ -38,7 +46,8 @@ def as_text(comparison: Comparison) -> str:
     ]
     if comparison.missing:
         more = "" if len(comparison.missing) <= _SHOWN else ", ..."
-        lines.append(f"unanswered questions: {', '.join(comparison.missing[:_SHOWN])}{more}")
+        shown = visible(", ".join(comparison.missing[:_SHOWN]))
+        lines.append(f"unanswered questions: {shown}{more}")
     if summary.flip_rate is not None:
         lines.append(
             f"orders: {summary.flip_rate:.1f}% of winners change with the places; the answer shown "
@@ -51,7 +60,10 @@ def as_text(comparison: Comparison) -> str:
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """Return all figures for JSON: intervals are {value, low, high}, a missing figure is None."""
+    """Return all figures for JSON: intervals are {value, low, high}, a missing figure is None.
+
+    So is a bound without end.
+    """
     figures = {
         "candidate": comparison.name,
         **asdict(comparison.summary),
@@ -75,11 +87,11 @@ def _row(cells: tuple[str, ...]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Replace NaN, which JSON lacks, with None, and intervals with dictionaries."""
+    """Replace NaN and infinity, which JSON lacks, with None, and intervals with dictionaries."""
     if isinstance(value, Interval):
         return _plain(value._asdict())
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lion.evaluate.choices import Item, Suite, chance, named_choice
+from lion.evaluate.choices import Item, Suite, chance
+from lion.evaluate.naming import named_choice
 from lion.evaluate.reasoning_model import student_model
 from lion.support.errors import InputError
 
@@ -64,6 +65,7 @@ def reason(
             "prompt": (prompt := (render or str)(item.question + ASKED)),
             "unthinking": prompt + (reading.no_thoughts if render else ""),
             "choices": list(item.choices),
+            "texts": item.texts,
             "right": item.choices.index(item.right),
         }
         for task, task_items in items.items()
@@ -91,16 +93,16 @@ class _Reading:
     def no_thoughts(self) -> str:
         return self.form.before + self.form.between if self.form else ""
 
-    def choice(self, reply: str, choices: Sequence[str]) -> str | None:
+    def choice(self, reply: str, doc: dict[str, Any]) -> str | None:
         """Return the choice that a reply names after its thoughts, if it names one."""
         if self.form:
             answer = self.form.split(reply, "", "stop").answer
             reply = answer.split("\n\n")[0]
-        return named_choice(reply, choices)
+        return named_choice(reply, doc["choices"], doc["texts"])
 
     def score(self, doc: dict[str, Any], replies: list[str]) -> dict[str, float]:
         right = doc["choices"][doc["right"]]
-        return {"acc": float(self.choice(replies[0], doc["choices"]) == right)}
+        return {"acc": float(self.choice(replies[0], doc) == right)}
 
 
 def mean_result(results: Sequence[TaskResult]) -> TaskResult:
@@ -186,7 +188,7 @@ def _result(
     }
     if any(len(rows) != len(items) for rows in rows_by_kind.values()):
         raise InputError(f"{suite} {task}: {len(items)} items, but lm-eval gave other counts")
-    replies = [(row["resps"][0][0], row["doc"]["choices"]) for row in rows_by_kind["letter"]]
+    replies = [(row["resps"][0][0], row["doc"]) for row in rows_by_kind["letter"]]
     unread = sum(reading.choice(*reply) is None for reply in replies)
     return TaskResult(
         suite=suite,

@@ -1,5 +1,7 @@
 """Recorded answers and reviews, matched to the questions by id."""
 
+import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +11,14 @@ import polars as pl
 
 from lion.discriminate.verdicts import parse_scores
 from lion.evaluate.questions import KEYS, own_id
-from lion.pools.rows import read_values
+from lion.pools.rows import read_values, text_at
 from lion.pools.tables import ANSWER, from_rows
 from lion.prompts.marks import answer_alone
 from lion.support.errors import InputError
 
+_Ids = dict[tuple[str, str | None], list[str]]  # of questions, by instruction and input
+
+_NO_INPUT = re.compile(r"\A<no ?input>\Z", re.IGNORECASE)  # Self-Instruct's, empty in a question
 _TEXTS = ("answer", "text", "output")  # keys of the answer in a file of answers, in the order tried
 
 
@@ -32,18 +37,16 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
     """Read recorded answers (ANSWER) to `questions` (KEYED), without their thoughts.
 
     Leave out empty answers, and those whose thoughts cannot be separated. Match rows by the file's
-    ids or, where it has none (as in AlpacaEval's files), by instruction.
+    ids or, where it has none (as in AlpacaEval's files), by instruction and input.
     """
     rows: dict[str, dict[str, Any]] = {}
-    by_text = dict(questions.select("instruction", "id").iter_rows())
+    by_texts = _by_texts(questions)
     by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
     asked = dict(questions.select("id", "instruction").iter_rows())
     for place, row in read_values(path):
         text = _text(place, row, _TEXTS)
         key = own_id(row)
-        id = by_key.get(key) if key is not None else by_text.get(row.get("instruction"))
-        if key is None and "instruction" not in row:
-            raise InputError(f"{place}: no id ({', '.join(KEYS)}) and no 'instruction'; add one")
+        id = by_key.get(key) if key is not None else _question_of(place, row, by_texts)
         if id in rows:
             raise InputError(f"{place}: a second answer to question {key or id}; remove one")
         answer = answer_alone(text, asked=asked[id]) if id is not None else ""
@@ -64,7 +67,10 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_reviews(path: Path, questions: pl.DataFrame) -> list[RecordedReview]:
-    """Read a judge's replies: {question_id, text, score}, where a person's `score` is optional."""
+    """Read a judge's replies: {question_id, text, score}, where a person's `score` is optional.
+
+    A score is 0 to 10: the published reviews have one 0, which the judge did give.
+    """
     by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
     reviews: dict[str, RecordedReview] = {}
     for place, row in read_values(path):
@@ -89,13 +95,45 @@ def _text(place: str, row: object, names: Iterable[str]) -> str:
     raise InputError(f"{place}: no text under {' or '.join(map(repr, names))}; found {row!r:.60}")
 
 
+def _by_texts(questions: pl.DataFrame) -> _Ids:
+    """Return ids by (instruction, input), and by (instruction, None) for answers without input."""
+    ids: _Ids = defaultdict(list)
+    for id, instruction, input in questions.select("id", "instruction", "input").iter_rows():
+        ids[instruction, input].append(id)
+        ids[instruction, None].append(id)
+    return ids
+
+
+def _question_of(place: str, row: dict[str, Any], ids: _Ids) -> str | None:
+    """Return the id of the question with the row's texts, or None; InputError if several fit."""
+    if "instruction" not in row:
+        raise InputError(f"{place}: no id ({', '.join(KEYS)}) and no 'instruction'; add one")
+    instruction = text_at(row, "instruction", place, required=True, limit=None)
+    input = _NO_INPUT.sub("", text_at(row, "input", place, limit=None))
+    found = ids.get((instruction, input), []) if row.get("input") is not None else []
+    if not found and not input:
+        found = ids.get((instruction, None), [])
+    if len(found) > 1:
+        raise InputError(
+            f"{place}: {len(found)} questions have these texts; add 'input', or the question's id"
+        )
+    return found[0] if found else None
+
+
 def _scores(place: str, scores: object) -> tuple[float, float] | None:
-    match scores:
-        case None:
-            return None
-        case [int() | float() as first, int() | float() as second]:
-            return float(first), float(second)
-    raise InputError(f"{place}: 'score' must be two numbers, found {scores!r:.40}")
+    """Return a person's scores; None without any, or for FastChat's mark of a failed parse."""
+    if scores is None or scores == [-1, -1]:
+        return None
+    if isinstance(scores, list) and len(scores) == 2 and all(map(_is_score, scores)):
+        return float(scores[0]), float(scores[1])
+    raise InputError(
+        f"{place}: 'score' must be two numbers from 0 to 10, or [-1, -1] if unjudged; "
+        f"found {scores!r:.40}"
+    )
+
+
+def _is_score(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10
 
 
 def _why(by_key: dict[str, str]) -> str:

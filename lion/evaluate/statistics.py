@@ -43,9 +43,14 @@ def draws(count: int) -> Array:
 
 
 def interval(values: Array) -> Interval:
-    """Return the first of `values` (1 + B,) with the middle 95% of the others."""
+    """Return the first of `values` (1 + B,) with the middle 95% of the others.
+
+    A bound is infinite if it falls among draws that divide by 0.
+    """
     tail = 50 * (1 - LEVEL)
-    low, high = np.nanpercentile(values[1:], [tail, 100 - tail])
+    with np.errstate(invalid="ignore"):  # numpy takes the difference of two infinite neighbours
+        bounds = np.nanpercentile(values[1:], [tail, 100 - tail])
+    low, high = np.nan_to_num(bounds, nan=np.inf, posinf=np.inf)
     return Interval(float(values[0]), float(low), float(high))
 
 

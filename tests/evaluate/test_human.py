@@ -68,9 +68,38 @@ def test_plain_tables_are_marks(tmp_path: Path, name: str, text: str) -> None:
     [
         ("a,b\n1,2\n", "marks need a column `right`"),
         ("right\nperhaps\n", "row 1: right is 'perhaps'"),
+        ("id,person,referee\n1,hard,hard\n2,easy,\n", "row 2: the person's verdict has no referee"),
+        ("person,referee\nhard, \n", "row 1: the person's verdict has no referee"),
     ],
 )
 def test_a_table_of_something_else_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         read_marks(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "skipped"),
+    [
+        ("m.csv", "id,person,referee\n1,hard,hard\n2,,hard\n3,,easy\n4,easy,easy\n", 2),
+        ("m.csv", "id,person,referee\n1,hard,hard\n2,,\n3,easy,easy\n", 1),
+        ("m.csv", "id,right\n1,yes\n2,\n3,1\n", 1),
+        ("m.csv", 'person,referee\nhard,hard\n"  ",hard\neasy,easy\n', 1),
+        ("m.jsonl", '{"right": true}\n{"right": null}\n{"note": "?"}\n{"right": true}\n', 2),
+    ],
+)
+def test_what_nobody_marked_is_neither_right_nor_wrong(
+    tmp_path: Path, name: str, text: str, skipped: int
+) -> None:
+    (tmp_path / name).write_text(text)
+    result = CliRunner().invoke(main, ["evaluate", "--human", str(tmp_path / name)])
+    assert result.stdout.startswith("m: the referee is right in 2 of 2 verdicts")
+    assert f"rows without a mark, left out: {skipped}" in result.stderr
+    assert read_marks(tmp_path / name).height == 2
+
+
+def test_a_table_without_any_mark_says_only_that(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("person,referee\n,hard\n,easy\n")
+    result = CliRunner().invoke(main, ["evaluate", "--human", str(tmp_path / "m.csv")])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "left out: 2" in result.stderr

@@ -8,11 +8,14 @@ import pytest
 from click.testing import CliRunner
 
 from lion.cli import main
-from lion.evaluate.choices import AGIEVAL, BBH, LETTERS, chance, named_choice, read_items
+from lion.evaluate.choices import AGIEVAL, BBH, LETTERS, chance, read_items
+from lion.evaluate.naming import named_choice
 from lion.support.errors import InputError
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 YES_NO = ("No", "Yes")
+VALID = ("invalid", "valid")
+TRUE = ("False", "True")
 
 
 @pytest.mark.parametrize(
@@ -37,14 +40,65 @@ YES_NO = ("No", "Yes")
         ("The answer is no", YES_NO, "No"),
         ("Yes or no", YES_NO, None),
         ("Nobody knows", YES_NO, None),
-        ("The argument is invalid", ("invalid", "valid"), "invalid"),
-        ("It is not valid", ("invalid", "valid"), None),
+        ("The argument is invalid", VALID, "invalid"),
+        ("It is not valid", VALID, None),
+        # Negations
+        ("The argument is not deductively valid.", VALID, None),
+        ("The argument isn't valid.", VALID, None),
+        ("It is not a valid argument", VALID, None),
+        ("No, it is never valid", VALID, None),
+        ("This cannot be true", TRUE, None),
+        ("There is no valid inference", VALID, None),
+        ("It doesn’t look true or false", TRUE, None),
+        ("The answer is not option A", "ABCD", None),
+        ("It is not (B)", "ABCD", None),
+        ("Not (A) but (B)", "ABCD", "B"),
+        ("Not valid but invalid", VALID, "invalid"),
+        ("not True is False", TRUE, "False"),
+        ("No it is false", TRUE, "False"),
+        ("No he does not lie", YES_NO, "No"),
+        ("It is not plausible, so no", YES_NO, "No"),
+        # Lists
+        ("A, B", "ABCD", None),
+        ("A, B and C", "ABCD", None),
+        ("A; C", "ABCD", None),
+        ("A. True\nB. False", "ABCD", None),
+        ("(A) (B)", "ABCD", None),
+        ("A - B", "ABCD", None),
+        ("A & B", "ABCD", None),
+        ("The answer is A and B", "ABCD", None),
+        ("The answer is A or B because", "ABCD", None),
+        ("Answer: A/B", "ABCD", None),
+        ("Yes\nNo", YES_NO, None),
+        ("A. A man", "ABCD", "A"),
+        ("B. I think so", LETTERS, "B"),
+        ("B\nC is wrong", "ABCD", "B"),
+        ("The answer is A. B is wrong", "ABCD", "A"),
+        # Markup
+        (r"\boxed{B}", "ABCD", "B"),
+        (r"It is $\boxed{\text{C}}$.", "ABCD", "C"),
+        (r"\(B\)", "ABCD", "B"),
+        ("$B$", "ABCD", "B"),
+        ("`C`", "ABCD", "C"),
+        ("The answer is `D`.", "ABCD", "D"),
+        ("（A）", "ABCD", "A"),
+        ("$A$ is the area", "ABCD", None),
+        ("B is correct.", "ABCD", "B"),
+        ("B is the right answer", "ABCD", "B"),
     ],
 )
 def test_a_reply_names_one_choice_or_none(
     reply: str, choices: tuple[str, ...], named: str | None
 ) -> None:
     assert named_choice(reply, tuple(choices)) == named
+
+
+@pytest.mark.parametrize(
+    ("reply", "named"),
+    [("B (owl)", "B"), ("(B) (owl)", "B"), ("C (hen) is correct", "C"), ("B (crow)", None)],
+)
+def test_an_options_own_text_may_follow_its_letter(reply: str, named: str | None) -> None:
+    assert named_choice(reply, ("A", "B", "C"), ("crow", "owl", "hen")) == named
 
 
 def agieval(**more: Any) -> dict[str, Any]:
@@ -86,6 +140,59 @@ def test_a_label_without_an_option_is_refused(folders: Path) -> None:
     path.write_text(json.dumps(agieval(label="F")))
     with pytest.raises(InputError, match=r"sat-en.jsonl, line 1: options .* do not fit label F"):
         read_items("agieval", folders / "agieval")
+
+
+def test_items_keep_the_lines_and_texts_of_the_file(folders: Path) -> None:
+    path = folders / "agieval" / "sat-en.jsonl"
+    rows = [agieval(question=f" Which{end}bird?") for end in "\u2028\u0085\u2029"]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    path.write_text("\ufeff" + "\n\n".join(lines) + "\n \n", encoding="utf-8")
+    items = read_items("agieval", folders / "agieval")["sat-en"]
+    assert [item.question.split("\n")[0] for item in items] == [row["question"] for row in rows]
+    assert items[0].texts == ["crow", "owl", "hen", "jay"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "sat-en.jsonl: no items"),
+        (" \n\n", "sat-en.jsonl: no items"),
+        ("{}", "line 1: lacks 'question', 'label', 'passage', 'options'"),
+        ("[1]", "item 1: lacks 'question'"),
+        ('{"question": "Q"', "line 1: not JSON"),
+        (json.dumps(agieval(options=None)), "line 1: 'options' must be a list of strings"),
+        (json.dumps(agieval(options=["(A)x", 2])), "line 1: 'options' must be a list of strings"),
+        (json.dumps(agieval(options=["(A)x", "(A)y"], label="A")), "line 1: options .* do not fit"),
+        (json.dumps(agieval(options=["x"] * 19)), "line 1: options .* do not fit"),
+        (json.dumps(agieval(question=None)), "line 1: 'question' must be a string"),
+        (json.dumps(agieval(label=2)), "line 1: 'label' must be a string"),
+        (json.dumps(agieval(passage=["x"])), "line 1: 'passage' must be a string"),
+    ],
+)
+def test_a_damaged_task_of_agieval_is_one_line(folders: Path, text: str, message: str) -> None:
+    (folders / "agieval" / "sat-en.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read_items("agieval", folders / "agieval")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "snarks.json: not JSON"),
+        ("[]", "snarks.json: no list 'examples'"),
+        ('{"examples": []}', "snarks.json: no items"),
+        ('{"examples": [{"input": "Q"}]}', "example 1: lacks 'target'"),
+        ('{"examples": [{"input": null, "target": "No"}]}', "example 1: 'input' must be a string"),
+        (json.dumps({"examples": [bbh("(D)")]}), r"example 1: target '\(D\)' is none of its"),
+        (json.dumps({"examples": [bbh("emu")]}), "example 1: target 'emu' is none of its"),
+    ],
+)
+def test_a_damaged_task_of_big_bench_hard_is_one_line(
+    folders: Path, text: str, message: str
+) -> None:
+    (folders / "bbh" / "snarks.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read_items("bbh", folders / "bbh")
 
 
 def test_words_are_choices_where_no_options_are_listed(folders: Path) -> None:

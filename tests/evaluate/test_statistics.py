@@ -23,6 +23,12 @@ def test_the_value_is_that_of_all_items_and_the_draws_are_the_same_each_time() -
     assert first.value == 9 / 12
 
 
+@pytest.mark.parametrize("below", [[0.0, 8.0], [0.0, 0.0, 9.0], [1.0, 0.0]])
+def test_a_reference_without_points_in_many_draws_leaves_no_upper_bound(below: list[float]) -> None:
+    result = ratio(draws(len(below)), np.full(len(below), 4.0), np.array(below))
+    assert result.low <= result.value < result.high == np.inf
+
+
 def test_the_length_controlled_rate_is_that_of_the_regression() -> None:
     rng = np.random.default_rng(1)
     longer = rng.normal(50, 200, 300)
