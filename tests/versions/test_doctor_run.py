@@ -230,6 +230,6 @@ def test_a_base_whose_weights_are_damaged_is_an_error(
 
 
 def test_a_batch_that_does_not_fit_into_the_memory_is_a_warning(raw: dict[str, Any]) -> None:
-    raw["imitate"] |= {"batch": 10**6, "max_length": 10**6}
+    raw["imitate"] |= {"batch": 10**9}
     warnings = by_level(list(student_of(load(raw))), "warning")
-    assert "set compute.micro_batch below 1000000" in warnings[0]
+    assert "set compute.micro_batch below 1000000000" in warnings[0]
