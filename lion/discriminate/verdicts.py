@@ -12,13 +12,11 @@ have put score lines, fences or closing marks in it. Two kinds of scores count:
 A reply that leaves any doubt is unreadable: a retry costs less than a wrong verdict.
 """
 
-import html
 import re
-import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import NamedTuple
 
+from lion.discriminate.quotations import may_be_quoted, offered
 from lion.discriminate.score_json import (
     canonical_key,
     has_mark,
@@ -45,11 +43,8 @@ Scores = tuple[float, float]
 END = 50_000  # characters read at either end of a reply; plain scores need a reply read in full
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
-_MARKUP = re.compile(r"<[^<>\n]{0,200}>|[*_`~\\]")  # may separate the digits of a number
-_COMMA = re.compile(r"(?<=\d)[,٫](?=\d)")
 _ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}")  # a character in JSON
 _TAG = re.compile(r"^\[[0-9a-f]{6,8}\] ?", re.MULTILINE)  # a mark that the referee miscopied
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 class _Plain(NamedTuple):
@@ -89,7 +84,7 @@ def parse_scores(
     if not separable or (cut and parts.thoughts) or len(body) > 2 * END:
         return None
     plain = _plain_scores(body, mark, shown, cut=cut)
-    return None if _offered(plain.lines, shown) else _ordered(plain.scores)
+    return None if offered(plain.lines, shown) else _ordered(plain.scores)
 
 
 def _marked_scores(
@@ -117,7 +112,7 @@ def _marked_scores(
             scores |= given
     rest = "\n".join(lines[last_marked + 1 : -1 if cut else None])
     closing = _closing_scores(rest.strip())
-    return scores if _agree(closing.scores, scores) or _offered(closing.lines, shown) else None
+    return scores if _agree(closing.scores, scores) or offered(closing.lines, shown) else None
 
 
 def _behind_mark(
@@ -139,18 +134,13 @@ def _is_in_order(pair: ByAssistant, lines: list[str], at: int, shown: tuple[str,
     A table may have another order or meaning: its header names 2 first, or another row has other
     numbers. Lines that may be quotations do not matter.
     """
-    before = [line for line in lines[:at] if not _may_be_quoted(line, shown)]
-    others = [line for line in before + lines[at + 1 :] if two_scores(without_markdown(line))]
-    return first_named("\n".join(before)) != 2 and all(
-        _agree(two_scores(without_markdown(line)), pair) or _may_be_quoted(line, shown)
-        for line in others
+    before = [line for line in lines[:at] if not may_be_quoted(line, shown)]
+    if first_named("\n".join(before)) == 2:
+        return False
+    return all(
+        _agree(two_scores(without_markdown(line)), pair) or may_be_quoted(line, shown)
+        for line in before + lines[at + 1 :]
     )
-
-
-def _may_be_quoted(line: str, shown: tuple[str, ...]) -> bool:
-    if any(char.isdigit() for char in line):
-        return _offered((line,), shown)
-    return any(line.strip() in text for text in shown)
 
 
 def _closing_scores(text: str) -> _Plain:
@@ -278,40 +268,6 @@ def _pairs(lines: list[Line]) -> list[_Pair]:
             if len(scores) == 2 and not (pairs and pairs[-1].last == at - 1):
                 pairs.append(_Pair(at - 1, at, scores))
     return pairs
-
-
-def _offered(lines: Iterable[str], shown: Iterable[str]) -> bool:
-    """Whether one text under review has the numbers of all `lines`, which may then be a quotation.
-
-    Only numbers are compared: quotation marks, markup and look-alike characters change nothing.
-    The lines may be apart in the text: a quotation can omit what stood between them.
-    """
-    wanted = [_numbers(line) for line in lines]
-    return bool(wanted) and any(
-        all(any(numbers in form for form in forms) for numbers in wanted)
-        for forms in map(_forms_of, shown)
-    )
-
-
-@lru_cache(maxsize=8)  # the texts of one request
-def _forms_of(text: str) -> tuple[str, str, str]:
-    """Return the numbers in a text: as it stands, without markup, with commas as points."""
-    plain = unicodedata.normalize("NFKC", _MARKUP.sub("", html.unescape(text)))
-    return _numbers(text), _numbers(plain), _numbers(_COMMA.sub(".", plain))
-
-
-def _numbers(text: str) -> str:
-    """Return the numbers in `text`, in digits of any script, with a space on either side of each.
-
-    Invisible characters and combining marks do not separate the digits of a number.
-    """
-    plain = unicodedata.normalize("NFKC", text)
-    plain = "".join(
-        f"{unicodedata.decimal(char)}" if char.isdecimal() else char
-        for char in plain
-        if unicodedata.category(char) not in {"Cf", "Mn", "Me"}
-    )
-    return " " + "".join(f"{float(number):g} " for number in _NUMBER.findall(plain))
 
 
 def _agree(some: ByAssistant, others: ByAssistant) -> bool:

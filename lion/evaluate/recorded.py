@@ -110,14 +110,14 @@ def _question_of(place: str, row: dict[str, Any], ids: _Ids) -> str | None:
         raise InputError(f"{place}: no id ({', '.join(KEYS)}) and no 'instruction'; add one")
     instruction = text_at(row, "instruction", place, required=True, limit=None)
     input = _NO_INPUT.sub("", text_at(row, "input", place, limit=None))
-    found = ids.get((instruction, input), []) if row.get("input") is not None else []
-    if not found and not input:
-        found = ids.get((instruction, None), [])
-    if len(found) > 1:
+    matches = ids.get((instruction, input), []) if row.get("input") is not None else []
+    if not matches and not input:
+        matches = ids.get((instruction, None), [])
+    if len(matches) > 1:
         raise InputError(
-            f"{place}: {len(found)} questions have these texts; add 'input', or the question's id"
+            f"{place}: {len(matches)} questions have these texts; add 'input', or the question's id"
         )
-    return found[0] if found else None
+    return matches[0] if matches else None
 
 
 def _scores(place: str, scores: object) -> tuple[float, float] | None:
