@@ -1,8 +1,9 @@
 """Files of evaluation questions; the keys of the first row tell the format.
 
 Vicuna's 80 (FastChat), the 252 user-oriented instructions (Self-Instruct), WizardLM's test set,
-conversations of OpenAI or ShareGPT, whose last question counts, and plain JSONL or JSON of
-{instruction, input, category}. Any of them may have a system prompt and earlier turns, as seeds do.
+the first turns of MT-Bench, Arena-Hard's, conversations of OpenAI or ShareGPT, whose last question
+counts, and plain JSONL or JSON of {instruction, input, category}. Any of them may have a system
+prompt and earlier turns, as seeds do.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from lion.pools.tables import QUESTION, from_rows
 from lion.support.errors import InputError
 
 # Keys of a row's own id, in the order tried.
-KEYS = ("question_id", "id", "idx")
+KEYS = ("question_id", "id", "idx", "uid")
 
 # QUESTION, and the file's own id, which recorded answers and reviews refer to.
 KEYED = {**QUESTION, "key": pl.String}
@@ -57,6 +58,8 @@ _FORMATS = (
     _Format("OpenAI's", ("messages",), "messages", "category", None),
     _Format("ShareGPT's", ("conversations",), "conversations", "category", None),
     _Format("Vicuna's", ("question_id", "text"), "text", "category", _input),
+    _Format("MT-Bench's", ("question_id", "turns"), "turns", "category", _input),
+    _Format("Arena-Hard's", ("uid", "prompt"), "prompt", "category", _input),
     _Format("WizardLM's", ("Instruction", "Skill"), "Instruction", "Skill", _input),
 )
 
@@ -118,6 +121,8 @@ def _row(place: str, raw: object, form: _Format) -> dict[str, str | None]:
 def _texts(place: str, raw: dict[str, Any], form: _Format) -> Seed:
     """Read the texts of a row as those of a seed; other keys are ignored."""
     item = {key: raw[key] for key in (form.text, *CONTEXT_KEYS) if key in raw}
+    if form.text == "turns":  # the question itself, not the turns before one
+        item["turns"] = _only_turn(raw["turns"], place)
     if form.input is None:
         columns = SeedsColumns()
     else:
@@ -125,6 +130,20 @@ def _texts(place: str, raw: dict[str, Any], form: _Format) -> Seed:
         columns = SeedsColumns(instruction=form.text)
     [draft] = drafts_of(place, item, columns).drafts
     return seed_of(draft, "ask")
+
+
+def _only_turn(turns: object, place: str) -> object:
+    """Return the only question of a row in MT-Bench's form, a text or {content} as in Arena-Hard's.
+
+    Each further question follows a model's own answer to the one before, and Lion asks only one.
+    """
+    if not isinstance(turns, list) or len(turns) != 1:
+        found = f"{len(turns)} turns" if isinstance(turns, list) else f"{turns!r:.40}"
+        raise InputError(
+            f"{place}: 'turns' must be a list of one question, found {found}; Lion asks one "
+            "question per row: keep the first"
+        )
+    return turns[0].get("content") if isinstance(turns[0], dict) else turns[0]
 
 
 def _check_distinct(rows: list[dict[str, str | None]], places: list[str], column: str) -> None:

@@ -44,7 +44,7 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
     by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
     asked = dict(questions.select("id", "instruction").iter_rows())
     for place, row in read_values(path):
-        text = _text(place, row, _TEXTS)
+        text = _text(place, _unwrapped(row), _TEXTS)
         key = own_id(row)
         id = by_key.get(key) if key is not None else _question_of(place, row, by_texts)
         if id in rows:
@@ -93,6 +93,18 @@ def _text(place: str, row: object, names: Iterable[str]) -> str:
             if isinstance(row.get(name), str):
                 return str(row[name])
     raise InputError(f"{place}: no text under {' or '.join(map(repr, names))}; found {row!r:.60}")
+
+
+def _unwrapped(row: object) -> object:
+    """Return a row of FastChat's answers, {choices: [{turns: [answer, ...]}]}, with its `answer`.
+
+    That is the first choice's answer to the first turn, which is the only one that Lion asks.
+    """
+    try:
+        first = row["choices"][0]["turns"][0]  # type: ignore[index]
+    except (KeyError, IndexError, TypeError):
+        return row
+    return {"answer": first.get("content") if isinstance(first, dict) else first}
 
 
 def _by_texts(questions: pl.DataFrame) -> _Ids:

@@ -26,10 +26,11 @@ Instructions with a teacher's answers, made by adversarial distillation (arXiv 2
 | `examined`, `student_answer` | the last round that examined the row; the student's answer then |
 | `teacher_score`, `student_score`, `gap` | the referee's mean scores, 1 to 10; their difference |
 | `verdict` | hard, easy or unjudged |
+| `judged_output` | the answer that the scores are of, if `output` was rewritten afterwards |
 | `thoughts`, `student_thoughts` | what preceded both answers, if the run learnt thoughts |
 
 `preferences` has {pairs} pairs in the form that TRL's DPO trainer reads: `chosen` is the teacher's
-answer and `rejected` the student's, where the teacher's score is higher.
+answer, as the referee saw it, and `rejected` the student's, where the teacher's score is higher.
 
 {provenance}
 

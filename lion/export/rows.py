@@ -15,15 +15,16 @@ def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) 
 
     `messages` is the conversation: system prompt, earlier turns, task, and the teacher's answer.
     With `thoughts`, the answer begins with a <think> block. The examination's columns, and its
-    round `examined`, are null for a row that was never examined.
+    round `examined`, are null for a row that was never examined. If the teacher has rewritten an
+    answer since, `judged_output` is the one that the scores are of.
     """
     pool = tables.pool.filter(pl.col("round").is_in(rounds))
     models = tables.answers.select("id", "model").unique("id", keep="first")
     rewrites = tables.rewrites.filter(pl.col("round").is_in(rounds))
-    answered = without_unclear(with_rewrites(with_answers(pool, tables.answers), rewrites))
-    rows = answered.rename({"answer": "output"})
-    rows = rows.join(models, on="id", how="left", maintain_order="left")
-    rows = rows.join(_examinations(tables, rounds), on="id", how="left", maintain_order="left")
+    answered, exams = with_answers(pool, tables.answers), _examinations(tables, rounds)
+    rows = without_unclear(with_rewrites(answered, rewrites)).rename({"answer": "output"})
+    for more in (models, exams, _judged(answered, rewrites, exams, rounds)):
+        rows = rows.join(more, on="id", how="left", maintain_order="left")
     answers = rows.select("output", "thoughts" if thoughts else pl.lit(None)).iter_rows()
     texts = zip(tasks_of(rows), (_with_thoughts(*answer) for answer in answers), strict=True)
     talks = [
@@ -37,11 +38,12 @@ def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) 
 def preferences(rows: pl.DataFrame) -> pl.DataFrame:
     """Return a pair for each row of `exported_rows` where the teacher scored higher.
 
-    The columns are those that TRL's DPO trainer reads: `prompt`, `chosen` (the teacher's answer)
-    and `rejected` (the student's) as conversations. `score_chosen` and `score_rejected` are the
-    referee's mean scores, 1 to 10.
+    The columns are those that TRL's DPO trainer reads: `prompt`, `chosen` (the teacher's answer, as
+    the referee saw it) and `rejected` (the student's) as conversations. `score_chosen` and
+    `score_rejected` are the referee's mean scores, 1 to 10.
     """
-    better = usable(rows.rename({"output": "answer"})).filter(
+    judged = pl.coalesce("judged_output", "output") if "judged_output" in rows.columns else "output"
+    better = usable(rows.with_columns(answer=judged)).filter(
         pl.col("gap") > 0, pl.col("student_answer").str.strip_chars() != ""
     )
     chosen, rejected = (
@@ -68,6 +70,23 @@ def _examinations(tables: Tables, rounds: list[str]) -> pl.DataFrame:
     known = exams.filter(pl.col("round").is_in(rounds))  # oldest round first
     last = known.unique("id", keep="last", maintain_order=True)
     return last.select("id", *_SCORES, "student_answer", "student_thoughts", examined="round")
+
+
+def _judged(
+    answered: pl.DataFrame, rewrites: pl.DataFrame, exams: pl.DataFrame, rounds: list[str]
+) -> pl.DataFrame:
+    """Return the examined answers (id, judged_output) of rows that were rewritten afterwards.
+
+    The referee sees a round's pairs before that round's rewriting.
+    """
+    places = dict(zip(rounds, range(len(rounds)), strict=True))
+    known = rewrites.join(exams.select("id", "examined"), on="id", maintain_order="left")
+    round, examined = (
+        pl.col(name).replace_strict(places, default=None) for name in ("round", "examined")
+    )
+    then = with_rewrites(answered, known.filter(round < examined))
+    later = usable(known.filter(round >= examined))
+    return then.join(later, on="id", how="semi").select("id", judged_output="answer")
 
 
 def _with_thoughts(answer: str, thoughts: str | None) -> str:

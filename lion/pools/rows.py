@@ -11,6 +11,7 @@ from typing import Any
 
 from lion.pools.seed_fields import DESCRIPTIVE, holds_text
 from lion.support.errors import InputError
+from lion.support.text import trimmed
 
 MAX_CHARACTERS = 20_000
 
@@ -121,16 +122,3 @@ def text_at(
         code = f"U+{ord(unusable[0]):04X} at character {unusable.start() + 1}"
         raise InputError(f"{place}: '{key}' contains {code}, which is not text; remove it")
     return trimmed(value)
-
-
-def trimmed(text: str) -> str:
-    """Strip a text; one of several lines keeps the indentation of its first, as code needs it."""
-    text = without_blank_ends(text)
-    return text if "\n" in text else text.lstrip()
-
-
-def without_blank_ends(text: str) -> str:
-    """Return `text` without blank lines at its ends and without blanks behind its last line."""
-    text = text.rstrip()
-    blanks = len(text) - len(text.lstrip())
-    return text[text.rfind("\n", 0, blanks) + 1 :]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lion.params.pools import SeedsColumns
-from lion.pools.rows import text_at, without_blank_ends
+from lion.pools.rows import text_at
 from lion.pools.seed_fields import (
     MAP,
     THOUGHTS,
@@ -24,6 +24,7 @@ from lion.pools.seed_fields import (
     refuse_rest,
 )
 from lion.support.errors import InputError
+from lion.support.text import without_blank_ends
 
 _ROLES = {
     **dict.fromkeys(("user", "human", "prompter"), "user"),
@@ -156,7 +157,8 @@ def _system(place: str, fields: Fields, texts: list[Turn]) -> tuple[str, Any]:
         return own
     if own[1] not in (None, ""):
         raise InputError(f"{place}: both '{own[0]}' and a system turn hold text; {MAP}")
-    parts = [text_at({key: value}, key, place) for _, (key, value) in first]
+    # The length of the whole text is checked later, where a row that is too long can be left out.
+    parts = [text_at({key: value}, key, place, limit=None) for _, (key, value) in first]
     return "system", "\n\n".join(parts)
 
 

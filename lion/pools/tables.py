@@ -20,7 +20,7 @@ Keep = Callable[[pl.DataFrame], pl.DataFrame]
 # Columns that a table may lack.
 OPTIONAL = {
     *("accuracy", "student_thoughts", "system", "thoughts", "turns"),
-    *("first_verdict", "identical", "orders", "purpose"),
+    *("first_verdict", "identical", "judged_output", "orders", "purpose"),
 }
 
 INSTRUCTION: Schema = {

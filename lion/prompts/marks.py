@@ -8,6 +8,8 @@ import itertools
 import re
 from typing import NamedTuple
 
+from lion.support.text import trimmed
+
 UNCLEAR = "unclear thoughts"  # finish_reason if thoughts cannot be separated from the answer
 # Opening and closing marks. Plain ones may also occur in an answer that explains them.
 _PLAIN = (
@@ -202,7 +204,7 @@ def _is_in_prose(text: str, mark: _Mark) -> bool:
 
 
 def _ended(text: str, end: int) -> Parts:
-    answer = text[end:].strip()
-    if wrapped := _WRAPPED.fullmatch(answer):
-        answer = (wrapped[1] or wrapped[2] or "").strip()
+    answer = trimmed(text[end:])
+    if wrapped := _WRAPPED.fullmatch(answer.strip()):
+        answer = trimmed(wrapped[1] or wrapped[2] or "")
     return Parts(text[:end], answer, True)

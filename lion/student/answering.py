@@ -20,6 +20,7 @@ from lion.student.template import encode_prompt, pad_id
 from lion.student.thoughts import ThoughtForm
 from lion.support.errors import ParamsError
 from lion.support.progress import Progress
+from lion.support.text import trimmed
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def text_of(tokenizer: PreTrainedTokenizerBase, ids: list[int], form: ThoughtFor
     """Decode the student's tokens `ids`, without control tokens other than those of `form`."""
     if form:
         return form.text_of(tokenizer, ids)
-    return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
+    return trimmed(str(tokenizer.decode(ids, skip_special_tokens=True)))
 
 
 def without_thoughts(

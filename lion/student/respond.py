@@ -30,6 +30,7 @@ from lion.student.template import encode_prompt, unmarked
 from lion.student.thoughts import ThoughtForm, read_form
 from lion.student.turns import for_template
 from lion.support.errors import LionError, ParamsError
+from lion.support.text import trimmed
 
 Connect = Callable[[Params], AbstractContextManager[Any]]  # lion.chat.connect for the student
 
@@ -148,7 +149,7 @@ def _vllm_answer(
     completion = output.outputs[0]
     text = text_of(tokenizer, list(completion.token_ids), form) if form else completion.text
     return Answer(
-        text.strip(),
+        trimmed(text),
         "stop" if completion.finish_reason == "stop" else "length",
         len(output.prompt_token_ids),
         len(completion.token_ids),
@@ -192,7 +193,7 @@ def _served_answer(reply: Reply, form: ThoughtForm | None) -> Answer:
     """Return a reply as an Answer, empty if its thoughts cannot be separated."""
     unclear = reply.finish_reason == UNCLEAR
     return Answer(
-        "" if unclear else reply.text.strip(),
+        "" if unclear else trimmed(reply.text),
         reply.finish_reason,
         reply.prompt_tokens,
         reply.completion_tokens,

@@ -17,6 +17,7 @@ from lion.prompts.marks import LITERAL, UNCLEAR, has_marks, split_thoughts
 from lion.student.template import ZERO_WIDTH_SPACE, Example, encode_answer, encode_example
 from lion.student.turns import RENDER_ERRORS
 from lion.support.errors import InputError
+from lion.support.text import trimmed
 
 FILE = "thoughts.json"  # the form, in the folder of a student that learnt thoughts
 # Turns the thinking of a hybrid model on, for every later use of its template.
@@ -57,18 +58,18 @@ class ThoughtForm:
         hidden = {*tokenizer.all_special_ids} - self.ids(tokenizer)
         return str(tokenizer.decode([id for id in ids if id not in hidden]))
 
-    def split(self, text: str, task: str, ending: str) -> Parts:
+    def split(self, whole: str, task: str, ending: str) -> Parts:
         """Separate the answer to `task` from the thoughts before the first closing mark.
 
         The answer is empty if the thoughts do not end, or if it contains further thoughts, unless
         the task has such marks itself.
         """
-        opening, text = self.before.strip(), text.strip()
+        opening, text = self.before.strip(), whole.strip()
         begun = text.startswith(opening)
         thoughts, closing, answer = text.partition(self.between.strip())
         if not closing and not begun:
-            return Parts(None, text, ending)
-        thoughts, answer = thoughts.removeprefix(opening).strip(), answer.strip()
+            return Parts(None, trimmed(whole), ending)
+        thoughts, answer = thoughts.removeprefix(opening).strip(), trimmed(answer)
         again = split_thoughts(answer)
         if not has_marks(task) and (again.thoughts or not again.clear):
             return Parts(text, "", UNCLEAR)

@@ -1,4 +1,4 @@
-"""Text for people: untrusted text made safe to display, and plain-text tables."""
+"""Text for people: untrusted text trimmed and made safe to display, and plain-text tables."""
 
 import json
 import re
@@ -99,3 +99,19 @@ def _is_number(value: object) -> bool:
         return True
     text = str(value).rstrip("%").replace(",", "").lstrip("+-≥≤~ ")
     return text.replace(".", "", 1).isdigit() or str(value) in {"-", "unknown"}
+
+
+def trimmed(text: str) -> str:
+    """Strip a text; one of several lines keeps the indentation of its first, as code needs it.
+
+    A single blank is no indentation: many models begin a reply with one.
+    """
+    text = without_blank_ends(text)
+    return text if "\n" in text and text.startswith(("  ", "\t")) else text.lstrip()
+
+
+def without_blank_ends(text: str) -> str:
+    """Return `text` without blank lines at its ends and without blanks behind its last line."""
+    text = text.rstrip()
+    blanks = len(text) - len(text.lstrip())
+    return text[text.rfind("\n", 0, blanks) + 1 :]

@@ -83,6 +83,19 @@ def test_the_answer_stands_alone_and_the_store_keeps_all(
     assert stored() == [content]
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("<think>hm</think>\n\n    if x:\n        y()", "    if x:\n        y()"),
+        ("hm</think>\n\tif x:\n\t\ty()\n", "\tif x:\n\t\ty()"),
+        ("<reasoning>hm</reasoning><answer>\n  a\n    b\n</answer>", "  a\n    b"),
+        ("<think>hm</think> Red,\nthen blue.", "Red,\nthen blue."),
+    ],
+)
+def test_code_behind_thoughts_keeps_its_indentation(content: str, expected: str) -> None:
+    assert split_thoughts(content).answer == expected
+
+
 @pytest.mark.parametrize("content", WHOLE)
 def test_an_answer_about_marks_stays_whole(
     server: Server, params_at: ParamsOf, content: str

@@ -21,6 +21,18 @@ GOOD: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         {"idx": 3, "Skill": "Math", "Difficulty": 1, "Instruction": "Add 1 and 2"},
         ("Math", "", "Add 1 and 2", "3"),
     ),
+    "MT-Bench's, its first turn": (
+        {"question_id": 81, "category": "writing", "turns": ["Hi?"], "reference": ["Hello."]},
+        ("writing", "", "Hi?", "81"),
+    ),
+    "Arena-Hard 0.1's": (
+        {"question_id": "a1", "cluster": "x", "turns": [{"content": "Hi?"}]},
+        ("all", "", "Hi?", "a1"),
+    ),
+    "Arena-Hard 2.0's": (
+        {"uid": "a1", "category": "hard_prompt", "subcategory": "coding", "prompt": "Hi?"},
+        ("hard_prompt", "", "Hi?", "a1"),
+    ),
     "Self-Instruct's": (
         {**USER, "instances": [{"input": "a b", "output": "a"}]},
         ("Mail", "a b", "Shorten.", "t0"),
@@ -65,6 +77,14 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "repeated": ([FIRST, {**FIRST, "question_id": 2}], "line 2: repeats .*line 1"),
     "empty": ([{**FIRST, "text": " "}], "line 1: 'text' is empty"),
     "two instances": ([{**USER, "instances": [{}, {}]}], "line 1: 'instances' must be a list of"),
+    "two turns": (
+        [{"question_id": 81, "turns": ["Hi?", "And?"]}],
+        "line 1: 'turns' must be a list of one question, found 2 turns; .*keep the first",
+    ),
+    "turns without a text": (
+        [{"question_id": 81, "turns": [{"text": "Hi?"}]}],
+        "line 1: 'turns' must be a string",
+    ),
     "conversation of answers": ([{"messages": [ANSWER]}], r"a question first \(found: assistant\)"),
     "system a number": ([{**FIRST, "system": 3}], "line 1: 'system' must be a string"),
     "no rows": ([], "no rows; known formats"),

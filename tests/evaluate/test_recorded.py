@@ -40,6 +40,8 @@ def write(folder: Path, *rows: Any) -> Path:
         {"id": "7", "answer": "Yes."},
         {"idx": 7, "output": "Yes."},
         {"instruction": "Q0?", "output": "Yes."},
+        {"question_id": 7, "choices": [{"index": 0, "turns": ["Yes.", "And more."]}]},
+        {"question_id": "7", "choices": [{"index": 0, "turns": [{"content": "Yes."}]}]},
     ],
 )
 def test_answers_are_read_in_every_common_form(tmp_path: Path, row: dict[str, Any]) -> None:
@@ -127,7 +129,11 @@ def test_an_empty_answer_is_a_missing_one(tmp_path: Path) -> None:
     ("rows", "keys", "message"),
     [
         ([{"id": "9", "text": "x"}], ["7"], "answers none of the 1 questions; its questions are"),
-        ([{"id": "9", "text": "x"}], [None], r"the questions have no ids \(question_id, id, idx\)"),
+        (
+            [{"id": "9", "text": "x"}],
+            [None],
+            r"the questions have no ids \(question_id, id, idx, uid\)",
+        ),
         ([{"text": "x"}], ["7"], "line 1: no id .* and no 'instruction'"),
         ([{"id": "7", "said": "x"}], ["7"], "line 1: no text under 'answer' or 'text' or 'output'"),
         ([{"id": "7", "text": "x"}] * 2, ["7"], "line 2: a second answer to question 7"),

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from lion.chat import UNCLEAR
 from lion.export import cards, hub
-from lion.export.rows import exported_rows
+from lion.export.rows import exported_rows, preferences
 from lion.params import Params, load_params
 from lion.pools.instructions import messages_of, task_text, turns_text
 from lion.pools.seeds import read_seeds
@@ -102,6 +102,28 @@ def test_a_rewritten_answer_takes_the_place_of_the_first(tables: Tables) -> None
     assert (rows_of_r1[ids[0]], rows_of_r1[ids[1]]) == ("new in r1", before[ids[1]])
     last = dict(changed.last_answers.select("id", "answer").iter_rows())
     assert [last[id] for id in ids] == ["new in r2", "new in r2"]
+
+
+def test_scores_of_an_answer_that_was_rewritten_afterwards_keep_their_answer(
+    tables: Tables,
+) -> None:
+    exams = tables.scores.filter(round="r1").filter(pl.col("gap") > 0)
+    examined_in_r1 = exams["id"].to_list()[:2]
+    rows = [
+        {"id": id, "answer": "new", "finish_reason": "stop", "round": round}
+        for id, round in zip(examined_in_r1, ("r1", "r0"), strict=True)
+    ]
+    changed = replace(tables, rewrites=pl.DataFrame(rows, schema=tables.rewrites.schema))
+    exported = exported_rows(changed, ["r0", "r1"])
+    texts = {
+        id: texts for id, *texts in exported.select("id", "output", "judged_output").iter_rows()
+    }
+    after, before = examined_in_r1
+    first = dict(tables.answers.select("id", "answer").iter_rows())
+    assert texts[after] == ["new", first[after]]
+    assert texts[before] == ["new", None]
+    chosen = {row["id"]: row["chosen"][0]["content"] for row in preferences(exported).to_dicts()}
+    assert (chosen[after], chosen[before]) == (first[after], "new")
 
 
 def test_preference_pairs_have_the_form_of_dpo(dataset: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from lion.params import SeedsColumns
 from lion.pools.instructions import context_of, instruction_id, messages_of
+from lion.pools.rows import MAX_CHARACTERS
 from lion.pools.seeds import Seed, Seeds, read_seeds
 from lion.support.errors import InputError
 
@@ -195,6 +196,15 @@ def test_a_long_conversation_is_left_out_like_any_long_row(tmp_path: Path) -> No
     seeds = _read(tmp_path, rows, turns="last", too_long="leave_out")
     assert len(seeds.seeds) == 1
     assert "line 2: the earlier turns" in seeds.left_out
+
+
+def test_a_long_system_prompt_is_left_out_like_any_long_text(tmp_path: Path) -> None:
+    long = SYSTEM | {"content": "x" * (MAX_CHARACTERS + 1)}
+    two = [SYSTEM | {"content": "x" * (MAX_CHARACTERS - 9)}] * 2
+    rows = [{"instruction": "fine"}, {"messages": [long, ASK]}, {"messages": [*two, ASK]}]
+    seeds = _read(tmp_path, rows, too_long="leave_out")
+    assert (len(seeds.seeds), len(seeds.too_long)) == (1, 2)
+    assert "line 2: 'system' has" in seeds.left_out
 
 
 def test_the_context_is_part_of_the_id(tmp_path: Path) -> None:

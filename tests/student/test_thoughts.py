@@ -170,6 +170,8 @@ def test_a_closing_mark_within_thoughts_does_not_end_them() -> None:
             UNCLEAR,
         ),
         ("<think>hm</think>Write `</think>`.", "hm", "Write `</think>`.", "stop"),
+        ("<think>hm</think>\n\n    if x:\n        y()\n", "hm", "    if x:\n        y()", "stop"),
+        ("    if x:\n        y()\n", None, "    if x:\n        y()", "stop"),
     ],
 )
 def test_the_answer_follows_the_first_closing_mark(
