@@ -10,6 +10,8 @@ A single variant is one DVC experiment: `--list` prints its command.
 
 import json
 import os
+import platform
+import re
 import time
 from pathlib import Path
 
@@ -105,10 +107,22 @@ def _append(out: Path, bench: Bench, name: str, seed: int, figures: Row, begun: 
     """Append the figures of a run to `out`, with its spending and CPU seconds."""
     row = {"mix": bench.mix, "variant": name, "seed": seed, **figures}
     seconds = round(time.process_time() - begun)
-    context = {"base": bench.digest, "seconds": seconds, "spent": dict(bench.chat.spent)}
+    context = {
+        "base": bench.digest,
+        "processor": _processor(),
+        "seconds": seconds,
+        "spent": dict(bench.chat.spent),
+    }
     with out.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row | context) + "\n")
     click.echo(f"{json.dumps(row)} {seconds} s", err=True)
+
+
+def _processor() -> str:
+    """Return the processor's name: another one rounds differently, so its runs make no pair."""
+    info = Path("/proc/cpuinfo")  # Linux only
+    found = re.search(r"^model name\s*: (.*)$", info.read_text() if info.exists() else "", re.M)
+    return found[1] if found else platform.machine()
 
 
 def _done(path: Path) -> set[tuple[str, str, int]]:

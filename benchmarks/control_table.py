@@ -1,7 +1,7 @@
 """Tables and plot of benchmarks.control: `python -m benchmarks.control_table ROWS [--plot]`.
 
-Figures are paired by seed, since the variants of a seed share round 0. Intervals are 95%
-confidence intervals by Student's t.
+Figures are paired by seed and processor, since the variants of a seed share round 0 there. Intervals
+are 95% confidence intervals by Student's t.
 """
 
 import json
@@ -18,6 +18,7 @@ from scipy.stats import t as student
 from benchmarks.control_variants import CONTRASTS, PLOTTED
 
 QUESTION_SETS = ("even", "zipf")
+PAIR = ("seed", "processor")  # what two runs must have in common
 EVALUATION = ("questions", "judge")  # labels of the evaluation, which is no part of the loop
 INPUT, OUTPUT = 0.40, 1.60  # prices per million tokens
 
@@ -76,8 +77,8 @@ def mean(values: Iterable[float]) -> Mean:
 
 def paired(played: pl.DataFrame, mix: str, left: str, right: str, figure: str) -> Mean | None:
     """Return the mean of `left` minus `right` over the seeds; None if no seed has both variants."""
-    sides = [played.filter(mix=mix, variant=name).select("seed", figure) for name in (left, right)]
-    both = sides[0].join(sides[1], on="seed")
+    sides = [played.filter(mix=mix, variant=name).select(*PAIR, figure) for name in (left, right)]
+    both = sides[0].join(sides[1], on=PAIR)
     return mean(both[figure] - both[f"{figure}_right"]) if both.height else None
 
 

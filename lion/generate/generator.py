@@ -10,7 +10,7 @@ import polars as pl
 
 from lion.chat import Reply
 from lion.generate.drafts import Drafts, Draw, Urn, draws_for
-from lion.generate.rules import REPEATS, fault
+from lion.generate.rules import CUT, REPEATS, fault
 from lion.generate.sampling import Origin
 from lion.params import Generate
 from lion.params.pools import Rules
@@ -24,6 +24,7 @@ from lion.support.errors import EmptyError
 
 CONTAMINATED = "repeats a question of the evaluation"
 NOT_NEEDED = "one more than wanted"
+TOO_SIMILAR = "too similar"
 _LONG = 8  # words of a system prompt that no task contains by chance
 
 
@@ -111,7 +112,7 @@ def _judge(
     for row, match in zip(fresh, matches, strict=True):
         if match:
             similarity = round(match.similarity, 6)
-            row |= {"verdict": "too similar", "nearest": match.id, "similarity": similarity}
+            row |= {"verdict": TOO_SIMILAR, "nearest": match.id, "similarity": similarity}
     return rows
 
 
@@ -181,9 +182,19 @@ def _check_full(
     done = sum(row["verdict"] == ACCEPTED for row in rows)
     raise EmptyError(
         f"generate {round}: {done} of {settings.count} new instructions after {len(rows)} draws "
-        f"(missing: {lacking['hard']} hard, {lacking['easy']} easy; rejected: {rejects}); lower "
-        "generate.count, raise generate.novelty or generate.max_draws, or use more varied seeds"
+        f"(missing: {lacking['hard']} hard, {lacking['easy']} easy; rejected: {rejects}); "
+        f"{_advice(why)}, lower generate.count, or raise generate.max_draws"
     )
+
+
+def _advice(why: Counter[str]) -> str:
+    """Return what to change about the most frequent reason for rejection."""
+    [(reason, _)] = why.most_common(1)
+    if reason == CUT:
+        return "raise generator.min_tokens and generator.tokens_per_word"
+    if reason == TOO_SIMILAR:
+        return "use more varied seeds, raise generate.novelty"
+    return "use another generator.model"
 
 
 def _train_pool(draws: pl.DataFrame, round: str) -> pl.DataFrame:

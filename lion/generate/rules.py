@@ -43,6 +43,7 @@ _PROMPT = re.compile(
 
 REPEATS = "repeats the prompt"
 SEVERAL = "several tasks"
+CUT = "cut by the limit"
 
 
 def fault(reply: Reply, rules: Rules) -> str | None:
@@ -52,7 +53,7 @@ def fault(reply: Reply, rules: Rules) -> str | None:
     """
     text = unwrap(reply.text)
     if reply.finish_reason == "length" and not is_closed(reply.text):
-        return "cut by the limit"
+        return CUT
     if reply.finish_reason == UNCLEAR:
         return UNCLEAR
     if reply.finish_reason not in ("stop", "length") or not text:

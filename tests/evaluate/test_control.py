@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from benchmarks.control_data import MIXES, DirectChat, questions_of, seeds_of
@@ -108,11 +109,11 @@ def test_the_even_questions_ask_every_family_as_often() -> None:
     assert len(counts["zipf"]) > 1
 
 
-def _write(path: Path, runs: list[tuple[str, int, float]]) -> Path:
+def _write(path: Path, runs: list[tuple[str, int, float]], processor: str = "x86") -> Path:
     rows = [
         {"mix": "zipf", "variant": name, "seed": seed, "round": 3, "quality_even": figure}
         | {"quality_zipf": 5.0, "spent": {"judge": [9, 9, 9], "teach": [2, 10**6, 0]}}
-        | {"seconds": 1}
+        | {"seconds": 1, "processor": processor}
         for name, seed, figure in runs
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -125,6 +126,12 @@ def test_differences_are_taken_seed_by_seed(tmp_path: Path) -> None:
     assert differences
     assert (differences.n, differences.value) == (2, 2.5)
     assert differences.half == pytest.approx(12.71 * 0.5, abs=0.01)
+
+
+def test_runs_on_different_processors_make_no_pair(tmp_path: Path) -> None:
+    here = read(_write(tmp_path / "here", [("a", 1, 10.0), ("b", 2, 9.0)]))
+    there = read(_write(tmp_path / "there", [("b", 1, 8.0), ("a", 2, 7.0)], "another"))
+    assert paired(pl.concat([here, there]), "zipf", "a", "b", "quality_even") is None
 
 
 def test_a_variant_is_shown_with_what_its_rounds_cost(tmp_path: Path) -> None:

@@ -113,6 +113,22 @@ def test_running_dry_stops_after_bounded_draws_and_says_why() -> None:
     assert "24 speaks of instructions" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("draft", "advice"),
+    [
+        (
+            reply("Name three", finish_reason="length"),
+            r"raise generator\.min_tokens and generator\.",
+        ),
+        (reply("the very same five words"), r"use more varied seeds, raise generate\.novelty"),
+        (reply("An instruction, again and again"), r"use another generator\.model"),
+    ],
+)
+def test_running_dry_says_what_to_change_about_the_usual_reason(draft: Reply, advice: str) -> None:
+    with pytest.raises(EmptyError, match=rf"\); {advice}.*, lower generate\.count, or raise"):
+        run(FakeChat(lambda request: draft))
+
+
 def test_the_last_missing_one_has_all_the_draws_that_are_allowed() -> None:
     fresh = counting()
     turns = itertools.count(1)
