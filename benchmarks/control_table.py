@@ -1,7 +1,7 @@
 """Tables and plot of benchmarks.control: `python -m benchmarks.control_table ROWS [--plot]`.
 
-Figures are paired by seed and processor, since the variants of a seed share round 0 there. Intervals
-are 95% confidence intervals by Student's t.
+Figures are paired by seed and processor, since the variants of a seed share round 0 on each
+processor. Intervals are 95% confidence intervals by Student's t.
 """
 
 import json
