@@ -44,6 +44,8 @@ _REPLAYED: dict[str, Changes] = {
     "replay-until-hard": {"examine.hard": 300},  # as many as the wanted children of hard rows
     "replay-few": _SECOND | {"examine.rows": 450, "examine.hard": 300},
     "replay-chance-free": _FREE | _CHANCE,
+    # The money of all verdicts, spent on new instructions instead.
+    "replay-chance-free-many": _FREE | _CHANCE | {"generate.count": 4500},
     "replay-loss-rows": _LOSS,
     "replay-loss-top-fifth": _LOSS | {"sampling.top": 0.2},
     "replay-loss-clusters": _LOSS | _CLUSTERS,
@@ -90,6 +92,8 @@ CONTRASTS: dict[str, tuple[str, str]] = {
         "replay-chance-clusters-hard-only",
     ),
     "replay: hard only against 1:1": ("replay-hard-only", "replay-referee-rows"),
+    "replay: hard only against no verdicts": ("replay-hard-only", "replay-chance-free"),
+    "replay: hard only against the paper's rule": ("replay-hard-only", "referee-rows"),
     "a quarter of the rows judged": ("replay-sample-quarter", "replay-referee-rows"),
     "a tenth of the rows judged": ("replay-sample-tenth", "replay-referee-rows"),
     "the second order only where it matters": ("replay-second-order", "replay-referee-rows"),
@@ -102,6 +106,18 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "few verdicts, earlier rule: against the paper's rule": (EARLIER, "referee-rows"),
     "no verdicts: against all verdicts": ("replay-chance-free", "replay-referee-rows"),
     "no verdicts: against the paper's rule": ("replay-chance-free", "referee-rows"),
+    "no verdicts, more instructions: against all verdicts": (
+        "replay-chance-free-many",
+        "replay-referee-rows",
+    ),
+    "no verdicts, more instructions: against hard only": (
+        "replay-chance-free-many",
+        "replay-hard-only",
+    ),
+    "no verdicts, more instructions: against the paper's rule": (
+        "replay-chance-free-many",
+        "referee-rows",
+    ),
     "loss against referee": ("replay-loss-rows", "replay-referee-rows"),
     "loss against chance": ("replay-loss-rows", "replay-chance-free"),
     "loss, top fifth, against chance": ("replay-loss-top-fifth", "replay-chance-free"),
