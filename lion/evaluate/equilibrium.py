@@ -9,6 +9,8 @@ from lion.discriminate.scores import ORDERS, unselected
 from lion.evaluate.quality import flip_rate, leads_by_order
 from lion.evaluate.statistics import DEVIATIONS, Array
 
+_FEW = 20  # pairs; fewer cannot show that the referee sees no difference
+
 
 @dataclass(frozen=True)
 class Equilibrium:
@@ -29,8 +31,8 @@ class Equilibrium:
 
     @property
     def reached(self) -> bool:
-        """Whether both the win rate and the agreement of the orders are within the noise."""
-        if self.win_rate is None or self.even is None:
+        """Whether win rate and agreement of the orders are within the noise, on enough pairs."""
+        if self.win_rate is None or self.even is None or self.pairs < _FEW:
             return False
         agrees = self.agreement is not None and self.agreement > (self.noise or 0)
         return abs(self.win_rate - 50) <= self.even and not agrees
@@ -49,8 +51,8 @@ class Equilibrium:
         who = "teacher" if self.win_rate < 50 else "student"
         if abs(self.win_rate - 50) <= (self.even or 0):
             return (
-                f"The student wins as often as the teacher ({rate}), but the referee still tells "
-                f"their answers apart: {flips}."
+                f"{self.pairs:,} pairs do not show who is better: {rate}, within their noise of "
+                f"50% ({self.even:.1f} points), and {flips}."
             )
         return f"The referee prefers the {who}: {rate}, and {flips}."
 

@@ -50,12 +50,15 @@ class Summary:
 
 
 def quality_by_category(scores: pl.DataFrame, questions: pl.DataFrame) -> pl.DataFrame:
-    """Return columns category, quality (percent), judged and asked, in the questions' order."""
+    """Return columns category, quality (percent), judged and asked, in the questions' order.
+
+    The quality of a category without a judged question is null.
+    """
     rows = questions.join(scores, on="id", how="left", maintain_order="left")
     judged = pl.col("gap").is_not_null()
     sums = [pl.col(side).filter(judged).sum() for side in ("student", "teacher")]
     return rows.group_by("category", maintain_order=True).agg(
-        (100 * sums[0] / sums[1]).round(2).alias("quality"),
+        (100 * sums[0] / sums[1]).fill_nan(None).round(2).alias("quality"),  # 0 / 0: none is judged
         judged.sum().cast(pl.Int64).alias("judged"),
         pl.len().cast(pl.Int64).alias("asked"),
     )

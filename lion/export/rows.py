@@ -5,7 +5,7 @@ import polars as pl
 from lion.pools.cache import usable, with_answers, with_rewrites, without_unclear
 from lion.pools.instructions import messages_of, tasks_of
 from lion.pools.tables import without_unused
-from lion.runs.run import Tables
+from lion.runs.run import Tables, round_numbers
 
 _SCORES = ("verdict", "teacher_score", "student_score", "gap")
 
@@ -23,7 +23,7 @@ def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) 
     rewrites = tables.rewrites.filter(pl.col("round").is_in(rounds))
     answered, exams = with_answers(pool, tables.answers), _examinations(tables, rounds)
     rows = without_unclear(with_rewrites(answered, rewrites)).rename({"answer": "output"})
-    for more in (models, exams, _judged(answered, rewrites, exams, rounds)):
+    for more in (models, exams, _judged(answered, rewrites, exams)):
         rows = rows.join(more, on="id", how="left", maintain_order="left")
     answers = rows.select("output", "thoughts" if thoughts else pl.lit(None)).iter_rows()
     texts = zip(tasks_of(rows), (_with_thoughts(*answer) for answer in answers), strict=True)
@@ -72,21 +72,17 @@ def _examinations(tables: Tables, rounds: list[str]) -> pl.DataFrame:
     return last.select("id", *_SCORES, "student_answer", "student_thoughts", examined="round")
 
 
-def _judged(
-    answered: pl.DataFrame, rewrites: pl.DataFrame, exams: pl.DataFrame, rounds: list[str]
-) -> pl.DataFrame:
+def _judged(answered: pl.DataFrame, rewrites: pl.DataFrame, exams: pl.DataFrame) -> pl.DataFrame:
     """Return the examined answers (id, judged_output) of rows that were rewritten afterwards.
 
     The referee sees a round's pairs before that round's rewriting.
     """
-    places = dict(zip(rounds, range(len(rounds)), strict=True))
     known = rewrites.join(exams.select("id", "examined"), on="id", maintain_order="left")
-    round, examined = (
-        pl.col(name).replace_strict(places, default=None) for name in ("round", "examined")
+    is_later = round_numbers() >= round_numbers("examined")
+    then = with_rewrites(answered, known.filter(~is_later))
+    return then.join(usable(known.filter(is_later)), on="id", how="semi").select(
+        "id", judged_output="answer"
     )
-    then = with_rewrites(answered, known.filter(round < examined))
-    later = usable(known.filter(round >= examined))
-    return then.join(later, on="id", how="semi").select("id", judged_output="answer")
 
 
 def _with_thoughts(answer: str, thoughts: str | None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from lion.pools.instructions import stable_seed
-from lion.pools.tables import ANSWERED, from_rows, read_table, write_table
+from lion.pools.tables import ANSWER, ANSWERED, from_rows, read_table, write_table
 from lion.prompts.marks import UNCLEAR
 from lion.support.errors import InputError
 from lion.support.files import replacing_folder
@@ -63,8 +63,8 @@ def with_answers(pool: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_rewrites(pool: pl.DataFrame, rewrites: pl.DataFrame) -> pl.DataFrame:
-    """Return `pool` (ANSWERED), each row with its last complete answer in `rewrites`, if any."""
-    names = ["answer", "finish_reason", "thoughts"]
+    """Return `pool`, each row with its last complete answer in `rewrites` (ANSWER), if any."""
+    names = [name for name in ANSWER if name in pool.columns and name != "id"]
     last = usable(rewrites).unique("id", keep="last", maintain_order=True).select("id", *names)
     return pool.update(last, on="id", include_nulls=True)
 

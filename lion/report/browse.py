@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field
 
+from lion.pools.cache import with_rewrites
 from lion.pools.tables import INSTRUCTION, with_optional
 from lion.report.details import (
     ancestors,
@@ -17,7 +18,7 @@ from lion.report.details import (
     shown,
 )
 from lion.runs.composition import most_common, topic
-from lion.runs.run import Tables
+from lion.runs.run import Tables, round_number, round_numbers
 from lion.support.text import visible
 
 Row = dict[str, Any]
@@ -147,8 +148,17 @@ class Index:
             "offspring": children.height,
             "draws": tables.draws.filter(parent=id).height,
             "teacher": answer_of(answers[0]) if answers else None,
-            "exams": shown(exams),
+            "exams": [exam | self._judged(id, exam["round"]) for exam in shown(exams)],
         }
+
+    def _judged(self, id: str, round: str) -> Row:
+        """Return the teacher's answer that was examined in `round`, if it was rewritten since."""
+        rewrites = self.tables.rewrites.filter(id=id)
+        is_later = round_numbers() >= round_number(round)
+        if not rewrites.filter(is_later).height:
+            return {}
+        then = with_rewrites(self.tables.answers.filter(id=id), rewrites.filter(~is_later))
+        return {"judged": answer_of(then.row(-1, named=True))}
 
 
 def _condition(query: Query) -> pl.Expr:

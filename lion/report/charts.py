@@ -6,6 +6,7 @@ import altair as alt
 import polars as pl
 
 from lion.report.drawing import HEIGHT, WIDTH, Chart, ink, styled
+from lion.runs.run import round_number
 
 GAPS = (-9, 9)  # points: the range of the gap; page.js moves tau over it
 _ORIGINS = alt.Scale(domain=["seed", "hard", "easy"], range=[ink("seed"), ink("hard"), ink("easy")])
@@ -24,7 +25,8 @@ def quality_chart(
     if not known.height:
         return None
     most: Any = known["quality_high"].max()
-    scale = alt.Scale(domain=[0, max(105, most)], nice=False)
+    beside: Any = 0 if control is None else control["quality"].max()
+    scale = alt.Scale(domain=[0, max(105, most, beside)], nice=False)
     x = _rounds(known, padding=22)
     y = alt.Y("quality:Q", title=None, scale=scale, axis=alt.Axis(tickCount=6))
     high = alt.Y("quality_high:Q", scale=scale)
@@ -128,6 +130,11 @@ def trend_chart(
     return styled(alt.layer(*layers), width=WIDTH, height=HEIGHT)
 
 
+def _by_round(table: pl.DataFrame) -> alt.Y:
+    """Return an axis of rounds from top to bottom, r10 after r9."""
+    return alt.Y("round:N", title=None, sort=sorted(table["round"].unique(), key=round_number))
+
+
 def _stacked(table: pl.DataFrame, title: str, colour: alt.Color) -> Chart:
     """Draw one bar per round: columns round, rows and place (the order within the bar)."""
     chart: Chart = (
@@ -135,7 +142,7 @@ def _stacked(table: pl.DataFrame, title: str, colour: alt.Color) -> Chart:
         .mark_bar(stroke=ink("paper"), strokeWidth=1)
         .encode(
             x=alt.X("rows:Q", title=title, axis=alt.Axis(format=",d", tickCount=4, tickMinStep=1)),
-            y=alt.Y("round:N", title=None),
+            y=_by_round(table),
             color=colour,
             order=alt.Order("place:Q"),
         )
@@ -155,7 +162,7 @@ def length_chart(lengths: pl.DataFrame) -> Chart | None:
     """Draw words per instruction by round, as quantiles: low, lower, middle, upper, high."""
     if not lengths.height:
         return None
-    base = alt.Chart(lengths).encode(y=alt.Y("round:N", title=None))
+    base = alt.Chart(lengths).encode(y=_by_round(lengths))
     span = alt.X("low:Q", title="words", scale=alt.Scale(zero=True))
     layers = [
         base.mark_rule(color=ink("seed"), strokeWidth=2).encode(x=span, x2="high:Q"),

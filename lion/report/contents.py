@@ -38,7 +38,7 @@ from lion.runs.composition import (
 from lion.runs.figures import examined_text, loss_table, quality_table, round_rows
 from lion.runs.gain import floor_of, gains_of, loss_change
 from lion.runs.identity import Identity
-from lion.runs.run import Tables
+from lion.runs.run import Tables, round_numbers
 from lion.runs.trust import score_matrix, shared_model, trust_rows
 from lion.support.text import brief, visible
 
@@ -144,9 +144,7 @@ def _drawn(
     beside: tuple[pl.DataFrame | None, float | None],
 ) -> dict[str, str]:
     """Draw every chart that has data, as SVG; `beside` is the control's quality and the floor."""
-    numbers = pl.DataFrame(rows, infer_schema_length=None).with_columns(
-        round=pl.col("round").str.slice(1).cast(pl.Int64)
-    )
+    numbers = pl.DataFrame(rows, infer_schema_length=None).with_columns(round=round_numbers())
     charts = {
         "quality": quality_chart(numbers, *beside),
         "hard share": trend_chart(numbers, "hard_share", ".0%", most=1.1),

@@ -67,7 +67,7 @@ def money_of(costs: list[RoleCost], params: Params) -> tuple[str, str]:
         if not known:
             return "", f"money unknown: no price for {unknown}"
         return f"≥ {_amount(known, params)}", f"without {unknown}"
-    return (_amount(known, params), "all roles") if known else ("", "the oracle is free")
+    return (_amount(known, params), "all roles") if known else ("", "no model costs money")
 
 
 def tokens_of(costs: list[RoleCost]) -> str:

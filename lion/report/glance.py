@@ -44,9 +44,9 @@ def _gain(gains: list[Gain]) -> str:
     if not gains:
         return ""
     first, number = gains[0], gains[0].since[1:]
-    if first.low > 0:
+    if first.is_up:
         return f", {first.gain:+.1f} since round {number}"
-    if first.high < 0:
+    if first.is_down:
         return f": the student got worse, {first.gain:+.1f} since round {number}"
     return f": no gain is shown, {first.gain:+.1f} since round {number} is within chance"
 
@@ -54,14 +54,14 @@ def _gain(gains: list[Gain]) -> str:
 def _hard(rows: list[Row]) -> str:
     known = [row for row in rows if row["hard_share"] is not None]
     if not known:
-        return "the referee has not examined a student yet"
+        return "the referee has examined no student"
     last = known[-1]
-    if last["hard_share"] == 0:
-        return "no instruction is hard any more: the referee cannot tell student from teacher"
-    still = "still " if len(known) > 1 else ""
     pool, examined = last.get("pool") or 0, last.get("examined") or 0
     is_part = examined < _JUDGED * pool
     which = f"the {examined:,} examined instructions" if is_part else "instructions"
+    if last["hard_share"] == 0:
+        return f"none of {which} is hard" if is_part else "no instruction is hard"
+    still = "still " if len(known) > 1 else ""
     return f"{int(100 * last['hard_share'] + 0.5)}% of {which} are {still}hard"
 
 
@@ -115,18 +115,18 @@ def better(rows: list[Row], gains: list[Gain], change: Gain | None) -> Row:
     if not gains:
         return _answer(question, "Unknown yet", "Fewer than two students have been judged.")
     first, last = gains[0], gains[-1]
-    if first.low > 0:
+    if first.is_up:
         value, good = f"Yes, by {first.gain:.1f} points", True
-    elif first.high < 0:
+    elif first.is_down:
         value, good = f"No, it lost {-first.gain:.1f} points", False
     else:
         value, good = f"Not shown: {first.gain:+.1f} points", False
-    note = f"{_span(first)}, paired over {first.questions:,} questions."
+    note = f"{_span(first)}, paired over {first.pairs}."
     if last is not first:
         note += f" Last round: {_span(last)}{'' if last.is_shown else ', within chance'}."
     losses = [row["held_out"] for row in rows if row["held_out"] is not None]
     if change:
-        closer = "closer to" if change.high < 0 else "farther from"
+        closer = "closer to" if change.is_down else "farther from"
         means = f"{closer} the teacher" if change.is_shown else "within chance"
         note += (
             f" Loss on the teacher's answers: {losses[0]:.2f}, now {losses[-1]:.2f}, "
@@ -158,10 +158,10 @@ def on_what(quality: pl.DataFrame, gains: list[Gain]) -> Row:
     question = "On what?"
     last = quality.filter(pl.col("round") == pl.col("round").max()).drop_nulls("quality")
     if last.height < 2:
-        value, note = "Unknown", "The questions have no categories."
+        value, note = "Unknown", "Fewer than two categories of questions are judged."
         if gains:
             first = gains[0]
-            value = f"{first.up:,} questions gained, {first.down:,} lost"
+            value = f"Questions: {first.up:,} gained, {first.down:,} lost"
             note = f"Of {first.questions:,}, since {first.since}. {note}"
         return _answer(question, value, note, "#evaluation")
     ordered = [
@@ -180,7 +180,7 @@ def trusted(trust: list[Row], *, is_shared: bool) -> Row:
     question = "Can I trust the referee?"
     known = [row for row in trust if row["role"] == "referee" and row["judged"]]
     if not known:
-        return _answer(question, "Unknown yet", "It has not examined a student.", "#referee")
+        return _answer(question, "Unknown", "It has examined no student.", "#referee")
     last = known[-1]
     reasons = doubts(last)
     if is_shared:

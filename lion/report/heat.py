@@ -4,6 +4,7 @@ import altair as alt
 import polars as pl
 
 from lion.report.drawing import LEVELS, WIDTH, Chart, ink, styled
+from lion.runs.run import round_number
 
 _STEPS = list(range(LEVELS))
 _COLOURS = alt.Scale(domain=_STEPS, range=[ink(f"heat-{step}") for step in _STEPS])
@@ -25,7 +26,7 @@ def heat_chart(
         return None
     level = ((pl.col(value) - low) / (high - low) * LEVELS).floor().clip(0, LEVELS - 1)
     cells = cells.with_columns(level=level.fill_nan(0).cast(pl.Int64))
-    columns = sorted(cells["round"].unique(), key=lambda name: int(name[1:]))
+    columns = sorted(cells["round"].unique(), key=round_number)
     base = alt.Chart(cells).encode(
         x=alt.X("round:N", axis=alt.Axis(orient="top", title=None), sort=columns),
         y=alt.Y("category:N", axis=alt.Axis(title=None), sort=None),

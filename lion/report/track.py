@@ -21,7 +21,7 @@ from lion.params.examination import Tracker
 from lion.runs.compare import NEUTRAL
 from lion.runs.figures import round_rows
 from lion.runs.identity import identity_of
-from lion.runs.run import places_of, read_run
+from lion.runs.run import places_of, read_run, round_number
 from lion.support.errors import InputError, LionError
 from lion.support.files import replacing
 from lion.support.home import store_home
@@ -53,7 +53,7 @@ class Report(NamedTuple):
     @property
     def steps(self) -> list[tuple[int, dict[str, float]]]:
         """Return each round's number and its figures by name."""
-        return [(int(name[1:]), figures) for name, figures in self.rounds.items()]
+        return [(round_number(name), figures) for name, figures in self.rounds.items()]
 
 
 def track_round(params: Params, round: str) -> None:

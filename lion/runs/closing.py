@@ -44,9 +44,9 @@ def _by_gain(tables: Tables, gain: Gain, last: str) -> str:
         f"{last} {verb} {abs(gain.gain):.1f} points on {before} "
         f"(95%: {gain.low:+.1f} to {gain.high:+.1f})"
     )
-    if gain.low > 0:
+    if gain.is_up:
         return f"Go on: {figures}; {_another(tables, last)}."
-    if gain.high < 0:
+    if gain.is_down:
         return f"Stop: {figures}; use the student of {before}."
     drawn = tables.draws.filter(round=last)
     similar = drawn.filter(verdict="too similar").height

@@ -7,15 +7,15 @@ import polars as pl
 
 from lion.params import Params
 from lion.runs.figures import round_rows
-from lion.runs.gain import paired_gain
+from lion.runs.gain import Gain, paired_gain
 from lion.runs.run import Tables
-from lion.support.text import brief
+from lion.support.text import brief, visible
 
 Row = dict[str, Any]
 NEUTRAL = {"budget", "compute", "endpoints", "prices", "report"}  # sections that change no result
 Mood = Literal["good", "bad", "plain"]
 _VALUE = 60  # columns of a parameter's value
-_COMPARED = ("quality", "mean_gap", "flip_share", "acceptance")
+_COMPARED = ("mean_gap", "flip_share", "acceptance")
 
 
 class Run(NamedTuple):
@@ -52,7 +52,11 @@ def _difference(first: Run, second: Run) -> Difference:
     tau = first.params.tau
     rows = [_rows(run.tables, tau) for run in (first, second)]
     shared = [name for name in rows[0] if name in rows[1]]
-    compared = [{"round": name} | _minus(rows[1][name], rows[0][name]) for name in shared]
+    compared = [
+        {"round": name, "quality": gain and gain.gain} | _minus(rows[1][name], rows[0][name])
+        for name in shared
+        for gain in [_paired(first, second, name)]
+    ]
     return Difference(second.label, sentence, mood, tau, second.params.tau, compared)
 
 
@@ -66,17 +70,22 @@ def _quality(first: Run, second: Run) -> tuple[str, Mood]:
     if not common:
         return "no round of both runs has been evaluated", "plain"
     last = common[-1]
-    before, after = (run.tables.evaluated.filter(round=last) for run in (first, second))
-    gain = paired_gain(before, after, last)
+    gain = _paired(first, second, last)
     if gain is None:
         return f"the runs have no question in common after {last}: nothing can be paired", "plain"
     sentence = (
         f"{gain.gain:+.1f} points of quality after {last} (95%: {gain.low:+.1f} to "
-        f"{gain.high:+.1f}), paired over {gain.questions:,} questions"
+        f"{gain.high:+.1f}), paired over {gain.pairs}"
     )
     if not gain.is_shown:
         return f"{sentence}: no difference is shown", "plain"
-    return sentence, "good" if gain.low > 0 else "bad"
+    return sentence, "good" if gain.is_up else "bad"
+
+
+def _paired(first: Run, second: Run, round: str) -> Gain | None:
+    """Return what `second` gains over `first` after `round`, on the questions judged in both."""
+    before, after = (run.tables.evaluated.filter(round=round) for run in (first, second))
+    return paired_gain(before, after, round)
 
 
 def _rows(tables: Tables, tau: float) -> dict[str, Row]:
@@ -101,8 +110,18 @@ def changed_params(runs: list[Run]) -> list[Row]:
     """Return the parameters that differ and can change a result: name, and a value per run."""
     flat = [dict(_flat(run.params.model_dump())) for run in runs]
     names = dict.fromkeys(name for values in flat for name in values)
-    rows = [{"name": name, "values": [values.get(name, "–") for values in flat]} for name in names]
-    return [row for row in rows if len(set(row["values"])) > 1]
+    rows = {name: [values.get(name, "–") for values in flat] for name in names}
+    return [
+        {"name": name, "values": _short(values)}
+        for name, values in rows.items()
+        if len(set(values)) > 1
+    ]
+
+
+def _short(values: list[str]) -> list[str]:
+    """Shorten values, unless this hides that they differ."""
+    short = [brief(value, _VALUE) for value in values]
+    return short if len(set(short)) == len(set(values)) else values
 
 
 def _flat(section: Row, before: str = "") -> list[tuple[str, str]]:
@@ -114,5 +133,5 @@ def _flat(section: Row, before: str = "") -> list[tuple[str, str]]:
         if isinstance(value, dict) and value:
             pairs += _flat(value, f"{before}{name}.")
         else:
-            pairs.append((f"{before}{name}", brief(str(value), _VALUE)))
+            pairs.append((f"{before}{name}", visible(str(value))))
     return pairs

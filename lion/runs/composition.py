@@ -7,7 +7,7 @@ import polars as pl
 
 from lion.pools.tables import ACCEPTED
 from lion.pools.tokens import word_count
-from lion.runs.run import Tables
+from lion.runs.run import Tables, round_numbers
 from lion.support.text import brief, visible
 
 Row = dict[str, Any]
@@ -114,14 +114,14 @@ def hard_shares(tables: Tables) -> pl.DataFrame:
         .group_by("round", "category", maintain_order=True)
         .agg(share=(pl.col("verdict") == "hard").mean(), judged=pl.len(), gaps=pl.col("gap"))
     )
-    last = shares.filter(pl.col("round") == tables.rounds[-1]).sort("share", descending=True)
+    last = shares.filter(pl.col("round") == pl.col("round").last()).sort("share", descending=True)
     weakest = [name for name in last["category"] if name in names[: _CATEGORIES - 1]]
     return _in_order(shares, list(dict.fromkeys([EVERY, *weakest, *names])))
 
 
 def _in_order(frame: pl.DataFrame, categories: list[str]) -> pl.DataFrame:
     """Sort by the order of `categories`, then by round."""
-    return frame.sort(pl.col("category").cast(pl.Enum(categories)), "round")
+    return frame.sort(pl.col("category").cast(pl.Enum(categories)), round_numbers())
 
 
 def outcomes(draws: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from lion.evaluate.quality import ALL, quality_by_category
 from lion.evaluate.statistics import draws, ratio
 from lion.pools.cache import usable
 from lion.pools.tables import ACCEPTED, Schema
-from lion.runs.run import Tables
+from lion.runs.run import Tables, round_number, round_numbers
 from lion.runs.trust import trust_of
 from lion.support.errors import InputError
 from lion.support.text import visible
@@ -85,7 +85,7 @@ def _round_row(tables: Tables, name: str) -> Row:
     balance = equilibrium(reviews) if reviews.height else None
     return {
         "round": name,
-        "new": tables.pool.filter(round=name).height,
+        "new": tables.pool.filter(round=name).height or None,
         **quality_of(evaluated),
         "judged": evaluated["gap"].is_not_null().sum() if evaluated.height else None,
         "asked": evaluated.height or None,
@@ -128,7 +128,7 @@ def _held_out(losses: pl.DataFrame) -> Row:
 def control_of(rows: list[Row], label: str) -> pl.DataFrame | None:
     """Return a run's quality, to draw beside another's: round (a number), quality, label."""
     known = [
-        {"round": int(row["round"][1:]), "quality": row["quality"], "label": label}
+        {"round": round_number(row["round"]), "quality": row["quality"], "label": label}
         for row in rows
         if row["quality"] is not None
     ]
@@ -143,7 +143,8 @@ def read_control(path: str | None, root: Path = Path()) -> pl.DataFrame | None:
     if path is None:
         return None
     try:
-        rows = pl.read_csv(root / path, columns=["round", "quality"]).to_dicts()
+        types = {"round": pl.String, "quality": pl.Float64}
+        rows = pl.read_csv(root / path, columns=list(types), schema_overrides=types).to_dicts()
         return control_of(rows, "control")
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise InputError(
@@ -189,19 +190,16 @@ def quality_table(tables: Tables) -> pl.DataFrame:
         counts = {"judged": scores["gap"].count(), "asked": scores.height}
         total = pl.DataFrame([{"category": ALL, **quality_of(scores), **counts}])
         both = pl.concat([total, table], how="diagonal_relaxed")
-        rows = both.with_columns(round=int(name[1:])).select(*schema)
+        rows = both.with_columns(round=round_number(name)).select(*schema)
         parts.append(rows.cast(pl.Schema(schema)))
     return pl.concat(parts)
 
 
 def gap_table(tables: Tables) -> pl.DataFrame:
     """Return a histogram of the gap: columns round, gap (lower edge of half a point), rows."""
-    return (
-        tables.scores.drop_nulls("gap")
-        .group_by("round", gap=(pl.col("gap") * 2).floor() / 2, maintain_order=True)
-        .agg(pl.len().alias("rows"))
-        .sort("round", "gap")
-    )
+    judged = tables.scores.drop_nulls("gap")
+    counts = judged.group_by("round", gap=(pl.col("gap") * 2).floor() / 2).agg(rows=pl.len())
+    return counts.sort(round_numbers(), "gap")
 
 
 def loss_table(tables: Tables) -> pl.DataFrame:

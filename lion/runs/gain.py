@@ -8,6 +8,7 @@ import polars as pl
 from lion.evaluate.statistics import draws, interval, ratio
 from lion.runs.run import Tables
 
+_FEWEST = 6  # questions; that fewer all change in one direction may be chance (2 * 0.5**5 > 0.05)
 _LOWEST = 1.0  # the lowest score, which a wholly wrong answer gets
 
 
@@ -27,9 +28,24 @@ class Gain(NamedTuple):
     down: int = 0
 
     @property
+    def is_up(self) -> bool:
+        """Whether a gain is shown: the interval lies above 0, and there are enough questions."""
+        return self.low > 0 and self.questions >= _FEWEST
+
+    @property
+    def is_down(self) -> bool:
+        """Whether a loss is shown."""
+        return self.high < 0 and self.questions >= _FEWEST
+
+    @property
     def is_shown(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.low > 0 or self.high < 0
+        """Whether a gain or a loss is shown."""
+        return self.is_up or self.is_down
+
+    @property
+    def pairs(self) -> str:
+        """Return the number of questions in words."""
+        return f"{self.questions:,} question{'' if self.questions == 1 else 's'}"
 
 
 def paired_gain(first: pl.DataFrame, second: pl.DataFrame, since: str) -> Gain | None:

@@ -38,7 +38,7 @@ def identity_of(
     """Return the identity of a run.
 
     A page that a stage writes may depend only on its data, so it has no `origin`; its command finds
-    the commit by the checksum of the newest scores.
+    the commit by the checksum of the newest training losses.
     """
     seeds, base = tables.pool.filter(origin="seed").height, brief(params.student.base, _NAME)
     own = ", with answers" if tables.taught.height < tables.answers.height else ""
@@ -99,9 +99,12 @@ def _model(asked: str, replies: pl.DataFrame) -> str:
 
 
 def _checksum(tables: Tables, places: Places) -> str:
-    """Return the MD5 of the newest scores, which dvc.lock holds; empty without scores."""
+    """Return the MD5 of the newest training losses, which dvc.lock holds; empty without any.
+
+    They differ between all runs; scores do not, if runs pay for no verdicts.
+    """
     for name in reversed(tables.rounds):
-        path: Path | None = table_file(places, "scores", name)
+        path: Path | None = table_file(places, "losses", name)
         if path and path.is_file():
             return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     return ""

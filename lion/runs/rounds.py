@@ -6,7 +6,7 @@ import polars as pl
 
 from lion.runs.composition import ORIGINS
 from lion.runs.figures import percent, round_rows
-from lion.runs.run import Tables
+from lion.runs.run import Tables, round_number
 from lion.support.text import table
 
 Row = dict[str, Any]
@@ -28,7 +28,8 @@ def rounds_of(tables: Tables) -> list[Row]:
             else None
             for origin in ORIGINS
         }
-        rows.append({**figures, "cache": cache, **origins, "tokens": _tokens(tables, name)})
+        pools = {"cache": cache if new.height else None, **origins}
+        rows.append({**figures, **pools, "tokens": _tokens(tables, name)})
     return rows
 
 
@@ -44,7 +45,7 @@ def as_text(versions: dict[str, list[Row]]) -> str:
     names = {row["round"] for rows in versions.values() for row in rows}
     shown = [
         {"round": name, "version": label} | _shown(row)
-        for name in sorted(names, key=lambda name: int(name[1:]))
+        for name in sorted(names, key=round_number)
         for label, rows in versions.items()
         for row in rows
         if row["round"] == name

@@ -99,6 +99,16 @@ SOURCES: dict[str, Source] = {
 PLACES = tuple(dict.fromkeys(source.place for source in SOURCES.values()))
 
 
+def round_number(name: str) -> int:
+    """Return 12 for r12, to sort rounds."""
+    return int(name[1:])
+
+
+def round_numbers(column: str = "round") -> pl.Expr:
+    """Return the numbers of a column of rounds, to sort or compare them."""
+    return pl.col(column).str.slice(1).cast(pl.Int64)
+
+
 def pipeline_variable(root: Path, name: str) -> Any:
     """Return the value of `name` under `vars` in `root`/dvc.yaml; InputError without one."""
     file = root / "dvc.yaml"

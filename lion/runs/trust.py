@@ -121,6 +121,7 @@ def shared_model(tables: Tables) -> str | None:
     """
     models = {
         *tables.taught["model"].unique(),
+        *tables.question_answers["model"].unique(),
         *tables.reviews["model"].unique(),
         *tables.judged["model"].unique(),
     }

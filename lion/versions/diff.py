@@ -13,6 +13,7 @@ import polars as pl
 from lion.pools.tables import INSTRUCTION
 from lion.runs.composition import ORIGINS
 from lion.runs.revision import Revision
+from lion.runs.run import round_number
 from lion.support.text import brief, table, visible
 
 Row = dict[str, Any]
@@ -95,7 +96,7 @@ def counts(diff: PoolDiff) -> list[Row]:
     for round, origin, kind, count in groups.len().iter_rows():
         rows.setdefault((round, origin), {"round": round, "origin": origin})[kind] = count
     return sorted(
-        rows.values(), key=lambda row: (int(row["round"][1:]), ORIGINS.index(row["origin"]))
+        rows.values(), key=lambda row: (round_number(row["round"]), ORIGINS.index(row["origin"]))
     )
 
 

@@ -54,6 +54,19 @@ def test_three_runs_are_compared_before_they_stand_side_by_side(
         assert seen.locator("#instruction .empty", has_text="Not in this run").count() == 2
 
 
+def test_a_later_run_may_have_more_rounds(chromium: Browser, run: Path, tmp_path: Path) -> None:
+    longer = as_project(make_run(tmp_path, Size(rounds=5)))
+    text = (longer / "params.yaml").read_text().replace("  r3: r2\n", "  r3: r2\n  r4: r3\n")
+    (longer / "params.yaml").write_text(text.replace("tau: 1.0", "tau: 1.25"))
+    with serving(run, longer) as server, looking_at(chromium, server.address) as seen:
+        seen.wait_for_selector("#questions tbody tr")
+        heads = seen.locator("#questions thead th").all_inner_texts()
+        assert [head for head in heads if head.startswith("r")] == ["r0", "r1", "r2", "r3", "r4"]
+        assert seen.locator("#questions thead th", has_text="r4").locator("button").count() == 0
+        assert seen.locator(".tau output").all_inner_texts() == ["1.0", "1.25"]
+        assert seen.locator(".tau input").nth(1).input_value() == "1.25"
+
+
 def test_a_port_in_use_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run)
     with socket.create_server((HOST, 0)) as taken:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -66,6 +67,23 @@ def test_a_run_without_such_columns_has_details(tables: Tables) -> None:
     detail = Index(plain).detail(plain.pool["id"][0])
     assert detail
     assert "before" not in detail
+
+
+def test_an_examination_shows_the_answer_that_was_judged(tables: Tables) -> None:
+    examined = tables.scores.filter(round="r1")["id"][0]
+    new = {"id": examined, "answer": "Rewritten.", "finish_reason": "stop", "model": "new"}
+    old = tables.answers.filter(id=examined)["answer"].item()
+
+    def detail(round: str) -> dict[str, Any]:
+        rows = [dict.fromkeys(tables.rewrites.columns) | new | {"round": round}]
+        rewrites = pl.DataFrame(rows, schema=tables.rewrites.schema)
+        found = Index(replace(tables, rewrites=rewrites)).detail(examined)
+        assert found
+        return found
+
+    assert detail("r1")["teacher"]["text"] == "Rewritten."
+    assert detail("r1")["exams"][0]["judged"]["text"] == old
+    assert "judged" not in detail("r0")["exams"][0]
 
 
 def test_the_dialog_shows_them_as_text(root: Path, chromium: Browser, tables: Tables) -> None:

@@ -1,5 +1,6 @@
 """Figures that can be counted by hand."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ import polars as pl
 import pytest
 
 from lion.discriminate.scores import ORDERS, discriminate, score
-from lion.pools.tables import ACCEPTED, REVIEW, from_rows
-from lion.report.charts import trend_chart
+from lion.evaluate.quality import quality_by_category
+from lion.pools.tables import ACCEPTED, REVIEW, SCORE, from_rows
+from lion.report.charts import origin_chart, trend_chart
 from lion.report.details import changed
 from lion.report.drawing import page_svg
-from lion.report.glance import headline, on_what, trusted, warnings
+from lion.report.glance import better, headline, on_what, trusted, warnings
 from lion.runs.composition import (
     EVERY,
     category_shares,
@@ -20,14 +22,16 @@ from lion.runs.composition import (
     most_drawn,
     outcome_rows,
     outcomes,
+    pool_by_origin,
     topic,
 )
+from lion.runs.figures import gap_table
 from lion.runs.gain import Gain, floor_of, loss_change, paired_gain
 from lion.runs.run import places_of, read_run
 from lion.runs.trust import doubts, score_matrix, shared_model, trust_of, trust_rows
 from lion.support.text import as_json, brief, visible
 from tests.report.conftest import as_project
-from tests.report.synthetic import make_run
+from tests.report.synthetic import Size, make_run
 
 
 def _reviews(*points: tuple[str, str, float | None, float | None]) -> pl.DataFrame:
@@ -144,8 +148,8 @@ def test_every_doubt_is_told_and_the_first_screen_tells_it_once() -> None:
 def test_questions_without_categories_are_counted_by_what_they_gained() -> None:
     quality = pl.DataFrame({"round": [0], "category": ["all"], "quality": [70.0]}).clear()
     answer = on_what(quality, [Gain("r0", 0.5, -10.9, 11.8, 45, 14, 13)])
-    assert answer["value"] == "14 questions gained, 13 lost"
-    assert answer["note"] == "Of 45, since r0. The questions have no categories."
+    assert answer["value"] == "Questions: 14 gained, 13 lost"
+    assert answer["note"] == "Of 45, since r0. Fewer than two categories of questions are judged."
     assert on_what(quality, [])["value"] == "Unknown"
 
 
@@ -219,13 +223,57 @@ def test_one_model_in_three_roles_is_named(
     }
     own = named["answers"].head(1).with_columns(prompt_tokens=None, model=pl.lit("seeds.jsonl"))
     named["answers"] = pl.concat([own, named["answers"]], how="vertical_relaxed")
-    judged = tables.judged.with_columns(model=pl.lit(judge)) if judge else tables.judged.clear()
-    assert shared_model(replace(tables, **named, judged=judged)) == shared
+    named["judged"] = (
+        tables.judged.with_columns(model=pl.lit(judge)) if judge else tables.judged.clear()
+    )
+    named["question_answers"] = tables.question_answers.with_columns(model=pl.lit("gpt-x"))
+    assert shared_model(replace(tables, **named)) == shared
+    others = tables.question_answers.with_columns(model=pl.lit("teacher"))
+    assert shared_model(replace(tables, **named | {"question_answers": others})) is None
 
 
-def test_the_headline_of_equilibrium() -> None:
+def test_no_hard_row_is_no_claim_about_the_referee() -> None:
     rows = [_round("r0", quality=99.0), _round("r1", quality=100.0, hard_share=0.0)]
-    assert "the referee cannot tell student from teacher" in str(headline(rows, []))
+    assert str(headline(rows, [])).endswith("; no instruction is hard.")
+    rows[1] |= {"examined": 3, "pool": 1500}
+    assert str(headline(rows, [])).endswith("; none of the 3 examined instructions is hard.")
+
+
+def test_a_category_without_a_judged_question_has_no_quality() -> None:
+    questions = pl.DataFrame({"id": ["a", "b", "c"], "category": ["math", "code", "poem"]})
+    scores = from_rows(
+        [
+            {"id": "a", "teacher": 8.0, "student": 4.0, "gap": 4.0},
+            {"id": "b", "teacher": None, "student": None, "gap": None},
+            {"id": "c", "teacher": 8.0, "student": 6.0, "gap": 2.0},
+        ],
+        SCORE,
+    )
+    quality = quality_by_category(scores, questions)
+    assert quality["quality"].to_list() == [50.0, None, 75.0]
+    answer = on_what(quality.with_columns(round=pl.lit(0)), [])
+    assert (answer["value"], answer["note"]) == ("Weakest: math (50%)", "Strongest: poem (75%).")
+
+
+@pytest.mark.parametrize(("questions", "is_shown"), [(1, False), (5, False), (6, True)])
+def test_a_handful_of_questions_shows_no_gain(questions: int, is_shown: bool) -> None:
+    gain = Gain("r0", 31.2, 31.2, 31.2, questions, questions, 0)
+    assert (gain.is_up, gain.is_shown) == (is_shown, is_shown)
+    value = better([], [gain], None)["value"]
+    assert value.startswith("Yes, by" if is_shown else "Not shown")
+
+
+def test_the_tenth_round_follows_the_ninth(tmp_path: Path) -> None:
+    run = places_of(as_project(make_run(tmp_path, Size(rounds=12))))
+    names = [f"r{number}" for number in range(12)]
+    tables = read_run(run, names)
+    hard = hard_shares(tables).filter(category=EVERY)
+    assert hard["round"].to_list() == names[1:]
+    assert gap_table(tables)["round"].unique(maintain_order=True).to_list() == names[1:]
+    chart = origin_chart(pool_by_origin(tables))
+    assert chart is not None
+    shown = re.findall(r">(r\d+)</text>", page_svg(chart, "pools"))
+    assert shown == names
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_a_run_of_round_0_alone_has_no_examination(
 ) -> None:
     text = seen_text(as_project(make_run(tmp_path / "run", Size(rounds=1))))
     assert "Round 0: " in text
-    assert "the referee has not examined a student yet" in text
+    assert "the referee has examined no student" in text
     assert "No drafts yet." in text
     assert "No instruction has been judged yet." in text
 

@@ -117,7 +117,9 @@ def test_marks_stand_on_the_page(root: Path) -> None:
     assert "Ann: the referee is right in 1 of 1 verdicts" in page
 
 
-@pytest.mark.parametrize("text", [None, "", "a,b\n1,2\n", "round,quality\nx,y\n"])
+@pytest.mark.parametrize(
+    "text", [None, "", "a,b\n1,2\n", "round,quality\nx,y\n", "round,quality\n0,55.5\n1,60.0\n"]
+)
 def test_a_control_that_is_none_is_named_in_one_line(root: Path, text: str | None) -> None:
     if text is not None:
         Path("control.csv").write_text(text)

@@ -35,7 +35,8 @@ function review(reply) {
   return make("div", {}, make("h4", {}, title), prose(reply.reply));
 }
 
-function examined(exam, teacher, kind, run, id) {
+function examined(exam, last, kind, run, id) {
+  const teacher = exam.judged ?? last; // the answer that the scores are of
   const points = teacher && make("div", {},
     make("h4", {}, `teacher: ${figure(exam.teacher)} points${cut(teacher.finish_reason)}${priced(teacher)}`), thoughtsOf(teacher), prose(teacher.text));
   const title = kind === "i"

@@ -23,13 +23,18 @@ async function savedQuestions(query, form) {
 
 fill(questionFilter, "category", [...new Set(data.runs.flatMap((run) => run.questions.rows.map((row) => row.category)))], "any");
 
+// Runs number their rounds alike, so the longest run has all of them. A column sorts by the last
+// round only if all runs have the same last round.
+const longest = data.runs.map((run) => run.rounds).reduce((one, other) => (other.length > one.length ? other : one));
+const areEven = data.runs.every((run) => run.rounds.length === longest.length);
+
 const questions = new Listing({
   name: "questions", prefix: "e.", form: questionFilter, kind: "question", rowsOf: questionsOf, whole: savedQuestions,
   columns: [
     ["question", "text"],
     ["category", "category", (row) => row.category],
     ["teacher", "teacher", (row) => figure(row.teacher, 1)],
-    ...data.runs[0].rounds.map((name, index) => [name, index === data.runs[0].rounds.length - 1 ? "student" : null,
+    ...longest.map((name, index) => [name, areEven && index === longest.length - 1 ? "student" : null,
       (row) => figure(row.points[index], 1)]),
     ["last change", "moved", (row) => signed(row.moved)],
   ],

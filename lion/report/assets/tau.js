@@ -25,7 +25,7 @@ function chip(run, row) {
 function drawGaps(run, box) {
   const tau = taus[run];
   find("input", box).value = tau;
-  find("output", box).textContent = tau.toFixed(1);
+  find("output", box).textContent = String(tau).includes(".") ? tau : tau.toFixed(1);
   for (const chart of box.querySelectorAll("figure")) {
     const counts = data.runs[run].gaps[chart.dataset.round];
     const [hard, all] = [hardOf(counts, tau), allOf(counts)];
