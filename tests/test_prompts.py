@@ -1,6 +1,7 @@
 """Prompts keep texts inside their fences, and what echoes the fences is unwrapped."""
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -55,6 +56,22 @@ REMARKS = [
         f"यहाँ एक नया कार्य है:\n<task {FENCE}>\n{TASK}\n</task {FENCE}>",
         f"**Nova naloga:** <task {FENCE}>\n{TASK}",
         f"Noua sarcină, inspirată de exemplu:\n\n**Task {FENCE}**\n\n{TASK}",
+        f"<task {FENCE}>\n{TASK}\n</task>\nThis one is harder.",
+        *(f"{title} {TASK}" for title in ("**Neue Aufgabe:**", "新任务：", "Nouvelle tâche :")),
+        *(
+            f"{remark}\n\n{TASK}"
+            for remark in (
+                "Alright, here's a new task:",
+                "Got it. Here's a new task:",
+                "Here's one:",
+                "Sure! Here's another one:",
+                "Here you go:",
+                "Here is the new task you requested:",
+            )
+        ),
+        f"```\n{TASK}\n```",
+        f"```text\n{TASK}\n```",
+        *(f"{first}{TASK}{last}" for first, last in ('""', "“”", "「」", "«»")),
     ],
 )
 def test_an_echoed_mark_is_no_part_of_the_new_task(text: str) -> None:
@@ -68,6 +85,13 @@ def test_an_echoed_mark_is_no_part_of_the_new_task(text: str) -> None:
         *("Explain what <task id=1> means.", "<table>", "List </task x> tags here", "", "<task"),
         *("Turn around:\n\nred blue", "Löse die Aufgabe:\n2 + 2", "Вот слова:\nдом, лес"),
         *("## Tasks of a cook\n\nName three.", "请翻译：\n你好", "**Note:** name a river."),
+        '<task id="5"><title>Buy milk</title></task>\nConvert this XML to JSON.',
+        "<task>A</task>\n<task>B</task>",
+        "```python\nprint(1)\n```",
+        "```\na\n```\nand\n```\nb\n```",
+        '"Carpe diem": erkläre diesen Satz von "Horaz"',
+        '"Yes" or "no"',
+        "Here's one for you: how many legs has a spider?",
     ],
 )
 def test_other_marks_stay(text: str) -> None:
@@ -111,6 +135,18 @@ def test_the_first_line_of_a_task_is_no_remark(text: str) -> None:
 def test_a_remark_may_say_what_the_task_is_like(remark: str) -> None:
     assert unwrap(f"{remark}\n{TASK}") == TASK
     assert fault(reply(f"{remark} {TASK}"), "any") == "repeats the prompt"
+
+
+def test_several_tagged_tasks_are_no_task() -> None:
+    assert fault(reply("<task>Name a river.</task>\n<task>Name a lake.</task>"), "any") == (
+        "several tasks"
+    )
+
+
+def test_a_long_remark_is_read_at_once() -> None:
+    begun = time.process_time()
+    unwrap("Hier ist " + "aufgabe , x " * 2500)
+    assert time.process_time() - begun < 1
 
 
 def test_a_reply_cut_behind_the_closing_mark_is_whole() -> None:

@@ -18,6 +18,7 @@ from lion.prompts import Message, render
 
 # Simulated for 6,000 rows of which 70% are accepted: two or three waves, 2% more requests.
 _DEVIATIONS = 2.0
+_MOST_TOKENS = 4096  # of a reply to a long instruction; many servers refuse a larger limit
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,11 @@ def draws_for(missing: int, *, accepted: int, drawn: int) -> int:
     return math.ceil((missing + z * math.sqrt(missing * (1 - low))) / low)
 
 
+def reply_limit(asking: Generator, words: int) -> int:
+    """Return the token limit of a reply to an instruction of so many words."""
+    return max(asking.min_tokens, min(asking.tokens_per_word * words, _MOST_TOKENS))
+
+
 def _request(draw: Draw, asking: Generator, seed: int) -> Request:
     """Build the request for `draw`; `seed` is the round's own.
 
@@ -125,6 +131,6 @@ def _request(draw: Draw, asking: Generator, seed: int) -> Request:
             else render("generator_easy.txt", context=draw.context, task=draw.text)
         ),
         temperature=asking.temperature,
-        max_tokens=max(asking.min_tokens, asking.tokens_per_word * length_in_words(draw.text)),
+        max_tokens=reply_limit(asking, length_in_words(draw.text)),
         seed=stable_seed(seed, draw.parent, draw.turn),
     )

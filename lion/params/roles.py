@@ -50,7 +50,11 @@ class Judge(Referee):
 
 
 class Generator(Record):
-    """The generator of new instructions."""
+    """The generator of new instructions.
+
+    A reply may have `tokens_per_word` tokens for each word of the given instruction, up to 4,096,
+    but at least `min_tokens`.
+    """
 
     model: str | None = None
     temperature: Temperature

@@ -36,7 +36,7 @@ def tokens(text: str) -> list[str]:
     lowered = text.lower()
     # Composed first, since an accent may be a separate character, which is not a letter.
     if lowered.isascii() or not _FOREIGN.search(unicodedata.normalize("NFC", lowered)):
-        return _ASCII.findall(lowered)
+        return _ASCII.findall(lowered) or folded(text)  # signs alone, such as ½, are digits
     return folded(text)
 
 

@@ -53,6 +53,7 @@ _ORIGIN = (
     r"(?: ?[,，、(（]| (?:inspir|based|derived|modell?ed|related|for you\b|as requested"
     r"|(?:that|which) (?:is|was|has|belongs|follows|meets|fits|matches|shares)\b"
     r"|simil|like (?:the|this|that)\b"
+    r"|you (?:requested|asked for)\b"
     r"|(?:in|of|from|with|on) (?:a )?(?:similar|the (?:same|style|spirit|domain))"
     r"|im (?:gleichen|selben) |basier|dans le même |basé|semblable|nouvelle|en el mismo |basad|nuev"
     r"|no mesmo |semelhante|nova\b|nello stesso |basat|ispirat|nuov|gebaseerd|geïnspireerd|opart"
@@ -60,29 +61,43 @@ _ORIGIN = (
     r"(?![^:：\n]*\bmy\b)[^:：\n]{0,60}"
 )
 REMARK = (
-    r"(?:(?:sure|certainly|of course|okay|好的)[,!.，。！]* ?|[^\n:.!]{1,20}! )?"
+    r"(?:(?:sure(?: thing)?|certainly|of course|ok(?:ay)?|al(?:l )?right|got it|great|understood"
+    r"|absolutely|好的)[,!.，。！]* ?|[^\n:.!]{1,20}! )?"
     rf"(?:(?:here(?:['’]s| is)|below is|the following is) {_NEW}"
     r"|(?:hier (?:ist|is)|voici|aqu[íi] (?:tienes|está)"
     rf"|ecco|вот|oto|işte|đây là|(?:以下|这|這)是|以下は|다음은|إليك){_NEW_ELSEWHERE})"
     rf"(?:です|になります|입니다|이에요|예요)?(?:{_ORIGIN})? ?[:：]"
 )
+_HERE = r"(?:[^\n:.!]{1,20}[!,.] )?here(?:['’]s (?:another |one more )?one| you go) ?[:：]"
 # In any language, a line that ends in a colon before the prompt's own mark is a remark.
 _PREAMBLE = re.compile(
-    rf"{REMARK}\s*\n(?:\s*-{{3,}}\s*\n)?\s*(?=\S)"
+    rf"(?:{REMARK}|{_HERE})\s*\n(?:\s*-{{3,}}\s*\n)?\s*(?=\S)"
     rf"|[^\n]{{1,200}}[:：][*_]*\s*(?=<task {_CODE}>|\*\*Task {_CODE})",
     re.IGNORECASE,
 )
-_OPENING = re.compile(r"<task\b[^<>\n]{0,80}>")
-_NAME = r"(?:(?:new|your|my|another|one more) )?task"
+_REMARKS = 600  # characters within which remarks before a task end
+_OPENING = re.compile(rf"<task(?:\b[^<>\n]{{0,60}}{_CODE}[^<>\n]{{0,20}})?\s*>")
+_NAME = (
+    r"(?:(?:(?:new|your|my|another|one more) )?task|neue aufgabe|nouvelle tâche|nueva tarea"
+    r"|nova tarefa|nuovo compito|новая задача|новое задание|新的?任[务務]|新しい(?:タスク|課題)"
+    r"|새(?:로운)? ?과제)"
+)
 _BOLD = "[*_]{0,3}"
 _TITLE = re.compile(
-    rf"(?:(?:#+ |[*_]+)*{_NAME}(?:(?: \d+)?{_BOLD}[:：]| {_CODE}:?){_BOLD}:?\s*"
+    rf"(?:(?:#+ |[*_]+)*{_NAME}(?:(?: \d+)? ?{_BOLD}[:：]| {_CODE}:?){_BOLD}:?\s*"
     rf"|(?:#+ |\*\*)+{_NAME}(?: \d+)?(?:\*\*)?\s*\n\s*)(?=\S)",
     re.IGNORECASE,
 )
 _LATER_TITLE = re.compile(rf"(?:\n\s*|[.!?] )(?:{_TITLE.pattern})", re.IGNORECASE)
 _CLOSING = re.compile(r"</task\b[^<>\n]{0,80}>")
 _FENCE = re.compile(rf"</task {_CODE}>")
+_TAGGED_TASKS = re.compile(r"(?:<task>(?:(?!</task>).)+</task>\s*){2,}", re.DOTALL)
+# A whole text in a code fence without a language, or in quotation marks.
+_WRAPPED = re.compile(
+    r"```(?:text|txt|markdown|md|plaintext)?\n((?:(?!```).)+)\n```"
+    r'|"([^"]+)"|“([^“”]+)”|「([^「」]+)」|«([^«»]+)»',
+    re.DOTALL,
+)
 
 
 def render(
@@ -129,25 +144,37 @@ def score_mark(*texts: str) -> str:
 def unwrap(text: str) -> str:
     """Return the new task in the generator's reply `text`.
 
-    Strip the prompt's own marks, a preamble, a title (but not one of several), and anything after a
-    closing fence.
+    Strip the prompt's own marks, a preamble, a title (but not one of several), a code fence or
+    quotation marks around the whole, and anything after a closing fence.
     """
     text = text.strip()
-    if preamble := _PREAMBLE.match(text):
+    if preamble := _PREAMBLE.match(text, 0, _REMARKS):
         text = text[preamble.end() :]
-    if opening := _OPENING.match(text):
-        text = text[opening.end() :].strip()
-    closings = list(_CLOSING.finditer(text))
-    if fence := _FENCE.search(text):
-        text = text[: fence.start()].strip()
-    elif closings and closings[-1].end() == len(text):
-        text = text[: closings[-1].start()].strip()
+    text = _untagged(text)
+    if wrapped := _WRAPPED.fullmatch(text):
+        text = next(filter(None, wrapped.groups())).strip()
     title = _TITLE.match(text)
     return text[title.end() :] if title and not has_several_tasks(text) else text
 
 
+def _untagged(text: str) -> str:
+    """Return `text` without the tags around it; a <task> without the code may be part of a task."""
+    opening, closings = _OPENING.match(text), [*_CLOSING.finditer(text)]
+    begin = opening.end() if opening else 0
+    is_ours = opening is not None and re.search(_CODE, opening[0]) is not None
+    if fence := _FENCE.search(text, begin):
+        return text[begin : fence.start()].strip()
+    if closings and (is_ours or len(closings) == 1):
+        last = closings[-1]
+        if last.end() == len(text) or (is_ours and len(closings) == 1):
+            return text[begin : last.start()].strip()
+    return text[begin if is_ours or not closings else 0 :].strip()
+
+
 def has_several_tasks(text: str) -> bool:
-    """Whether `text` has a title, such as "Task 1:", and a further one behind it."""
+    """Whether `text` is several <task> elements, or has titles such as "Task 1:" and "Task 2:"."""
+    if _TAGGED_TASKS.fullmatch(text):
+        return True
     title = _TITLE.match(text)
     return title is not None and _LATER_TITLE.search(text, title.end()) is not None
 

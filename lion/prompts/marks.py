@@ -65,7 +65,7 @@ _NEXT_TURN = re.compile(
     rf"{_END}\s*(?:<s>\s*)?(?:<\|im_start\|>|<\|start_header_id\|>|<\|start\|>|<start_of_turn>|\[INST\])"
 )
 _WRAPPED = re.compile(
-    r"<(?:answer|output)>(.*)</(?:answer|output)>|<\|(?:START_RESPONSE|begin_of_solution)\|>(.*?)"
+    r"<(answer|output)>((?:(?!</?(?:answer|output)>).)*)</\1>|<\|(?:START_RESPONSE|begin_of_solution)\|>(.*?)"
     r"(?:<\|(?:END_RESPONSE|end_of_solution)\|>)?",
     re.DOTALL,
 )
@@ -206,5 +206,5 @@ def _is_in_prose(text: str, mark: _Mark) -> bool:
 def _ended(text: str, end: int) -> Parts:
     answer = trimmed(text[end:])
     if wrapped := _WRAPPED.fullmatch(answer.strip()):
-        answer = trimmed(wrapped[1] or wrapped[2] or "")
+        answer = trimmed(wrapped[2] or wrapped[3] or "")
     return Parts(text[:end], answer, True)

@@ -14,7 +14,7 @@ from lion.pools.instructions import Task, flat_text, stable_seed, tasks_of
 from lion.pools.tables import ANSWER, from_rows
 from lion.student import launch
 from lion.student.decoding import Work, decode
-from lion.student.models import Loaded, device, model_digest
+from lion.student.models import Loaded, device, model_digest, positions_of
 from lion.student.resumable import Resumable, keep_line, kept_lines, work_key
 from lion.student.template import encode_prompt, pad_id
 from lion.student.thoughts import ThoughtForm
@@ -90,9 +90,12 @@ def answer_tasks(
         seeds=[stable_seed(seed, task) for task in tasks],
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
+        positions=positions_of(loaded.model.config),
     )
     folder = resumable.claim(_key(loaded, work)) if resumable else None
     done: dict[int, Answer] = launch.broadcast(_read(folder) if launch.is_main() else {})
+    sizes = enumerate(map(len, work.prompts))
+    done |= {row: Answer("", "length", size, 0) for row, size in sizes if not work.room(row)}
     made = list(done.items()) if launch.is_main() else []
     # Longest prompts first, so that memory runs out at the start or not at all.
     order = sorted(range(len(tasks)), key=lambda row: -len(work.prompts[row]))

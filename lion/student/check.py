@@ -7,7 +7,13 @@ from httpx2 import HTTPError
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from lion.pools.instructions import Task
-from lion.student.models import check_causal, check_place, load_tokenizer, one_line
+from lion.student.models import (
+    check_causal,
+    check_place,
+    load_tokenizer,
+    one_line,
+    positions_of,
+)
 from lion.student.sandbox import render_untrusted
 from lion.student.template import encode_prompt, pad_id
 from lion.student.thoughts import form_to_learn, opened_by_prompt
@@ -64,9 +70,9 @@ def check_base(
 
 
 def _check_positions(config: PreTrainedConfig, base: str, lengths: Mapping[str, int]) -> None:
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    positions = positions_of(config)
     for name, tokens in lengths.items():
-        if isinstance(positions, int) and 0 < positions < tokens:
+        if positions and positions < tokens:
             raise InputError(
                 f"{name}: {tokens:,} tokens, but {base} has {positions:,} positions; set a lower "
                 "number, or choose another student.base"

@@ -19,12 +19,22 @@ LEAVE = 4  # new rows join once one row in this many has ended
 
 @dataclass(frozen=True)
 class Work:
-    """Prompts to answer: tokens and a seed for each row, and the sampling settings."""
+    """Prompts to answer: tokens and a seed for each row, and the sampling settings.
+
+    `positions` is the most tokens of a prompt with its answer, if the model has a limit.
+    """
 
     prompts: list[list[int]]
     seeds: list[int]
     temperature: float
     max_tokens: int
+    positions: int | None = None
+
+    def room(self, row: int) -> int:
+        """Return the most tokens of the row's answer; 0 if its prompt leaves none."""
+        if self.positions is None:
+            return self.max_tokens
+        return max(0, min(self.max_tokens, self.positions - len(self.prompts[row])))
 
     def draws(self, row: int) -> Iterator[float]:
         """Return the random numbers in [0, 1) that choose the row's tokens, from its seed alone."""
@@ -58,7 +68,8 @@ def decode(
 ) -> Iterator[list[tuple[int, list[int]]]]:
     """Answer the prompts of rows `order`, at most `batch` at a time; yield rows as they end.
 
-    Each is a row number and its tokens: up to and including an end token, or work.max_tokens.
+    Each is a row number and its tokens: up to and including an end token, or as many as it has room
+    for. A row without room must not be in `order`.
     """
     waiting = deque(order)
     live: _Batch | None = None
@@ -145,7 +156,7 @@ def _note(
     for place in batch.going:
         tokens = batch.tokens[place]
         tokens.append(chosen[place])
-        over = tokens[-1] in ends or len(tokens) == work.max_tokens
+        over = tokens[-1] in ends or len(tokens) == work.room(batch.rows[place])
         (ended if over else going).append(place)
     batch.going = going
     return [(batch.rows[place], batch.tokens[place]) for place in ended]

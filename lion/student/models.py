@@ -76,6 +76,12 @@ def write_base(out: Path, *, base: str, revision: str | None) -> None:
         write_pointer(folder, pointer)
 
 
+def positions_of(config: PreTrainedConfig) -> int | None:
+    """Return the most tokens that a model was made for; None if its config names no limit."""
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return positions if isinstance(positions, int) and positions > 0 else None
+
+
 def check_place(base: str, revision: str | None) -> None:
     """Raise InputError if a base is neither a model's folder nor a pinned name on the hub."""
     folder = Path(base)

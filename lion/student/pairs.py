@@ -44,14 +44,15 @@ def encode_pairs(loaded: Loaded, rows: pl.DataFrame, limit: int, *, label: str) 
     pairs = []
     for task, row in zip(tasks_of(rows), rows.iter_rows(named=True), strict=True):
         chosen, rejected = (
-            encode_thoughtful(loaded.tokenizer, loaded.thoughts, task, *texts).cut(limit)
+            encode_thoughtful(loaded.tokenizer, loaded.thoughts, task, *texts)
             for texts in (
                 (row["answer"], row["thoughts"]),
                 (row["response"], row["response_thoughts"]),
             )
         )
-        if row["response_ending"] != "stop" and len(rejected) < limit:
+        if row["response_ending"] != "stop":
             rejected = replace(rejected, answer=rejected.answer[:-1])
+        chosen, rejected = chosen.cut(limit), rejected.cut(limit)
         has_room = all(len(side.answer) > side.thoughts for side in (chosen, rejected))
         if has_room and chosen.answer != rejected.answer:
             pairs.append(Pair(chosen, rejected))

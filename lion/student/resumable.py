@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -23,9 +24,17 @@ def work_key(*parts: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
+def own_name() -> str:
+    """Return a name that no other process has; a process id may be that of a killed run."""
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
+
+
+_OWN = own_name()
+
+
 def keep_line(folder: Path, value: Any) -> None:
     """Append a part of the work, as one line of JSON, to this process's file in `folder`."""
-    with (folder / f"{rank()}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
+    with (folder / f"{rank()}-{_OWN}.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(value) + "\n")
 
 

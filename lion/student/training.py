@@ -53,7 +53,7 @@ def train(
     launch.join(cpu=device(compute.device).type == "cpu")
     kept = None
     if resumable and compute.checkpoint_steps:
-        loaded.learnt = _key(loaded, examples, settings, compute, seed=seed)
+        loaded.learnt = _key(loaded, examples, settings, compute, arithmetic, seed=seed)
         kept = resumable.claim(loaded.learnt)
     with tempfile.TemporaryDirectory() as scratch, explained(hint):
         folder, saves = kept or Path(scratch), kept is not None
@@ -106,13 +106,21 @@ def _check_memory(
 
 
 def _key(
-    loaded: Loaded, examples: Sequence[Example], settings: Imitate, compute: Compute, *, seed: int
+    loaded: Loaded,
+    examples: Sequence[Example],
+    settings: Imitate,
+    compute: Compute,
+    arithmetic: torch.dtype,
+    *,
+    seed: int,
 ) -> str:
     """Return a hash of all that the weights, and the checkpoints' format, depend on."""
     if not launch.is_main():
         return ""
     rows = [[row.prompt, row.answer] for row in examples]
     versions = [torch.__version__, transformers.__version__]
+    is_packed = getattr(loaded.model, "is_quantized", False)
+    numbers = [str(arithmetic), str(loaded.model.dtype), is_packed]
     weights = model_digest(str(loaded.folder)) if loaded.folder else None
     base = loaded.base or {}
     return work_key(
@@ -122,5 +130,6 @@ def _key(
         weights,
         base,
         versions,
+        numbers,
         compute.sharding,
     )

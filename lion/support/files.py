@@ -1,5 +1,6 @@
 """Atomic writes of files and folders."""
 
+import glob
 import os
 import shutil
 import tempfile
@@ -25,8 +26,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that replaces `path` if the block ends without an error."""
+    """Yield a temporary folder that replaces `path` if the block ends without an error.
+
+    Remove those that killed runs left; nothing else may write `path` at the same time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+        shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary

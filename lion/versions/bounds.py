@@ -16,6 +16,7 @@ from lion.chat.wire import body_of, most_tokens
 from lion.discriminate.referee import VERDICT_SCHEMA
 from lion.discriminate.scores import ORDERS
 from lion.evaluate.judging import orders_of
+from lion.generate.drafts import reply_limit
 from lion.params import Role
 from lion.pools.instructions import context_of, task_texts
 from lion.pools.tokens import length_in_words
@@ -115,8 +116,7 @@ class Bounds:
     def _limit(self, name: str) -> int:
         """Return the token limit of the drafts of round `name`."""
         words = max(self._texts[before].words for before in self._sizes.before(name))
-        asking = self._params.generator
-        return max(asking.min_tokens, asking.tokens_per_word * words)
+        return reply_limit(self._params.generator, words)
 
     def _to_come(self, name: str) -> _Texts:
         limit = self._limit(name)

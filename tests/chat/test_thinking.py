@@ -90,9 +90,14 @@ def test_the_answer_stands_alone_and_the_store_keeps_all(
         ("hm</think>\n\tif x:\n\t\ty()\n", "\tif x:\n\t\ty()"),
         ("<reasoning>hm</reasoning><answer>\n  a\n    b\n</answer>", "  a\n    b"),
         ("<think>hm</think> Red,\nthen blue.", "Red,\nthen blue."),
+        (
+            "<think>hm</think> <answer>1</answer> and <answer>2</answer>",
+            "<answer>1</answer> and <answer>2</answer>",
+        ),
+        ("<think>hm</think><answer>1</output>", "<answer>1</output>"),
     ],
 )
-def test_code_behind_thoughts_keeps_its_indentation(content: str, expected: str) -> None:
+def test_an_answer_behind_thoughts_is_unchanged(content: str, expected: str) -> None:
     assert split_thoughts(content).answer == expected
 
 

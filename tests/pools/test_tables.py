@@ -120,6 +120,15 @@ def test_a_failed_folder_leaves_the_old_one_and_no_other(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_that_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "r1"
+    (tmp_path / ".r1.3_xxzgcp").mkdir()
+    (tmp_path / ".r10.huubd_0o").mkdir()  # another folder's
+    with replacing_folder(path) as temporary:
+        (temporary / "a").write_text("new")
+    assert sorted(tmp_path.iterdir()) == [tmp_path / ".r10.huubd_0o", path]
+
+
 DEEP = 10_000
 DAMAGED = {
     "empty.parquet": b"",

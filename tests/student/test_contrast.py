@@ -137,6 +137,14 @@ def test_an_answer_that_the_student_did_not_end_has_no_end(loaded: Loaded) -> No
     assert loaded.tokenizer.convert_ids_to_tokens(pair.chosen.answer) == ["red", "<eos>"]
 
 
+def test_such_an_answer_has_no_end_where_it_just_fits(loaded: Loaded) -> None:
+    rows = pairs([answered("a")], [response("a", "blue blue", "length")], [{"id": "a", **HARD}])
+    [whole] = encoded(loaded, rows)
+    for limit in (len(whole.rejected), len(whole.rejected) + 1):
+        [pair] = encoded(loaded, rows, limit)
+        assert loaded.tokenizer.convert_ids_to_tokens(pair.rejected.answer) == ["blue", "blue"]
+
+
 def test_marks_in_texts_stay_text_and_a_conversation_is_the_prompt(tmp_path: Path) -> None:
     words = ("Tier", "动物", "حيوان", "be", "brief")
     base = make_tiny_base(tmp_path / "base", chat=False, more=words)

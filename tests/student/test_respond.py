@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from lion.chat import UNCLEAR, Reply, Request
 from lion.params import Compute, Params
@@ -16,12 +17,12 @@ from lion.prompts import Message
 from lion.student import answering
 from lion.student.answering import Answer, answer_pool, answer_tasks
 from lion.student.decoding import Work, decode
-from lion.student.models import load_student
+from lion.student.models import Loaded, load_student
 from lion.student.respond import answer_with
 from lion.student.resumable import LOCK, Resumable, work_key
 from lion.support.errors import LionError, ParamsError
 from tests.student.project import ROOT, TASKS
-from tests.student.tiny import make_tiny_base, talking
+from tests.student.tiny import make_tiny_base, make_tokenizer, talking
 
 Ended = list[tuple[int, list[int]]]  # rows and their tokens
 POOL = pl.DataFrame({"id": TASKS, "instruction": TASKS, "input": [""] * len(TASKS)})
@@ -83,6 +84,27 @@ def test_the_engine_transformers_answers_as_answer_pool(tiny_base: Path) -> None
             label="respond",
         )
     )
+
+
+def test_an_answer_ends_where_the_model_has_no_more_positions(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer()
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=4, n_positions=10, eos_token_id=1
+    )
+    loaded = Loaded(GPT2LMHeadModel(config), tokenizer)
+    answers = answer_tasks(
+        loaded,
+        ["say red", "say " * 5, "say " * 8, "say " * 20],  # 2 more tokens in the template
+        settings=talking(temperature=0, max_tokens=6),
+        compute=Compute(),
+        seed=1,
+        label="respond",
+    )
+    sizes = [(answer.prompt_tokens, answer.completion_tokens) for answer in answers]
+    assert [prompt for prompt, _ in sizes] == [4, 7, 10, 22]
+    assert all(prompt + made <= 10 for prompt, made in sizes[:3])
+    assert [made for _, made in sizes[2:]] == [0, 0]
+    assert [answer.finish_reason for answer in answers[2:]] == ["length", "length"]
 
 
 def test_a_server_is_asked_by_the_students_name_and_anew_when_its_weights_change(

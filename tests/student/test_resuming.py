@@ -4,14 +4,20 @@ import logging
 from pathlib import Path
 
 import pytest
+import torch
 from transformers.utils import logging as transformers_logging
 
 from lion.params import Compute, load_params
-from lion.student.models import load_student
-from lion.student.resumable import Resumable
+from lion.student import resumable
+from lion.student.models import LoadOptions, load_student
+from lion.student.resumable import Resumable, keep_line, kept_lines
 from lion.student.training import train
 from tests.repository import ROOT
 from tests.student.tiny import LESSONS
+
+SETTINGS = load_params(ROOT / "params.yaml").imitate.model_copy(
+    update={"epochs": 4, "batch": len(LESSONS)}
+)
 
 
 class Killed(Exception):
@@ -20,24 +26,56 @@ class Killed(Exception):
 
 def _train(base: Path, home: Path) -> int:
     """Train in four steps, or in those that are left."""
-    settings = load_params(ROOT / "params.yaml").imitate.model_copy(
-        update={"epochs": 4, "batch": len(LESSONS)}
-    )
     compute = Compute(checkpoint_steps=3)
     is_resumed = home.exists() and any(home.iterdir())
-    with Resumable(home) as resumable:
+    with Resumable(home) as kept:
         losses = train(
             load_student(base),
             LESSONS,
-            settings=settings,
+            settings=SETTINGS,
             compute=compute,
             seed=1,
             label="imitate r0",
-            resumable=resumable,
+            resumable=kept,
         )
         if not is_resumed:
             raise Killed
     return losses.height
+
+
+def test_a_cut_line_of_a_killed_run_spoils_no_later_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container, a later run often has the process id of the killed one."""
+    keep_line(tmp_path, [1])
+    [file] = tmp_path.iterdir()
+    file.write_text(file.read_text() + "[2")
+    monkeypatch.setattr(resumable, "_OWN", resumable.own_name())
+    keep_line(tmp_path, [3])
+    assert sorted(kept_lines(tmp_path)) == [[1], [3]]
+
+
+def test_training_in_another_number_type_begins_anew(tmp_path: Path, tiny_base: Path) -> None:
+    keys = []
+    for dtype, arithmetic in (
+        (torch.float32, torch.float32),
+        (torch.float32, torch.bfloat16),
+        (torch.bfloat16, torch.bfloat16),
+    ):
+        loaded = load_student(tiny_base, options=LoadOptions(dtype=dtype))
+        with Resumable(tmp_path) as kept:
+            train(
+                loaded,
+                LESSONS,
+                settings=SETTINGS,
+                compute=Compute(checkpoint_steps=3),
+                seed=1,
+                label="imitate r0",
+                arithmetic=arithmetic,
+                resumable=kept,
+            )
+        keys.append(loaded.learnt)
+    assert len(set(keys)) == 3
 
 
 def test_tied_weights_are_not_called_missing(
