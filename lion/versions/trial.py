@@ -50,7 +50,7 @@ class Trial:
 def try_roles(params: Params, count: int) -> Trial:
     """Put `count` seeds through every role, until a role fails.
 
-    The store keeps the replies, so that the run does not pay for them again.
+    The store keeps the replies; the run reuses the answers of the teacher.
     """
     path = Path(params.seeds)
     seeds = seeds_of(params, path)

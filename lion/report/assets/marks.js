@@ -1,4 +1,4 @@
-// A person's word: verdicts are marked as right or wrong in `lion view`, which keeps them in a file.
+// A person's marks: verdicts are marked as right or wrong in `lion view`, which keeps them in a file.
 const person = { by: "", marks: [] };
 
 const markOf = (id, round) =>
