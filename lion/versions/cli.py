@@ -140,8 +140,8 @@ def try_(count: int, loop: bool) -> None:
     """Try a few of your seeds in every role, and estimate the cost of the whole run.
 
     Prints the teacher's answer, the answer of the untrained student, the scores of referee and
-    judge, and one new instruction. The replies are kept in the response store, so that the run does
-    not pay for them again. With --loop, nothing in the project changes.
+    judge, and one new instruction. The replies are kept in the response store; the
+    run reuses the teacher's answers. With --loop, nothing in the project changes.
     """
     from lion.runs.project import at_root
 
