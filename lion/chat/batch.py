@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from lion.chat.batch_file import PATH, Line, chunks, line_of
 from lion.chat.batch_limit import EnqueuedLimit
 from lion.chat.budget import Budget
-from lion.chat.dialect import spoken
+from lion.chat.dialect import shortened, spoken
 from lion.chat.failures import is_transient, withheld
 from lion.chat.live import Arrived, over_budget
 from lion.chat.reading import ErrorBody, UnusableBody, error_message, reply_in
@@ -32,6 +32,7 @@ from lion.support.errors import ChatError
 _CLAIMS = 2_000  # per transaction
 _PAGE = 100  # batches per page of a list
 _OVER = {"completed", "failed", "expired", "cancelled"}
+_LATE = 20  # polls for the results' file of a batch that is over
 T = TypeVar("T")
 
 
@@ -213,13 +214,20 @@ class Batches:
         async def look() -> Batch:
             return _checked(await self._client.batches.retrieve(number), id=str, status=str)
 
+        late = 0
         while True:
             batch = await self._sender.persist(look, row=f"batch {number}")
             counts = batch.request_counts
             done = f", {counts.completed:,} of {counts.total:,} done" if counts else ""
             self._sender.doing = self._sender.safe(f"batch {number} is {batch.status}{done}")
-            if batch.status in _OVER:
+            is_late = bool(counts and counts.completed) and not batch.output_file_id
+            if batch.status in _OVER and not is_late:
                 return batch
+            if batch.status in _OVER and (late := late + 1) > _LATE:
+                raise ChatError(
+                    f"batch {number} is {batch.status}, but its server names no file of results; "
+                    "run again to look for it"
+                )
             await self._sender.rest(self._sender.endpoint.poll)
 
     async def _results(self, batch: Batch) -> list[Line]:
@@ -240,6 +248,9 @@ class Batches:
         return lines
 
     def _failure(self, batch: Batch) -> ChatError | None:
+        if batch.status == "cancelled":
+            name = self._sender.safe(batch.id)
+            return ChatError(f"batch {name} was cancelled; run again to send the rest")
         if batch.status != "failed":
             return None
         errors = (batch.errors.data if batch.errors else None) or []
@@ -267,20 +278,25 @@ class Batches:
         message = error_message(error or "no response before the batch ended")
         if status == 200 and line.response is not None:
             try:
-                sent = job.body if job else None
+                sent = shortened(job.body, self._put_by) if job else None
                 return reply_in(line.response.body, sent, safe=self._sender.safe)
             except UnusableBody as unusable:
                 message = str(unusable)
+                if job:
+                    self._sender.unanswered(job.body)
             except ErrorBody as failed:
                 status, code, message = failed.status, failed.code, str(failed)
         self._reason = f"{self._sender.safe(message):.700}"
-        if reason := reason_of(status, code, message):
-            return refused(reason, self._reason[:500], job.body["model"] if job else "")
         param = error.get("param") or ""
         body = job.body if job else None
+        words = f"{param} {message}"
+        if body and self._sender.dialect.shorten(status, words, body, self._put_by):
+            return None
+        if reason := reason_of(status, code, message):
+            return refused(reason, self._reason[:500], job.body["model"] if job else "")
         if body and (reply := withheld(status, code, message, body)):
             return reply
-        if body and self._sender.dialect.learn(status, f"{param} {message}", body, self._put_by):
+        if body and self._sender.dialect.learn(status, words, body, self._put_by):
             return None
         if status and status != 200 and not is_transient(status, code):
             row = job.row if job else self._sender.safe(line.custom_id)

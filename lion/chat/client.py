@@ -37,24 +37,39 @@ def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpe
     """
     key = _key(url, endpoint, stage=stage)
     parts = urlsplit(url)
-    azure: dict[str, Any] = {}
-    if parts.query:
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        azure = {"default_query": query, "default_headers": {"api-key": key} if key else {}}
-    return openai.AsyncOpenAI(
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    headers = _headers(url, endpoint) | {"Authorization": f"Bearer {key or 'none'}"}
+    if query and key:
+        headers["api-key"] = key  # as Azure expects it
+    client = openai.AsyncOpenAI(
         api_key=key or "none",
         base_url=parts._replace(query="").geturl(),
         max_retries=0,
         timeout=None,  # the sender's timeout covers the whole exchange
         http_client=_connections(endpoint, url, stage=stage),
-        **azure,
+        default_query=query or None,
+        default_headers=headers,
     )
+    if not _is_given_openais(url, endpoint):
+        client.organization = client.project = None
+    return client
+
+
+def _headers(url: str, endpoint: Endpoint) -> dict[str, Any]:
+    """Return headers that remove those of OPENAI_CUSTOM_HEADERS, unless the server may have them.
+
+    The client reads this variable by itself.
+    """
+    if _is_given_openais(url, endpoint):
+        return {}
+    lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
+    return {line.partition(":")[0].strip(): openai.omit for line in lines if ":" in line}
 
 
 def _connections(endpoint: Endpoint, url: str, *, stage: str) -> httpx2.AsyncClient:
     """Open connections; ChatError if the environment names an unusable proxy or certificate."""
     try:
-        return open_connections(endpoint)
+        return open_connections(endpoint, is_local=urlsplit(url).hostname in _LOOPBACK)
     except (ImportError, ValueError, OSError) as error:
         known = _CERTIFICATES if isinstance(error, OSError) else _PROXIES
         names = sorted(name for name in os.environ if name.upper() in known)
@@ -71,16 +86,13 @@ def _key(url: str, endpoint: Endpoint, *, stage: str) -> str:
     By default OPENAI_API_KEY goes to OpenAI, to this machine, and over https to OPENAI_BASE_URL.
     Any other server gets only the key that its `api_key_env` names.
     """
-    parts = urlsplit(url)
-    is_local = parts.hostname in _LOOPBACK
     name = endpoint.api_key_env
-    is_given_with_the_key = not endpoint.base_url or url == DEFAULT_URL
-    if name is None and (is_local or (parts.scheme == "https" and is_given_with_the_key)):
+    if name is None and _is_given_openais(url, endpoint):
         name = "OPENAI_API_KEY"
     if not name:
         return ""
     key = os.environ.get(name, "").strip()
-    if not key and not is_local:
+    if not key and urlsplit(url).hostname not in _LOOPBACK:
         raise ChatError(f"{stage}: no API key for {url}: set the environment variable {name}")
     if not re.fullmatch(r"[\x21-\x7e]*", key):  # httpx would refuse the header and print the key
         raise ChatError(
@@ -88,6 +100,13 @@ def _key(url: str, endpoint: Endpoint, *, stage: str) -> str:
             " character outside ASCII, so it is not a valid API key; copy the key again"
         )
     return key
+
+
+def _is_given_openais(url: str, endpoint: Endpoint) -> bool:
+    """Whether the server at `url` may have the values of the variables named OPENAI_..."""
+    parts = urlsplit(url)
+    is_given_with_the_key = not endpoint.base_url or url == DEFAULT_URL
+    return parts.hostname in _LOOPBACK or (parts.scheme == "https" and is_given_with_the_key)
 
 
 def _open_oracle(oracle: Oracle) -> openai.AsyncOpenAI:

@@ -15,12 +15,15 @@ import openai
 from lion.params import Endpoint
 
 
-def open_connections(endpoint: Endpoint) -> httpx2.AsyncClient:
-    """Return an HTTP client without redirects and without a timeout, which the caller sets."""
+def open_connections(endpoint: Endpoint, *, is_local: bool) -> httpx2.AsyncClient:
+    """Return an HTTP client without redirects and without a timeout, which the caller sets.
+
+    If the server `is_local`, no proxy sees its requests.
+    """
     most = endpoint.concurrency
     limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most)
     # Behind a proxy that the environment names, httpx2 chooses the transport by the URL.
-    transport = None if getproxies() else _Pools()
+    transport = None if getproxies() and not is_local else _Pools()
     # Not the aiohttp transport: it rejects replies with long or many headers, which were paid for.
     return openai.DefaultAsyncHttpxClient(
         limits=limits, timeout=None, follow_redirects=False, transport=transport

@@ -22,6 +22,17 @@ _UNSUPPORTED = (
 _RANGE = r"between|range|less than|greater than|at (most|least)|[<>]=?|too (large|high|low|big)"
 
 
+# A token limit that a server states, but not one that counts the prompt or asks for a stream, which
+# another limit would not help.
+_LIMIT = re.compile(r"max(imum)?[ _](completion[ _]|output[ _]|new[ _])?tokens", re.IGNORECASE)
+_NOT_ALONE = re.compile(
+    r"context.length|stream|\b(input|prompt|messages?)\W{0,2} tokens|tokens (in|from) the|per min",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"(?<![\w.-])(\d{1,3}(?:,\d{3})+|\d+)(?![\w-]|\.\d)")  # not in a model's name
+_FEWEST = 512  # tokens; a smaller number in an error is a status or a version
+
+
 class _Adaptation(NamedTuple):
     """What to change after an error on a sent `field` with `names` and `words`, not `others`."""
 
@@ -94,7 +105,7 @@ _ADAPTATIONS = (
 
 def spoken(body: Body, endpoint: Endpoint) -> Body:
     """Translate `body` from OpenAI's fields to those that the server of `endpoint` accepts."""
-    sent = dict(body)
+    sent = dict(shortened(body, endpoint))
     if endpoint.limit_field != "max_tokens":
         sent = {endpoint.limit_field if k == "max_tokens" else k: v for k, v in sent.items()}
     if endpoint.system == "fold":
@@ -104,6 +115,12 @@ def spoken(body: Body, endpoint: Endpoint) -> Body:
     if not endpoint.structured and "response_format" not in endpoint.extra:
         sent.pop("response_format", None)
     return {name: value for name, value in sent.items() if name not in endpoint.omit}
+
+
+def shortened(body: Body, endpoint: Endpoint) -> Body:
+    """Lower the token limit of `body` to what the server of `endpoint` accepts."""
+    most = endpoint.most_tokens
+    return body if most is None else {**body, "max_tokens": min(body["max_tokens"], most)}
 
 
 class Dialect:
@@ -135,6 +152,27 @@ class Dialect:
                 if spoken(body, self.endpoint) != spoken(body, by):
                     return True
         return False
+
+    def shorten(self, status: int, message: str, body: Body, by: Endpoint) -> bool:
+        """Lower the token limit to the one that an error names.
+
+        Return whether `body`, sent in the dialect `by`, should be sent again.
+        """
+        sent = shortened(body, by)["max_tokens"]
+        if status not in _STATUSES or not _LIMIT.search(message) or _NOT_ALONE.search(message):
+            return False
+        numbers = (int(number.replace(",", "")) for number in _NUMBER.findall(message))
+        most = max((number for number in numbers if _FEWEST <= number < sent), default=None)
+        if most is None:
+            return False
+        if self.endpoint.most_tokens is None or most < self.endpoint.most_tokens:
+            self.endpoint = self.endpoint.model_copy(update={"most_tokens": most})
+            say_once(
+                f"{self._who}: the server accepts at most {most:,} tokens per reply, so Lion asks"
+                f" for no more from now on. Write `most_tokens: {most}` under"
+                f" endpoints.{self._named} in params.yaml to keep this"
+            )
+        return True
 
     def _adapt(self, row: _Adaptation, body: Body) -> None:
         """Adapt the endpoint, unless that was done before or does not change `body`."""

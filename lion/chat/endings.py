@@ -20,7 +20,9 @@ _ENDINGS = {
         *("finishreasonmaxtokens", "finishreasonlength"),
         # The server broke off: a partial answer, as when the token limit cuts it.
         *("abort", "aborted", "cancelled", "canceled", "interrupted", "timeout", "error", "failed"),
-        *("insufficientsystemresource", "pauseturn", "functioncallfilter"),
+        *("insufficientsystemresource", "pauseturn", "functioncallfilter", "networkerror"),
+        *("modelerror", "servererror", "internalerror", "errorlimit", "usercancel", "other"),
+        *("malformedfunctioncall", "repetitiontruncation"),
     ),
     "content_filter": (
         *("contentfilter", "contentfiltered", "filtered", "safety", "recitation", "blocklist"),

@@ -20,7 +20,7 @@ from lion.chat.stream import completion_of, is_stream
 from lion.chat.types import Reply
 from lion.chat.wire import Body, most_tokens
 
-_LATER = {408, 409, 424, 429}  # and 5xx
+_LATER = {408, 409, 424, 429, 499}  # and 5xx
 _UNKNOWN = {408, 499, 504, 524, 598}  # a proxy stopped waiting; the model may have answered
 # The model answered, but the server withholds the answer: it was cut, or had the wrong form.
 _WITHHELD = re.compile(
@@ -28,6 +28,7 @@ _WITHHELD = re.compile(
     re.IGNORECASE,
 )
 _NEVER_SENT = (
+    httpx2.ProxyError,
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
     httpx2.LocalProtocolError,
@@ -85,6 +86,8 @@ def withheld(status: int, code: object, message: str, body: Body) -> Reply | Non
 def advice(status: int, message: str, client: openai.AsyncOpenAI) -> str:
     """Return a hint on what to change in the endpoint; empty if there is none."""
     wrong_path = status in {404, 405} or _WRONG_PATH.search(message)
+    if wrong_path and str(client.base_url).rstrip("/").endswith("/chat/completions"):
+        return "; base_url must end before /chat/completions"
     if (
         wrong_path
         and "model" not in message.lower()

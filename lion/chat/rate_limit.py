@@ -46,8 +46,17 @@ CREATE TABLE IF NOT EXISTS flights (     -- one row for each active process
     PRIMARY KEY (endpoint, owner)
 );
 """
-# A version with other columns uses a file of its own, and learns the rate again.
-FILE = f"limits-{hashlib.blake2b(SCHEMA.encode(), digest_size=4).hexdigest()}.sqlite"
+
+
+def _boot() -> str:
+    """Return an id of this machine's start, since times are counted from it; empty if unknown."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+# Another version, and another machine with the same home folder, have a file of their own.
+FILE = f"limits-{hashlib.blake2b((SCHEMA + _boot()).encode(), digest_size=4).hexdigest()}.sqlite"
 
 
 class RateLimit:

@@ -204,9 +204,10 @@ def _counts_of(usage: Any) -> tuple[int, int, int, int]:
 
     prompt = count("prompt_tokens", "input_tokens")
     completion = count("completion_tokens", "output_tokens")
-    if prompt:  # some servers count thinking only in the total
-        completion = max(completion, count("total_tokens") - prompt)
-    reasoning = count("reasoning_tokens", of=usage.get("completion_tokens_details"))
+    # Some servers count thinking only in the total.
+    hidden = max(0, count("total_tokens") - prompt - completion) if prompt else 0
+    completion += hidden
+    reasoning = count("reasoning_tokens", of=usage.get("completion_tokens_details")) or hidden
     cached = count("cached_tokens", of=usage.get("prompt_tokens_details"))
     return prompt, completion, reasoning, cached
 

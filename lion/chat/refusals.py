@@ -51,7 +51,7 @@ _NOT_A_ROW = re.compile(
 def reason_of(status: int, code: object, message: str) -> str | None:
     """Return why the provider refused this very prompt, one of REFUSED; None for other errors."""
     words = f"{code or ''} {message}"
-    if status not in _STATUSES or (status in {400, 403} and _NOT_A_ROW.search(words)):
+    if status not in _STATUSES or (status in {400, 403, 413} and _NOT_A_ROW.search(words)):
         return None
     hits = (name for name, pattern in _WORDS.items() if pattern.search(words))
     return next(hits, "context_length" if status == 413 else None)

@@ -10,7 +10,7 @@ from typing import TypeVar
 import httpx2
 import openai
 
-from lion.chat.dialect import Dialect, spoken
+from lion.chat.dialect import Dialect, shortened, spoken
 from lion.chat.failures import (
     advice,
     failure_in,
@@ -65,7 +65,7 @@ class Sender:
         """`unanswered` is called for each request that brought no reply and may have a cost."""
         self.client, self.dialect, self._limit = client, dialect, limit
         self.endpoint = dialect.endpoint
-        self._unanswered = unanswered
+        self.unanswered = unanswered
         self.fault: ChatError | None = None
         self.retries = 0  # repeated calls
         self.waits = 0.0  # seconds until the rate limit admits the next request
@@ -89,10 +89,14 @@ class Sender:
 
     async def send(self, body: Body, *, row: str) -> Reply:
         """Return the reply to `body`; ChatError, naming `row`, when no retry can help."""
-        return await self.persist(lambda: self._exchange(body), row=row)
+        return await self.persist(lambda: self._exchange(body), row=row, is_paced=True)
 
-    async def persist(self, call: Callable[[], Awaitable[T]], *, row: str) -> T:
+    async def persist(
+        self, call: Callable[[], Awaitable[T]], *, row: str, is_paced: bool = False
+    ) -> T:
         """Retry `call` until it returns; ChatError, naming `row`, when no retry can help.
+
+        A call that `is_paced` waits for the rate limit by itself.
 
         The endpoint's `retries` bound the number of faults. Its `patience` bounds the time of rate
         limiting, since a busy server may reject one request many times and answer others.
@@ -109,7 +113,9 @@ class Sender:
                 pass  # the next try uses the adapted dialect
             except _RateLimited as limited:
                 rejections += 1
-                self._slow_down(limited, rejections, row)
+                wait = self._slow_down(limited, rejections, row)
+                if not is_paced:
+                    await self.rest(wait)
             except _TransientError as fault:
                 faults, reason = faults + 1, str(fault)
                 if faults <= self.endpoint.retries:
@@ -133,15 +139,18 @@ class Sender:
         by = self.dialect.endpoint
         try:
             response = await self._post(spoken(body, by))
-            reply = self.safe_reply(reply_of(response, body, safe=self.safe))
+            sent = shortened(body, by)
+            reply = self.safe_reply(reply_of(response, sent, safe=self.safe))
             used = reply.prompt_tokens + reply.completion_tokens
         except BaseException as error:  # a cancelled request may cost, too
+            if self._shortens(error, body, by):
+                raise _AdaptedError from error
             if (recorded := self._reply_for(error, body)) is not None:
                 return recorded
             if self._adapts(error, body, by):
                 raise _AdaptedError from error
             if may_cost(error):
-                self._unanswered(body)
+                self.unanswered(body)
             raise
         finally:
             self._limit.release(answered=used > 0, surplus=likely - used)
@@ -167,6 +176,14 @@ class Sender:
         finally:
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
+
+    def _shortens(self, error: BaseException, body: Body, by: Endpoint) -> bool:
+        """Whether `error` rejects the token limit of `by`, which the dialect has now lowered."""
+        if not isinstance(error, openai.APIStatusError | ErrorBody):
+            return False
+        failure = failure_in(error)
+        words = f"{getattr(error, 'param', '') or ''} {failure.message}"  # a code may be a number
+        return self.dialect.shorten(failure.status, words, body, by)
 
     def _adapts(self, error: BaseException, body: Body, by: Endpoint) -> bool:
         """Whether `error` rejects a field of the dialect `by`, which has now adapted to it."""
@@ -218,14 +235,18 @@ class Sender:
         await self.rest(wait)
         self.doing = ""
 
-    def _slow_down(self, limited: _RateLimited, rejections: int, row: str) -> None:
-        """Pause all processes; ChatError if the pause, or the time without a reply, is too long."""
+    def _slow_down(self, limited: _RateLimited, rejections: int, row: str) -> float:
+        """Pause all processes, and return for how many seconds.
+
+        ChatError if the pause, or the time without a reply, is too long.
+        """
         wait = _backoff(rejections) if limited.wait is None else limited.wait
         silence = time.monotonic() - self._answered
         if max(wait, silence) > self.endpoint.patience:
             why = f"wait {wait:,.0f} s" if wait > silence else f"no reply for {silence:,.0f} s"
             raise self._error(row, f"{limited} ({why}, beyond the endpoint's patience)")
         self._limit.back_off(wait)
+        return wait
 
     async def _admitted(self, tokens: int) -> None:
         """Wait for the rate limit; one request at a time checks it, the others queue."""

@@ -28,7 +28,7 @@ class Source:
 
 def source_of(params: Params, role: Role) -> Source:
     """Return the in-process oracle if it is the model and no server is set, else the server."""
-    named = params.endpoint_of(role).base_url or os.environ.get("OPENAI_BASE_URL")
+    named = params.endpoint_of(role).base_url or _named_by_environment()
     if params.is_in_process(role) and not named:
         oracle = params.oracle
         identity = f"oracle {oracle.position_bias} {oracle.unreadable} {_oracle_code()}"
@@ -36,6 +36,16 @@ def source_of(params: Params, role: Role) -> Source:
     url = (named or DEFAULT_URL).rstrip("/")
     _check_for_secrets(url)
     return Source(url, params.endpoint_of(role).identity or _without_port(url), url)
+
+
+def _named_by_environment() -> str | None:
+    """Return the URL in OPENAI_BASE_URL, if any; ChatError if it is none."""
+    url = os.environ.get("OPENAI_BASE_URL", "").strip()
+    if url and not re.match(r"https?://[^\s/]", url):
+        raise ChatError(
+            f"OPENAI_BASE_URL is {url!r:.80}; it must begin with http:// or https:// and a host"
+        )
+    return url or None
 
 
 def _without_port(url: str) -> str:

@@ -28,8 +28,12 @@ def completion_of(text: str) -> Any:
             ended = True
             break
         chunk = json.loads(event)
-        if not isinstance(chunk, dict) or _is_error(chunk):
+        if not isinstance(chunk, dict):
             return chunk
+        if _is_error(chunk):
+            if any(texts.values()):  # the model has answered in part, which may be charged
+                raise ValueError(f"the stream broke off: {event:.200}")
+            return {name: value for name, value in chunk.items() if name != "choices"}
         body |= {name: chunk[name] for name in ("model", "usage") if chunk.get(name)}
         choices = [choice for choice in chunk.get("choices") or [] if not choice.get("index")]
         choice = choices[0] if choices else {}

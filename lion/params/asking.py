@@ -18,7 +18,8 @@ class Endpoint(Record):
 
     `api_key_env` is None if no variable is named, and "" if no key may be sent. `timeout` is
     seconds for one reply, `patience` seconds without any reply before the stage fails, and `poll`
-    seconds between two checks of a batch. `thinking_tokens` are added to a role's max_tokens.
+    seconds between two checks of a batch. `thinking_tokens` are added to a role's max_tokens;
+    `most_tokens` is the most that the server accepts for a reply.
     `identity` names the server in the store's keys; by default it is the URL without the port.
     """
 
@@ -35,6 +36,7 @@ class Endpoint(Record):
     poll: Annotated[float, Field(gt=0)] = 30.0
     structured: bool = True
     thinking_tokens: Annotated[int, Field(ge=0)] = 0
+    most_tokens: Positive | None = None
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     omit: list[Literal["temperature", "seed", "stream_options"]] = Field(default_factory=list)
     system: Literal["role", "fold"] = "role"

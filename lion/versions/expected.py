@@ -207,9 +207,10 @@ class Expected:
     def _from_text(self, role: Role) -> Tokens:
         """Estimate the tokens from the mean length of an instruction and the role's reply limit."""
         mean = self._mean_tokens
+        thinking = self._params.endpoint_of(role).thinking_tokens
         if role == "generator":
-            return Tokens(_template(role) + mean, mean, "text and limits")
-        limit = getattr(self._params, role).max_tokens
+            return Tokens(_template(role) + mean, mean + thinking, "text and limits")
+        limit = getattr(self._params, role).max_tokens + thinking
         answers = 2 * self._tokens("teacher").completion if role in ("referee", "judge") else 0.0
         return Tokens(_template(role) + mean + answers, limit, "text and limits")
 

@@ -55,6 +55,13 @@ def params_at() -> ParamsOf:
     return made
 
 
+def unanswered() -> int:
+    """Return the requests of this test's ledger that were sent and brought no reply."""
+    with closing(sqlite3.connect(Path(os.environ["LION_HOME"]) / "replies.sqlite")) as db:
+        rows = db.execute("SELECT requests FROM ledger WHERE mode = 'unanswered'").fetchall()
+    return sum(count for (count,) in rows)
+
+
 def requests(count: int, *, start: int = 0, **fields: Any) -> list[Request]:
     """Return `count` different requests."""
     return [

@@ -19,7 +19,7 @@ from lion.params import Params
 from lion.support.errors import ChatError
 from tests.chat import batch_server
 from tests.chat.batch_server import BatchServer, echoed
-from tests.chat.conftest import ROOT, ParamsOf, requests
+from tests.chat.conftest import ROOT, ParamsOf, requests, unanswered
 from tests.chat.server import Answer, Asked, Body, Server, completion, refusal
 
 
@@ -213,6 +213,78 @@ def test_a_refusal_after_a_long_wait_for_a_batch_is_only_a_refusal(
     server.answering = answering
     params = params_at(server.url, mode="batch", poll=0.05, patience=0.5)
     assert len(ask(params, 3)) == 3
+
+
+def test_a_busy_list_of_batches_is_asked_for_after_the_pause(
+    server: Server, batches: BatchServer, params_at: ParamsOf
+) -> None:
+    looks = Counter[str]()
+
+    def answering(asked: Asked) -> Answer:
+        looks[asked.path] += 1
+        if asked.path == "/v1/batches" and looks[asked.path] <= 2:
+            return refusal(429, "slow down", retry_after="0.5")
+        return batches(asked)
+
+    server.answering = answering
+    assert len(ask(params_at(server.url, mode="batch", poll=0.01), 3)) == 3
+    assert looks["/v1/batches"] == 4  # two refusals, the list, the creation
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_batch_that_is_over_before_its_results_are_named_is_waited_for(
+    params: Params, batches: BatchServer, server: Server, comes: bool
+) -> None:
+    looks = Counter[str]()
+
+    def answering(asked: Asked) -> Answer:
+        answer = batches(asked)
+        if isinstance(answer.body, dict) and "output_file_id" in answer.body:
+            looks[asked.path] += 1
+            if not comes or looks[asked.path] <= 2:
+                body = {k: v for k, v in answer.body.items() if k != "output_file_id"}
+                counts = {"total": 3, "completed": 3, "failed": 0}
+                return Answer({**body, "request_counts": counts})
+        return answer
+
+    server.answering = answering
+    if comes:
+        assert len(ask(params, 3)) == 3
+    else:
+        with pytest.raises(ChatError, match="its server names no file of results; run again"):
+            ask(params, 3)
+    assert batches.requests == 3
+
+
+def test_a_batch_that_the_user_cancels_is_not_sent_again(
+    params: Params, batches: BatchServer
+) -> None:
+    batches.end = "cancelled"
+    batches.result = lambda line: None
+    with pytest.raises(ChatError, match="was cancelled; run again to send the rest"):
+        ask(params, 3)
+    assert len(batches.batches) == 1
+
+
+def test_an_unusable_result_of_a_batch_counts_as_possibly_charged(
+    params: Params, batches: BatchServer
+) -> None:
+    batches.result = lambda line: (
+        echoed(line) if len(batches.batches) > 1 else (200, {"choices": "none"})
+    )
+    ask(params, 3)
+    assert unanswered() == 3
+
+
+def test_a_batch_learns_the_servers_token_limit(params: Params, batches: BatchServer) -> None:
+    error = {"error": {"message": "max_tokens is too large: 9000. It supports at most 4096"}}
+    batches.result = lambda line: (
+        (400, error) if line["body"]["max_tokens"] > 4096 else echoed(line)
+    )
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        replies = chat.ask(requests(3, max_tokens=9000), label="teach")
+    assert all(reply.text for reply in replies)
+    assert len(batches.batches) == 2
 
 
 @pytest.mark.parametrize(

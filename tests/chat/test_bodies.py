@@ -134,6 +134,7 @@ def test_a_filtered_reply_without_usage_counts_its_text(
         (17, 5, "stop"),
         *((name, 20, "stop") for name in ("COMPLETE", "stop_sequence", "End Turn", "finished")),
         *((name, 5, "length") for name in ("abort", "error", "insufficient_system_resource")),
+        *((name, 5, "length") for name in ("network_error", "OTHER", "MALFORMED_FUNCTION_CALL")),
     ],
 )
 def test_finish_reasons_of_all_servers_mean_the_same(
@@ -258,6 +259,8 @@ def test_a_wrong_path_hints_at_the_version(
     with pytest.raises(ChatError) as error:
         ask(params_at(server.url))
     assert "may have to end" not in error.value.message
+    with pytest.raises(ChatError, match="base_url must end before /chat/completions"):
+        ask(params_at(f"{server.url}/chat/completions", concurrency=1))
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,18 @@ def test_a_proxy_of_the_environment_is_used(
     assert len(server.asked) == 5
 
 
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
+def test_requests_to_this_machine_pass_no_proxy(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    with Server() as proxy:
+        monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        assert len(ask(params_at(server.url), 3)) == 3
+        assert not proxy.asked
+    assert server.asked[0].headers["authorization"] == "Bearer sk-secret"
+
+
 def test_no_proxy_means_the_server_itself(
     server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,10 +65,10 @@ def test_no_proxy_means_the_server_itself(
     ],
 )
 def test_a_proxy_or_certificate_that_cannot_be_used_is_named(
-    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(
         ChatError, match=rf"cannot open a connection to .*; correct or unset .*{name}\b"
     ):
-        ask(params_at(server.url), 1)
+        ask(params_at("http://llm.example/v1", api_key_env=""), 1)

@@ -10,7 +10,7 @@ from lion.chat import Reply, connect
 from lion.params import Params
 from lion.support.errors import ChatError
 from tests.chat.batch_server import BatchServer, echoed
-from tests.chat.conftest import ParamsOf, requests
+from tests.chat.conftest import ParamsOf, requests, unanswered
 from tests.chat.server import Answer, Asked, Body, Server, completion, echo, refusal
 
 SYSTEM = {"role": "system", "content": "Be kind."}
@@ -214,6 +214,77 @@ def test_two_errors_adapt_twice(server: Server, params_at: ParamsOf) -> None:
     server.answering = answering
     assert len(ask(params_at(server.url, retries=0, concurrency=1), 5)) == 5
     assert len(server.asked) == 7
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "max_tokens is too large: 9004. This model supports at most 4096 completion tokens.",
+        "Invalid max_tokens value, the valid range of max_tokens is [1, 4096]",
+        "`max_tokens` must be less than or equal to `4096`, the maximum value for `max_tokens` is"
+        " less than the `context_window` for this model",
+        "max_tokens: 9004 > 4096, which is the maximum allowed number of output tokens for m-1.5",
+        "Invalid value for 'max_tokens': 9004 exceeds the maximum of 4,096",
+        "max_tokens exceeds the model limit 4096",
+        "Range of max_tokens should be [1, 4096]",
+    ],
+)
+def test_a_token_limit_that_the_server_states_is_kept(
+    server: Server,
+    params_at: ParamsOf,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    message: str,
+) -> None:
+    monkeypatch.setattr("lion.chat.notices._said", set())
+    server.answering = strict(lambda body: body["max_tokens"] > 4096, 400, message)
+    params = params_at(server.url, concurrency=2, retries=0)
+    replies = ask(params, max_tokens=9004)
+    assert all(reply.finish_reason == "stop" for reply in replies)
+    assert 6 < len(server.asked) <= 8
+    assert server.asked[-1].body["max_tokens"] == 4096
+    assert capsys.readouterr().err.count("Write `most_tokens: 4096` under endpoints.default") == 1
+    before = len(server.asked)
+    assert ask(params_at(server.url, most_tokens=4096), max_tokens=9004) == replies
+    assert len(server.asked) == before
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model's maximum context length is 4096 tokens. However, you requested 9014 tokens"
+        " (10 in the messages, 9004 in the completion).",
+        "max_tokens is too large",
+    ],
+)
+def test_a_limit_that_counts_the_prompt_changes_no_request(
+    server: Server, params_at: ParamsOf, message: str
+) -> None:
+    server.answering = strict(lambda body: body["max_tokens"] > 4096, 400, message)
+    with pytest.raises(ChatError):
+        ask(params_at(server.url, concurrency=1), 8, max_tokens=9004)
+    assert {asked.body["max_tokens"] for asked in server.asked} == {9004}
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        'data: {"choices":[{"delta":{"content":"A long"}}]}\n\n'
+        'data: {"error":{"code":502,"message":"gone"},"choices":[{"delta":{"content":""},'
+        '"finish_reason":"error"}]}\n\n',
+        'data: {"choices":[{"delta":{"content":"A long"}}]}\n\n'
+        'data: {"error":{"code":502,"message":"gone"}}\n\n',
+    ],
+)
+def test_a_stream_that_breaks_off_with_an_error_is_asked_again_and_may_be_charged(
+    server: Server, params_at: ParamsOf, stream: str
+) -> None:
+    server.answering = lambda asked: (
+        Answer(stream.encode()) if len(server.asked) == 1 else Answer(streamed())
+    )
+    (reply,) = ask(params_at(server.url, stream=True), 1)
+    assert (reply.text, len(server.asked)) == ("Four is it.", 2)
+    assert unanswered() == 1
 
 
 @pytest.mark.parametrize(

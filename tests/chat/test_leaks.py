@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from openai._models import FinalRequestOptions
 
 from lion.chat import Reply, connect
 from lion.chat.client import open_client
@@ -138,6 +139,37 @@ def test_a_key_goes_to_strangers_only_if_it_is_named(
     assert (source.url, client.api_key) == (url, sent)
 
 
+@pytest.mark.parametrize(
+    ("url", "named", "is_given"),
+    [
+        ("http://127.0.0.1:8000/v1", None, True),
+        ("https://api.openai.com/v1", None, True),
+        ("https://llm.example/v1", "MY_KEY", False),
+        ("http://192.168.1.5:8000/v1", None, False),
+    ],
+)
+def test_headers_of_the_environment_go_where_its_key_goes_and_never_replace_a_key(
+    params_at: ParamsOf,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    named: str | None,
+    is_given: bool,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("MY_KEY", "mine")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer gateway\nX-Team: secret")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
+    params = params_at(url, api_key_env=named)
+    source = source_of(params, "teacher")
+    client = open_client(source, params.endpoint_of("teacher"), params.oracle, stage="s")
+    request = client._build_request(FinalRequestOptions(method="post", url="/chat/completions"))
+    expected = "mine" if named else KEY if is_given else "none"
+    assert request.headers["authorization"] == f"Bearer {expected}"
+    for name in ("x-team", "openai-organization", "openai-project"):
+        assert (name in request.headers) == is_given
+
+
 def test_a_server_that_wants_a_key_and_got_none_says_how_to_name_it(
     server: Server, params_at: ParamsOf
 ) -> None:
@@ -247,3 +279,19 @@ def test_a_short_key_is_no_secret_in_a_text(
     monkeypatch.setenv("OPENAI_API_KEY", "EMPTY")
     server.answering = lambda asked: Answer(completion("The set is EMPTY."))
     assert ask(params_at(server.url))[0].text == "The set is EMPTY."
+
+
+@pytest.mark.parametrize("url", ["llm.example/v1", "'http://llm.example/v1'", "http://"])
+def test_an_address_in_the_environment_that_is_none_is_named(
+    params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with pytest.raises(ChatError, match=r"OPENAI_BASE_URL is .*; it must begin with http"):
+        source_of(params_at(None), "teacher")
+
+
+def test_blanks_around_an_address_in_the_environment_do_not_count(
+    params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", " http://127.0.0.1:8000/v1/ ")
+    assert source_of(params_at(None), "teacher").url == "http://127.0.0.1:8000/v1"

@@ -59,6 +59,7 @@ OTHER = [
     (400, "Too many tokens, please wait before trying again."),
     (403, "You must accept the usage policy of this model first"),
     (404, "The model does not exist or you do not have access to it"),
+    (413, "Request too large for model `m` on tokens per minute (TPM): Limit 6000, Requested 9054"),
     (429, "tokens per minute limit reached for this prompt"),
     (402, "insufficient balance"),
 ]

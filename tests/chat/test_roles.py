@@ -8,6 +8,9 @@ from lion.support.errors import ChatError
 from tests.chat.conftest import ParamsOf, requests
 from tests.chat.server import Answer, Body, Server, completion
 
+# Of a reply whose thinking is counted in the total alone.
+TOTAL = {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 29}
+
 
 def ask(params: Params, asked: list[Request]) -> list[Reply]:
     with connect(params, "teacher", stage="teach", round="r0") as chat:
@@ -153,16 +156,17 @@ def test_tokens_of_thinking_are_counted(server: Server, params_at: ParamsOf) -> 
     "body",
     [
         thinking(20),
+        {**completion("", finish="length"), "usage": TOTAL},
         completion("<think>and on and on", finish="length"),
         completion("", finish="length", reasoning_content="and on"),
         completion("", finish="length", reasoning="and on"),
     ],
-    ids=["counted", "inline", "reasoning_content", "reasoning"],
+    ids=["counted", "counted in the total", "inline", "reasoning_content", "reasoning"],
 )
 def test_a_limit_without_room_for_answers_is_an_error_in_every_run(
     server: Server, params_at: ParamsOf, body: Body
 ) -> None:
-    if body["usage"]["completion_tokens"] == 0:
+    if body["usage"] is not TOTAL and body["usage"]["completion_tokens"] == 0:
         body["usage"]["completion_tokens"] = 20
     server.answering = lambda asked: Answer(body)
     for count in (100, 8):

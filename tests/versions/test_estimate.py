@@ -198,6 +198,9 @@ def test_without_a_past_round_the_limits_stand_in(estimated: Estimated) -> None:
     cost = estimated("referee@r1", rounds=1, referee={"max_tokens": 100})
     assert cost.basis == "text and limits"
     assert cost.completion_tokens == cost.requests * 100
+    thinking = {"default": {"thinking_tokens": 4000}}
+    cost = estimated("referee@r1", rounds=1, referee={"max_tokens": 100}, endpoints=thinking)
+    assert cost.completion_tokens == cost.requests * 4100
 
 
 def test_money_without_a_price_is_unknown(estimated: Estimated) -> None:
