@@ -40,7 +40,7 @@ def json_scores(fields: list[tuple[str, Any]]) -> ByAssistant:
 
 def canonical_key(name: str) -> str:
     """Translate a key such as `Assistant 1` or `助手1` to the prompt's; leave others alone."""
-    key = ASSISTANT_KEY.fullmatch(name)
+    key = ASSISTANT_KEY.fullmatch(re.sub(r"^\[[0-9a-f]{6,}\] ?", "", name))
     return _KEYS[int(key[1]) - 1] if key else name
 
 

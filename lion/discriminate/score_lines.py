@@ -11,10 +11,10 @@ _POINTS = (
     r"(?:points?|分|点|點|점|балл?[а-я]{0,2}|punkten?|puntos?|pontos?|punti|puan|điểm|คะแนน|punten"
     r"|punkt(?:ów|y)?|bod[ůy]|poin|अंक|נקודות|نقاط|درجات)"
 )
-_OF = r"(?:out of|von|sur|de|su|van|av|из|із|z|trên|dari|จาก|מתוך|من|از)"
+_OF = r"(?:(?:out )?of|von|sur|de|su|van|av|из|із|z|trên|dari|จาก|מתוך|من|از)"
 _SCORE = (
     rf"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?)(?: ?{_POINTS})?(?: ?/ ?10(?:\.0)?| {_OF} 10)?"
-    rf"(?: ?{_POINTS})?(?: ?\(满分 ?10 ?分?\))?"
+    rf"(?: ?{_POINTS})?(?: ?\((?:[满滿]分 ?10 ?分?|10 ?点満点|10 ?점 ?만점|(?:out )?of 10)\))?"
 )
 _WORD = r"(?:(?:final|overall) )?(?:score|rating)"
 _LABEL = rf"(?:the )?(?:{_WORD} (?:of|for) )?\[?assistant[ _-]?([12])\]?(?:['’]s)?(?: {_WORD})?"
@@ -45,28 +45,38 @@ _OTHER_LABEL = re.compile(
     rf"(?:({_ASSISTANT})|({_ANSWER})){_PLACE}{_ITS_SCORE}{_COLON}(?:10점 만점에 )?(.*)",
     re.IGNORECASE,
 )
-_NAME = re.compile(rf"(?:{_ASSISTANT}|{_ANSWER}){_PLACE}(?![^\W_])", re.IGNORECASE)
+_NAME = re.compile(
+    rf"(?:{_ASSISTANT}|{_ANSWER})[ _-]?[№#]?(1|2|(?-i:A|B)|one|two|一|二)(?![^\W_])"
+    rf"|\b(first|second) (?:{_ASSISTANT}|{_ANSWER})|第(一|二)[个個]?(?:{_ASSISTANT}|{_ANSWER})",
+    re.IGNORECASE,
+)
+# Model 2 | Model 1: in any words, 2 before 1.
+_REVERSED = re.compile(r"\b([^\W\d]{1,30})[ _-]?[№#]?2\b.{1,60}\b\1[ _-]?[№#]?1\b")
 # A key of a JSON object, in words other than the prompt's.
 ASSISTANT_KEY = re.compile(
     rf"{_ASSISTANT}[ _-]?([12])(?:[ _-]?(?:score|rating))?{_ITS_SCORE}", re.IGNORECASE
 )
 # A label in any language, which a score mark must precede: `Avustaja 1: 8/10`, `1. hely: 8/10`.
 _ANY_LABEL = re.compile(
-    r"(?:[^\s\d:：]{1,30} ?([12])|([12])\. ?[^\s\d:：]{1,30}) ?[:：] ?"
+    r"(?:([^\s\d:：]{1,30}) ?([12])|([12])\. ?([^\s\d:：]{1,30})) ?[:：] ?"
     r"(10(?:\.0+)?|[1-9](?:\.[0-9]+)?) ?/ ?10\.?"
 )
 # Behind a score mark, a score out of ten may be wrapped by itself and have any remark.
 _OUT_OF_TEN = re.compile(
     rf"{_LABEL}{_COLON}[\[<($]*(?:\\boxed\{{)?(10(?:\.0+)?|[1-9](?:\.[0-9]+)?)[\])>}}$]*"
-    r" ?/ ?10(?:\.0)?[\])>}$]*(?:(?: ?[(\[,;]| [-–—] )(.*)| ?[^\w\s!-~‐-―～〜].*)?",
+    r" ?/ ?10(?:\.0)?[\])>}$]*"
+    r"(?:(?: ?[(\[,;]|: |\. | [-–—] | (?=because\b))(.*)| ?[^\w\s!-~‐-―～〜](.*))?",
     re.IGNORECASE,
 )
 # Numbers of a remark that could be another score: 8/10 (was 7), 8/10, or 7 points.
 _ANOTHER_SCORE = re.compile(
-    r"[0-9] ?/ ?10|[0-9](?:\.[0-9]+)?(?! ?[^\W_]|[.]?[0-9])|\b(?:or|was|to|than) [0-9]",
+    r"[0-9] ?/ ?10|[0-9](?:\.[0-9]+)?(?! ?[^\W_]|[.]?[0-9])"
+    r"|\b(?:or|was|to|than|auf|statt|oder|à|ou|до|или|вместо) [0-9]"
+    rf"|[0-9] ?(?:{_POINTS}|for\b)",
     re.IGNORECASE,
 )
 _PLACES = {"1": 1, "2": 2, "a": 1, "b": 2, "one": 1, "two": 2, "一": 1, "二": 2}
+_PLACES |= {"first": 1, "second": 2}
 _SCORED = re.compile(_SCORE + _REMARK, re.IGNORECASE)
 _UNCLEAR = re.compile(r"[-+~<>≤≥]?[0-9]|<|n/?a\b|none\b", re.IGNORECASE)
 _ALONE = re.compile(_SCORE)
@@ -79,12 +89,21 @@ _HEADING = re.compile(rf"{_WORD}s? ?[:：] ?", re.IGNORECASE)
 _MENTION = re.compile(
     _ASSISTANT + r"[ _-]?([12])(?:['’]s)?[\"'`*_)\]]{0,3}(?: score| rating)?"
     r" ?(?:[:：=|]|[-–—] ) ?[\"'`*_(\[]{0,3}(10|[1-9])(\.[0-9]+)?"
-    r"(?![\w%]|\.[0-9])(?! (?!and\b|or\b|out\b)[a-z])",
+    r"(?:(?=[分点點점](?! ?만점))|(?![\w%]|\.[0-9])(?! (?!and\b|or\b|out\b)[a-z]))",
+    re.IGNORECASE,
+)
+# A score that a remark gives: `only 3/10`, `deserves a 3`, `lower it to 3`, `应得3分`.
+_LATER = re.compile(
+    rf"(?<![\w.,])((?:10|[1-9])(?:\.[0-9]+)?)(?: ?/ ?10\b| {_OF} 10\b(?! [a-z]))"
+    r"|\b(?:deserves?|gets?|merits?|(?:lower|raise|reduce|change)[^.;:]{1,40} to|should (?:be|get)"
+    r"|(?:scores?|ratings?) (?:is|are|of|would be))"
+    r" (?:only )?(?:an? )?((?:10|[1-9])(?:\.[0-9]+)?)(?![\w%/]|\.[0-9])(?! (?!and\b|or\b)[a-z])"
+    r"|(?<=[得给給为為])((?:10|[1-9])(?:\.[0-9]+)?) ?分",
     re.IGNORECASE,
 )
 # Full-width marks, the Arabic comma and decimal point. Text-direction marks are dropped.
 _MARKS = str.maketrans(
-    dict(zip("（）／％－～٫", "()/%-~.", strict=True))
+    dict(zip("（）／⁄∕％－～٫", "()///%-~.", strict=True))
     | dict.fromkeys("，、،", ", ")
     | dict.fromkeys("。।", ". ")
     | {"；": "; "}
@@ -235,17 +254,34 @@ def score_behind_mark(text: str) -> ByAssistant:
     if len(text) > LONGEST:
         return {}
     if score := _ANY_LABEL.fullmatch(text):
-        return {int(score[1] or score[2]): float(score[3])}
+        return {int(score[2] or score[3]): float(score[5])}
     score = _OUT_OF_TEN.fullmatch(text)
-    if score is None or _ANOTHER_SCORE.search(score[3] or ""):
+    if score is None or _ANOTHER_SCORE.search(score[3] or score[4] or ""):
         return {}
     return {int(score[1]): float(score[2])}
 
 
-def first_named(text: str) -> int | None:
-    """Return which of the two assistants or answers `text` names first, or None."""
-    name = _NAME.search(text)
-    return _PLACES[name[1].lower()] if name else None
+def label_word(text: str) -> str:
+    """Return the word of a label in any language, which is the same for both assistants."""
+    label = _ANY_LABEL.fullmatch(text) if len(text) <= LONGEST else None
+    return (label[1] or label[4]).casefold() if label else ""
+
+
+def named(text: str) -> list[int]:
+    """Return the assistants or answers in the order in which `text` names them."""
+    text = text[:LONGEST]
+    places = [_PLACES[next(filter(None, name.groups())).lower()] for name in _NAME.finditer(text)]
+    return [2, 1] if _REVERSED.search(text) else list(dict.fromkeys(places))
+
+
+def other_scores(line: Line, scores: ByAssistant) -> list[str]:
+    """Return the parts of `line` that give other scores than `scores`."""
+    given = {**line.scores, **two_scores(line.text)}.items()
+    texts = [line.text for place, score in given if scores.get(place) != score]
+    texts += [f"{at} {score:g}" for at, score in line.mentions if scores.get(at) != score]
+    hits = _LATER.finditer(line.text) if len(line.text) <= LONGEST else ()
+    amounts = [(hit[0], float(next(filter(None, hit.groups())))) for hit in hits]
+    return texts + [text for text, score in amounts if score not in scores.values()]
 
 
 def lone_score(text: str) -> float | None:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from lion.discriminate.context import contradicts, has_other_meaning, may_be_reversed
 from lion.discriminate.quotations import may_be_quoted, offered
 from lion.discriminate.score_json import (
     canonical_key,
@@ -28,8 +29,9 @@ from lion.discriminate.score_json import (
 from lion.discriminate.score_lines import (
     ByAssistant,
     Line,
-    first_named,
+    label_word,
     lone_score,
+    other_scores,
     read_line,
     read_unquoted,
     score_behind_mark,
@@ -77,14 +79,17 @@ def parse_scores(
     body, separable = parts.answer, parts.clear
     if cut and not separable:
         return None
-    if mark:
+    # Cut thoughts may have no mark of their own, so scores within a cut reply may be a draft.
+    if mark and not (cut and not re.match(rf"\W{{0,20}}{mark}", body, re.IGNORECASE)):
         marked = _marked_scores(body, mark.lower(), shown, cut=cut)
         if marked is None or len(marked) == 2:
             return _ordered(marked or {})
     if not separable or (cut and parts.thoughts) or len(body) > 2 * END:
         return None
     plain = _plain_scores(body, mark, shown, cut=cut)
-    return None if offered(plain.lines, shown) else _ordered(plain.scores)
+    answers = {lone_score(text.strip(" .\n")) for text in shown}
+    is_answer = bool(plain.lines) and answers.issuperset(plain.scores.values())
+    return None if is_answer or offered(plain.lines, shown) else _ordered(plain.scores)
 
 
 def _marked_scores(
@@ -99,6 +104,7 @@ def _marked_scores(
             return {}
     lines = _both_ends(body)
     scores: ByAssistant = {}
+    words: set[str] = set()
     last_marked = -1
     for at, raw in enumerate(lines[:-1] if cut else lines):
         if mark not in raw.lower():
@@ -107,10 +113,13 @@ def _marked_scores(
         parts = re.split(rf"\W{{0,20}}{mark}\W{{0,20}}", without_markdown(raw), flags=re.IGNORECASE)
         for part in parts[1:]:
             given = _behind_mark(part, lines, at, shown)
-            if given is None or not _agree(given, scores):
+            words |= {label_word(part)} if given and not read_line(part).scores else set()
+            if given is None or len(words) > 1 or not _agree(given, scores):
                 return None
             scores |= given
     rest = "\n".join(lines[last_marked + 1 : -1 if cut else None])
+    if len(scores) == 2 and any(contradicts(raw, scores, shown) for raw in rest.split("\n")):
+        return None
     closing = _closing_scores(rest.strip())
     return scores if _agree(closing.scores, scores) or offered(closing.lines, shown) else None
 
@@ -135,7 +144,7 @@ def _is_in_order(pair: ByAssistant, lines: list[str], at: int, shown: tuple[str,
     numbers. Lines that may be quotations do not matter.
     """
     before = [line for line in lines[:at] if not may_be_quoted(line, shown)]
-    if first_named("\n".join(before)) == 2:
+    if may_be_reversed(before):
         return False
     return all(
         _agree(two_scores(without_markdown(line)), pair) or may_be_quoted(line, shown)
@@ -177,7 +186,9 @@ def _plain_scores(body: str, mark: str, shown: Iterable[str], *, cut: bool) -> _
         by_text = any(_ESCAPED.search(text) or any(key in text for key in keys) for text in shown)
         doubtful = by_text or bool(mark and has_mark(last))
         doubtful |= bool(evidence) and not _is_silent(evidence)
-        return _Plain({} if doubtful else json_scores(json_fields(last)))
+        scores = json_scores(json_fields(last))
+        numbers = tuple(f"{place} {score:g}" for place, score in scores.items())
+        return _Plain({} if doubtful else scores, numbers)
     if mark:
         body = _TAG.sub("", re.sub(rf"[\[(]?{mark}[\])]? ?", "", body, flags=re.IGNORECASE))
     unquoted = read_unquoted(body)
@@ -201,6 +212,10 @@ def _last_pair(lines: list[Line], pairs: list[_Pair], before_fence: int) -> _Pla
     doubtful = not _undisputed(lines, pair.scores) or before_fence > pair.first
     announced = pair.first and _ON_SCORES.search(lines[pair.first - 1].text)
     doubtful |= lines[pair.last].doubtful and not announced
+    doubtful |= any(other_scores(line, pair.scores) for line in after)
+    doubtful |= has_other_meaning(lines, pair.first, pair.last)
+    if not lines[pair.last].labelled:
+        doubtful |= may_be_reversed([line.text for line in lines[: pair.first]])
     if after:
         doubtful |= any(line.labelled for line in after) or _may_be_answers(lines, pair)
     source = tuple(line.text for line in lines[pair.first : pair.last + 1])
@@ -244,7 +259,7 @@ def _unlabelled_at_end(lines: list[Line], before_fence: int) -> _Plain:
     scores = [lone_score(text) for text in last]
     if len(lines) < 2 or any(line.labelled or line.mentions for line in lines):
         return nothing
-    if first_named("\n".join(line.text for line in lines[:-2])) == 2:
+    if may_be_reversed([line.text for line in lines[:-2]]):
         return nothing
     before = lines[-3].text if len(lines) > 2 else "scores"
     scaled = all("10" in text.partition("/")[2] for text in last)

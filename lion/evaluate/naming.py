@@ -9,6 +9,9 @@ from lion.evaluate.choices import LETTERS
 # so what they hold counts only where a bare letter would.
 _BOXED = r"\\boxed\{{\s*(?:\\\w+\{{)?\s*\(?({one_of})\)?\s*\}}+"
 _SET = r"(?:\\\(|\$|`)+\s*(\(?(?:{one_of})\)?)\s*(?:\\\)|\$|`)+"
+_REJECTED = (
+    r"(?<!\w){choice}[)\]*]*:?\s+(?:(?:is|was|seems)\s+)?(?:wrong|incorrect|excluded|ruled out)\b"
+)
 _WIDE = str.maketrans("（）", "()")
 
 # A negation reaches the first choice after it in its clause, and those joined to it by 'or'. 'No'
@@ -33,7 +36,9 @@ def named_choice(reply: str, choices: Sequence[str], texts: Sequence[str] = ()) 
     for pattern in _patterns(one_of, letters=letters):
         named = {hit[1].lower() for hit in re.finditer(pattern, reply, flags)}
         if len(named) == 1:
-            return next(choice for choice in choices if choice.lower() in named)
+            choice = next(choice for choice in choices if choice.lower() in named)
+            rejected = letters and re.search(_REJECTED.format(choice=choice), reply)
+            return None if rejected else choice
         if named:
             return None
     return None
