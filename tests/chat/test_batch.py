@@ -353,7 +353,7 @@ def test_ctrl_c_while_a_batch_is_waited_for_leaves_it_for_the_next_run(
     begun = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=10)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5  # not the batch's day
     last = said.splitlines()[-1]
     assert last == "Error: teach r0: stopped; 0 of 20 replies are stored; run again to continue"
     batches.looks = 0
