@@ -122,6 +122,9 @@ CONTRASTS: dict[str, tuple[str, str]] = {
     "loss against chance": ("replay-loss-rows", "replay-chance-free"),
     "loss, top fifth, against chance": ("replay-loss-top-fifth", "replay-chance-free"),
     "loss against chance, clusters": ("replay-loss-clusters", "replay-chance-clusters"),
+    "loss, hard only: against all verdicts": ("replay-loss-hard-only", "replay-referee-rows"),
+    "loss, hard only: against no verdicts": ("replay-loss-hard-only", "replay-chance-free"),
+    "loss, hard only: against the paper's rule": ("replay-loss-hard-only", "referee-rows"),
     "loss against referee, hard only": ("replay-loss-hard-only", "replay-hard-only"),
     "loss against chance, hard only": ("replay-loss-hard-only", "replay-chance-hard-only"),
     "loss against chance, hard only, clusters": (
