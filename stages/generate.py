@@ -46,8 +46,8 @@ def main(
     )
     if params.sampling.by == "referee" and not sides["hard"].height:
         click.echo(
-            "No instruction is hard, so all parents are easy ones. If the referee's win rate is near "
-            "50%, too, this is the paper's equilibrium."
+            "No instruction is hard, so all parents are easy ones. If the referee's win rate is "
+            "near 50%, too, this is the paper's equilibrium."
         )
     # Named, not globbed: the folder may contain a file that params.yaml no longer names.
     tables = [avoid / f"{name}.jsonl" for name in ("evaluate", *params.decontaminate.files)]
