@@ -79,8 +79,7 @@ def parse_scores(
     body, separable = parts.answer, parts.clear
     if cut and not separable:
         return None
-    # Cut thoughts may have no mark of their own, so scores within a cut reply may be a draft.
-    if mark and not (cut and not re.match(rf"\W{{0,20}}{mark}", body, re.IGNORECASE)):
+    if mark:
         marked = _marked_scores(body, mark.lower(), shown, cut=cut)
         if marked is None or len(marked) == 2:
             return _ordered(marked or {})

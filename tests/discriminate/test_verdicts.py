@@ -424,12 +424,6 @@ def test_a_structured_verdict_of_a_text_in_another_spelling_is_not_read(spelling
     assert parse_scores(reply, mark="4c1f9e", texts=texts) is None
 
 
-def test_thoughts_that_were_cut_need_no_mark_of_thoughts() -> None:
-    text = "Okay, let me look.\n[4c1f9e] Assistant 1: 7/10\n[4c1f9e] Assistant 2: 7/10\nHmm, but"
-    assert parse_scores(text, mark="4c1f9e", cut=True) is None
-    assert parse_scores(text, mark="4c1f9e") == (7, 7)
-
-
 def test_a_miscopied_mark_hides_no_plain_scores() -> None:
     reply = "Both are fine.\n[4c1f8e] Assistant 1: 8/10\n[4c1f8e] Assistant 2: 7/10"
     assert parse_scores(reply, mark="4c1f9e", texts=("Add.", "Four.", "Five.")) == (8, 7)
