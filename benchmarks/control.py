@@ -121,8 +121,8 @@ def _append(out: Path, bench: Bench, name: str, seed: int, figures: Row, begun: 
 def _processor() -> str:
     """Return the processor's name: another one rounds differently, so its runs make no pair."""
     info = Path("/proc/cpuinfo")  # Linux only
-    found = re.search(r"^model name\s*: (.*)$", info.read_text() if info.exists() else "", re.M)
-    return found[1] if found else platform.machine()
+    line = re.search(r"^model name\s*: (.*)$", info.read_text() if info.exists() else "", re.M)
+    return line[1] if line else platform.machine()
 
 
 def _done(path: Path) -> set[tuple[str, str, int]]:

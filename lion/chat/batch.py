@@ -226,7 +226,7 @@ class Batches:
             if batch.status in _OVER and (late := late + 1) > _LATE:
                 raise ChatError(
                     f"batch {number} is {batch.status}, but its server names no file of results; "
-                    "run again to look for it"
+                    f"run again to look for it, or `lion store forget {number}` to send it again"
                 )
             await self._sender.rest(self._sender.endpoint.poll)
 

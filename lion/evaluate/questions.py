@@ -138,9 +138,9 @@ def _only_turn(turns: object, place: str) -> object:
     Each further question follows a model's own answer to the one before, and Lion asks only one.
     """
     if not isinstance(turns, list) or len(turns) != 1:
-        found = f"{len(turns)} turns" if isinstance(turns, list) else f"{turns!r:.40}"
+        shown = f"{len(turns)} turns" if isinstance(turns, list) else f"{turns!r:.40}"
         raise InputError(
-            f"{place}: 'turns' must be a list of one question, found {found}; Lion asks one "
+            f"{place}: 'turns' must be a list of one question, found {shown}; Lion asks one "
             "question per row: keep the first"
         )
     return turns[0].get("content") if isinstance(turns[0], dict) else turns[0]
