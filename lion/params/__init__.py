@@ -1,5 +1,6 @@
 """params.yaml as typed records; an unknown, missing or contradictory value is an error."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -31,7 +32,6 @@ __all__ = [
     "Candidate",
     "Compute",
     "Contrast",
-    "Decontaminate",
     "Endpoint",
     "Evaluate",
     "Examine",
@@ -45,7 +45,6 @@ __all__ = [
     "Price",
     "Prices",
     "Referee",
-    "Report",
     "Rewrite",
     "Role",
     "Sampling",
@@ -101,70 +100,51 @@ class Params(Record):
         return rounds
 
     @model_validator(mode="after")
-    def _has_default_endpoint(self) -> "Params":
+    def _has_no_contradiction(self) -> "Params":
+        if fault := next(self._contradictions(), None):
+            raise ValueError(fault)
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """Yield what contradicts each other in different sections."""
+        student, sharding = self.student, self.compute.sharding
         if "default" not in self.endpoints:
-            raise ValueError("endpoints: 'default' is missing")
-        return self
-
-    @model_validator(mode="after")
-    def _quantizes_only_what_is_frozen(self) -> "Params":
-        if self.student.four_bit and self.imitate.lora is None:
-            raise ValueError("student.four_bit: 4-bit weights cannot be trained; set imitate.lora")
-        if self.student.four_bit and self.compute.sharding == "zero3":
-            raise ValueError("student.four_bit does not go with compute.sharding: zero3; use none")
-        if self.student.engine == "server" and self.student.model is None:
-            raise ValueError("student.engine: server needs student.model, the name it serves")
-        return self
-
-    @model_validator(mode="after")
-    def _has_the_verdicts_that_it_samples_by(self) -> "Params":
-        by, none = self.sampling.by, self.examine.rows == 0
-        if by == "referee" and none:
-            raise ValueError(
-                "sampling.by: referee needs verdicts, and examine.rows: 0 asks for none; set "
-                "sampling.by: chance or loss, or more rows"
+            yield "endpoints: 'default' is missing"
+        if student.four_bit and self.imitate.lora is None:
+            yield "student.four_bit: 4-bit weights cannot be trained; set imitate.lora"
+        if student.four_bit and sharding == "zero3":
+            yield "student.four_bit does not go with compute.sharding: zero3; use none"
+        if student.engine == "server" and student.model is None:
+            yield "student.engine: server needs student.model, the name it serves"
+        if self.sampling.by == "loss" and not self.examine.loss:
+            yield "sampling.by: loss needs the losses; set examine.loss: true"
+        if self.imitate.contrast and sharding != "none":
+            yield (
+                f"imitate.contrast does not go with compute.sharding: {sharding}: a sharded model "
+                "is trained once; set none, or train an adapter (imitate.lora)"
             )
-        if by == "loss" and not self.examine.loss:
-            raise ValueError("sampling.by: loss needs the losses; set examine.loss: true")
-        if self.sampling.teacher_floor is not None and none:
-            raise ValueError(
-                "sampling.teacher_floor needs verdicts, and examine.rows: 0 asks for none; set it "
-                "to null"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _has_reviews_to_rewrite_by(self) -> "Params":
-        if self.rewrite.share and self.examine.rows == 0:
-            raise ValueError("rewrite.share needs verdicts, and examine.rows: 0 asks for none")
-        return self
-
-    @model_validator(mode="after")
-    def _can_contrast(self) -> "Params":
-        if self.imitate.contrast is None:
-            return self
         if self.examine.rows == 0:
-            raise ValueError("imitate.contrast needs verdicts, and examine.rows: 0 asks for none")
-        if self.compute.sharding != "none":
-            raise ValueError(
-                f"imitate.contrast does not go with compute.sharding: {self.compute.sharding}: a "
-                "sharded model is trained once; set none, or train an adapter (imitate.lora)"
-            )
-        return self
+            yield from self._needs_of_verdicts()
+        if self.budget.money is not None:
+            yield from self._missing_prices()
 
-    @model_validator(mode="after")
-    def _prices_cover_the_budget(self) -> "Params":
-        if self.budget.money is None:
-            return self
+    def _needs_of_verdicts(self) -> Iterator[str]:
+        why = "needs verdicts, and examine.rows: 0 asks for none"
+        if self.sampling.by == "referee":
+            yield f"sampling.by: referee {why}; set sampling.by: chance or loss, or more rows"
+        if self.sampling.teacher_floor is not None:
+            yield f"sampling.teacher_floor {why}; set it to null"
+        if self.rewrite.share:
+            yield f"rewrite.share {why}"
+        if self.imitate.contrast:
+            yield f"imitate.contrast {why}"
+
+    def _missing_prices(self) -> Iterator[str]:
         known = self.prices.models if self.prices else {}
         for role in get_args(Role):
-            if role == "referee" and self.examine.rows == 0:
-                continue
-            if self.model_of(role) not in known and not self.is_in_process(role):
-                raise ValueError(
-                    f"budget.money is set, but prices.models has no {self.model_of(role)}"
-                )
-        return self
+            is_asked = self.examine.rows != 0 or role != "referee"
+            if is_asked and self.model_of(role) not in known and not self.is_in_process(role):
+                yield f"budget.money is set, but prices.models has no {self.model_of(role)}"
 
     def model_of(self, role: Role) -> str:
         """Return the name of the model that plays `role`."""
