@@ -25,7 +25,7 @@ from rouge_score.tokenizers import DefaultTokenizer
 
 from benchmarks.novelty import ALPACA, THRESHOLD, rejoined
 from lion.pools.novelty import Match, NoveltyFilter
-from lion.pools.texts import read_texts
+from lion.pools.seeds import read_texts
 from lion.pools.tokens import tokens
 from lion.support.errors import InputError
 

@@ -19,7 +19,7 @@ import click
 from rouge_score import rouge_scorer, tokenizers
 
 from lion.pools.novelty import Match, NoveltyFilter
-from lion.pools.texts import read_texts
+from lion.pools.seeds import read_texts
 from lion.support.errors import InputError
 
 ALPACA = Path(__file__).parents[2] / "shared" / "data" / "alpaca" / "alpaca_9k.json"

@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.novelty import ALPACA, THRESHOLD, rejoined
 from lion.pools.novelty import NoveltyFilter
-from lion.pools.texts import read_texts
+from lion.pools.seeds import read_texts
 
 _REAL = 1_000  # candidates of each kind
 _PERMUTATIONS = 128

@@ -16,8 +16,7 @@ from lion.pools.contamination import known_questions
 from lion.pools.filter_cli import columns_option
 from lion.pools.instructions import conversation_text, flat_text
 from lion.pools.novelty import NoveltyFilter
-from lion.pools.seeds import Seeds, seeds_of
-from lion.pools.texts import read_texts
+from lion.pools.seeds import Seeds, read_texts, seeds_of
 from lion.support.command_line import FILE, HELP, params_option
 from lion.support.errors import InputError
 from lion.support.text import visible

@@ -91,8 +91,6 @@ def drawn_for_exam(
     pool: pl.DataFrame, count: int, *, newest: str, round: str, seed: int
 ) -> pl.DataFrame:
     """Return the first `count` rows to examine, in the order of `pool`."""
-    if count >= pool.height:
-        return pool
     first = in_exam_order(pool, newest=newest, round=round, seed=seed).head(count)
     return pool.filter(pl.col("id").is_in(first["id"].to_list()))
 

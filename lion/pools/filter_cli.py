@@ -7,7 +7,7 @@ import click
 
 from lion.params import parse_columns
 from lion.pools.novelty import Match, NoveltyFilter
-from lion.pools.texts import Text, read_texts
+from lion.pools.seeds import Text, read_texts
 from lion.support.command_line import HELP
 
 _SHOWN = 5
@@ -42,10 +42,8 @@ def filter(pool: Path, candidates: Path, threshold: float, columns: str) -> None
     known = read_texts(pool, mapped)
     tried = read_texts(candidates, mapped)
     novelty = NoveltyFilter(*_tasks(known), threshold=threshold)
-    matches = novelty.accept(*_tasks(tried))
-    pairs = list(zip(tried, matches, strict=True))
-    new = {id(text.row): text.row for text, match in pairs if match is None}
-    for row in new.values():
+    pairs = list(zip(tried, novelty.accept(*_tasks(tried)), strict=True))
+    for row in {id(text.row): text.row for text, match in pairs if match is None}.values():
         line = json.dumps(row, ensure_ascii=False, default=str)
         # Write half a surrogate pair, which another key may hold, as the escape it was read from.
         click.echo(line.encode("utf-8", "backslashreplace"))
@@ -58,13 +56,11 @@ def _tasks(texts: list[Text]) -> tuple[list[str], list[str]]:
 
 
 def _summary(known: int, tried: int, rejected: list[tuple[Text, Match]], threshold: float) -> str:
+    first, rest = rejected[:_SHOWN], len(rejected[_SHOWN:])
     lines = [
         f"{tried - len(rejected):,} of {tried:,} candidates differ from {known:,} known ones; "
-        f"{len(rejected):,} have a ROUGE-L of {threshold} or more"
+        f"{len(rejected):,} have a ROUGE-L of {threshold} or more",
+        *(f"  {text.place}: {match.similarity:.3f} to {match.id}" for text, match in first),
+        *([f"  and {rest:,} more"] if rest else []),
     ]
-    lines += [
-        f"  {text.place}: {match.similarity:.3f} to {match.id}" for text, match in rejected[:_SHOWN]
-    ]
-    if len(rejected) > _SHOWN:
-        lines.append(f"  and {len(rejected) - _SHOWN:,} more")
     return "\n".join(lines)

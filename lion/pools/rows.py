@@ -48,8 +48,8 @@ def read_values(path: Path) -> list[tuple[str, Any]]:
 def _rows_under_a_key(path: Path, text: str) -> list[tuple[str, Any]]:
     """Return the rows of a file that is one object: a list such as `data`, and no other text."""
     try:
-        item = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        item = _parse(text, path, line=1)
+    except InputError:
         return []
     key = next((name for name in _LISTS if isinstance(item.get(name), list)), None)
     known = {key, *DESCRIPTIVE}

@@ -108,8 +108,7 @@ def _instances(place: str, fields: Fields, columns: SeedsColumns) -> Iterator[Dr
             raise InputError(f"{part}: expected an object with 'input', found {instance!r:.40}")
         own = _own(instance, columns)
         refuse_rest(part, own, ("input", "output"))
-        empty = ("input", None), ("output", None)
-        input, output = own.get("input", empty[0]), own.get("output", empty[1])
+        input, output = only(part, own, ("input",)), only(part, own, ("output",))
         yield Draft(part, fields["instruction"], input, output, model=model_of(fields))
 
 
@@ -121,27 +120,19 @@ def _conversation(place: str, fields: Fields, columns: SeedsColumns) -> Iterator
         raise InputError(f"{place}: '{key}' must be a list of turns, found {turns!r:.40}")
     texts = [_turn(f"{place}, turn {n}", turn, columns) for n, turn in enumerate(turns, start=1)]
     last = max((n for n, (role, _) in enumerate(texts) if role != "system"), default=0)
-    texts = [turn for turn in texts if turn[0] != "system" or not _is_ignored(turn, columns)]
+    if "system" in columns.ignore:
+        texts = [turn for turn in texts if turn[0] != "system"]
+    texts = [turn for turn in texts if turn[0] != "system" or str(turn[1][1] or "").strip()]
     system, talk = _system(place, fields, texts), [turn for turn in texts if turn[0] != "system"]
-    roles = [role for role, _ in talk]
-    _check_roles(place, key, roles)
+    _check_roles(place, key, [role for role, _ in talk])
     output, thoughts = ("assistant", None), ("thoughts", None)
-    if roles[-1] == "assistant":
+    if talk[-1][0] == "assistant":
         answer, own = talk.pop()[1], _own(turns[last], columns)
         if own.get("weight", ("", 1))[1] not in (0, "0"):  # 0: not to be learnt
             output, thoughts = answer, only(f"{place}, turn {last + 1}", own, THOUGHTS)
-    _, question = talk.pop()
-    before = tuple(talk)
-    yield Draft(
-        place,
-        question,
-        output=output,
-        system=system,
-        turns=before,
-        talk=key,
-        model=model_of(fields),
-        thoughts=thoughts,
-    )
+    *before, (_, question) = talk
+    texts_of = (question, ("input", None), output, system, tuple(before), key)
+    yield Draft(place, *texts_of, model=model_of(fields), thoughts=thoughts)
 
 
 def _system(place: str, fields: Fields, texts: list[Turn]) -> tuple[str, Any]:
@@ -158,7 +149,7 @@ def _system(place: str, fields: Fields, texts: list[Turn]) -> tuple[str, Any]:
     if own[1] not in (None, ""):
         raise InputError(f"{place}: both '{own[0]}' and a system turn hold text; {MAP}")
     # The length of the whole text is checked later, where a row that is too long can be left out.
-    parts = [text_at({key: value}, key, place, limit=None) for _, (key, value) in first]
+    parts = (text_at({key: value}, key, place, limit=None) for _, (key, value) in first)
     return "system", "\n\n".join(parts)
 
 
@@ -200,8 +191,8 @@ def drafts_of(place: str, item: object, columns: SeedsColumns) -> Reading:
         )
     read = (*form.marks, *form.others)
     refuse_rest(place, fields, read)
-    used = {key for name, (key, _) in fields.items() if name in read}
-    return Reading(form, form.drafts(place, fields, columns), set(map(str, item)) - used)
+    unused = set(map(str, item)) - {key for name, (key, _) in fields.items() if name in read}
+    return Reading(form, form.drafts(place, fields, columns), unused)
 
 
 def _turn(place: str, turn: object, columns: SeedsColumns) -> Turn:
@@ -244,7 +235,3 @@ def _part(place: str, role: str, part: Any, columns: SeedsColumns) -> str:
     if key == "thinking":
         return f"<think>\n{part[key]}\n</think>"
     return without_blank_ends(part[key])  # indented, since it may follow another part
-
-
-def _is_ignored(turn: Turn, columns: SeedsColumns) -> bool:
-    return "system" in columns.ignore or not str(turn[1][1] or "").strip()

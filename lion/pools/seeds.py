@@ -9,10 +9,17 @@ import polars as pl
 from lion.params import Params
 from lion.params.pools import SeedsAnswers, SeedsColumns, SeedsTooLong, SeedsTurns
 from lion.params.roles import Thoughts
-from lion.pools.instructions import Task, instruction_id, task_of, task_text, turns_text
+from lion.pools.instructions import (
+    Task,
+    conversation_text,
+    instruction_id,
+    task_of,
+    task_text,
+    turns_text,
+)
 from lion.pools.rows import FORMS, MAX_CHARACTERS, TooLongError, text_at
 from lion.pools.seed_fields import Draft
-from lion.pools.seed_files import Item, read_items
+from lion.pools.seed_files import Item, is_saved_dataset, read_items
 from lion.pools.seed_forms import drafts_of
 from lion.pools.tables import ANSWER, from_rows, without_unused
 from lion.prompts import Message
@@ -37,14 +44,14 @@ class Seed:
     thoughts: str = ""  # before its answer, if they have a key of their own
 
     @property
-    def columns(self) -> dict[str, str | None]:
+    def columns(self) -> dict[str, Any]:
         """Return the texts that determine the id, by column."""
         return {name: getattr(self, name) for name in _COLUMNS}
 
     @property
     def id(self) -> str:
         """Return the id of its instruction, input, system prompt and earlier turns."""
-        return instruction_id(self.instruction, self.input, self.system, self.turns)
+        return instruction_id(**self.columns)
 
     @property
     def task(self) -> Task:
@@ -107,9 +114,16 @@ class Seeds:
         known = self.seeds.setdefault(seed.id, seed)
         self.duplicates += known is not seed
         if seed.answer and not known.answer:
-            self.seeds[seed.id] = replace(
-                known, answer=seed.answer, model=seed.model, thoughts=seed.thoughts
-            )
+            self.seeds[seed.id] = replace(seed, place=known.place)
+
+
+@dataclass(frozen=True)
+class Text:
+    """The task of one row: earlier turns, instruction and input; a row may have several."""
+
+    place: str  # "FILE, line 3", or "FILE, line 3, instance 2"
+    task: str
+    row: dict[str, Any]
 
 
 def seeds_of(params: Params, path: Path) -> Seeds:
@@ -138,10 +152,8 @@ def read_seeds(
     The default is refuse, since earlier turns make every request longer for a single answer.
     """
     columns = columns or SeedsColumns()
-    items = read_items(path)
-    check_mapped(path, items, columns)
     seeds = Seeds()
-    for place, item in items:
+    for place, item in _items(path, columns):
         form, drafts, unused = drafts_of(place, item, columns)
         seeds.unused |= unused
         seeds.forms[form.name] = seeds.forms.get(form.name, 0) + 1
@@ -156,6 +168,22 @@ def read_seeds(
     if not seeds.seeds:
         raise InputError(f"{path}: no rows; {seeds.left_out or FORMS}")
     return seeds
+
+
+def read_texts(path: Path, columns: SeedsColumns | None = None) -> list[Text]:
+    """Read the texts of a file of seeds, or of a folder of JSONL files, such as a cache pool.
+
+    Unlike with `read_seeds`, duplicates stay, and a file may be empty.
+    """
+    columns, files = columns or SeedsColumns(), [path]
+    if path.is_dir() and not is_saved_dataset(path) and not (files := sorted(path.glob("*.jsonl"))):
+        raise InputError(f"{path}: no .jsonl file in this folder; give a pool")
+    texts = []
+    for place, row in (item for file in files for item in _items(file, columns)):
+        for draft in drafts_of(place, row, columns).drafts:
+            seed = seed_of(draft, "ask")
+            texts.append(Text(seed.place, conversation_text(seed.columns), row))
+    return texts
 
 
 def seed_of(draft: Draft, answers: SeedsAnswers) -> Seed:
@@ -208,12 +236,12 @@ def _text(field: tuple[str, Any], place: str, **options: Any) -> str:
     return text_at({key: value}, key, place, **options)
 
 
-def check_mapped(path: Path, items: list[Item], columns: SeedsColumns) -> None:
-    """Raise InputError for a mapped key that no row has: a misspelling would lose its texts."""
+def _items(path: Path, columns: SeedsColumns) -> list[Item]:
+    """Read rows; InputError for a mapped key that none has: a misspelling would lose its texts."""
+    items = read_items(path)
     keys = {key for _, item in items if isinstance(item, dict) for key in item}
-    for key, name in columns.names.items():
-        if keys and key not in keys:
-            shown = ", ".join(f"{other!r:.40}" for other in sorted(keys, key=str)[:5])
-            raise InputError(
-                f"{path}: no row has the key '{key}' of seeds_columns.{name} (found: {shown})"
-            )
+    if keys and (lost := next((key for key in columns.names if key not in keys), None)):
+        shown = ", ".join(f"{other!r:.40}" for other in sorted(keys, key=str)[:5])
+        mapped = f"seeds_columns.{columns.names[lost]}"
+        raise InputError(f"{path}: no row has the key '{lost}' of {mapped} (found: {shown})")
+    return items
