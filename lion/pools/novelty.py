@@ -11,10 +11,9 @@ import sys
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from rapidfuzz import process
 from rapidfuzz.distance import Indel, LCSseq
 
@@ -50,24 +49,6 @@ class _Known(NamedTuple):
 
     texts: list[_Text]
     positions: list[int]
-
-
-class _Pairs(NamedTuple):
-    """Similar pairs, ordered by query, then by choice: their indices, and similarities 0..1."""
-
-    queries: npt.NDArray[np.intp]
-    choices: npt.NDArray[np.intp]
-    similarities: npt.NDArray[np.float64]
-
-    def best(self) -> "_Pairs":
-        """Return the most similar pair of each query; among equals, the first choice."""
-        order = np.lexsort((self.choices, -self.similarities, self.queries))
-        _, first = np.unique(self.queries[order], return_index=True)
-        return self.at(order[first])
-
-    def at(self, rows: npt.NDArray[Any]) -> "_Pairs":
-        """Return the pairs in the given rows."""
-        return _Pairs(self.queries[rows], self.choices[rows], self.similarities[rows])
 
 
 class NoveltyFilter:
@@ -117,9 +98,9 @@ class NoveltyFilter:
         rivals = self._rivals(queries, fresh)
         for place, match in enumerate(matches):
             accepted = [rival for rival in rivals[place] if matches[rival[1]] is None]
-            similarity, opposite = max(((s, -rival) for s, rival in accepted), default=(0.0, 0))
-            if similarity > (match.similarity if match else 0.0):
-                matches[place] = Match(ids[-opposite], similarity)
+            opposite, rival = min(accepted, default=(0.0, 0))
+            if -opposite > (match.similarity if match else 0.0):
+                matches[place] = Match(ids[rival], -opposite)
             elif match is None:
                 self._learn(queries[place], ids[place])
         return matches
@@ -127,12 +108,12 @@ class NoveltyFilter:
     def _rivals(
         self, queries: list[_Text], fresh: list[int]
     ) -> defaultdict[int, list[tuple[float, int]]]:
-        """Return each place's similar earlier places among `fresh`, as (similarity, place)."""
+        """Return each place's similar earlier places among `fresh`, as (-similarity, place)."""
         pairs = _similar(queries, [queries[place] for place in fresh], self._threshold)
         rivals: defaultdict[int, list[tuple[float, int]]] = defaultdict(list)
-        for query, choice, similarity in zip(*pairs, strict=True):
+        for query, choice, similarity in pairs:
             if fresh[choice] < query:
-                rivals[query].append((float(similarity), fresh[choice]))
+                rivals[query].append((-float(similarity), fresh[choice]))
         return rivals
 
     def _nearest(self, queries: list[_Text]) -> list[Match | None]:
@@ -154,12 +135,12 @@ class NoveltyFilter:
     def _search(
         self, queries: list[_Text], places: list[int], known: _Known
     ) -> Iterator[tuple[int, tuple[float, int]]]:
-        """Yield (place, (-similarity, position)) of the best known text of each matching place."""
+        """Yield (place, (-similarity, position)) of each similar known text."""
         texts = [queries[place] for place in places]
         step = max(1, _PAIRS // max(1, len(texts)))
         for start in range(0, len(known.texts) if texts else 0, step):
-            pairs = _similar(texts, known.texts[start : start + step], self._threshold).best()
-            for query, choice, similarity in zip(*pairs, strict=True):
+            pairs = _similar(texts, known.texts[start : start + step], self._threshold)
+            for query, choice, similarity in pairs:
                 yield places[query], (-float(similarity), known.positions[start + choice])
 
     def _learn(self, text: _Text, id: str) -> None:
@@ -179,10 +160,13 @@ class NoveltyFilter:
         return _Text("".join(map(chr, numbers)), bytes(number % 256 for number in numbers))
 
 
-def _similar(queries: list[_Text], choices: list[_Text], threshold: float) -> _Pairs:
-    """Return every pair whose F-measure, in rouge-score's arithmetic, is at least `threshold`.
+def _similar(
+    queries: list[_Text], choices: list[_Text], threshold: float
+) -> Iterator[tuple[int, int, float]]:
+    """Return each query and choice whose F-measure is at least `threshold`, and that measure.
 
-    Every choice must have at least one token, since rouge-score calls two empty texts dissimilar.
+    The arithmetic is rouge-score's. Every choice must have at least one token, since rouge-score
+    calls two empty texts dissimilar.
     """
     workers = 1 if len(queries) * len(choices) < _FEW else -1
     rough = process.cdist(
@@ -200,4 +184,5 @@ def _similar(queries: list[_Text], choices: list[_Text], threshold: float) -> _P
     recall = common / np.array([len(text) for text in theirs])
     total = precision + recall
     similarities = 2 * precision * recall / np.where(total > 0, total, 1)  # nothing shared: 0
-    return _Pairs(rows, columns, similarities).at(similarities >= threshold)
+    kept = similarities >= threshold
+    return zip(rows[kept], columns[kept], similarities[kept], strict=True)
