@@ -25,6 +25,11 @@ from lion.support.errors import EmptyError
 CONTAMINATED = "repeats a question of the evaluation"
 NOT_NEEDED = "one more than wanted"
 TOO_SIMILAR = "too similar"
+# What to change about the most frequent reason for rejection.
+_ADVICE = {
+    CUT: "raise generator.min_tokens and generator.tokens_per_word",
+    TOO_SIMILAR: "use more varied seeds, raise generate.novelty",
+}
 _LONG = 8  # words of a system prompt that no task contains by chance
 
 
@@ -39,11 +44,8 @@ def quotas(settings: Generate, *, hard: int, easy: int) -> dict[Origin, int]:
             "generate: no hard or easy instruction can be a parent; check the referee's replies "
             "(or the losses, with sampling.by: loss)"
         )
-    wanted = round(settings.count * settings.hard_share)
-    if not hard:
-        wanted = 0
-    if not easy:
-        wanted = settings.count
+    share = settings.hard_share if hard and easy else float(hard > 0)
+    wanted = round(settings.count * share)
     return {"hard": wanted, "easy": settings.count - wanted}
 
 
@@ -73,16 +75,12 @@ def generate(
     rows: list[dict[str, Any]] = []
     own = stable_seed("generator", seed, round)
     for wave in itertools.count(1):
-        due = {
-            origin: _due(rows, origin, wanted[origin], settings.max_draws, wave) for origin in urns
-        }
-        draws = [draw for origin, urn in urns.items() for draw in urn.take(due[origin])]
+        plan = {o: _due_and_likely(rows, o, wanted[o], settings.max_draws, wave) for o in urns}
+        draws = [draw for o, urn in urns.items() for draw in urn.take(plan[o][0])]
         if not draws:
             break
-        further: list[Draw] = []
-        if drafts.ahead:
-            likely = {o: _likely(rows, o, wanted[o], settings.max_draws) - due[o] for o in urns}
-            further = [draw for o, urn in urns.items() for draw in urn.peek(max(0, likely[o]))]
+        ahead = urns if drafts.ahead else {}
+        further = [draw for o, urn in ahead.items() for draw in urn.peek(plan[o][1])]
         label = f"generate {round}, wave {wave}"
         replies = drafts.replies(draws, further, seed=own, label=label)
         rows += _judge(draws, replies, known, avoid, rules=settings.rules, start=len(rows))
@@ -141,22 +139,19 @@ def _repeats(system: str, text: str) -> bool:
     return prompt == draft or (word_count(system) >= _LONG and prompt in draft)
 
 
-def _due(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int, wave: int) -> int:
-    """Return how many to draw next: the missing ones, within max_draws per wanted row.
+def _due_and_likely(
+    rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int, wave: int
+) -> tuple[int, int]:
+    """Return how many to draw next, and how many more will probably be drawn later.
 
-    After max_draws waves each wave doubles, so that a few missing rows do not need a wave each.
+    Draw the missing ones, within max_draws per wanted row. After max_draws waves each wave doubles,
+    so that a few missing rows do not need a wave each.
     """
-    drawn = len([row for row in rows if row["origin"] == origin])
-    missing = wanted - _accepted(rows, origin)
-    return min(missing << max(0, wave - max_draws), max_draws * wanted - drawn)
-
-
-def _likely(rows: list[dict[str, Any]], origin: str, wanted: int, max_draws: int) -> int:
-    """Estimate how many more draws will be made, within max_draws per wanted row."""
-    drawn = len([row for row in rows if row["origin"] == origin])
-    accepted = _accepted(rows, origin)
-    likely = draws_for(wanted - accepted, accepted=accepted, drawn=drawn)
-    return min(likely, max_draws * wanted - drawn)
+    drawn, accepted = sum(row["origin"] == origin for row in rows), _accepted(rows, origin)
+    missing, left = wanted - accepted, max_draws * wanted - drawn
+    due = min(missing << max(0, wave - max_draws), left)
+    likely = min(draws_for(missing, accepted=accepted, drawn=drawn), left)
+    return due, max(0, likely - due)
 
 
 def _keep_quotas(rows: list[dict[str, Any]], wanted: dict[Origin, int]) -> None:
@@ -177,37 +172,19 @@ def _check_full(
     lacking = {origin: n - _accepted(rows, origin) for origin, n in wanted.items()}
     if not any(lacking.values()):
         return
-    why = Counter(row["verdict"] for row in rows if row["verdict"] != ACCEPTED)
-    rejects = ", ".join(f"{count} {reason}" for reason, count in why.most_common())
+    verdicts = Counter(row["verdict"] for row in rows if row["verdict"] != ACCEPTED)
+    why = dict(verdicts.most_common())
+    rejects = ", ".join(f"{count} {reason}" for reason, count in why.items())
+    advice = _ADVICE.get(next(iter(why)), "use another generator.model")
     done = sum(row["verdict"] == ACCEPTED for row in rows)
     raise EmptyError(
         f"generate {round}: {done} of {settings.count} new instructions after {len(rows)} draws "
         f"(missing: {lacking['hard']} hard, {lacking['easy']} easy; rejected: {rejects}); "
-        f"{_advice(why)}, lower generate.count, or raise generate.max_draws"
+        f"{advice}, lower generate.count, or raise generate.max_draws"
     )
 
 
-def _advice(why: Counter[str]) -> str:
-    """Return what to change about the most frequent reason for rejection."""
-    [(reason, _)] = why.most_common(1)
-    if reason == CUT:
-        return "raise generator.min_tokens and generator.tokens_per_word"
-    if reason == TOO_SIMILAR:
-        return "use more varied seeds, raise generate.novelty"
-    return "use another generator.model"
-
-
 def _train_pool(draws: pl.DataFrame, round: str) -> pl.DataFrame:
-    rows = [
-        {
-            "id": draft_id(row),
-            "instruction": row["instruction"],
-            "input": "",
-            "system": row["system"],
-            "origin": row["origin"],
-            "parent": row["parent"],
-            "round": round,
-        }
-        for row in draws.filter(verdict=ACCEPTED).iter_rows(named=True)
-    ]
+    kept = draws.filter(verdict=ACCEPTED).select("instruction", "origin", "parent", "system")
+    rows = [row | {"id": draft_id(row), "input": "", "round": round} for row in kept.to_dicts()]
     return from_rows(rows, INSTRUCTION)

@@ -43,10 +43,14 @@ def sides_of(
     """
     rows = with_optional(cache, INSTRUCTION)
     if settings.by == "chance":
-        rows = usable(rows)
+        rows = usable(rows).with_columns(verdict=pl.lit("both"))
     elif settings.by == "loss":
         known = from_rows([], ANSWER_LOSS) if difficulty is None else difficulty
         rows = rows.join(known.drop_nulls("loss"), on="id", maintain_order="left")
+        ordered = rows.sort("loss", "id", descending=[True, False])
+        top = ordered["id"].head(ceil(round(settings.top * rows.height, 6))).to_list()
+        is_hard = pl.when(pl.col("id").is_in(top))
+        rows = rows.with_columns(verdict=is_hard.then(pl.lit("hard")).otherwise(pl.lit("easy")))
     else:
         rest = usable(rows).join(scores, on="id", how="anti").select("id", verdict=pl.lit("easy"))
         judged = scores.drop_nulls("gap").select("id", "verdict")
@@ -55,24 +59,12 @@ def sides_of(
     if settings.over == "clusters":
         groups = clusters(task_texts(rows), settings.clusters, seed=seed)
     rows = rows.with_columns(group=pl.Series(groups, dtype=pl.Int32))
-    hard, easy = _split(rows, settings)
+    hard, easy = (rows.filter(pl.col("verdict").is_in([side, "both"])) for side in ("hard", "easy"))
     if settings.teacher_floor is not None:
         low = scores.filter(pl.col("teacher") < settings.teacher_floor)
         hard = hard.join(low, on="id", how="anti", maintain_order="left")
     columns = "id", "instruction", "input", "system", "turns", "group"
     return {"hard": hard.select(columns), "easy": easy.select(columns)}
-
-
-def _split(rows: pl.DataFrame, settings: Sampling) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the hard and the easy rows."""
-    if settings.by == "chance":
-        return rows, rows
-    if settings.by == "referee":
-        return rows.filter(verdict="hard"), rows.filter(verdict="easy")
-    ordered = rows.sort("loss", "id", descending=[True, False])
-    count = ceil(round(settings.top * rows.height, 6))
-    top = pl.col("id").is_in(ordered["id"].head(count).to_list())
-    return rows.filter(top), rows.filter(~top)
 
 
 def clusters(texts: Sequence[str], count: int, *, seed: int) -> list[int]:
