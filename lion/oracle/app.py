@@ -65,8 +65,8 @@ def create_app(*, position_bias: float, unreadable: float) -> App:
             body = await _route(scope, receive, position_bias, unreadable)
             status = 200
         except _Refused as refusal:
-            body = _error(refusal)
-            status = refusal.status
+            error = {"message": str(refusal), "type": "invalid_request_error", "param": None}
+            body, status = {"error": error | {"code": refusal.code}}, refusal.status
         content = json.dumps(body, ensure_ascii=False).encode()
         headers = [
             (b"content-type", b"application/json"),
@@ -134,13 +134,9 @@ def _reply(ask: _Ask, position_bias: float, unreadable: float) -> str:
     return invent(rng, fields["task"], rarer=name == "generator_easy.txt")
 
 
-def _digest(ask: _Ask) -> str:
+def _completion(ask: _Ask, text: str) -> dict[str, Any]:
     messages = [(message.role, message.content) for message in ask.messages]
     shaping = json.dumps([messages, ask.temperature, ask.seed])
-    return hashlib.sha256(shaping.encode()).hexdigest()
-
-
-def _completion(ask: _Ask, text: str) -> dict[str, Any]:
     tokens = _TOKEN.findall(text)
     limit = ask.max_completion_tokens or ask.max_tokens or len(tokens)
     cut = len(tokens) > limit
@@ -153,7 +149,7 @@ def _completion(ask: _Ask, text: str) -> dict[str, Any]:
         "logprobs": None,
     }
     return {
-        "id": f"chatcmpl-{_digest(ask)[:24]}",
+        "id": f"chatcmpl-{hashlib.sha256(shaping.encode()).hexdigest()[:24]}",
         "object": "chat.completion",
         "created": 0,
         "model": MODEL,
@@ -164,8 +160,3 @@ def _completion(ask: _Ask, text: str) -> dict[str, Any]:
             "total_tokens": asked + written,
         },
     }
-
-
-def _error(refusal: _Refused) -> dict[str, Any]:
-    kind = "invalid_request_error"
-    return {"error": {"message": str(refusal), "type": kind, "param": None, "code": refusal.code}}
