@@ -131,14 +131,13 @@ def score_mark(*texts: str) -> str:
     A small model copies six digits without errors. Texts that contain many candidates get a longer
     mark.
     """
-    shown = [_letters_and_digits(text) for text in texts]
+    plain = (unicodedata.normalize("NFKC", text).casefold() for text in texts)
+    shown = [re.sub(r"[^0-9a-z]+", "", text) for text in plain]
     key = fence(*texts)
-    for attempt in itertools.count():
-        digest = hashlib.sha256(f"{key} {attempt}".encode()).hexdigest()
-        mark = digest[: 6 + attempt // 8]
-        if not (mark.isdecimal() or mark.isalpha() or any(mark in text for text in shown)):
-            return mark
-    raise AssertionError("unreachable")
+    digests = (hashlib.sha256(f"{key} {n}".encode()).hexdigest() for n in itertools.count())
+    marks = (digest[: 6 + n // 8] for n, digest in enumerate(digests))
+    mixed = (mark for mark in marks if not mark.isdecimal() and not mark.isalpha())
+    return next(mark for mark in mixed if not any(mark in text for text in shown))
 
 
 def unwrap(text: str) -> str:
@@ -187,10 +186,6 @@ def repeats_prompt(text: str) -> bool:
 def is_closed(text: str) -> bool:
     """Whether a generator's reply closes its task with a fence, so that the task is not cut."""
     return _FENCE.search(text) is not None
-
-
-def _letters_and_digits(text: str) -> str:
-    return re.sub(r"[^0-9a-z]+", "", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _context(name: PromptName, context: Sequence[Message], fence: str) -> str:
