@@ -13,7 +13,7 @@ import click
 import polars as pl
 
 from lion.chat import Asks
-from lion.discriminate.referee import Part, ask_orders, check_judged, check_pairs, review
+from lion.discriminate.referee import Part, ask_orders, check_judged, check_pairs
 from lion.discriminate.scores import ORDERS, PositionBias, bias_of, gaps_by_order, score
 from lion.params import Examine, Referee
 from lion.pools.cache import in_exam_order
@@ -49,8 +49,6 @@ class Exam:
 
         `pairs` has the columns of `review`'s, and `round`. EmptyError if no pair was judged.
         """
-        if self._options.second_order is None and self._options.hard is None:
-            return review(pairs, self._chat, self._settings, label=self._label)
         check_pairs(pairs, label=self._label)
         if self._options.hard is None:
             self._judge(pairs, self._label)
@@ -107,9 +105,8 @@ class Exam:
 
     def _drawn(self, pairs: pl.DataFrame, count: int) -> pl.DataFrame:
         """Draw pairs to measure the position bias on, in the order of `pairs`."""
-        places = {id: stable_seed("measure", self._round, id) for id in pairs["id"]}
-        chosen = sorted(places, key=lambda id: (places[id], id))[:count]
-        return pairs.filter(pl.col("id").is_in(chosen))
+        drawn = sorted(pairs["id"], key=lambda id: (stable_seed("measure", self._round, id), id))
+        return pairs.filter(pl.col("id").is_in(drawn[:count]))
 
     def _ask(self, parts: list[Part], label: str) -> None:
         reviews = ask_orders(parts, self._chat, self._settings, label=label)

@@ -36,32 +36,27 @@ VERDICT_SCHEMA = {
 }
 
 
-@dataclass(frozen=True)
-class _Comparison:
-    """One pair in one order: the texts shown to the referee, and the request."""
-
-    id: str
-    order: Order
-    texts: tuple[str, ...]  # task, first answer, second answer, messages before the task
-    request: Request
-    purpose: Purpose | None = None
-
-    def read(self, reply: Reply) -> Scores | None:
-        """Return the scores of the first and the second answer, if `reply` gives them."""
-        return parse_scores(
-            reply.text,
-            cut=reply.finish_reason == "length",
-            mark=score_mark(*self.texts),
-            texts=self.texts,
-        )
-
-
 class Part(NamedTuple):
     """Pairs to judge in one order, and the purpose if that order is optional."""
 
     order: Order
     pairs: pl.DataFrame
     purpose: Purpose | None = None
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """One pair of a part: the texts shown to the referee, and the request."""
+
+    id: str
+    part: Part
+    texts: tuple[str, ...]  # task, first answer, second answer, messages before the task
+    request: Request
+
+    def read(self, reply: Reply) -> Scores | None:
+        """Return the scores of the first and the second answer, if `reply` gives them."""
+        mark, is_cut = score_mark(*self.texts), reply.finish_reason == "length"
+        return parse_scores(reply.text, cut=is_cut, mark=mark, texts=self.texts)
 
 
 def review(
@@ -149,11 +144,11 @@ def check_judged(reviews: pl.DataFrame, orders: tuple[Order, ...], *, label: str
 def _comparison(
     row: dict[str, str], part: Part, sample: int, settings: Referee, protocol: Protocol
 ) -> _Comparison:
-    order, sides = part.order, (row["answer"], row["response"])
-    first, second = sides if order == "teacher_first" else sides[::-1]
+    sides = row["answer"], row["response"]
+    first, second = sides if part.order == "teacher_first" else sides[::-1]
     # Identical answers give the same prompt in both orders. With the same seed it is one request,
     # and the mean over the orders is equal for both answers.
-    drawn = ORDERS[0] if first == second else order
+    drawn = ORDERS[0] if first == second else part.order
     task, context = task_text(row["instruction"], row["input"]), context_of(row)
     further = [sample] if sample else []
     request = Request(
@@ -164,25 +159,26 @@ def _comparison(
         seed=stable_seed("referee", row["id"], drawn, *further),
     )
     texts = (task, first, second, *(message["content"] for message in context))
-    return _Comparison(row["id"], order, texts, request, part.purpose)
+    return _Comparison(row["id"], part, texts, request)
 
 
 def _row(
     comparison: _Comparison, attempt: int, reply: Reply, scores: Scores | None
 ) -> dict[str, object]:
     first, second = scores or (None, None)
-    teacher, student = (first, second) if comparison.order == "teacher_first" else (second, first)
+    order, _, purpose = comparison.part
+    teacher, student = (first, second) if order == "teacher_first" else (second, first)
     _, first_answer, second_answer, *_ = comparison.texts
     return {
         "id": comparison.id,
-        "order": comparison.order,
+        "order": order,
         "attempt": attempt,
         "reply": reply.text,
         "teacher": teacher,
         "student": student,
         "model": reply.model,
         "prompt_tokens": reply.prompt_tokens,
-        "purpose": comparison.purpose,
+        "purpose": purpose,
         "identical": True if first_answer == second_answer else None,
         "completion_tokens": reply.completion_tokens,
     }

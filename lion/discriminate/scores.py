@@ -34,12 +34,8 @@ def score(reviews: pl.DataFrame, orders: tuple[Order, ...] = ORDERS) -> pl.DataF
     )
     judged = pl.col("orders") == len(orders)
     teacher, student = (pl.when(judged).then(pl.col(side)) for side in ("teacher", "student"))
-    scores = means.select(
-        "id",
-        teacher.round(6),
-        student.round(6),
-        gap=(teacher - student).round(6),
-    )
+    gap = (teacher - student).round(6)
+    scores = means.select("id", teacher.round(6), student.round(6), gap=gap)
     return _with_single_orders(scores, reviews) if has_optional_second_order(reviews) else scores
 
 
