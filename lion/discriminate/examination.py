@@ -7,6 +7,7 @@ only on earlier replies, which the store keeps, so a killed run continues where 
 """
 
 import itertools
+from dataclasses import dataclass, field
 from math import ceil
 
 import click
@@ -26,36 +27,31 @@ CHECKED = 10  # one in this many clear pairs is judged in both orders anyway, to
 _LEAST = 0.05  # smallest wave, as a share of the wanted hard rows
 
 
+@dataclass
 class Exam:
     """The examination of one round: its referee, its options, and the replies so far."""
 
-    def __init__(
-        self,
-        chat: Asks,
-        settings: Referee,
-        options: Examine,
-        *,
-        label: str,
-        round: str,
-        newest: str,
-        seed: int,
-    ) -> None:
-        self._chat, self._settings, self._options = chat, settings, options
-        self._label, self._round, self._newest, self._seed = label, round, newest, seed
-        self.reviews = pl.DataFrame(schema=REVIEW)
+    chat: Asks
+    settings: Referee
+    options: Examine
+    label: str
+    round: str
+    newest: str  # the round whose rows are judged first
+    seed: int
+    reviews: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REVIEW))
 
     def examine(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Return the referee's replies (REVIEW), on the pairs and orders that the options ask for.
 
         `pairs` has the columns of `review`'s, and `round`. EmptyError if no pair was judged.
         """
-        check_pairs(pairs, label=self._label)
-        if self._options.hard is None:
-            self._judge(pairs, self._label)
+        check_pairs(pairs, label=self.label)
+        if self.options.hard is None:
+            self._judge(pairs, self.label)
         else:
-            self._judge_until(self._options.hard, pairs)
-        check_judged(self.reviews, ORDERS, label=self._label)
-        if self._options.second_order is not None:
+            self._judge_until(self.options.hard, pairs)
+        check_judged(self.reviews, ORDERS, label=self.label)
+        if self.options.second_order is not None:
             self._say_orders()
         return _in_order(self.reviews, pairs)
 
@@ -64,12 +60,12 @@ class Exam:
 
         The first wave has `wanted` rows; each further one is sized by the hard share so far.
         """
-        ordered = in_exam_order(pairs, newest=self._newest, round=self._round, seed=self._seed)
+        ordered = in_exam_order(pairs, newest=self.newest, round=self.round, seed=self.seed)
         done, hard, size = 0, 0, wanted
         for wave in itertools.count(1):
-            self._judge(ordered[done : done + size], f"{self._label}, wave {wave}")
+            self._judge(ordered[done : done + size], f"{self.label}, wave {wave}")
             done = min(done + size, ordered.height)
-            hard = score(self.reviews).filter(pl.col("gap") >= self._options.hard_gap).height
+            hard = score(self.reviews).filter(pl.col("gap") >= self.options.hard_gap).height
             if hard >= wanted or done == ordered.height:
                 break
             size = max(ceil((wanted - hard) * done / hard) if hard else done, ceil(_LEAST * wanted))
@@ -83,7 +79,7 @@ class Exam:
     def _judge(self, pairs: pl.DataFrame, label: str) -> None:
         """Judge pairs in both orders, or in the second order only where it matters."""
         first, second = ORDERS
-        if self._options.second_order is None:
+        if self.options.second_order is None:
             self._ask([Part(order, pairs) for order in ORDERS], label)
             return
         left = MEASURED - self.reviews.filter(purpose="measure")["id"].n_unique()
@@ -96,20 +92,20 @@ class Exam:
         )
         # The second order of identical answers is the same request, which costs nothing more.
         same = pl.col("answer") == pl.col("response")
-        close = rest.filter(is_close(bias, self._options.second_order) | same)
+        close = rest.filter(is_close(bias, self.options.second_order) | same)
         clear = rest.join(close, on="id", how="anti", maintain_order="left")
-        keys = [stable_seed("check", self._round, id) % CHECKED == 0 for id in clear["id"]]
+        keys = [stable_seed("check", self.round, id) % CHECKED == 0 for id in clear["id"]]
         checked = clear.filter(pl.Series(keys, dtype=pl.Boolean))
         if close.height or checked.height:
             self._ask([Part(second, close, "close"), Part(second, checked, "check")], label)
 
     def _drawn(self, pairs: pl.DataFrame, count: int) -> pl.DataFrame:
         """Draw pairs to measure the position bias on, in the order of `pairs`."""
-        drawn = sorted(pairs["id"], key=lambda id: (stable_seed("measure", self._round, id), id))
+        drawn = sorted(pairs["id"], key=lambda id: (stable_seed("measure", self.round, id), id))
         return pairs.filter(pl.col("id").is_in(drawn[:count]))
 
     def _ask(self, parts: list[Part], label: str) -> None:
-        reviews = ask_orders(parts, self._chat, self._settings, label=label)
+        reviews = ask_orders(parts, self.chat, self.settings, label=label)
         self.reviews = pl.concat([self.reviews, reviews])
         check_judged(self.reviews, ORDERS[:1], label=label)
 

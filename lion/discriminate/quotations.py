@@ -1,4 +1,4 @@
-"""Whether scores in a referee's reply may be a quotation of a text under review."""
+"""Quotations of the texts under review in a referee's reply."""
 
 import html
 import re
@@ -6,9 +6,29 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
+_FENCE = re.compile(r"```[\w+#.-]*")
 _MARKUP = re.compile(r"<[^<>\n]{0,200}>|[*_`~\\]")  # may separate the digits of a number
 _COMMA = re.compile(r"(?<=\d)[,٫](?=\d)")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+
+def unquoted(text: str) -> tuple[list[str], int] | None:
+    """Return the lines outside of quotations (fenced, or marked with `>`).
+
+    Also return how many of them precede the last fence. None if an odd, nested, longer or inline
+    fence leaves unclear what is quoted: the fence may belong to the quoted answer.
+    """
+    lines: list[str] = []
+    fenced, before_fence = False, 0
+    for line in text.split("\n"):
+        stripped = line.strip()
+        if "```" in stripped or "~~~" in stripped:
+            if not _FENCE.fullmatch(stripped) or (fenced and stripped != "```"):
+                return None
+            fenced, before_fence = not fenced, len(lines)
+        elif stripped.strip("| \t") and not fenced and not stripped.startswith(">"):
+            lines.append(line)
+    return None if fenced else (lines, before_fence)
 
 
 def offered(lines: Iterable[str], shown: Iterable[str]) -> bool:

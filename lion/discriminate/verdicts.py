@@ -5,38 +5,28 @@ have put score lines, fences or closing marks in it. Two kinds of scores count:
 
 - Marked scores carry the mark of this very request. No text under review contains it, so they
   cannot be a quotation, wherever they stand.
-- Plain scores stand where a referee puts them: on the first line (Vicuna's protocol), in labelled
-  lines at the end or before a last remark, or in one JSON object. They count only if nothing
-  disagrees with them, every quotation is clear, and no text under review offers the same numbers.
+- Plain scores stand where a referee puts them: two numbers on the first line (Vicuna's protocol),
+  two labelled ones, two numbers at the end, or one JSON object. They count only if nothing
+  disagrees with them, every quotation is clear, no text under review offers the same numbers, and
+  they can mean nothing else.
 
 A reply that leaves any doubt is unreadable: a retry costs less than a wrong verdict.
 """
 
+import json
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from lion.discriminate.context import contradicts, has_other_meaning, may_be_reversed
-from lion.discriminate.quotations import may_be_quoted, offered
-from lion.discriminate.score_json import (
-    canonical_key,
-    has_mark,
-    json_behind,
-    json_fields,
-    json_scores,
-    value_of,
-)
+from lion.discriminate.quotations import may_be_quoted, offered, unquoted
 from lion.discriminate.score_lines import (
     ByAssistant,
     Line,
-    label_word,
     lone_score,
+    named,
     other_scores,
+    place_of_key,
     read_line,
-    read_unquoted,
-    score_behind_mark,
-    two_scores,
-    without_markdown,
 )
 from lion.prompts.marks import has_marks, split_thoughts, without_end_marks
 
@@ -45,23 +35,29 @@ Scores = tuple[float, float]
 END = 50_000  # characters read at either end of a reply; plain scores need a reply read in full
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
-_ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}")  # a character in JSON
 _TAG = re.compile(r"^\[[0-9a-f]{6,8}\] ?", re.MULTILINE)  # a mark that the referee miscopied
+# What the line above numbers may say that they are, other than scores out of ten.
+_NO_SCORES = re.compile(
+    r"\brank|\bplace|position|preference|\berrors?|mistakes?\b|worst|is better|out of (?!ten)[a-z]"
+    r"|排名|名次|順位|순위|错误|الترتيب|\brang\b|platz|classement|posici|puesto|место|fehler|schulnote",
+    re.IGNORECASE,
+)
+_EXAMPLE = re.compile(
+    r"example|format\b|e\.g\.|beispiel|ejemplo|exemple|例如|пример", re.IGNORECASE
+)
+_OBJECT = re.compile(r"(?:\A|\n)(?:```(?:json)?\n)?(\{[^{}]*\})(?:\n```)?\s*\Z")
+_LONGEST_OBJECT = 20_000  # characters
+_TEXT_SCORE = re.compile(r"((?:10|[1-9])(?:\.[0-9]+)?)(?: ?/ ?10)?")
+_ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}")  # a character in JSON
 
 
-class _Plain(NamedTuple):
-    """Scores, and the lines that give them."""
-
-    scores: ByAssistant
-    lines: tuple[str, ...] = ()
-
-
-class _Pair(NamedTuple):
-    """Both scores, on one line or on two adjacent ones."""
+class _Block(NamedTuple):
+    """The lines from `first` to `last`, which give a score for each assistant."""
 
     first: int
     last: int
     scores: ByAssistant
+    labelled: bool
 
 
 def parse_scores(
@@ -76,64 +72,47 @@ def parse_scores(
     shown = tuple(texts)
     text = without_end_marks(text.strip().replace("\r\n", "\n"), quotes=True)
     parts = split_thoughts(text, quotes=any(map(has_marks, shown)))
-    body, separable = parts.answer, parts.clear
-    if cut and not separable:
+    body, is_clear = parts.answer, parts.clear
+    if cut and not is_clear:
         return None
-    if mark:
-        marked = _marked_scores(body, mark.lower(), shown, cut=cut)
-        if marked is None or len(marked) == 2:
-            return _ordered(marked or {})
-    if not separable or (cut and parts.thoughts) or len(body) > 2 * END:
-        return None
-    plain = _plain_scores(body, mark, shown, cut=cut)
-    answers = {lone_score(text.strip(" .\n")) for text in shown}
-    is_answer = bool(plain.lines) and answers.issuperset(plain.scores.values())
-    return None if is_answer or offered(plain.lines, shown) else _ordered(plain.scores)
+    scores = _marked_scores(body, mark.lower(), shown, cut=cut) if mark else {}
+    if scores is not None and len(scores) < 2:
+        is_whole = is_clear and not (cut and parts.thoughts) and len(body) <= 2 * END
+        scores = _plain_scores(body, mark, shown, cut=cut) if is_whole else {}
+    return (scores[1], scores[2]) if scores and len(scores) == 2 else None
 
 
 def _marked_scores(
     body: str, mark: str, shown: tuple[str, ...], *, cut: bool
 ) -> ByAssistant | None:
-    """Return the scores after `mark`; None if they are unclear, or the reply has others."""
-    evidence, last = json_behind(body)
-    if last and (fields := json_fields(last)):
-        if mark in str(value_of(fields, "mark")).lower():
-            return json_scores(fields)
-        if not evidence:
-            return {}
-    lines = _both_ends(body)
+    """Return the scores after `mark`; None if they are unclear, or others follow them."""
+    lines = [] if _fields(body) else _both_ends(body)[: -1 if cut else None]
     scores: ByAssistant = {}
     words: set[str] = set()
-    last_marked = -1
-    for at, raw in enumerate(lines[:-1] if cut else lines):
+    behind = 0
+    for at, raw in enumerate(lines):
         if mark not in raw.lower():
             continue
-        last_marked = at
-        parts = re.split(rf"\W{{0,20}}{mark}\W{{0,20}}", without_markdown(raw), flags=re.IGNORECASE)
-        for part in parts[1:]:
-            given = _behind_mark(part, lines, at, shown)
-            words |= {label_word(part)} if given and not read_line(part).scores else set()
-            if given is None or len(words) > 1 or not _agree(given, scores):
+        plain = read_line(raw).text
+        parts = re.split(rf"\W{{0,20}}{mark}\W{{0,20}}", plain, flags=re.IGNORECASE)
+        for line in (read_line(part, marked=True) for part in parts[1:]):
+            unclear, pair = line.unclear and not line.of_answer, line.scores and not line.labelled
+            if unclear or (pair and not _is_in_order(line.scores, lines, at, shown)):
                 return None
-            scores |= given
-    rest = "\n".join(lines[last_marked + 1 : -1 if cut else None])
-    if len(scores) == 2 and any(contradicts(raw, scores, shown) for raw in rest.split("\n")):
-        return None
-    closing = _closing_scores(rest.strip())
-    return scores if _agree(closing.scores, scores) or offered(closing.lines, shown) else None
+            if line.scores:
+                words, behind = words | {line.word}, at + 1
+            if len(words) > 1 or not _agree(line.scores, scores):
+                return None
+            scores |= line.scores
+    rest = (read_line(raw) for raw in lines[behind:] if re.search(r"\d", raw))
+    disputed = len(scores) == 2 and any(_contradicts(line, scores, shown) for line in rest)
+    return None if disputed else scores
 
 
-def _behind_mark(
-    part: str, lines: list[str], at: int, shown: tuple[str, ...]
-) -> ByAssistant | None:
-    """Return the scores in `part`, the text behind a mark in line `at`; None if it is unclear."""
-    line = read_line(part)
-    if given := line.scores or score_behind_mark(part):
-        return given
-    if line.unclear and not line.doubtful and any(char.isdigit() for char in part):
-        return None
-    pair = two_scores(part)
-    return pair if not pair or _is_in_order(pair, lines, at, shown) else None
+def _contradicts(line: Line, scores: ByAssistant, shown: tuple[str, ...]) -> bool:
+    """Whether a line behind the scores gives another one that is no quotation."""
+    others = other_scores(line, scores)
+    return not offered((line.text,), shown) and any(not offered((part,), shown) for part in others)
 
 
 def _is_in_order(pair: ByAssistant, lines: list[str], at: int, shown: tuple[str, ...]) -> bool:
@@ -142,26 +121,12 @@ def _is_in_order(pair: ByAssistant, lines: list[str], at: int, shown: tuple[str,
     A table may have another order or meaning: its header names 2 first, or another row has other
     numbers. Lines that may be quotations do not matter.
     """
-    before = [line for line in lines[:at] if not may_be_quoted(line, shown)]
-    if may_be_reversed(before):
-        return False
-    return all(
-        _agree(two_scores(without_markdown(line)), pair) or may_be_quoted(line, shown)
-        for line in before + lines[at + 1 :]
+    before, behind = (
+        [line for line in part if not may_be_quoted(line, shown)]
+        for part in (lines[:at], lines[at + 1 :])
     )
-
-
-def _closing_scores(text: str) -> _Plain:
-    """Return the scores that `text` ends with, without a mark; none if there are none."""
-    _, last = json_behind(text)
-    if last:
-        return _Plain(json_scores(json_fields(last)), (last,))
-    unquoted = read_unquoted(text)
-    pairs = _pairs(unquoted.lines) if unquoted else []
-    if not unquoted or not pairs:
-        return _Plain({})
-    source = unquoted.lines[pairs[-1].first : pairs[-1].last + 1]
-    return _Plain(pairs[-1].scores, tuple(line.text for line in source))
+    others = (line for line in map(read_line, before + behind) if not line.labelled)
+    return not _may_be_reversed(before) and all(_agree(line.scores, pair) for line in others)
 
 
 def _both_ends(body: str) -> list[str]:
@@ -171,122 +136,148 @@ def _both_ends(body: str) -> list[str]:
     return body[:END].split("\n")[:-1] + body[-END:].split("\n")[1:]
 
 
-def _plain_scores(body: str, mark: str, shown: Iterable[str], *, cut: bool) -> _Plain:
+def _plain_scores(body: str, mark: str, shown: tuple[str, ...], *, cut: bool) -> ByAssistant:
     """Return the scores that stand where a referee puts them, or none."""
     whole = re.fullmatch(r"```\w*\n([^`~]*)\n```", body)
     body = whole[1].strip() if whole else body
-    evidence, last = json_behind(body)
-    if last:
-        # The reply may repeat a text under review that has such a key, plain or escaped.
-        keys = {
-            "assistant_",
-            *(name for name, _ in json_fields(last) if canonical_key(name) != name),
-        }
-        by_text = any(_ESCAPED.search(text) or any(key in text for key in keys) for text in shown)
-        doubtful = by_text or bool(mark and has_mark(last))
-        doubtful |= bool(evidence) and not _is_silent(evidence)
-        scores = json_scores(json_fields(last))
-        numbers = tuple(f"{place} {score:g}" for place, score in scores.items())
-        return _Plain({} if doubtful else scores, numbers)
+    if body.startswith("{"):
+        return _json_scores(body, shown)
+    if last := _OBJECT.search(body, max(0, len(body) - _LONGEST_OBJECT)):
+        evidence, scores = body[: last.start()], _json_scores(last[1], shown)
+        outside = None if "{" in evidence else unquoted(evidence)
+        return scores if outside and _undisputed(_read(outside[0]), scores) else {}
     if mark:
         body = _TAG.sub("", re.sub(rf"[\[(]?{mark}[\])]? ?", "", body, flags=re.IGNORECASE))
-    unquoted = read_unquoted(body)
-    if not unquoted or not unquoted.lines:
-        return _Plain({})
-    lines, before_fence = unquoted
-    if first := two_scores(lines[0].text) or (not lines[0].labelled and lines[0].scores):
-        clear = len(lines) > 1 or not cut
-        return _Plain(first if clear and _undisputed(lines, first) else {}, (lines[0].text,))
+    outside = unquoted(body)
+    lines = _read(outside[0]) if outside else []
+    block = _block(lines, cut=cut)
+    if outside is None or block is None or 0 < block.first < outside[1]:
+        return {}
+    return {} if _is_doubtful(block, lines, shown) else block.scores
+
+
+def _read(raws: list[str]) -> list[Line]:
+    return [line for line in map(read_line, raws) if line.text]
+
+
+def _block(lines: list[Line], *, cut: bool) -> _Block | None:
+    """Return two scores on the first line, else the last labelled ones, else two at the end."""
+    if lines and len(lines[0].scores) == 2 and not lines[0].labelled:
+        return None if cut and len(lines) == 1 else _Block(0, 0, lines[0].scores, False)
     if cut:
-        return _Plain({})
-    if pairs := _pairs(lines):
-        return _last_pair(lines, pairs, before_fence)
-    return _unlabelled_at_end(lines, before_fence)
+        return None
+    block = None
+    for at, line in enumerate(lines):
+        before = lines[at - 1] if at else line
+        if len(line.scores) == 2 and (line.labelled or _ON_SCORES.search(line.text)):
+            block = _Block(at, at, line.scores, line.labelled)
+        elif len(line.scores) == len(before.scores) == 1 and not (block and block.last == at - 1):
+            scores = before.scores | line.scores
+            block = _Block(at - 1, at, scores, True) if len(scores) == 2 else block
+    if block is None and len(lines) > 1:
+        first, second = (lone_score(line.text) for line in lines[-2:])
+        if first and second and not (len(lines) > 2 and lone_score(lines[-3].text)):
+            block = _Block(len(lines) - 2, len(lines) - 1, {1: first, 2: second}, False)
+    return block
 
 
-def _last_pair(lines: list[Line], pairs: list[_Pair], before_fence: int) -> _Plain:
-    """Return the last pair if all others agree, and at most a harmless remark follows it."""
-    pair = pairs[-1]
-    after = lines[pair.last + 1 :]
-    doubtful = not _undisputed(lines, pair.scores) or before_fence > pair.first
-    announced = pair.first and _ON_SCORES.search(lines[pair.first - 1].text)
-    doubtful |= lines[pair.last].doubtful and not announced
-    doubtful |= any(other_scores(line, pair.scores) for line in after)
-    doubtful |= has_other_meaning(lines, pair.first, pair.last)
-    if not lines[pair.last].labelled:
-        doubtful |= may_be_reversed([line.text for line in lines[: pair.first]])
-    if after:
-        doubtful |= any(line.labelled for line in after) or _may_be_answers(lines, pair)
-    source = tuple(line.text for line in lines[pair.first : pair.last + 1])
-    return _Plain({} if doubtful else pair.scores, source)
+def _is_doubtful(block: _Block, lines: list[Line], shown: tuple[str, ...]) -> bool:
+    """Whether the scores in `block` are disputed or may be a quotation or something else."""
+    first, last, scores, labelled = block
+    own, before, after = lines[first : last + 1], lines[:first], lines[last + 1 :]
+    if not _undisputed(lines, scores) or any(other_scores(line, scores) for line in after):
+        return True
+    if offered([line.text for line in own], shown) or _has_other_meaning(before, own):
+        return True
+    if labelled and any(line.labelled for line in after):
+        return True
+    if not labelled and _may_be_reversed([line.text for line in before]):
+        return True
+    announced = _ON_SCORES.search("\n".join(line.text for line in (*before[-1:], *own)))
+    return not announced and _may_be_answers(block, own, after, shown)
 
 
-def _is_silent(evidence: str) -> bool:
-    """Whether the evidence before a JSON object gives no scores of its own, in any form."""
-    unquoted = read_unquoted(evidence)
-    if unquoted is None or "{" in evidence or "assistant_" in evidence:
-        return False
-    spoken = (two_scores(line.text) or line.labelled or line.mentions for line in unquoted.lines)
-    return not any(spoken)
+def _may_be_answers(
+    block: _Block, own: list[Line], after: list[Line], shown: tuple[str, ...]
+) -> bool:
+    """Whether "Assistant 1: 8", not announced as a score, could mean that it answered 8."""
+    if _are_answers(block.scores, shown):
+        return True
+    is_scaled = all(line.is_scaled for line in own)
+    if not block.labelled:
+        return block.first > 0 and not is_scaled
+    remark = _HARMLESS.sub("", " ".join(line.text for line in after))
+    return (own[-1].of_answer and not is_scaled) or any(map(str.isdigit, remark))
+
+
+def _are_answers(scores: ByAssistant, shown: tuple[str, ...]) -> bool:
+    """Whether the texts under review are nothing but these numbers."""
+    answers = {lone_score(text.strip(" .\n")) for text in shown}
+    return bool(scores) and answers.issuperset(scores.values())
 
 
 def _undisputed(lines: list[Line], scores: ByAssistant) -> bool:
     """Whether no line outside of a quotation gives other scores, even within a sentence."""
     return all(
-        _agree(line.scores or two_scores(line.text), scores)
+        _agree(line.scores, scores)
         and all(scores.get(assistant) == score for assistant, score in line.mentions)
-        and not (line.unclear and any(char.isdigit() for char in line.text.partition(":")[2]))
+        and not line.unclear
         for line in lines
     )
 
 
-def _may_be_answers(lines: list[Line], pair: _Pair) -> bool:
-    """Whether "Assistant 1: 8" could mean that it answered 8, since the remark mentions numbers.
+def _may_be_reversed(before: list[str]) -> bool:
+    """Whether the lines before two scores without labels name 2 first or have a strange header."""
+    orders = [order for order in map(named, before) if order]
+    if orders[:1] == [[2]] or [2, 1] in orders:
+        return True
+    headers = [line for line in before if "|" in line and re.search(r"[^\W_]", line)]
+    return bool(headers) and named(headers[-1]) != [1, 2]
 
-    It cannot where the pair is announced as scores.
+
+def _has_other_meaning(before: list[Line], own: list[Line]) -> bool:
+    """Whether the line above scores says that they are quoted, or no scores out of ten."""
+    above = [line.text for line in before if re.search(r"[^\W_]", line.text)]
+    heading = above[-1] if above and re.search(r"[:：]$|\|", above[-1]) else ""
+    if (len(named(heading)) == 1 and "|" not in heading) or _EXAMPLE.search(heading):
+        return True
+    scale = set(re.findall(r"[0-9]+", re.sub(r"^[0-9]+[.)] ", "", heading))) - {*"012", "10"}
+    is_scaled = all(line.is_scaled for line in own)
+    return not is_scaled and bool(scale or _NO_SCORES.search(heading))
+
+
+def _json_scores(text: str, shown: tuple[str, ...]) -> ByAssistant:
+    """Return the scores under the assistants' keys in a JSON object, in any language.
+
+    None if one is not unique, or if the object may repeat a text under review: one that has such a
+    key, plain or escaped, or the same numbers.
     """
-    announced = "".join(line.text for line in lines[max(0, pair.first - 1) : pair.last + 1])
-    remark = " ".join(line.text for line in lines[pair.last + 1 :])
-    about_numbers = any(char.isdigit() for char in _HARMLESS.sub("", remark))
-    return about_numbers and not _ON_SCORES.search(announced)
+    found = [(place_of_key(name), name, value) for name, value in _fields(text)]
+    given = {place: _number(value) for place, _, value in found if place}
+    keys = ["assistant_", *(name for place, name, _ in found if place)]
+    scores = {place: score for place in (1, 2) if (score := given.get(place))}
+    lines = [f"{place} {score:g}" for place, score in scores.items()]
+    by_text = any(_ESCAPED.search(text) or any(key in text for key in keys) for text in shown)
+    by_text |= offered(lines, shown) or _are_answers(scores, shown)
+    return scores if len(keys) == 3 and len(scores) == 2 and not by_text else {}
 
 
-def _unlabelled_at_end(lines: list[Line], before_fence: int) -> _Plain:
-    """Return the scores in the last two lines, a number each, if they can mean nothing else."""
-    nothing = _Plain({})
-    last = [line.text for line in lines[-2:]]
-    scores = [lone_score(text) for text in last]
-    if len(lines) < 2 or any(line.labelled or line.mentions for line in lines):
-        return nothing
-    if may_be_reversed([line.text for line in lines[:-2]]):
-        return nothing
-    before = lines[-3].text if len(lines) > 2 else "scores"
-    scaled = all("10" in text.partition("/")[2] for text in last)
-    announced = scaled or _ON_SCORES.search(before)
-    if None in scores or not announced or lone_score(before) or before_fence > len(lines) - 2:
-        return nothing
-    if any(two_scores(line.text) for line in lines):
-        return nothing
-    return _Plain(
-        {place: score for place, score in enumerate(scores, start=1) if score}, tuple(last)
-    )
+def _fields(text: str) -> list[tuple[str, Any]]:
+    """Return the names and values of `text` if it is one JSON object, else nothing."""
+    try:
+        fields = json.loads(text, object_pairs_hook=list) if text.startswith("{") else []
+    except (ValueError, RecursionError):
+        return []
+    return list(fields)
 
 
-def _pairs(lines: list[Line]) -> list[_Pair]:
-    pairs: list[_Pair] = []
-    for at, line in enumerate(lines):
-        if len(line.scores) == 2:
-            pairs.append(_Pair(at, at, line.scores))
-        elif at and len(line.scores) == len(lines[at - 1].scores) == 1:
-            scores = {**lines[at - 1].scores, **line.scores}
-            if len(scores) == 2 and not (pairs and pairs[-1].last == at - 1):
-                pairs.append(_Pair(at - 1, at, scores))
-    return pairs
+def _number(value: Any) -> float | None:
+    """Return the score that a number, or a text such as "8" or "8/10", holds."""
+    match = _TEXT_SCORE.fullmatch(value) if isinstance(value, str) else None
+    number = float(match[1]) if match else value
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    return float(number) if is_number and 1 <= number <= 10 else None
 
 
 def _agree(some: ByAssistant, others: ByAssistant) -> bool:
     return all(others.get(assistant, score) == score for assistant, score in some.items())
-
-
-def _ordered(scores: ByAssistant) -> Scores | None:
-    return (scores[1], scores[2]) if len(scores) == 2 else None
