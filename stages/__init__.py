@@ -4,11 +4,13 @@ Only dvc.yaml knows the paths. See a stage's options with `python -m stages.NAME
 """
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from lion.params import load_params
 from lion.support.command_line import Decorator, params_option
 from lion.support.timing import timed
 
@@ -19,8 +21,13 @@ def path(*flags: str, help: str, required: bool = True) -> Decorator:
 
 
 def params(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option that names the parameters, and note how long the stage takes."""
-    return params_option()(timed(command))
+    """Pass the checked parameters as `params`, and note how long the stage takes."""
+
+    @wraps(command)
+    def run(*, params_path: Path, **options: Any) -> Any:
+        return command(params=load_params(params_path), **options)
+
+    return params_option()(timed(run))
 
 
 round_name = click.option("--round", "round_", required=True, help="The round's name, such as r1.")

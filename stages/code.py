@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 import stages
-from lion.params import load_params
+from lion.params import Params
 from lion.support.files import replacing_folder
 from lion.versions.code import digest_file, stage_names
 
@@ -17,9 +17,8 @@ from lion.versions.code import digest_file, stage_names
 @click.command()
 @stages.path("--out", help="Out: folder with one digest per stage.")
 @stages.params
-def main(out: Path, params_path: Path) -> None:
+def main(out: Path, params: Params) -> None:
     """Load all parameters; hash what each stage imports from this project."""
-    load_params(params_path)
     with replacing_folder(out) as folder:
         for name in stage_names(Path()):
             (folder / name).write_bytes(digest_file(Path(), name))

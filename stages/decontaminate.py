@@ -6,7 +6,7 @@ import click
 
 import stages
 from lion.evaluate.questions import read_questions
-from lion.params import load_params
+from lion.params import Params
 from lion.pools.tables import QUESTION, write_table
 
 
@@ -14,9 +14,9 @@ from lion.pools.tables import QUESTION, write_table
 @click.option("--name", required=True, help="The file's name in decontaminate.files.")
 @stages.path("--out", help="Out: the questions with ids.")
 @stages.params
-def main(name: str, out: Path, params_path: Path) -> None:
+def main(name: str, out: Path, params: Params) -> None:
     """Read and check the questions."""
-    questions = Path(load_params(params_path).decontaminate.files[name])
+    questions = Path(params.decontaminate.files[name])
     write_table(out, read_questions(questions), QUESTION)
 
 

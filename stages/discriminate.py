@@ -6,7 +6,7 @@ import click
 
 import stages
 from lion.discriminate.scores import changed_verdicts, discriminate, score
-from lion.params import load_params
+from lion.params import Params
 from lion.pools.tables import REVIEW, VERDICT, read_table, write_table
 
 
@@ -14,9 +14,8 @@ from lion.pools.tables import REVIEW, VERDICT, read_table, write_table
 @stages.path("--reviews", help="Every reply of the referee.")
 @stages.path("--out", help="Out: scores, gap and verdict by instruction.")
 @stages.params
-def main(reviews: Path, out: Path, params_path: Path) -> None:
+def main(reviews: Path, out: Path, params: Params) -> None:
     """Average both orders; an instruction is hard if the teacher leads by tau or more."""
-    params = load_params(params_path)
     scores = discriminate(score(read_table(reviews, REVIEW)), tau=params.tau)
     write_table(out, scores, VERDICT)
     counts = dict(scores["verdict"].value_counts().iter_rows())

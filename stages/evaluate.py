@@ -10,7 +10,7 @@ import stages
 from lion.chat import connect
 from lion.discriminate.scores import score
 from lion.evaluate.judging import judge_answers, orders_of
-from lion.params import Params, load_params
+from lion.params import Params
 from lion.pools.cache import usable, with_answers, with_responses
 from lion.pools.tables import (
     ANSWER,
@@ -38,10 +38,9 @@ from lion.support.files import replacing_folder
 @stages.params
 @report_once()
 def main(
-    student: Path, questions: Path, answers: Path, out: Path, round_: str, params_path: Path
+    student: Path, questions: Path, answers: Path, out: Path, round_: str, params: Params
 ) -> None:
     """Measure the student by the judge's scores, and by its loss on the teacher's answers."""
-    params = load_params(params_path)
     if params.student.engine == "transformers":
         relaunch("stages.evaluate", params.compute)
     every = with_answers(read_table(questions, QUESTION), read_table(answers, ANSWER))

@@ -9,7 +9,7 @@ from lion.chat import connect
 from lion.generate.drafts import Drafts
 from lion.generate.generator import generate
 from lion.generate.sampling import sides_of
-from lion.params import load_params
+from lion.params import Params
 from lion.pools.cache import read_cache
 from lion.pools.contamination import read_avoided
 from lion.pools.tables import ANSWER_LOSS, DRAW, INSTRUCTION, VERDICT, read_table, write_table
@@ -32,10 +32,9 @@ def main(
     pool: Path,
     draws: Path,
     round_: str,
-    params_path: Path,
+    params: Params,
 ) -> None:
     """Draw parents, ask for new instructions, and keep those that are new enough."""
-    params = load_params(params_path)
     known = read_cache(cache)
     sides = sides_of(
         known,

@@ -8,7 +8,7 @@ import polars as pl
 
 import stages
 from lion.imitate.contrast import pairs_of
-from lion.params import Params, load_params
+from lion.params import Params
 from lion.pools.cache import read_cache, usable, with_answers, with_rewrites
 from lion.pools.instructions import tasks_of
 from lion.pools.tables import (
@@ -51,11 +51,10 @@ def main(
     out: Path,
     loss: Path,
     round_: str,
-    params_path: Path,
+    params: Params,
     **examined: Path | None,
 ) -> None:
     """Train the student of the round before, on complete answers only."""
-    params = load_params(params_path)
     relaunch("stages.imitate", params.compute, trains=True)
     again = read_table(replay, ANSWERED)
     pairs = _pairs(params, again, round_, **examined)

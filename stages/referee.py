@@ -7,7 +7,7 @@ import click
 import stages
 from lion.chat import connect
 from lion.discriminate.examination import Exam
-from lion.params import load_params
+from lion.params import Params
 from lion.pools.cache import read_cache, with_responses
 from lion.pools.tables import ANSWER, REVIEW, from_rows, read_table, write_table
 
@@ -18,9 +18,8 @@ from lion.pools.tables import ANSWER, REVIEW, from_rows, read_table, write_table
 @stages.path("--out", help="Out: every reply of the referee.")
 @stages.round_name
 @stages.params
-def main(cache: Path, responses: Path, out: Path, round_: str, params_path: Path) -> None:
+def main(cache: Path, responses: Path, out: Path, round_: str, params: Params) -> None:
     """Ask the referee, retry after unreadable replies, and keep all replies."""
-    params = load_params(params_path)
     if params.examine.rows == 0:
         write_table(out, from_rows([], REVIEW), REVIEW)
         click.echo("No row is examined, so the referee is not asked (examine.rows: 0).")

@@ -6,7 +6,7 @@ import click
 
 import stages
 from lion.imitate.replay import replayed
-from lion.params import load_params
+from lion.params import Params
 from lion.pools.cache import read_cache
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, read_table, write_table
 
@@ -18,11 +18,8 @@ from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, read_table, write_t
 @stages.path("--out", help="Out: the replayed rows.")
 @stages.round_name
 @stages.params
-def main(
-    cache: Path, pool: Path, rewrites: Path, out: Path, round_: str, params_path: Path
-) -> None:
+def main(cache: Path, pool: Path, rewrites: Path, out: Path, round_: str, params: Params) -> None:
     """Draw `replay` rows of the cache pool per new row, first those with a new answer."""
-    params = load_params(params_path)
     new = read_table(pool, INSTRUCTION).height
     again = replayed(
         read_cache(cache),

@@ -10,7 +10,7 @@ import polars as pl
 
 import stages
 from lion.evaluate.quality import ALL
-from lion.params import load_params
+from lion.params import Params
 from lion.report.contents import Contents
 from lion.report.drawing import file_svg, plots_page
 from lion.report.marks import Marks
@@ -47,11 +47,10 @@ def main(
     page: Path,
     figures: Path,
     plots_path: Path,
-    params_path: Path,
+    params: Params,
     **places: Path,
 ) -> None:
     """Compute the figures of the rounds named in the parameters, and print the table of rounds."""
-    params = load_params(params_path)
     tables = read_run(places, params.round_names, light=True)
     control = read_control(params.report.control)
     run, text = static_page(tables, params, places, control=control, marks=Marks(marks))

@@ -8,7 +8,7 @@ import polars as pl
 
 import stages
 from lion.chat import connect
-from lion.params import Params, load_params
+from lion.params import Params
 from lion.pools.cache import drawn_for_exam, read_cache, usable
 from lion.pools.tables import ANSWER, ANSWER_LOSS, from_rows, write_table
 from lion.student.launch import is_main, relaunch, report_once
@@ -25,10 +25,9 @@ from lion.support.home import store_home
 @stages.params
 @report_once()
 def main(
-    student: Path, cache: Path, out: Path, difficulty: Path, round_: str, params_path: Path
+    student: Path, cache: Path, out: Path, difficulty: Path, round_: str, params: Params
 ) -> None:
     """Answer the instructions with complete answers of the teacher, or `examine.rows` of them."""
-    params = load_params(params_path)
     pool = usable(read_cache(cache))
     rows = drawn_for_exam(
         pool,

@@ -7,7 +7,7 @@ import click
 import stages
 from lion.chat import connect
 from lion.imitate.rewrite import rewrite, rows_to_rewrite
-from lion.params import load_params
+from lion.params import Params
 from lion.pools.cache import read_cache, usable
 from lion.pools.tables import ANSWER, REVIEW, VERDICT, from_rows, read_table, write_table
 
@@ -27,10 +27,9 @@ def main(
     scores: Path,
     out: Path,
     round_: str,
-    params_path: Path,
+    params: Params,
 ) -> None:
     """Ask the teacher again; a complete new answer replaces the old one."""
-    params = load_params(params_path)
     answers = from_rows([], ANSWER)
     if params.rewrite.share:
         rows = rows_to_rewrite(

@@ -9,7 +9,7 @@ import polars as pl
 import stages
 from lion.chat.offline import check_offline
 from lion.evaluate.questions import read_questions
-from lion.params import load_params
+from lion.params import Params
 from lion.pools.cache import start_cache
 from lion.pools.instructions import context_of, task_texts
 from lion.pools.seeds import Seeds, seeds_of
@@ -33,10 +33,9 @@ def main(
     replay: Path,
     kept: Path,
     questions_out: Path,
-    params_path: Path,
+    params: Params,
 ) -> None:
     """Read and check the user's seeds and questions."""
-    params = load_params(params_path)
     # File names come from params.yaml, not from the command, since a shell would interpret some.
     seeds, questions = Path(params.seeds), Path(params.evaluate.questions)
     distinct = seeds_of(params, seeds)

@@ -7,7 +7,7 @@ import click
 import stages
 from lion.chat import connect
 from lion.imitate.teacher import check_thoughts, teach
-from lion.params import load_params
+from lion.params import Params
 from lion.pools.tables import ANSWER, read_pool, read_table, write_table
 
 
@@ -17,9 +17,8 @@ from lion.pools.tables import ANSWER, read_pool, read_table, write_table
 @stages.path("--out", help="Out: the answers.")
 @stages.round_name
 @stages.params
-def main(pool: Path, kept: Path | None, out: Path, round_: str, params_path: Path) -> None:
+def main(pool: Path, kept: Path | None, out: Path, round_: str, params: Params) -> None:
     """Ask the teacher for an answer to each row of the pool that has none."""
-    params = load_params(params_path)
     rows = read_pool(pool)
     known = read_table(kept, ANSWER) if kept else None
     with connect(params, "teacher", stage="teach", round=round_) as chat:
