@@ -48,7 +48,7 @@ def read_values(path: Path) -> list[tuple[str, Any]]:
 def _rows_under_a_key(path: Path, text: str) -> list[tuple[str, Any]]:
     """Return the rows of a file that is one object: a list such as `data`, and no other text."""
     try:
-        item = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        item = json.loads(text, object_pairs_hook=_object, parse_constant=_null)
     except (ValueError, RecursionError):
         return []
     key = next((name for name in _LISTS if isinstance(item.get(name), list)), None)
@@ -77,7 +77,7 @@ def content_of(path: Path) -> str:
 def _parse(text: str, path: Path, *, line: int) -> Any:
     """Parse the JSON value `text`, which starts at `line` of `path`."""
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_null)
     except json.JSONDecodeError as error:
         at, why = line + error.lineno - 1, error.msg
     except (ValueError, RecursionError) as error:
@@ -94,8 +94,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return item
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
+def _null(_: str) -> None:
+    """Read NaN and Infinity, which Python's json writes for a missing value, as null."""
 
 
 def text_at(
