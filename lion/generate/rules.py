@@ -18,8 +18,16 @@ _PROMPT = re.compile(
     re.IGNORECASE,
 )
 
+# A paragraph that begins with the task's own answer. Several such labels are examples of the task.
+_ANSWER = re.compile(
+    r"\n\s*\n\W{0,6}(?:answer|solution|response|assistant|antwort|lösung|réponse|respuesta|resposta"
+    r"|risposta|решение|ответ|答案|回答|解答|정답|답변)\W{0,3}[:：\n]\W{0,3}\s*(?=\w)",
+    re.IGNORECASE,
+)
+
 REPEATS = "repeats the prompt"
 SEVERAL = "several tasks"
+SOLVED = "contains its answer"
 CUT = "cut by the limit"
 
 
@@ -45,6 +53,8 @@ def _any(text: str) -> str | None:
         return "refused or empty"
     if _PROMPT.search(text) or repeats_prompt(text):
         return REPEATS
+    if len(_ANSWER.findall(text)) == 1:
+        return SOLVED
     return SEVERAL if has_several_tasks(text) else None
 
 

@@ -183,3 +183,30 @@ def test_several_tasks_are_not_one(text: str) -> None:
 )
 def test_digits_of_any_script_are_more_than_punctuation(text: str, why: str | None) -> None:
     assert fault(reply(text), "any") == why
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Answer: There once",
+        "**Solution:**\nThere",
+        "### Response\nThere",
+        "答案：从前",
+        "Ответ: Жил",
+    ],
+)
+def test_a_task_with_its_answer_is_refused(answer: str) -> None:
+    assert fault(reply(f"Write a limerick.\n\n{answer}"), "any") == "contains its answer"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Complete the last line.\n\nQuestion: 1+1\n\nAnswer: 2\n\nQuestion: 2+2\n\nAnswer: 4",
+        "Answer as a pirate.\n\nQuestion: Where is the gold?\n\nAnswer:",
+        "Is this correct?\nAnswer: Paris",
+        "Shorten this letter.\n\nResponses were slow this year.",
+    ],
+)
+def test_a_label_in_a_task_is_no_answer(text: str) -> None:
+    assert fault(reply(text), "any") is None

@@ -128,7 +128,9 @@ def test_spellings_that_people_mix_are_one_text(one: str, other: str) -> None:
 
 
 def test_a_long_vowel_or_a_tibetan_syllable_is_no_word() -> None:
-    questions = Questions(["データセンターのサーバーが停止した原因を説明してください。"], ["q"], words=8)
+    questions = Questions(
+        ["データセンターのサーバーが停止した原因を説明してください。"], ["q"], words=8
+    )
     assert questions.overlap("データセンターのサーバーを冷やす方法を三つ教えてください。") is None
     assert weight_of("བོད") == WORD // 2
     assert word_count("བོད་ཀྱི་ལོ་རྒྱུས") == 2
