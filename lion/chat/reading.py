@@ -62,10 +62,10 @@ def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Rep
     if error := _error_in(body):
         raise error
     try:
-        choice = body["choices"][0]
+        choice = _first_choice(body)
         message = choice.get("message") or {"content": _text_beside(choice)}
         text, thoughts = _texts_of(message)
-        refused = not text and bool(message.get("refusal"))
+        refused = not text and _is_refusal(message)
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         raise UnusableBody(f"no reply in the body: {error_message(body)}") from error
     prompt, completion, reasoning, cached = _counts_of(body.get("usage"))
@@ -88,6 +88,20 @@ def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Rep
         reasoning_tokens=reasoning,
         cached_tokens=min(cached, prompt),
     )
+
+
+def _first_choice(body: Any) -> Any:
+    """Return the first choice; an empty one for a completion that a filter left without any."""
+    if not body["choices"] and isinstance(body.get("usage"), dict):
+        return {"message": {"content": None}, "finish_reason": "content_filter"}
+    return body["choices"][0]
+
+
+def _is_refusal(message: dict[str, Any]) -> bool:
+    """Whether a message without text has a refusal instead, in its own field or as a part."""
+    parts = message.get("content")
+    kinds = [part.get("type") for part in parts or () if isinstance(part, dict)]
+    return bool(message.get("refusal")) or "refusal" in kinds
 
 
 def error_message(body: Any) -> str:
@@ -161,12 +175,20 @@ def _texts_of(message: dict[str, Any]) -> tuple[str, str]:
     parts = [content] if isinstance(content, dict) else content
     if not isinstance(parts, list):
         raise TypeError(content)
+    parts = [part for part in parts if not _has_no_text(part)]
     texts = [part for part in parts if not (isinstance(part, dict) and is_thought(part))]
     if parts and not texts:
         return "", thoughts + json.dumps(parts)
     dropped = [part for part in parts if part not in texts]
     thoughts += json.dumps(dropped, ensure_ascii=False) if dropped else ""
     return _valid("".join(_text_of(part) for part in texts)), _valid(thoughts)
+
+
+def _has_no_text(part: Any) -> bool:
+    """Whether a part is neither text nor a thought, such as a reference or a refusal."""
+    names = ("text", "thinking", "reasoning", "thought", "summary")
+    is_known = isinstance(part, dict) and isinstance(part.get("type"), str)
+    return is_known and not is_thought(part) and all(part.get(name) is None for name in names)
 
 
 def is_thought(part: dict[str, Any]) -> bool:
@@ -209,6 +231,7 @@ def _counts_of(usage: Any) -> tuple[int, int, int, int]:
     completion += hidden
     reasoning = count("reasoning_tokens", of=usage.get("completion_tokens_details")) or hidden
     cached = count("cached_tokens", of=usage.get("prompt_tokens_details"))
+    cached = cached or count("cached_tokens", "prompt_cache_hit_tokens")
     return prompt, completion, reasoning, cached
 
 

@@ -15,7 +15,8 @@ import polars as pl
 
 from lion.params import SeedsColumns
 from lion.pools.rows import read_values, text_at
-from lion.pools.seed_forms import CONTEXT_KEYS, drafts_of
+from lion.pools.seed_fields import only
+from lion.pools.seed_forms import CONTEXT_KEYS, INPUTS, drafts_of
 from lion.pools.seeds import Seed, seed_of
 from lion.pools.tables import QUESTION, from_rows
 from lion.support.errors import InputError
@@ -39,7 +40,9 @@ class _Format:
 
 
 def _input(row: dict[str, Any], place: str) -> str:
-    return text_at(row, "input", place)
+    """Return the input, which Dolly's files call the context."""
+    key, text = only(place, {name: (name, row.get(name)) for name in INPUTS}, INPUTS)
+    return text_at({key: text}, key, place)
 
 
 def _instance(row: dict[str, Any], place: str) -> str:

@@ -77,7 +77,7 @@ def content_of(path: Path) -> str:
 def _parse(text: str, path: Path, *, line: int) -> Any:
     """Parse the JSON value `text`, which starts at `line` of `path`."""
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_null)
     except json.JSONDecodeError as error:
         at, why = line + error.lineno - 1, error.msg
     except (ValueError, RecursionError) as error:
@@ -94,8 +94,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return item
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
+def _null(_: str) -> None:
+    """Read NaN and Infinity, which Python's json writes for a missing value, as null."""
 
 
 def text_at(

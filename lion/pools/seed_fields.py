@@ -12,7 +12,8 @@ from lion.support.errors import InputError
 
 # Keys that describe a row, in files of any form, and cannot be part of its task.
 DESCRIPTIVE = {
-    *("id", "idx", "index", "uid", "uuid", "question_id", "conversation_id"),
+    *("id", "idx", "index", "uid", "uuid", "question_id", "prompt_id"),
+    "conversation_id",
     *("category", "categories", "tags", "dataset", "split", "license", "model", "finish_reason"),
     *("timestamp", "created_at", "updated_at", "origin", "parent", "round", "version"),
 }
@@ -86,7 +87,14 @@ def _is_blank_or_number(text: bytes | str) -> bool:
 
 
 def _is_rendering(key: str, value: object, fields: Fields) -> bool:
-    """Whether this is the column `text` of Alpaca's tables: all other texts in one prompt."""
+    """Whether a column repeats texts that have columns of their own.
+
+    `text` in Alpaca's tables holds all other texts in one prompt; `prompt` in UltraChat's and
+    others holds the first question.
+    """
+    if key == "prompt" and isinstance(messages := fields.get("messages", ("", None))[1], list):
+        contents = [turn.get("content") for turn in messages if isinstance(turn, dict)]
+        return isinstance(value, str) and value.strip() in [str(text).strip() for text in contents]
     parts = [fields.get(name, ("", None))[1] for name in ("instruction", "input", "output")]
     texts = [part for part in parts if part]
     return (

@@ -28,18 +28,19 @@ from lion.support.text import without_blank_ends
 
 _ROLES = {
     **dict.fromkeys(("user", "human", "prompter"), "user"),
-    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot"), "assistant"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot", "ai"), "assistant"),
     **dict.fromkeys(("system", "developer"), "system"),
 }
 _TEXT_PARTS = ("text", "input_text", "output_text")
 # Keys that a part may have beside its text: they belong to the server or repeat the text.
 _BESIDE = {"text": ("cache_control", "annotations"), "thinking": ("signature", "cache_control")}
 _SYSTEMS = ("system", "system_prompt")
-_INPUTS = ("input", "context")
+INPUTS = ("input", "context")
 _OUTPUTS = ("output", "response", "answer", "completion")
 _EARLIER = ("history", "turns")
+_TALKS = ("messages", "conversations")
 CONTEXT_KEYS = (*_SYSTEMS, *_EARLIER)  # keys of an instruction's context
-_PLAIN = (*_INPUTS, *_OUTPUTS, *CONTEXT_KEYS, *THOUGHTS)
+_PLAIN = (*INPUTS, *_OUTPUTS, *CONTEXT_KEYS, *THOUGHTS)
 _SELF_INSTRUCT = ("name", "is_classification", "motivation_app")
 
 
@@ -54,7 +55,7 @@ class Form:
 
 
 def _plain(place: str, fields: Fields, columns: SeedsColumns) -> Iterator[Draft]:
-    input = only(place, fields, _INPUTS)
+    input = only(place, fields, INPUTS)
     output = only(place, fields, _OUTPUTS)
     system, (key, turns) = only(place, fields, _SYSTEMS), only(place, fields, _EARLIER)
     before = _earlier(place, key, turns, columns)
@@ -114,10 +115,13 @@ def _instances(place: str, fields: Fields, columns: SeedsColumns) -> Iterator[Dr
 
 def _conversation(place: str, fields: Fields, columns: SeedsColumns) -> Iterator[Draft]:
     """Yield the last question of a conversation, with its context and its answer."""
-    key, turns = fields.get("messages") or fields["conversations"]
+    key, turns = next(fields[name] for name in _TALKS if name in fields)
     turns = _value_of(turns)
     if not isinstance(turns, list) or not turns:
         raise InputError(f"{place}: '{key}' must be a list of turns, found {turns!r:.40}")
+    if all(isinstance(turn, str) for turn in turns):  # as in LIMA
+        roles = itertools.cycle(("user", "assistant"))
+        turns = [{"role": role, "content": text} for role, text in zip(roles, turns, strict=False)]
     texts = [_turn(f"{place}, turn {n}", turn, columns) for n, turn in enumerate(turns, start=1)]
     last = max((n for n, (role, _) in enumerate(texts) if role != "system"), default=0)
     if "system" in columns.ignore:
@@ -177,12 +181,20 @@ class Reading(NamedTuple):
     unused: set[str]
 
 
+def _form_of(fields: Fields) -> Form | None:
+    return next((form for form in FORMS if fields.keys() >= {*form.marks}), None)
+
+
 def drafts_of(place: str, item: object, columns: SeedsColumns) -> Reading:
     """Return a row's form and its seeds; InputError if no form reads a key that holds text."""
     if not isinstance(item, dict):
         raise InputError(f"{place}: expected an object with 'instruction', found {item!r:.40}")
     fields = fields_of(place, item, columns)
-    form = next((form for form in FORMS if fields.keys() >= {*form.marks}), None)
+    # In a merged dataset a row has the keys of all forms, null except for those of its own.
+    null = [name for name in (*_TALKS, "instances") if fields.get(name, ("", 0))[1] in (None, "")]
+    filled = {name: field for name, field in fields.items() if name not in null}
+    fields = filled if _form_of(filled) else fields
+    form = _form_of(fields)
     if form is None:
         keys = ", ".join(f"{key!r:.40}" for key in list(item)[:5]) or "none"
         raise InputError(

@@ -23,10 +23,15 @@ from lion.pools.seed_files import Item, is_saved_dataset, read_items
 from lion.pools.seed_forms import drafts_of
 from lion.pools.tables import ANSWER, from_rows, without_unused
 from lion.prompts import Message
-from lion.prompts.marks import has_marks, split_thoughts, thoughts_alone
+from lion.prompts.marks import has_marks, split_thoughts, thoughts_alone, without_end_marks
 from lion.support.errors import InputError
+from lion.support.text import is_unseen
 
-_NO_INPUT = {"<noinput>", "<no input>"}  # an empty input in Self-Instruct and similar sets
+# An empty input in Self-Instruct and similar sets, and in tables
+_NO_INPUT = {
+    *("<noinput>", "<noinput/>", "<no input>", "[no input]", "no input", "无输入", "入力なし"),
+    *("nan", "null", "none", "n/a"),
+}
 _COLUMNS = ("instruction", "input", "system", "turns")
 
 
@@ -101,7 +106,7 @@ class Seeds:
             # As in a reply, marks in a system prompt ask for thoughts; they are not quoted.
             quotes = any(map(has_marks, (seed.instruction, seed.input, seed.turns or "")))
             parts = split_thoughts(seed.answer, quotes=quotes)
-            if parts.clear and (answer := parts.answer):
+            if parts.clear and (answer := without_end_marks(parts.answer, quotes=quotes)):
                 model = f"{seed.model} in {source}" if seed.model else source
                 known = {"id": seed.id, "answer": answer, "model": model, "finish_reason": "stop"}
                 own = dict.fromkeys(filter(None, (seed.thoughts, thoughts_alone(parts.thoughts))))
@@ -190,10 +195,10 @@ def seed_of(draft: Draft, answers: SeedsAnswers) -> Seed:
     """Check the texts of a draft and return its seed; InputError names the place and key."""
     key, place = draft.instruction[0], draft.place
     instruction = _text(draft.instruction, place, required=True)
-    if not instruction:
+    if is_unseen(instruction):
         raise InputError(f"{place}: '{key}' is empty; fill it in or remove the row")
     input = _text(draft.input, place)
-    input = "" if input.lower() in _NO_INPUT else input
+    input = "" if input.lower() in _NO_INPUT or is_unseen(input) else input
     try:
         answer = _text(draft.output, place, limit=None)
         thoughts = _text(draft.thoughts, place, limit=None)
@@ -201,6 +206,7 @@ def seed_of(draft: Draft, answers: SeedsAnswers) -> Seed:
         if answers == "keep":
             raise
         answer = thoughts = ""  # the teacher will answer instead
+    answer = "" if is_unseen(answer) else answer
     system, turns = _text(draft.system, place) or None, turns_text(_turns(draft))
     return Seed(place, instruction, input, answer, draft.model, system, turns, thoughts)
 

@@ -12,7 +12,7 @@ from itertools import accumulate
 import regex
 
 # Line break class SA: Thai, Lao, Khmer, Burmese and other scripts without spaces.
-_CHARACTERS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}"
+_CHARACTERS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}ー"  # ー is of two scripts
 _UNSPACED = rf"{_CHARACTERS}\p{{Line_Break=SA}}"
 
 _ASCII = re.compile("[a-z0-9]+")
@@ -23,9 +23,15 @@ _TOKEN = regex.compile(
     rf"|[\p{{L}}\p{{Nd}}--[{_UNSPACED}]][\p{{L}}\p{{M}}\p{{Nd}}--[{_UNSPACED}]]*",
     regex.V1,
 )
-_PIECE = regex.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+", regex.V1)
-_CHARACTER = regex.compile(rf"[{_CHARACTERS}]", regex.V1)
+_PIECE = regex.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}\u0f0b]+", regex.V1)  # U+0F0B: Tibetan
+_HALF = regex.compile(rf"[{_CHARACTERS}\p{{Tibetan}}]", regex.V1)
 _COMPLEX = regex.compile(r"\p{Line_Break=SA}", regex.V1)
+
+# Characters that a spelling may leave out: format characters, tatweel, the dot of a Turkish İ in
+# lower case, and the vowel points of Hebrew and Arabic.
+_OPTIONAL = regex.compile(r"[\p{Cf}\u0640\u0307\u064b-\u0652\u0670]|[\p{Hebrew}&&\p{M}]", regex.V1)
+# Letters that are often written as another one. Greek drops its accents in capitals.
+_SAME = str.maketrans("ıёيىكأإآςάέήίόύώϊϋΐΰ", "iеییکاااσαεηιουωιυιυ")
 
 _LONGEST = 200  # characters of a word that matter
 WORD = 4  # weight of a word, see `weight_of`
@@ -43,9 +49,11 @@ def tokens(text: str) -> list[str]:
 def folded(text: str) -> list[str]:
     """Return the tokens of `text` with signs such as ² and ½ as digits, whatever its letters are.
 
+    Spellings that people mix are one: soft hyphens and joiners, vowel points, variant letters.
     One accented letter does not change the other tokens here. ASCII text has the same `tokens`.
     """
-    unified = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+    lowered = unicodedata.normalize("NFKC", text).lower()
+    unified = unicodedata.normalize("NFKC", _OPTIONAL.sub("", lowered).translate(_SAME))
     words: list[str] = _TOKEN.findall(unified)
     return words
 
@@ -53,11 +61,12 @@ def folded(text: str) -> list[str]:
 def weight_of(token: str) -> int:
     """Return the length of a token in quarters of a word.
 
-    A Chinese or Japanese word has about two characters, a Thai or Khmer one about four.
+    A word has about two characters in Chinese and Japanese, two syllables in Tibetan, and four
+    characters in Thai and Khmer.
     """
     if token.isascii():
         return WORD
-    if _CHARACTER.match(token):
+    if _HALF.match(token):
         return WORD // 2
     return WORD // 4 if _COMPLEX.match(token) else WORD
 

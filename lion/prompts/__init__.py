@@ -33,9 +33,9 @@ _CODE = r"[0-9a-f]{8,}"  # a fence, perhaps miscopied by a model
 # A remark such as "Sure, here's a new task inspired by the given example:", in many languages.
 # A task may open in the same way ("Here's my task list:"), so no word but these stands at the noun.
 _NEW = (
-    r"(?:a|an|the|one|another) (?:(?:(?:more|much|less|slightly) )?(?:new|fresh|similar|different"
+    r"(?:a|an|the|one|another) (?:(?:more|much|less|slightly|new|fresh|similar|different"
     r"|rare|rarer|unique|unusual|uncommon|niche|original|related|comparable|creative|hard|harder"
-    r"|challenging|interesting|specific|possible|generated|single|long-tail(?:ed)?|more|but|and)"
+    r"|challenging|interesting|specific|possible|generated|single|long-tail(?:ed)?|but|and)"
     r",? )*(?:instruction|prompt|task)"
 )
 _MINE = (
@@ -47,7 +47,15 @@ _MINE = (
 _NEW_ELSEWHERE = (
     rf"(?:(?!{_MINE})[^:：\n])*?"
     r"(?:\b(?:aufgabe|tâche|tarea|tarefa|compito|taak|zadanie|görev|nhiệm vụ|задача|задание)\b"
-    r"|任务|任務|タスク|課題|과제|작업|مهمة)"
+    r"|任务|任務|指令|タスク|課題|과제|작업|مهمة)"
+)
+# In other languages: an opening word, and somewhere in the line both "new" and "task".
+_NEW_ANYWHERE = (
+    r"(?:här är|her er|tässä on|íme|zde je|tu je|iată|ось|ορίστε|הנה|(?:در )?این|یہ|यहाँ|এখানে|இதோ"
+    r"|นี่คือ|berikut|hii hapa|აი|aquí hay|aqui vai)"
+    r"(?=[^:：\n]*(?:\bny\b|uusi|új\b|nov|nou|νέ|חדש|جدید|نیا|नया|নতুন|புதிய|ใหม่|baru|mpya|ახალი|nuev|нов))"
+    r"(?=[^:：\n]*(?:uppgift|opp?gave|tehtäv|feladat|úkol|úloh|sarcin|завдан|εργασ|משימה|وظیفه|کام"
+    r"|कार्य|কাজ|பணி|งาน|tugas|kazi|დავალება|tarea|tarefa))[^:：\n]{0,60}"
 )
 _ORIGIN = (
     r"(?: ?[,，、(（]| (?:inspir|based|derived|modell?ed|related|for you\b|as requested"
@@ -62,11 +70,18 @@ _ORIGIN = (
 )
 REMARK = (
     r"(?:(?:sure(?: thing)?|certainly|of course|ok(?:ay)?|al(?:l )?right|got it|great|understood"
-    r"|absolutely|好的)[,!.，。！]* ?|[^\n:.!]{1,20}! )?"
+    r"|absolutely|好的)[,!.，。！]* ?|[^\n:.!！]{1,20}(?:! |！))?"
     rf"(?:(?:here(?:['’]s| is)|below is|the following is) {_NEW}"
     r"|(?:hier (?:ist|is)|voici|aqu[íi] (?:tienes|está)"
-    rf"|ecco|вот|oto|işte|đây là|(?:以下|这|這)是|以下は|다음은|إليك){_NEW_ELSEWHERE})"
+    rf"|ecco|вот|oto|işte|đây là|(?:以下|这|這)是|以下[はが]|다음은|إليك){_NEW_ELSEWHERE}"
+    rf"|{_NEW_ANYWHERE})"
     rf"(?:です|になります|입니다|이에요|예요)?(?:{_ORIGIN})? ?[:：]"
+)
+# In other languages a task may open with "Here is a task:" if it does not say that it is new.
+PLAIN_REMARK = (
+    r"(?:hier|voici|aqu[íi]|ecco|вот|oto|işte|đây|以下|这是|這是|다음은|إليك)"
+    r"(?![^\n:：]*(?:neu|nouv|nuev|nov|nuov|нов|nowe|yeni|mới|新|새|جديد|weiter|otr[ao]|autre|друг"
+    r"|simil|sembl|ähnlich|parecid|похож|tương tự|비슷|似|مماثل))"
 )
 _HERE = r"(?:[^\n:.!]{1,20}[!,.] )?here(?:['’]s (?:another |one more )?one| you go) ?[:：]"
 # In any language, a line that ends in a colon before the prompt's own mark is a remark.
@@ -78,13 +93,14 @@ _PREAMBLE = re.compile(
 _REMARKS = 600  # characters within which remarks before a task end
 _OPENING = re.compile(rf"<task(?:\b[^<>\n]{{0,60}}{_CODE}[^<>\n]{{0,20}})?\s*>")
 _NAME = (
-    r"(?:(?:(?:new|your|my|another|one more) )?task|neue aufgabe|nouvelle tâche|nueva tarea"
-    r"|nova tarefa|nuovo compito|новая задача|новое задание|新的?任[务務]|新しい(?:タスク|課題)"
-    r"|새(?:로운)? ?과제)"
+    r"(?:(?:(?:new|your|my|another|one more) )?task|new instruction|(?:neue )?aufgabe"
+    r"|(?:nouvelle )?tâche|(?:nueva )?tarea|(?:nova )?tarefa|(?:nuovo )?compito|(?:новая )?задача"
+    r"|(?:новое )?задание|(?:新的?)?任[务務]|(?:新しい)?(?:タスク|課題)"
+    r"|(?:새(?:로운)? ?)?(?:과제|작업))"
 )
 _BOLD = "[*_]{0,3}"
 _TITLE = re.compile(
-    rf"(?:(?:#+ |[*_]+)*{_NAME}(?:(?: \d+)? ?{_BOLD}[:：]| {_CODE}:?){_BOLD}:?\s*"
+    rf"(?:(?:#+ |[*_])*{_NAME}(?:(?: \d+)? ?{_BOLD}[:：]| {_CODE}:?){_BOLD}:?\s*"
     rf"|(?:#+ |\*\*)+{_NAME}(?: \d+)?(?:\*\*)?\s*\n\s*)(?=\S)",
     re.IGNORECASE,
 )
@@ -95,7 +111,7 @@ _TAGGED_TASKS = re.compile(r"(?:<task>(?:(?!</task>).)+</task>\s*){2,}", re.DOTA
 # A whole text in a code fence without a language, or in quotation marks.
 _WRAPPED = re.compile(
     r"```(?:text|txt|markdown|md|plaintext)?\n((?:(?!```).)+)\n```"
-    r'|"([^"]+)"|“([^“”]+)”|「([^「」]+)」|«([^«»]+)»',
+    r'|"([^"]+)"|“([^“”]+)”|„([^„“”]+)[“”]|「([^「」]+)」|『([^『』]+)』|«([^«»]+)»|»([^«»]+)«',
     re.DOTALL,
 )
 

@@ -6,6 +6,7 @@ is returned whole and marked as unclear; no student may learn from it.
 
 import itertools
 import re
+from bisect import bisect
 from typing import NamedTuple
 
 from lion.support.text import trimmed
@@ -55,18 +56,34 @@ _MARKS = re.compile(
     + ")",
     re.IGNORECASE,
 )
-# The channel marks after a server has removed the special tokens.
-_CHANNEL, _FINAL = re.compile(r"\s*analysis(?=[A-Z])"), "assistantfinal"
+# The channel marks after a server has removed the special tokens: they stick to the words around.
+_CHANNEL = re.compile(r"\s*analysis(?=(?:We|The|User|I|Let|Need|This|Just|Simple|Okay|So)\b)")
+_FINAL = re.compile(r"(?<!\s)assistantfinal(?=\S)")
 _MOST = 1_000  # marks that are read; a reply with more is unclear
 
-_END = r"<(?:[|｜][A-Za-z_▁]{2,30}[|｜]|/s|end_of_turn|turn\||eos|end_of_utterance)>"
+_END = (
+    r"(?:<(?:[|｜][A-Za-z_▁]{2,30}[|｜]|/s|end_of_turn|turn\||eos|end_of_utterance|seed:eos|EOT|eoa)>"
+    r"|\[\|endofturn\|\]|\[EOS\])"
+)
 _ENDS = re.compile(rf"(?:\s*{_END})+\s*$")
+_START = re.compile(
+    r"<\|(?:im_start|start_header_id|start|user|assistant|system|start_of_role)\|>|<start_of_turn>"
+    r"|<｜(?:User|Assistant)｜>|<\|START_OF_TURN_TOKEN\|>|<\|turn>|\[INST\]"
+    r"|\[\|(?:user|assistant|system)\|\]",
+    re.IGNORECASE,
+)
 _NEXT_TURN = re.compile(
-    rf"{_END}\s*(?:<s>\s*)?(?:<\|im_start\|>|<\|start_header_id\|>|<\|start\|>|<start_of_turn>|\[INST\])"
+    rf"{_END}\s*(?:<s>\s*)?(?:{_START.pattern}|(?:Human|User): )", re.IGNORECASE
+)
+# The header of a reply that a server left in front of it
+_HEADER = re.compile(
+    r"\s*(?:<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>"
+    r"|<start_of_turn>model)\s*\n\s*"
 )
 _WRAPPED = re.compile(
-    r"<(answer|output)>((?:(?!</?(?:answer|output)>).)*)</\1>|<\|(?:START_RESPONSE|begin_of_solution)\|>(.*?)"
-    r"(?:<\|(?:END_RESPONSE|end_of_solution)\|>)?",
+    r"<(answer|output|response)>((?:(?!</?(?:answer|output|response)>).)*)</\1>"
+    r"|<\|(?:START_RESPONSE|begin_of_(?:solution|box))\|>(.*?)"
+    r"(?:<\|(?:END_RESPONSE|end_of_(?:solution|box))\|>)?",
     re.DOTALL,
 )
 # The text between two blocks of thoughts that are turns of their own.
@@ -114,7 +131,7 @@ def unpack_beside(text: str) -> tuple[str, str]:
 
 def has_marks(text: str) -> bool:
     """Whether `text` contains a mark of thoughts or of a turn's end, which a reply may quote."""
-    return bool(_MARKS.search(text) or re.search(_END, text) or _FINAL in text)
+    return bool(_MARKS.search(text) or re.search(_END, text) or _FINAL.search(text))
 
 
 def split_thoughts(text: str, *, thinks: bool = False, quotes: bool = False) -> Parts:
@@ -125,12 +142,12 @@ def split_thoughts(text: str, *, thinks: bool = False, quotes: bool = False) -> 
     marks, so those of the reply may be quotations, and nothing is separated.
     """
     marks = _marks_in(text, skip_code=not quotes)
-    final = text.rfind(_FINAL)
+    *_, final = None, *_FINAL.finditer(text)
     unclear = Parts("", text, False)
-    if not marks and final < 0:
+    if not marks and final is None:
         return Parts(text, "", True) if _CHANNEL.match(text) else Parts("", text, True)
-    if not marks and not quotes:
-        return _ended(text, final + len(_FINAL))
+    if final and not marks and not quotes:
+        return _ended(text, final.end())
     if quotes or len(marks) == _MOST:
         return unclear
     closings = [mark for mark in marks if not mark.opens]
@@ -154,15 +171,17 @@ def split_thoughts(text: str, *, thinks: bool = False, quotes: bool = False) -> 
 
 def answer_alone(text: str, *, asked: str) -> str:
     """Return the answer to `asked` without its thoughts; empty if they cannot be separated."""
-    parts = split_thoughts(text, quotes=has_marks(asked))
-    return parts.answer if parts.clear or not has_marks(text) else ""
+    quotes = has_marks(asked)
+    parts = split_thoughts(text, quotes=quotes)
+    is_clear = parts.clear or not has_marks(text)
+    return without_end_marks(parts.answer, quotes=quotes) if is_clear else ""
 
 
 def thoughts_alone(thoughts: str) -> str:
     """Return the text of `thoughts`, as returned by `split_thoughts`, without their marks."""
     marks = _marks_in(thoughts, skip_code=True)
     if not marks:
-        return _CHANNEL.sub("", thoughts, count=1).removesuffix(_FINAL).strip()
+        return _CHANNEL.sub("", thoughts, count=1).removesuffix("assistantfinal").strip()
     ends = [0, *(mark.end for mark in marks)]
     starts = [*(mark.start for mark in marks), len(thoughts)]
     blocks = [thoughts[end:start] for end, start in zip(ends, starts, strict=True)]
@@ -170,23 +189,48 @@ def thoughts_alone(thoughts: str) -> str:
 
 
 def without_end_marks(text: str, *, quotes: bool = False) -> str:
-    """Cut off end marks that a server left in, and turns that a model invents after one."""
-    if not quotes and (turn := _NEXT_TURN.search(text)):
+    """Cut off end marks that a server left in, and turns that a model invents after one.
+
+    An answer about such marks stays whole: one that shows a turn's beginning before its end, has
+    the mark in code, or ends a sentence with it.
+    """
+    if not quotes and (header := _HEADER.match(text)):
+        text = text[header.end() :]
+    turn = None if quotes else _NEXT_TURN.search(text)
+    is_shown = turn and (
+        _START.search(text, 0, turn.start())
+        or _is_code(text, turn)
+        or _is_fenced(_fences(text), turn.start())
+    )
+    if turn and not is_shown:
         text = text[: turn.start()].rstrip()
     tail = text[-200:]
     ends = _ENDS.search(tail)
     if ends is None or (ends[0].strip() == "</s>" and text.count("<s>") >= text.count("</s>")):
         return text
-    return text[: len(text) - len(tail) + ends.start()]
+    end = len(text) - len(tail) + ends.start()
+    return text if re.search(r"\w$", text[:end]) and ends[0].startswith(" ") else text[:end]
 
 
 def _marks_in(text: str, *, skip_code: bool) -> list[_Mark]:
     hits = itertools.islice(_MARKS.finditer(text), _MOST)
+    # Thoughts that have begun may leave a block open.
+    fences = [] if _MARKS.match(text.lstrip()) else _fences(text)
     return [
         _Mark(int(str(hit.lastgroup)[1:]), str(hit.lastgroup)[0] == "o", *hit.span())
         for hit in hits
-        if not (skip_code and _is_code(text, hit))
+        if not (skip_code and (_is_code(text, hit) or _is_fenced(fences, hit.start())))
     ]
+
+
+def _fences(text: str) -> list[int]:
+    return [fence.start() for fence in re.finditer("```", text)]
+
+
+def _is_fenced(fences: list[int], place: int) -> bool:
+    """Whether `place` is in a code block that is closed."""
+    before = bisect(fences, place)
+    return before % 2 == 1 and before < len(fences)
 
 
 def _is_code(text: str, hit: re.Match[str]) -> bool:

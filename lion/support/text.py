@@ -13,12 +13,18 @@ _HIDDEN = re.compile(
     "[\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff\U000e0000-\U000e007f"
     "\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+_UNSEEN = re.compile("[\\s\u00ad\u200b-\u200f\u2060\u3164\ufeff]*")  # nothing to see in it
 _MARKUP = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
 
 
 def visible(text: str) -> str:
     """Return `text` with each invisible character replaced by its name, such as ⟦U+202E⟧."""
     return _HIDDEN.sub(lambda match: f"⟦U+{ord(match[0]):04X}⟧", text.replace("\r\n", "\n"))
+
+
+def is_unseen(text: str) -> bool:
+    """Whether `text` has only blanks and characters without width."""
+    return _UNSEEN.fullmatch(text) is not None
 
 
 def brief(text: str, limit: int) -> str:

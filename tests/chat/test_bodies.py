@@ -38,6 +38,8 @@ def text_part(text: str) -> Body:
         {"type": "text", "text": "Four."},
         [{"type": "output_text", "text": {"value": "Four."}}],
         [{"type": "thinking", "thinking": [text_part("Two plus two.")]}, text_part("Four.")],
+        [text_part("Four."), {"type": "reference", "reference_ids": [1]}],
+        [{"type": "text", "text": None}, text_part("Four."), {"type": "tool_use", "id": "a"}],
     ],
 )
 def test_content_in_parts_is_one_text_and_is_paid_once(
@@ -413,3 +415,24 @@ def test_a_generation_that_failed_in_passing_is_asked_again(
     )
     assert len(ask(params_at(server.url))) == 1
     assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"choices": []}, "content_filter"),
+        ({"choices": None}, "content_filter"),
+        ({"choices": "parts"}, "refusal"),
+    ],
+)
+def test_a_completion_without_text_is_a_row_without_an_answer(
+    server: Server, params_at: ParamsOf, changes: dict[str, object], reason: str
+) -> None:
+    def answering(_: object) -> Answer:
+        if changes["choices"] == "parts":
+            return Answer(completion("", content=[{"type": "refusal", "refusal": "No."}]))
+        return Answer(completion("") | changes)
+
+    server.answering = answering
+    replies = ask(params_at(server.url), count=2)
+    assert [(reply.text, reply.finish_reason) for reply in replies] == [("", reason)] * 2

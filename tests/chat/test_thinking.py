@@ -52,6 +52,9 @@ WHOLE = [
     'The mark "<think>" opens them.',
     "If a < b, [THINK about it] and <b>think</b>.",
     "analysis of the data",
+    "analysisResult = compute()",
+    "Use assistantfinal = 3.",
+    "A template with thoughts:\n```\n<think>\n{thoughts}\n</think>\n```\nThat is all.",
 ]
 UNSEPARATED = [
     "say </think> in HTML",
@@ -317,3 +320,40 @@ def test_five_megabytes_are_read_at_once(piece: str) -> None:
     begun = time.process_time()
     split_thoughts(without_end_marks(text))
     assert time.process_time() - begun < 2
+
+
+CHATML = "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"An example:\n```\n{CHATML}\n```\nThat is ChatML.",
+        f"It looks so: {CHATML} and so on.",
+        "Turns: <s>[INST] Hi [/INST] Hello </s><s>[INST] More [/INST]",
+        "In a block:\n```\n<|im_end|>\n<|im_start|>user\n```\nDone.",
+        "The end-of-text token of GPT-2 is <|endoftext|>",
+        "The closing tag is </s>",
+    ],
+)
+def test_an_answer_about_the_marks_of_turns_stays_whole(text: str) -> None:
+    assert without_end_marks(text) == text
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "</s>\n<|user|>\nMore?",
+        "<|end|><|user|>More?<|end|>",
+        "<|endoftext|>Human: More?",
+        "<｜end▁of▁sentence｜><｜User｜>More?",
+        "[|endofturn|]\n[|user|]More?",
+        " </s>",
+        "[EOS]",
+        "<EOT>",
+        "\n<|im_end|>",
+    ],
+)
+def test_end_marks_and_invented_turns_of_any_template_are_cut_off(tail: str) -> None:
+    assert without_end_marks(f"Four.{tail}") == "Four."
+    assert without_end_marks(f"<|im_start|>assistant\nFour.{tail}") == "Four."

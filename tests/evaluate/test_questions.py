@@ -15,6 +15,10 @@ USER = {"id": "t0", "motivation_app": "Mail", "instruction": "Shorten.", "instan
 
 GOOD: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
     "plain": ({"instruction": "Hi?", "input": "x"}, ("all", "x", "Hi?", None)),
+    "plain with Dolly's context": (
+        {"instruction": "Hi?", "input": "", "context": "x"},
+        ("all", "x", "Hi?", None),
+    ),
     "plain with id": ({"instruction": "Hi?", "id": 7, "category": "c"}, ("c", "", "Hi?", "7")),
     "Vicuna's": ({"question_id": 1, "text": "Hi?", "category": "c"}, ("c", "", "Hi?", "1")),
     "WizardLM's": (

@@ -105,6 +105,21 @@ def test_a_cut_text_is_never_an_instruction(rules: str) -> None:
         "عذرًا، لا أستطيع مساعدتك. اسأل شيئا آخر.",
         "ขออภัยค่ะ ฉันไม่สามารถช่วยได้ โปรดถามใหม่",
         "Üzgünüm, bu konuda yardımcı olamam. Başka sor.",
+        "I'm really sorry, but I can't help with that request.",
+        "**I’m\xa0sorry**, but I cannot do this.",
+        "\u200fأنا آسف، لا أستطيع المساعدة.",
+        "Es tut mir leid, aber das kann ich nicht.",
+        "No puedo ayudarte con eso.",
+        "Jag är ledsen, men jag kan inte hjälpa till.",
+        "Beklager, men jeg kan ikke hjelpe.",
+        "Sajnálom, de ebben nem segíthetek.",
+        "Съжалявам, но не мога да помогна.",
+        "দুঃখিত, আমি সাহায্য করতে পারছি না।",
+        "மன்னிக்கவும், என்னால் உதவ முடியாது.",
+        "Samahani, siwezi kusaidia.",
+        "我无法协助完成这个请求。",
+        "ごめんなさい、それはできません。",
+        "미안하지만 도와줄 수 없어요.",
     ],
 )
 def test_what_declines_is_a_refusal_whatever_follows(text: str) -> None:
@@ -125,6 +140,17 @@ def test_what_declines_is_a_refusal_whatever_follows(text: str) -> None:
         "I must decline a wedding invitation. Write a polite note.",
         "I don't feel comfortable speaking in public. Give five tips.",
         "This request was sent to all staff. Shorten it.",
+        "I am unable to sleep at night. What can I do?",
+        "I can't create a new user in WordPress. What should I check?",
+        "Unfortunately, I don't have much time. Give me a ten-minute workout.",
+        "I apologize for the delay: rewrite this sentence in three tones.",
+        "すみませんが、この文を英語に訳してください：本日は休業です。",
+        "죄송하지만 이 문장을 영어로 번역해 주실 수 있나요?",
+        "Xin lỗi, tôi muốn hỏi cách nấu phở chay.",
+        "Maaf, saya ingin tahu cara membuat paspor. Jelaskan langkahnya.",
+        "К сожалению, я плохо сплю. Дай пять советов.",
+        "对不起，我不能参加会议，请帮我写一封请假邮件。",
+        "Вот задача: у Пети было 5 яблок. Сколько осталось?",
     ],
 )
 def test_a_request_may_open_like_a_refusal(text: str) -> None:
@@ -157,3 +183,30 @@ def test_several_tasks_are_not_one(text: str) -> None:
 )
 def test_digits_of_any_script_are_more_than_punctuation(text: str, why: str | None) -> None:
     assert fault(reply(text), "any") == why
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Answer: There once",
+        "**Solution:**\nThere",
+        "### Response\nThere",
+        "答案：从前",
+        "Ответ: Жил",
+    ],
+)
+def test_a_task_with_its_answer_is_refused(answer: str) -> None:
+    assert fault(reply(f"Write a limerick.\n\n{answer}"), "any") == "contains its answer"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Complete the last line.\n\nQuestion: 1+1\n\nAnswer: 2\n\nQuestion: 2+2\n\nAnswer: 4",
+        "Answer as a pirate.\n\nQuestion: Where is the gold?\n\nAnswer:",
+        "Is this correct?\nAnswer: Paris",
+        "Shorten this letter.\n\nResponses were slow this year.",
+    ],
+)
+def test_a_label_in_a_task_is_no_answer(text: str) -> None:
+    assert fault(reply(text), "any") is None

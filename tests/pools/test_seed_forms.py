@@ -110,6 +110,22 @@ GOOD: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
         },
         [("Say hi.", "", "Hi.")],
     ),
+    "LIMA's turns": ({"conversations": ["Say hi.", "Hi."]}, [("Say hi.", "", "Hi.")]),
+    "UltraChat's prompt beside its first turn": (
+        {"prompt": "Say hi.", "prompt_id": "a1", "messages": [ASK, ANSWER]},
+        [("Say hi.", "", "Hi.")],
+    ),
+    "a merged dataset's row of one form": (
+        {"messages": None, "instances": None, "instruction": "Say hi.", "output": "Hi."},
+        [("Say hi.", "", "Hi.")],
+    ),
+    "and of another": ({"messages": [ASK, ANSWER], "instruction": None}, [("Say hi.", "", "Hi.")]),
+    "a table's empty input": ({"instruction": "Say hi.", "input": "N/A"}, [("Say hi.", "", "")]),
+    "nothing to see in an answer": (
+        {"instruction": "Say hi.", "output": "\u200b"},
+        [("Say hi.", "", "")],
+    ),
+    "Python's NaN": ({"instruction": "Say hi.", "input": float("nan")}, [("Say hi.", "", "")]),
     "indented code": (
         {
             "instruction": "Fix the indentation:",
@@ -461,6 +477,15 @@ def test_a_question_has_no_thoughts(tmp_path: Path) -> None:
     turn = {"role": "user", "content": "Count.", "thinking": "hm"}
     with pytest.raises(InputError, match="unused key 'thinking' holds text"):
         _read(tmp_path, [{"messages": [turn]}])
+
+
+@pytest.mark.parametrize("end", ["<|im_end|>", "</s>", "<|im_end|>\n<|im_start|>user\nAnd?"])
+def test_kept_answers_lose_end_marks_as_replies_do(tmp_path: Path, end: str) -> None:
+    row = {"instruction": "Say hi.", "output": f"Hi.{end}"}
+    path = tmp_path / "seeds.jsonl"
+    path.write_text(json.dumps(row))
+    seeds = read_seeds(path, answers="keep")
+    assert seeds.kept("keep", "seeds.jsonl")["answer"].to_list() == ["Hi."]
 
 
 def test_kept_answers_name_their_model_and_file(tmp_path: Path) -> None:

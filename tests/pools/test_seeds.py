@@ -42,9 +42,10 @@ BAD = {
     "row over two lines": (b'{"instruction":\n"x"}', "FILE, line 1: not JSON (Expecting value); "),
     "list cut short": (b"[\n" + ROW + b",\n", "FILE, line 3: not JSON (Expecting value); "),
     "too deep": (b"[" * 200_000, "FILE, line 1: not JSON (maximum recursion depth exceeded"),
-    "NaN": (
-        b'{"instruction": "x", "n": NaN}',
-        "FILE, line 1: not JSON (NaN is not a JSON ",
+    "NaN": (b'{"instruction": NaN}', "FILE, line 1: 'instruction' must be a string, found None"),
+    "nothing to see": (
+        '{"instruction": "\u200b \ufeff"}'.encode(),
+        "FILE, line 1: 'instruction' is empty; fill it in",
     ),
     "key twice": (
         b'{"instruction": "x", "instruction": "y"}',

@@ -7,7 +7,7 @@ from rouge_score import tokenize
 
 from lion.pools.contamination import Questions
 from lion.pools.novelty import NoveltyFilter
-from lion.pools.tokens import length_in_words, tokens
+from lion.pools.tokens import WORD, folded, length_in_words, tokens, weight_of, word_count
 
 SEEDS = {
     "Chinese": "推荐五本适合十岁孩子阅读的书。",
@@ -109,6 +109,31 @@ def test_a_question_repeated_word_for_word_is_found(language: str) -> None:
 def test_the_letters_around_a_repeated_question_do_not_matter(opening: str, question: str) -> None:
     assert Questions([question], ["q"], words=8).overlap(opening + question)
     assert Questions([opening + question], ["q"], words=8).overlap(question)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ποια είναι η πρωτεύουσα;", "ΠΟΙΑ ΕΙΝΑΙ Η ΠΡΩΤΕΥΟΥΣΑ;"),
+        ("İstanbul'da hava nasıl?", "İSTANBUL'DA HAVA NASIL?"),
+        ("Ещё один пример", "Еще один пример"),
+        ("می‌خواهم کتاب بخوانم", "میخواهم كتاب بخوانم"),
+        ("שָׁלוֹם עולם", "שלום עולם"),
+        ("كَتَبَ الولد", "كتب الولد"),
+        ("Donau\u00addampf\u00adschiff fährt", "Donaudampfschiff fährt"),
+    ],
+)
+def test_spellings_that_people_mix_are_one_text(one: str, other: str) -> None:
+    assert folded(one) == folded(other)
+
+
+def test_a_long_vowel_or_a_tibetan_syllable_is_no_word() -> None:
+    questions = Questions(
+        ["データセンターのサーバーが停止した原因を説明してください。"], ["q"], words=8
+    )
+    assert questions.overlap("データセンターのサーバーを冷やす方法を三つ教えてください。") is None
+    assert weight_of("བོད") == WORD // 2
+    assert word_count("བོད་ཀྱི་ལོ་རྒྱུས") == 2
 
 
 @pytest.mark.parametrize(("one", "other"), [("x = ١٢٣ + ٤٥٦", "x = ٩٩٩ + ٧"), ("x = १२", "x = ७")])
