@@ -142,7 +142,7 @@ def split_thoughts(text: str, *, thinks: bool = False, quotes: bool = False) -> 
     marks, so those of the reply may be quotations, and nothing is separated.
     """
     marks = _marks_in(text, skip_code=not quotes)
-    *_, final = None, *_FINAL.finditer(text)
+    final = max(_FINAL.finditer(text), key=re.Match.start, default=None)
     unclear = Parts("", text, False)
     if not marks and final is None:
         return Parts(text, "", True) if _CHANNEL.match(text) else Parts("", text, True)
