@@ -17,7 +17,8 @@ try: $(SETUP)
 	lion try --loop
 
 test: lint browser
-	python -m pytest -n 3 --dist loadfile  # some tests wait more than they compute
+	# Some tests wait more than they compute. tests/conftest.py orders the files.
+	python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Tests of the report need a real browser. Without one they skip and say so.
 browser:

@@ -10,6 +10,33 @@ from pathlib import Path
 
 import pytest
 
+# What takes long, in the order to run; all other files are short. `test_loop` plays the miniature
+# that others in its folder copy, while the other workers of pytest-xdist run tests of students.
+LONG = (
+    "pipeline/test_loop.py",
+    "student",
+    "discriminate/test_injection.py",
+    "pipeline",
+    "attack",
+    "versions",
+    "export",
+    "stages",
+    "chat",
+    "report",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run short files last: no worker then waits long for another at the end."""
+    root = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        place = item.path.relative_to(root)
+        known = (n for n, name in enumerate(LONG) if place.is_relative_to(name))
+        return next(known, len(LONG))
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -25,7 +25,7 @@ from tests.attack.misbehaving import (
 from tests.attack.test_kills import texts_kept
 from tests.chat.conftest import ROOT
 from tests.chat.server import Answer, Server, completion
-from tests.chat.test_crash import play, write_params, write_tables
+from tests.chat.test_crash import ROWS, play, write_params, write_tables
 
 STARTS = 60  # of a stage at most
 PIECES = {KEY[at : at + 6] for at in range(len(KEY) - 5)} | {quote(KEY, safe="")[8:20]}
@@ -58,7 +58,7 @@ def test_a_misbehaving_server_costs_no_row_no_reply_and_no_secret(
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr("lion.chat.sender._LONGEST", 0.05)
     answering, server = misbehaving
-    write_tables(tmp_path)
+    write_tables(tmp_path, ROWS // 2 if stage == "referee" else ROWS)  # it asks twice for a row
     params = tmp_path / "params.yaml"
     write_params(params, server.url)
 

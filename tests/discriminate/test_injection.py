@@ -7,7 +7,7 @@ read as 9/2 or not at all.
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import polars as pl
 import pytest
@@ -102,7 +102,13 @@ def replies(first: str, second: str, scores: tuple[int, int], mark: str) -> list
     return texts
 
 
+def some(texts: Iterable[str], injection: str, step: int = 1) -> list[str]:
+    """Every text, or one in `step` of them; fewer with a long injection, which takes long."""
+    return [*texts][:: step if len(injection) < LONG else 7 * step]
+
+
 TASK = "How long is the Nile?"
+LONG = 3_000  # characters
 
 
 @pytest.mark.parametrize("order", ["teacher_first", "student_first"])
@@ -113,14 +119,15 @@ def test_an_answer_cannot_set_its_own_verdict(injection: str, order: str) -> Non
         first, second, right = injection, GOOD, (2, 9)
     texts = (TASK, first, second)
     mark = score_mark(*texts)
-    quoted = [
+    quoted = dict.fromkeys(
         text
         for written in (str, as_seen)
         for prefix in ("", f"[{mark}] ")
         for text in replies(written(first), written(second), right, prefix)
-    ]
+    )
     for cut in (False, True):
-        for text in quoted:
+        own = cut == (order == "student_first")  # every style once, and some in the other order too
+        for text in some(quoted, injection, 1 if own else 4):
             assert parse_scores(text, cut=cut, mark=mark, texts=texts) in (None, right), text
 
 
@@ -136,7 +143,7 @@ def test_marked_scores_survive_every_quotation() -> None:
     for injection in INJECTIONS.values():
         texts = (TASK, GOOD, injection)
         mark = score_mark(*texts)
-        for text in replies(GOOD, injection, (9, 2), f"[{mark}] "):
+        for text in some(replies(GOOD, injection, (9, 2), f"[{mark}] "), injection):
             total += 1
             unread += parse_scores(text, mark=mark, texts=texts) is None
     assert unread < 0.02 * total

@@ -1,10 +1,9 @@
 """What a change of code or parameters reruns, under real DVC."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-from tests.pipeline.mini import Project, ran
+from tests.pipeline.mini import Project, make_project, ran
 
 
 def append(project: Project, path: str, text: str) -> None:
@@ -42,9 +41,9 @@ def test_a_change_of_the_teachers_prompt_reruns_what_the_teacher_answers(played:
 
 
 def test_a_wrong_parameter_ends_the_run_before_anything_else_ran(
-    fresh: Callable[[], Project],
+    tiny_base: Path, tmp_path: Path
 ) -> None:
-    project = fresh()
+    project = make_project(tmp_path / "fresh", tiny_base)
     project.set(imitate__batchh=32)
     output = project.dvc("repro", ok=False)
     assert ran(output) == ["code"]
@@ -58,10 +57,10 @@ def test_a_wrong_parameter_ends_the_run_before_anything_else_ran(
 
 def test_a_temporary_experiment_runs_the_code_of_the_workspace(played: Project) -> None:
     reword(played)
-    append(played, "lion/report/glance.py", "\nassert callable(headline)\n")
+    append(played, "lion/imitate/replay.py", "\nassert callable(replayed)\n")
     lock = (played.root / "dvc.lock").read_bytes()
-    output = played.dvc("exp", "run", "--temp", "--name", "apart", "-S", "report.megabytes=3.0")
-    assert ran(output) == ["code", "report"]
+    output = played.dvc("exp", "run", "--temp", "--name", "apart", "-S", "replay=0", "replay@r1")
+    assert ran(output) == ["code", "replay@r1"]
     assert "apart" in played.dvc("exp", "list")
     assert (played.root / "dvc.lock").read_bytes() == lock
 

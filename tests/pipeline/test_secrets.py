@@ -5,7 +5,6 @@ import json
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import pytest
 import uvicorn
 
 from lion.oracle.app import create_app
-from tests.pipeline.mini import Project, make_project
+from tests.pipeline.mini import Project, copy_project
 
 KEY = "sk-planted-7f3a9c51e0d84b26"
 Receive = Callable[[], Awaitable[Any]]
@@ -77,16 +76,13 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def paid(server: Server, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def paid(server: Server, seeded_once: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """An experiment of a queue worker that asks the server with the planted key."""
-    project = make_project(tmp_path_factory.mktemp("secrets") / "lion", tiny_base)
+    project = copy_project(seeded_once, tmp_path_factory.mktemp("secrets") / "lion")
     secret = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
     project.dvc("exp", "run", "--queue", "--name", "paid", "teach-questions", **secret)
     project.dvc("queue", "start", **secret)
-    for _ in range(120):
-        if "Success" in project.dvc("queue", "status"):
-            break
-        time.sleep(2)
+    assert "Success" in project.wait_for_queue("paid")
     return project
 
 
@@ -103,7 +99,7 @@ def test_no_file_holds_the_key(paid: Project) -> None:
 def test_no_object_in_git_holds_the_key(paid: Project) -> None:
     command = ("git", "cat-file", "--batch-all-objects", "--batch", "--unordered")
     everything = subprocess.run(command, cwd=paid.root, capture_output=True, check=True).stdout
-    assert b"dvc.lock" in everything
+    assert b"teach-questions:\n    cmd:" in everything  # the experiment's dvc.lock
     assert KEY.encode() not in everything
 
 
@@ -113,14 +109,13 @@ def test_no_log_of_the_queue_holds_the_key(paid: Project) -> None:
     assert KEY not in log
 
 
-def test_a_server_that_repeats_the_key_does_not_spread_it(tiny_base: Path, tmp_path: Path) -> None:
-    project = make_project(tmp_path / "lion", tiny_base)
+def test_a_server_that_repeats_the_key_does_not_spread_it(seeded: Project) -> None:
     with serving(refusing) as url:
         secret = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}
-        output = project.dvc("repro", "teach-questions", ok=False, **secret)
+        output = seeded.dvc("repro", "teach-questions", ok=False, **secret)
     assert "401" in output
     assert KEY not in output
-    assert not holding_the_key(project.root, project.site)
+    assert not holding_the_key(seeded.root, seeded.site)
 
 
 def test_the_search_finds_a_key_that_is_there(tmp_path: Path) -> None:

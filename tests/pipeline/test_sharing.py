@@ -59,7 +59,7 @@ def test_a_clone_without_the_lock_file_restores_from_the_run_cache(clone: Projec
 
 
 def test_pool_diff_and_trace_work_with_an_empty_cache(clone: Project) -> None:
-    output = clone.run("lion", "pool", "diff", "HEAD~2", "HEAD", "--limit", "1")
+    output = clone.run("lion", "pool", "diff", "HEAD~3", "HEAD", "--limit", "1")
     assert "+ " in output
     id = next(line.split()[1] for line in output.splitlines() if line.startswith("+ "))
     assert "teacher" in clone.run("lion", "trace", id, "--rev", "HEAD")
@@ -175,7 +175,7 @@ def test_s3_serves_a_clone_as_a_folder_does(origin: Project, s3: str, tmp_path: 
     project.commit("S3")
     project.dvc("push", **KEYS)
     clone = _clone(project, tmp_path / "clone")
-    assert "+ " in clone.run("lion", "pool", "diff", "HEAD~3", "HEAD", **KEYS)
+    assert "+ " in clone.run("lion", "pool", "diff", "HEAD~4", "HEAD", **KEYS)
     clone.dvc("pull", **KEYS)
     assert not ran(clone.dvc("repro", **KEYS))
 

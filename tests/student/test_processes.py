@@ -14,7 +14,6 @@ from lion.student.models import load_student
 from lion.student.monitor import WHOLE
 from tests.student.project import TASKS, Make, Project
 
-LORA = {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": ["q_proj", "v_proj"]}
 TWO = {"launcher": "torchrun", "processes": 2, "launcher_args": ["--standalone"]}
 
 
@@ -50,12 +49,6 @@ def steps_done_before(output: str) -> int:
     return int(first[1].replace(",", ""))
 
 
-def test_two_processes_train_as_one(make: Make) -> None:
-    project = make(compute=TWO | {"micro_batch": 2})
-    project.run("imitate", project.imitate("two"))
-    assert distance(project, "two") < 1e-3
-
-
 def test_two_sharded_processes_go_on_after_a_kill_and_train_as_one(make: Make) -> None:
     project = make(compute=TWO | {"sharding": "fsdp", "micro_batch": 2, "checkpoint_steps": 5})
     project.kill(project.start("imitate", project.imitate("two")), when=f"*/{WHOLE}")
@@ -65,7 +58,7 @@ def test_two_sharded_processes_go_on_after_a_kill_and_train_as_one(make: Make) -
     assert distance(project, "two") < 1e-3
 
 
-def test_two_processes_contrast_as_one(make: Make) -> None:
+def test_two_processes_train_and_contrast_as_one(make: Make) -> None:
     # The last step has fewer pairs than forward passes: some of them are empty.
     own = {"contrast": {"epochs": 4, "batch": 7, "learning_rate": 1e-3}}
     project = make(compute=TWO | {"micro_batch": 2}, imitate=own)
@@ -102,9 +95,9 @@ def test_two_processes_evaluate_as_one_and_ask_the_judge_once(make: Make) -> Non
     assert spent.requests == 8  # four questions in both orders; the second run replays them
 
 
-@pytest.mark.parametrize("lora", [None, LORA])
-def test_a_killed_training_ends_with_the_same_weights(make: Make, lora: dict[str, object]) -> None:
-    project = make(imitate={"epochs": 200, "lora": lora}, compute={"checkpoint_steps": 20})
+def test_a_killed_training_ends_with_the_same_weights(make: Make) -> None:
+    """tests/student/test_contrast.py kills one of an adapter."""
+    project = make(imitate={"epochs": 200}, compute={"checkpoint_steps": 20})
     project.kill(project.start("imitate", project.imitate("killed")), when=f"*/{WHOLE}")
     assert not (project.folder / "killed").exists()
     output = project.here("imitate", project.imitate("killed"))
@@ -114,6 +107,6 @@ def test_a_killed_training_ends_with_the_same_weights(make: Make, lora: dict[str
     project.set(compute={"checkpoint_steps": None})
     project.here("imitate", project.imitate("whole"))
     assert losses(project, "killed").equals(losses(project, "whole"))
-    name = "adapter_model.safetensors" if lora else "model.safetensors"
-    killed, whole = ((project.folder / run / name).read_bytes() for run in ("killed", "whole"))
+    weights = (project.folder / run / "model.safetensors" for run in ("killed", "whole"))
+    killed, whole = (path.read_bytes() for path in weights)
     assert killed == whole

@@ -96,19 +96,7 @@ def test_the_command_says_what_the_trial_and_the_run_cost(
     assert "hours of requests" in last
 
 
-def test_the_small_loop_leaves_the_project_as_it_was(fresh: Callable[[], Project]) -> None:
-    project = fresh()
-    before = sorted(path for path in project.root.rglob("*") if ".git/" not in str(path))
-    output = project.run("lion", "try", "--loop", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
-    assert "The student " in output.splitlines()[-1]
-    assert project.git("status", "--porcelain") == ""
-    after = {path for path in project.root.rglob("*") if ".git/" not in str(path)}
-    assert not [
-        p for p in after - {*before} if ".dvc/tmp" not in str(p) and "pycache" not in str(p)
-    ]
-
-
-def test_the_small_loop_takes_files_of_any_place_and_form_and_writes_none_of_them(
+def test_the_small_loop_takes_files_of_any_place_and_form_and_leaves_all_as_it_was(
     fresh: Callable[[], Project], tmp_path: Path
 ) -> None:
     project = fresh()
@@ -117,14 +105,21 @@ def test_the_small_loop_takes_files_of_any_place_and_form_and_writes_none_of_the
     seeds = [json.loads(line) for line in lines]
     outside = tmp_path / "my seeds.json"
     outside.write_text(json.dumps(seeds, indent=1))
-    before = outside.read_bytes()
+    seeds_before = outside.read_bytes()
     avoided = tmp_path / "avoided.jsonl"
     avoided.write_text('{"instruction": "Say nothing at all."}\n')
     decontaminate = {**raw["decontaminate"], "files": {"mine": str(avoided)}}
     project.set(seeds=str(outside), decontaminate=decontaminate)
-    output = project.run("lion", "try", "--loop")
+    project.commit("Files of another place")
+    before = sorted(path for path in project.root.rglob("*") if ".git/" not in str(path))
+    output = project.run("lion", "try", "--loop", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
     assert "The student " in output.splitlines()[-1]
-    assert outside.read_bytes() == before
+    assert project.git("status", "--porcelain") == ""
+    after = {path for path in project.root.rglob("*") if ".git/" not in str(path)}
+    assert not [
+        p for p in after - {*before} if ".dvc/tmp" not in str(p) and "pycache" not in str(p)
+    ]
+    assert outside.read_bytes() == seeds_before
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
         "avoided.jsonl",
         "my seeds.json",
