@@ -1,13 +1,10 @@
 """The conclusion of a run: one sentence on what to do next, based on its figures."""
 
-from typing import Any
-
 from lion.evaluate.equilibrium import equilibrium
 from lion.runs.gain import Gain, gain_between
 from lion.runs.run import Tables
 from lion.runs.trust import doubts, trust_rows
 
-Row = dict[str, Any]
 _SIMILAR = 0.5  # share of drafts that repeat the pool; above it, the seeds are exhausted
 
 
@@ -17,24 +14,16 @@ def next_step(tables: Tables, tau: float | None) -> str:
     Empty until a round has been evaluated. Without `tau` nothing is said about how well the two
     orders agree on which instructions are hard.
     """
-    judged = set(tables.evaluated.drop_nulls("gap")["round"])
-    rounds = [name for name in tables.rounds if name in judged]
+    rounds = tables.judged_rounds
     if not rounds:
         return ""
-    if doubt := _referee(trust_rows(tables, tau), rounds[-1]):
-        return doubt
+    for row in trust_rows(tables, tau):
+        if row["round"] == rounds[-1] and (reasons := doubts(row)):
+            return f"Another {row['role']}: {reasons[0]}; set {row['role']}.model."
     if rounds == tables.rounds[:1]:
         return f"Go on: only the seeds are learnt; {_another(tables, rounds[-1])}."
     gain = gain_between(tables, *rounds[-2:]) if len(rounds) > 1 else None
     return "" if gain is None else _by_gain(tables, gain, rounds[-1])
-
-
-def _referee(trust: list[Row], last: str) -> str:
-    """Return the doubt about the referee or the judge of round `last`, if there is one."""
-    for row in trust:
-        if row["round"] == last and (reasons := doubts(row)):
-            return f"Another {row['role']}: {reasons[0]}; set {row['role']}.model."
-    return ""
 
 
 def _by_gain(tables: Tables, gain: Gain, last: str) -> str:

@@ -1,5 +1,6 @@
 """The differences between runs: quality, figures of each round, and parameters."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -50,14 +51,16 @@ def differences(runs: list[Run]) -> list[Difference]:
 def _difference(first: Run, second: Run) -> Difference:
     sentence, mood = _quality(first, second)
     tau = first.params.tau
-    rows = [_rows(run.tables, tau) for run in (first, second)]
-    shared = [name for name in rows[0] if name in rows[1]]
-    compared = [
-        {"round": name, "quality": gain and gain.gain} | _minus(rows[1][name], rows[0][name])
-        for name in shared
-        for gain in [_paired(first, second, name)]
-    ]
-    return Difference(second.label, sentence, mood, tau, second.params.tau, compared)
+    before, after = (_rows(run.tables, tau) for run in (first, second))
+    rows = []
+    for name in [name for name in before if name in after]:
+        gain, old, new = _paired(first, second, name), before[name], after[name]
+        changes = {
+            figure: None if None in (old[figure], new[figure]) else new[figure] - old[figure]
+            for figure in old
+        }
+        rows.append({"round": name, "quality": gain and gain.gain} | changes)
+    return Difference(second.label, sentence, mood, tau, second.params.tau, rows)
 
 
 def _quality(first: Run, second: Run) -> tuple[str, Mood]:
@@ -65,11 +68,10 @@ def _quality(first: Run, second: Run) -> tuple[str, Mood]:
 
     Only questions that both students answered count.
     """
-    judged = [set(run.tables.evaluated.drop_nulls("gap")["round"]) for run in (first, second)]
-    common = [name for name in first.tables.rounds if name in judged[0] & judged[1]]
-    if not common:
+    later = second.tables.judged_rounds
+    last = next((name for name in reversed(first.tables.judged_rounds) if name in later), None)
+    if last is None:
         return "no round of both runs has been evaluated", "plain"
-    last = common[-1]
     gain = _paired(first, second, last)
     if gain is None:
         return f"the runs have no question in common after {last}: nothing can be paired", "plain"
@@ -99,39 +101,26 @@ def _rows(tables: Tables, tau: float) -> dict[str, Row]:
     }
 
 
-def _minus(second: Row, first: Row) -> Row:
-    return {
-        name: None if None in (value, first[name]) else value - first[name]
-        for name, value in second.items()
-    }
-
-
 def changed_params(runs: list[Run]) -> list[Row]:
-    """Return the parameters that differ and can change a result: name, and a value per run."""
-    flat = [dict(_flat(run.params.model_dump())) for run in runs]
-    names = dict.fromkeys(name for values in flat for name in values)
-    rows = {name: [values.get(name, "–") for values in flat] for name in names}
-    return [
-        {"name": name, "values": _short(values)}
-        for name, values in rows.items()
-        if len(set(values)) > 1
-    ]
+    """Return the parameters that differ and can change a result: name, and a value per run.
+
+    Values are shortened, unless this hides that they differ.
+    """
+    flat = [dict(_flat(run.params.model_dump(exclude=NEUTRAL))) for run in runs]
+    rows = []
+    for name in dict.fromkeys(name for values in flat for name in values):
+        values = [params.get(name, "–") for params in flat]
+        short = [brief(value, _VALUE) for value in values]
+        if len(set(values)) > 1:
+            shown = short if len(set(short)) == len(set(values)) else values
+            rows.append({"name": name, "values": shown})
+    return rows
 
 
-def _short(values: list[str]) -> list[str]:
-    """Shorten values, unless this hides that they differ."""
-    short = [brief(value, _VALUE) for value in values]
-    return short if len(set(short)) == len(set(values)) else values
-
-
-def _flat(section: Row, before: str = "") -> list[tuple[str, str]]:
-    """Return parameters by their dotted names, values as text."""
-    pairs: list[tuple[str, str]] = []
+def _flat(section: Row, before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield parameters by their dotted names, values as text."""
     for name, value in section.items():
-        if not before and name in NEUTRAL:
-            continue
         if isinstance(value, dict) and value:
-            pairs += _flat(value, f"{before}{name}.")
+            yield from _flat(value, f"{before}{name}.")
         else:
-            pairs.append((f"{before}{name}", visible(str(value))))
-    return pairs
+            yield f"{before}{name}", visible(str(value))

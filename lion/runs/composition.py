@@ -125,10 +125,7 @@ def _in_order(frame: pl.DataFrame, categories: list[str]) -> pl.DataFrame:
 
 
 def outcomes(draws: pl.DataFrame) -> pl.DataFrame:
-    """Count drafts by round and outcome: columns round, verdict, rows, place; accepted first.
-
-    The rarest reasons are merged into one; `outcome_rows` has all of them.
-    """
+    """Count drafts by round and outcome, the rarest reasons merged: round, verdict, rows, place."""
     accepted = draws.filter(verdict=ACCEPTED)
     rejected = draws.filter(pl.col("verdict") != ACCEPTED)
     verdict, reasons = folded(rejected["verdict"], _REASONS, "reasons")

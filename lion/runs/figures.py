@@ -15,7 +15,7 @@ from lion.evaluate.statistics import draws, ratio
 from lion.pools.cache import usable
 from lion.pools.tables import ACCEPTED, Schema
 from lion.runs.run import Tables, round_number, round_numbers
-from lion.runs.trust import trust_of
+from lion.runs.trust import flip_share
 from lion.support.errors import InputError
 from lion.support.text import visible
 
@@ -35,7 +35,7 @@ def round_rows(tables: Tables) -> list[Row]:
     exams = [_exam(tables, name) for name in tables.rounds]
     if any(exam["examined"] != exam["pool"] for exam in exams):
         rows = [row | exam for row, exam in zip(rows, exams, strict=True)]
-    orders = [_orders(tables.scores.filter(round=name)) for name in tables.rounds]
+    orders = [_orders(tables, name) for name in tables.rounds]
     if any(row["one_order"] for row in orders):
         rows = [row | order for row, order in zip(rows, orders, strict=True)]
     return rows
@@ -50,16 +50,14 @@ def _exam(tables: Tables, name: str) -> Row:
     return {"examined": tables.scores.filter(round=name).height, "pool": pool.height}
 
 
-def _orders(verdicts: pl.DataFrame) -> Row:
+def _orders(tables: Tables, name: str) -> Row:
+    verdicts = tables.scores.filter(round=name)
     changed, checked = changed_verdicts(verdicts)
     return {"one_order": verdicts["orders"].count(), "checked": checked, "changed": changed}
 
 
 def examined_text(rows: list[Row]) -> str:
-    """Describe the rounds that examined a part of their cache pool, or judged rows in one order.
-
-    Empty if there is no such round.
-    """
+    """Describe the rounds, if any, that examined a part of their pool, or in one order."""
     parts = [
         f"{row['examined']:,} of {row['pool']:,} rows in {row['round']}"
         for row in rows
@@ -94,7 +92,7 @@ def _round_row(tables: Tables, name: str) -> Row:
         "win_rate": balance and balance.win_rate,
         "unjudged_share": _share(verdicts["gap"].is_null()),
         "unreadable_share": _share(reviews["student"].is_null()),
-        "flip_share": trust_of(reviews, verdicts)["flip_share"],
+        "flip_share": balance and flip_share(balance),
         "draws": drawn.height or None,
         "acceptance": _share(drawn["verdict"] == ACCEPTED),
         "loss": _mean(losses["loss"].tail(10)),
@@ -136,10 +134,7 @@ def control_of(rows: list[Row], label: str) -> pl.DataFrame | None:
 
 
 def read_control(path: str | None, root: Path = Path()) -> pl.DataFrame | None:
-    """Return the `control_of` another run from its rounds.csv, the file `path` below `root`.
-
-    None without a path, or for a table without rows.
-    """
+    """Return the `control_of` another run from its rounds.csv, if there is a `path`."""
     if path is None:
         return None
     try:
@@ -172,15 +167,9 @@ def quality_table(tables: Tables) -> pl.DataFrame:
 
     Only the total has an interval, quality_low and quality_high.
     """
-    schema: Schema = {
-        "round": pl.Int32,
-        "category": pl.String,
-        "quality": pl.Float64,
-        "quality_low": pl.Float64,
-        "quality_high": pl.Float64,
-        "judged": pl.Int64,
-        "asked": pl.Int64,
-    }
+    schema: Schema = {"round": pl.Int32, "category": pl.String}
+    schema |= dict.fromkeys(("quality", "quality_low", "quality_high"), pl.Float64)
+    schema |= dict.fromkeys(("judged", "asked"), pl.Int64)
     parts = [pl.DataFrame(schema=schema)]
     for name in tables.rounds:
         scores = tables.evaluated.filter(round=name).drop("round")

@@ -76,29 +76,21 @@ def gain_between(tables: Tables, before: str, after: str) -> Gain | None:
 
 
 def gains_of(tables: Tables) -> list[Gain]:
-    """Return the last judged student's gain since round 0 and since the round before it.
-
-    Empty if fewer than two rounds are judged; only one gain if there are two.
-    """
-    judged = tables.evaluated.drop_nulls("gap")["round"].unique()
-    names = [name for name in tables.rounds if name in judged]
-    if len(names) < 2:
-        return []
-    gains = [gain_between(tables, name, names[-1]) for name in dict.fromkeys((names[0], names[-2]))]
+    """Return the last judged student's gain since round 0 and, if it differs, the round before."""
+    *earlier, last = tables.judged_rounds or [""]
+    gains = [gain_between(tables, name, last) for name in dict.fromkeys(earlier[:1] + earlier[-1:])]
     return [gain for gain in gains if gain is not None]
 
 
 def loss_change(tables: Tables) -> Gain | None:
-    """Return the change of the loss per token on the teacher's answers since the first round.
-
-    None without a finite loss in two rounds.
-    """
+    """Return the change of the loss per token on the teacher's answers since the first round."""
     losses = tables.question_losses.drop_nulls("loss")
     names = [name for name in tables.rounds if name in set(losses["round"])]
     if len(names) < 2 or not losses["loss"].is_finite().all():
         return None
-    first, last = (losses.filter(round=name) for name in (names[0], names[-1]))
-    both = first.join(last, on="id", suffix="_last", maintain_order="left")
+    both = losses.filter(round=names[0]).join(
+        losses.filter(round=names[-1]), on="id", suffix="_last", maintain_order="left"
+    )
     if both.is_empty():
         return None
     weights, tokens = draws(both.height), both["tokens"].to_numpy()

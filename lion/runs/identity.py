@@ -81,12 +81,8 @@ def _models(tables: Tables, params: Params) -> list[tuple[str, str]]:
     roles: dict[str, list[str]] = {}
     for role, frame in replies.items():
         roles.setdefault(_model(params.model_of(role), frame), []).append(role)
-    return [(_listed(names), model) for model, names in roles.items()]
-
-
-def _listed(names: list[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    listed = (" and ".join(", ".join(names).rsplit(", ", 1)) for names in roles.values())
+    return list(zip(listed, roles, strict=True))
 
 
 def _model(asked: str, replies: pl.DataFrame) -> str:

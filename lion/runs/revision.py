@@ -3,11 +3,9 @@
 A table in DVC's cache is read in place; any other is fetched from the remote.
 """
 
-import hashlib
 import os
-import re
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,24 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-import polars as pl
-import yaml
 from dvc.api import DVCFileSystem
 from dvc.config import NoRemoteError
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
 from dvc_data.index import DataIndexDirError
 
-from lion.pools.tables import read_table
+from lion.params import read_yaml
 from lion.runs.identity import Origin
 from lion.runs.project import commit_of, one_line, open_project
-from lion.runs.run import SOURCES, Places, Tables, places_of, read_run, table_file
-from lion.support.errors import InputError
-from lion.support.text import brief
+from lion.runs.run import Places, Tables, places_of, read_run, table_file
+from lion.support.errors import InputError, LionError
 
 WORKSPACE = "workspace"
 _PIPELINE = ("dvc.yaml", "params.yaml")
-_ROUND = re.compile(r"r[1-9]\d{0,8}")
 
 
 class _UnavailableError(InputError):
@@ -78,17 +72,11 @@ class Revision:
     @cached_property
     def rounds(self) -> list[str]:
         """Return the rounds named in the parameters, r0 first."""
-        try:
-            names = list(self._params["rounds"])
-        except (KeyError, TypeError):
-            raise InputError(f"{self.label}: params.yaml names no rounds. Correct it.") from None
-        for name in names:
-            if not isinstance(name, str) or not _ROUND.fullmatch(name):
-                shown = brief(name, 40) if isinstance(name, str) else type(name).__name__
-                raise InputError(
-                    f"{self.label}: params.yaml: rounds: {shown} is not a round such as r1."
-                )
-        return ["r0", *dict.fromkeys(names)]
+        rounds = self._params.get("rounds")
+        names = list(rounds) if isinstance(rounds, dict) else [""]
+        if any(name != f"r{number}" for number, name in enumerate(names, start=1)):
+            raise InputError(f"{self.label}: params.yaml: rounds must name r1, r2, ... Correct it.")
+        return ["r0", *names]
 
     @property
     def tau(self) -> float | None:
@@ -98,37 +86,41 @@ class Revision:
 
     @cached_property
     def _params(self) -> dict[str, Any]:
-        """Return the parameters, unchecked; empty if the file is not a mapping."""
+        """Return the parameters, unchecked, since they may be those of another version of Lion."""
         self._fetch("params.yaml")
-        try:
-            params = yaml.safe_load((self.folder / "params.yaml").read_bytes())
-        except (yaml.YAMLError, ValueError, RecursionError):
-            return {}
+        with self._own_names():
+            params = read_yaml(self.folder / "params.yaml")
         return params if isinstance(params, dict) else {}
 
     @cached_property
     def tables(self) -> Tables:
         """Fetch and return all tables of the run."""
-        self.fetch()
-        with self._own_names():
-            return read_run(self.places, self.rounds)
+        return self.tables_at()
+
+    def tables_at(self, *names: str) -> Tables:
+        """Fetch and return the tables at the places `names`, or all; the others are empty."""
+        self.fetch(*names)
+        return self._read()
 
     def tables_on_hand(self, lost: Collection[str] = ()) -> Tables:
         """Return the tables in the cache or the remote; a fresh clone may have none.
 
         `lost` are paths that are known to be in neither. A distant remote answers slowly.
         """
-        self._fetch_tables(skipping=_UnavailableError, lost=lost)
+        self._fetch_tables(self.places, skipping=_UnavailableError, lost=lost)
+        return self._read()
+
+    def _read(self) -> Tables:
         with self._own_names():
             return read_run(self.places, self.rounds)
 
-    def fetch(self) -> None:
-        """Fetch the parameters and every table of the run into `folder`.
+    def fetch(self, *names: str) -> None:
+        """Fetch the parameters, and the tables at the places `names`, or all, into `folder`.
 
         The workspace may lack some, which its run has yet to write: this is said.
         """
         self._fetch("params.yaml")
-        missing = self._fetch_tables(skipping=_MissingError)
+        missing = self._fetch_tables(names or self.places, skipping=_MissingError)
         seeds = table_file(self.places, "pool", "r0")
         if missing and (self.sha is not None or seeds is None or not seeds.exists()):
             raise missing[0]
@@ -140,86 +132,59 @@ class Revision:
             )
 
     def _fetch_tables(
-        self, *, skipping: type[_UnavailableError], lost: Collection[str] = ()
+        self,
+        places: Iterable[str],
+        *,
+        skipping: type[_UnavailableError],
+        lost: Collection[str] = (),
     ) -> list[_UnavailableError]:
-        """Fetch all tables except `lost` ones and those whose error is `skipping`.
+        """Fetch the tables at `places` except `lost` ones and those whose error is `skipping`.
 
         Return these errors.
         """
         missing: list[_UnavailableError] = []
-        names = [self._inside(place) for place in self.places.values()]
+        paths = [self.places[name] for name in places if name in self.places]
+        names = [path.relative_to(self.folder).as_posix() for path in paths]
         while names:
             name = names.pop()
             if name in lost:
                 continue
             try:
-                names += self._list_or_fetch(name)
+                names += self._fetch(name)
             except skipping as error:
                 missing.insert(0, error)
         return missing
-
-    def _list_or_fetch(self, name: str) -> list[str]:
-        """Return what a folder holds, or fetch a file."""
-        with self._storage_errors(name):
-            if self.fs.isdir(f"/{name}"):
-                return [inside.lstrip("/") for inside in self.fs.ls(f"/{name}", detail=False)]
-        if self._info(name):
-            self._fetch(name)
-        return []
-
-    def digest(self, table: str, round: str) -> str | None:
-        """Return the MD5 of a round's table without fetching it; None if it does not exist."""
-        path = table_file(self.places, table, round)
-        info = self._info(self._inside(path)) if path else None
-        if info is None:
-            return None
-        if "md5" in info:
-            return str(info["md5"])
-        with self.fs.open(info["name"]) as file:  # a file of the workspace, or of git
-            return hashlib.file_digest(file, "md5").hexdigest()
-
-    def read(self, table: str, round: str) -> pl.DataFrame:
-        """Read a round's table; empty if this version does not have it."""
-        path = table_file(self.places, table, round)
-        if path is None or self._info(self._inside(path)) is None:
-            return pl.DataFrame(schema=SOURCES[table].schema)
-        self._fetch(self._inside(path))
-        with self._own_names():
-            return read_table(path, SOURCES[table].schema)
 
     @contextmanager
     def _own_names(self) -> Iterator[None]:
         """Replace the temporary folder in error messages by the name of the version."""
         try:
             yield
-        except InputError as error:
+        except LionError as error:
             message = error.message.replace(f"{self.folder}/", "")
             raise InputError(f"{self.label}: {message}") from None
 
-    def _info(self, name: str) -> dict[str, Any] | None:
-        """Return what DVC knows of a file; None if it is missing or a stage has yet to write it."""
-        try:
-            info: dict[str, Any] = self.fs.info(f"/{name}")
-        except FileNotFoundError:
-            return None
-        except DataIndexDirError:
-            raise self._missing(name) from None
-        return info if "fs_info" in info or "md5" in info else None
-
-    def _inside(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
-
-    def _fetch(self, name: str) -> None:
+    def _fetch(self, name: str) -> list[str]:
+        """Fetch a file, unless a stage has yet to write it; return what a folder holds."""
         target = self.folder / name
-        if target.is_symlink() or target.exists():
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
         with self._storage_errors(name):
-            info = self.fs.info(f"/{name}")
+            try:
+                info = self.fs.info(f"/{name}")
+            except FileNotFoundError:
+                if name in _PIPELINE:
+                    raise
+                return []
+            if info["type"] == "directory":
+                return [inside.lstrip("/") for inside in self.fs.ls(f"/{name}", detail=False)]
+            is_there = target.is_symlink() or target.exists()
+            if is_there or not ("fs_info" in info or "md5" in info):
+                return []
+            target.parent.mkdir(parents=True, exist_ok=True)
             if source := self._on_disk(info):
                 target.symlink_to(source)
             else:
                 self.fs.get_file(f"/{name}", str(target))
+        return []
 
     @contextmanager
     def _storage_errors(self, name: str) -> Iterator[None]:
@@ -242,26 +207,26 @@ class Revision:
         return cached if cached.exists() else None
 
     def _missing(self, name: str) -> InputError:
+        where = f"{name} ({self.label})"
         if name in _PIPELINE:
-            return InputError(f"{name} ({self.label}): no such file. Is it a revision of Lion?")
+            return InputError(f"{where}: no such file. Is it a revision of Lion?")
         try:
             remote = self.fs.repo.cloud.get_remote().name
         except NoRemoteError:
-            remote = "set a remote: `dvc remote add --default NAME URL`."
-            if self.sha is None:
-                problem = f"no remote is set. Run `dvc repro` to create it, or {remote}"
-            else:
-                problem = (
-                    f"no remote is set. If {self.label} ran on another machine and you ran the"
-                    " project here, commit your own run (`git commit -am 'My run'`), which you can"
-                    f" then compare; or {remote}"
+            advice = "Run `dvc repro` to create it"
+            if self.sha is not None:
+                advice = (
+                    f"If {self.label} ran on another machine and you ran the project here, commit"
+                    " your own run (`git commit -am 'My run'`), which you can then compare"
                 )
-        else:
-            problem = (
-                f"the remote {remote} does not have it. Check that the remote can be reached, "
-                "and run `dvc push` where the file was created."
+            return _MissingError(
+                f"{where} is not in the cache, and no remote is set. {advice}; or set a remote:"
+                " `dvc remote add --default NAME URL`."
             )
-        return _MissingError(f"{name} ({self.label}) is not in the cache, and {problem}")
+        return _MissingError(
+            f"{where} is not in the cache, and the remote {remote} does not have it. Check that the"
+            " remote can be reached, and run `dvc push` where the file was created."
+        )
 
 
 @contextmanager

@@ -19,17 +19,13 @@ def rounds_of(tables: Tables) -> list[Row]:
     """
     rows, cache = [], 0
     for figures in round_rows(tables):
-        name = figures["round"]
-        new = tables.pool.filter(round=name)
-        cache += new.height
-        origins = {
-            f"{origin}_origin": round(new.filter(origin=origin).height / new.height, 4)
-            if new.height
-            else None
-            for origin in ORIGINS
-        }
-        pools = {"cache": cache if new.height else None, **origins}
-        rows.append({**figures, **pools, "tokens": _tokens(tables, name)})
+        new = tables.pool.filter(round=figures["round"])["origin"]
+        cache += new.len()
+        pools: Row = {"cache": cache if new.len() else None}
+        for origin in ORIGINS:
+            share = round((new == origin).sum() / new.len(), 4) if new.len() else None
+            pools[f"{origin}_origin"] = share
+        rows.append({**figures, **pools, "tokens": _tokens(tables, figures["round"])})
     return rows
 
 
@@ -59,12 +55,15 @@ def as_text(versions: dict[str, list[Row]]) -> str:
 def _shown(row: Row) -> Row:
     quality = None if row["quality"] is None else row["quality"] / 100
     shares = [row[f"{origin}_origin"] for origin in ORIGINS]
+    one_order = "-"
+    if row.get("one_order"):  # with the number of checked verdicts that the second order changed
+        one_order = f"{row['one_order']:,} ({row['changed']:,}/{row['checked']:,})"
     return {
         "train": row["new"],
         "cache": row["cache"],
         "seed/hard/easy": "/".join("-" if each is None else f"{each:.0%}" for each in shares),
         "judged": f"{row['examined']:,}/{row['pool']:,}" if row.get("pool") else "-",
-        "one order": _orders(row) if row.get("one_order") else "-",
+        "one order": one_order,
         "hard": percent(row["hard_share"]),
         "gap": "-" if row["mean_gap"] is None else f"{row['mean_gap']:.2f}",
         "unjudged": percent(row["unjudged_share"]),
@@ -73,8 +72,3 @@ def _shown(row: Row) -> Row:
         "loss": "-" if row["held_out"] is None else f"{row['held_out']:.2f}",
         "tokens": row["tokens"],
     }
-
-
-def _orders(row: Row) -> str:
-    """Format the rows judged in one order, and how many checked verdicts the second one changed."""
-    return f"{row['one_order']:,} ({row['changed']:,}/{row['checked']:,})"

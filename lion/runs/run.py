@@ -81,6 +81,12 @@ class Tables:
     question_answers: Annotated[pl.DataFrame, Source("question_answers", ANSWER, "")]
 
     @property
+    def judged_rounds(self) -> list[str]:
+        """Return the rounds whose student was judged on some question."""
+        judged = self.evaluated.drop_nulls("gap")["round"].unique()
+        return [name for name in self.rounds if name in judged]
+
+    @property
     def last_answers(self) -> pl.DataFrame:
         """Return the teacher's answers, each as last rewritten, under the round it joined in."""
         return with_rewrites(self.answers, self.rewrites)
@@ -133,7 +139,8 @@ def places_of(root: Path) -> Places:
     """
     places = pipeline_variable(root, "run")
     file = root / "dvc.yaml"
-    if not isinstance(places, dict) or not all(map(_is_path, places.values())):
+    paths = places.values() if isinstance(places, dict) else [None]
+    if not all(isinstance(path, str) and "\0" not in path for path in paths):
         raise InputError(f"{file}: `vars: run:` must map tables to paths: pools: data/pools/train.")
     if unknown := [str(name) for name in places if name not in PLACES]:
         raise InputError(
@@ -141,10 +148,6 @@ def places_of(root: Path) -> Places:
             f"(known: {', '.join(PLACES)})."
         )
     return {name: root / place for name, place in places.items()}
-
-
-def _is_path(value: object) -> bool:
-    return isinstance(value, str) and "\0" not in value
 
 
 def read_run(places: Places, rounds: list[str], *, light: bool = False) -> Tables:
@@ -184,16 +187,11 @@ def table_file(places: Places, name: str, round: str) -> Path | None:
 
 
 def _read(places: Places, name: str, rounds: list[str], keep: Keep | None) -> pl.DataFrame:
-    if not SOURCES[name].suffix:
-        return _read_file(places, name, "", keep)
-    parts = [
-        _read_file(places, name, round, keep).with_columns(round=pl.lit(round)) for round in rounds
-    ]
+    schema, by_round = SOURCES[name].schema, bool(SOURCES[name].suffix)
+    parts = []
+    for round in rounds if by_round else [""]:
+        path, rows = table_file(places, name, round), pl.DataFrame(schema=schema)
+        if path and path.exists():
+            rows = read_table(path, schema, keep=keep)
+        parts.append(rows.with_columns(round=pl.lit(round)) if by_round else rows)
     return pl.concat(parts)
-
-
-def _read_file(places: Places, name: str, round: str, keep: Keep | None) -> pl.DataFrame:
-    path, schema = table_file(places, name, round), SOURCES[name].schema
-    if not (path and path.exists()):
-        return pl.DataFrame(schema=schema)
-    return read_table(path, schema, keep=keep)

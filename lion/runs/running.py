@@ -11,20 +11,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil  # type: ignore[import-untyped]
+
 from lion.chat.accounts import KIND
 from lion.chat.budget import Budget, Usage
 from lion.chat.database import connect
 from lion.params import Params
-from lion.runs.left import Work, time_left, work_of_loop
 from lion.runs.run import Places, Tables
 from lion.support.text import brief
-from lion.support.timing import Standing, standing, times
+from lion.support.timing import Standing, Took, standing, times
 
 Row = dict[str, Any]
 _LOCK = ".dvc/tmp/rwlock"  # where DVC lists outputs being written, and its process
 _RECENT = 300.0  # seconds over which the rate is measured
 _NEWEST = 6  # replies shown
 _EXCERPT = 200  # columns
+Work = dict[tuple[str, str], int]  # by stage and round, in the order of the loop
+# Short stages, and the long stage that follows each of them.
+_BEFORE = {"seed": "teach", "discriminate": "generate", "rewrite": "generate"}
+_FEW = 0.5  # share of its work that a stage must have done for its pace to count
 # The stage that writes each place, and the role that it asks.
 _STAGES = {
     "pools": ("generate", "generator"),
@@ -57,25 +62,15 @@ def running_stage(root: Path, places: Places) -> Stage | None:
     except (OSError, ValueError):
         return None
     for path, owner in locks.get("write", {}).items():
-        if not _is_alive(owner.get("pid", 0)):
+        inside = Path(path)
+        if not psutil.pid_exists(owner.get("pid", 0)):
             continue
         for place, folder in places.items():
-            inside = Path(path)
             if place in _STAGES and folder.absolute() in (inside, *inside.parents):
                 round = inside.name.split(".")[0]
                 name, role = ("seed", "") if (place, round) == ("pools", "r0") else _STAGES[place]
                 return Stage(name, round, role, begun)
     return None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's process
-        return True
-    return pid > 0
 
 
 def fingerprint(places: Places) -> str:
@@ -108,21 +103,20 @@ def now(params: Params, tables: Tables, stage: Stage | None, home: Path, since: 
     """
     if stage is None:
         return {"stage": None}
-    replies, work = _Replies(home / "replies.sqlite"), work_of_loop(params, tables)
+    replies, work = _Replies(home / "replies.sqlite"), _work_of_loop(params, tables)
     elapsed = time.time() - stage.begun
     figures, rest = _counts(stage, replies, work, standing(home))
     evaluated = set(tables.evaluated["round"])
-    left = time_left(work, stage.name, stage.round, times(home, since=since), evaluated)
-    if left.own is not None:
-        rest = max(rest or 0.0, left.own - elapsed)
-    unmeasured = left.unmeasured
+    own, later, unmeasured = _time_left(work, stage, times(home, since=since), evaluated)
+    if own is not None:
+        rest = max(rest or 0.0, own - elapsed)
     if rest is None and (stage.name, stage.round) in work:
         unmeasured = list(dict.fromkeys([stage.name, *unmeasured]))
     return {
         "stage": f"{stage.name}@{stage.round}",
         "seconds": round(elapsed),
         **figures,
-        "left": None if unmeasured else round((rest or 0.0) + left.later),
+        "left": None if unmeasured else round((rest or 0.0) + later),
         "unmeasured": unmeasured,
         "money": replies.money(params),
         "newest": replies.newest(),
@@ -150,6 +144,45 @@ def _counts(
         left = (standing.total - standing.done) / rate if rate else None
         return figures | {"rate": rate}, left if stage.name != "evaluate" else None
     return {"done": None, "total": None, "unit": "", "rate": None}, None
+
+
+def _work_of_loop(params: Params, tables: Tables) -> Work:
+    """Return each long stage's work: rows, or replies without retries if it asks a model."""
+    seeds = tables.pool.filter(round="r0").height
+    judged = tables.questions.height * (2 if params.judge.setting == 2 else 1)
+    new = params.generate.count
+    work: Work = {}
+    for number, name in enumerate(params.round_names):
+        if number:
+            examined = params.examine.count(seeds + (number - 1) * new)
+            work |= {("respond", name): examined, ("referee", name): 2 * examined}
+            work["generate", name] = new
+        work["teach", name] = rows = new if number else seeds
+        work["imitate", name] = rows + (round(params.replay * rows) if number else 0)
+        work["evaluate", name] = judged * params.judge.samples
+    return work
+
+
+def _time_left(
+    work: Work, stage: Stage, took: list[Took], evaluated: set[str]
+) -> tuple[float | None, float, list[str]]:
+    """Return the seconds of the whole stage (None if unknown), and of the stages after it.
+
+    Last come the names of the later stages that have not been measured yet. Evaluations of earlier
+    rounds that are missing in `evaluated` count as later stages.
+    """
+    measured = {note.stage: note for note in took if note.share >= _FEW and work.get(note[:2])}
+    pace = {name: note.seconds / note.share / work[note[:2]] for name, note in measured.items()}
+    order, here = list(work), (_BEFORE.get(stage.name, stage.name), stage.round)
+    place = order.index(here) if here in work else len(order)
+    is_long = stage.name not in _BEFORE
+    missing = [key for key in order[:place] if key[0] == "evaluate" and key[1] not in evaluated]
+    to_come = [key for key in missing + order[place + is_long :] if work[key]]
+    return (
+        pace[here[0]] * work[here] if is_long and here[0] in pace and here in work else None,
+        sum(pace.get(name, 0.0) * work[name, at] for name, at in to_come),
+        list(dict.fromkeys(name for name, _ in to_come if name not in pace)),
+    )
 
 
 class _Replies:

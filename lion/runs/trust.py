@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from lion.discriminate.scores import ORDERS, unselected
-from lion.evaluate.equilibrium import equilibrium, kappa_of
-from lion.evaluate.quality import flip_rate, leads_by_order, position_bias
+from lion.evaluate.equilibrium import Equilibrium, equilibrium, kappa_of
+from lion.evaluate.quality import leads_by_order, position_bias
 from lion.runs.run import Tables
 
 Row = dict[str, Any]
@@ -25,55 +25,56 @@ def trust_rows(tables: Tables, tau: float | None) -> list[Row]:
     """Return the figures of the referee and of the judge for each round with replies.
 
     The judge scores the questions; its pairs have no verdict, so none of them is hard or easy.
-    `verdict_kappa` is the agreement of the two orders, each taken alone, on which instructions are
-    hard, and `verdict_splits` counts those that are hard in only one order. Winners change between
-    near-equal answers, so a low kappa of winners need not matter. Both are None without `tau`, and
-    for the judge.
     """
-    both = [
-        ("referee", tables.reviews, tables.scores),
-        ("judge", tables.judged, tables.evaluated.with_columns(verdict=pl.lit(None, pl.String))),
-    ]
+    unjudged = tables.evaluated.with_columns(verdict=pl.lit(None, pl.String))
+    both = [("referee", tables.reviews, tables.scores), ("judge", tables.judged, unjudged)]
     rows = [
-        {
-            "role": role,
-            "round": name,
-            **trust_of(reviews.filter(round=name), scores.filter(round=name)),
-            **_on_hard(reviews.filter(round=name), tau if role == "referee" else None),
-        }
+        {"role": role, "round": name}
+        | trust_of(
+            reviews.filter(round=name),
+            scores.filter(round=name),
+            tau if role == "referee" else None,
+        )
         for role, reviews, scores in both
         for name in tables.rounds
     ]
     return [row for row in rows if row["replies"]]
 
 
-def trust_of(reviews: pl.DataFrame, scores: pl.DataFrame) -> Row:
-    """Return the figures of one referee in one round, from its replies and their scores.
+def trust_of(reviews: pl.DataFrame, scores: pl.DataFrame, tau: float | None = None) -> Row:
+    """Return the figures of one referee in one round, from its replies and their verdicts.
 
     `asked` and `judged` count pairs, `replies` and `unreadable` count replies. `hard` and `easy`
     count pairs judged in both orders, by verdict; `hard_flips` and `easy_flips` are those whose
-    winner changes with the order, `hard_flip_share` the share of the hard ones. `flip_share` (0 to
-    1) is over all pairs, `kappa` is the agreement of the two orders beyond chance, and
-    `position_bias` the points that an answer gains by being shown first; these three are None if
-    no pair was judged in both orders.
+    winner changes with the order. `flip_share` (0 to 1) is over all pairs, `kappa` is the agreement
+    of the two orders beyond chance, and `position_bias` the points that an answer gains by being
+    shown first; these three are None if no pair was judged in both orders.
+
+    `verdict_kappa` is the agreement of the two orders, each taken alone, on which instructions are
+    hard, and `verdict_splits` counts those that are hard in only one order; None without `tau`.
+    Winners change between near-equal answers, so a low kappa of winners need not matter.
     """
-    leads = leads_by_order(unselected(reviews))
-    flips = flip_rate(leads)
+    leads, balance = leads_by_order(unselected(reviews)), equilibrium(reviews)
     return {
         "asked": scores.height,
         "judged": scores["gap"].count(),
         "replies": reviews.height,
         "unreadable": reviews["student"].null_count(),
-        "flip_share": None if flips is None else round(flips / 100, 4),
-        "kappa": equilibrium(reviews).agreement if reviews.height else None,
+        "flip_share": flip_share(balance),
+        "kappa": balance.agreement,
         "position_bias": position_bias(leads),
         **_flips_by_verdict(leads, scores),
+        **_on_hard(leads, tau),
     }
 
 
-def _on_hard(reviews: pl.DataFrame, tau: float | None) -> Row:
+def flip_share(balance: Equilibrium) -> float | None:
+    """Return the share of winners that change with the order; None without a pair read in both."""
+    return None if balance.flip_rate is None else round(balance.flip_rate / 100, 4)
+
+
+def _on_hard(leads: pl.DataFrame, tau: float | None) -> Row:
     """Return how well the two orders agree on hard and easy; None without a pair read in both."""
-    leads = leads_by_order(unselected(reviews))
     if tau is None or not leads.height:
         return {"verdict_kappa": None, "verdict_splits": None}
     first, second = (np.where(leads[order].to_numpy() <= -tau, -1.0, 1.0) for order in ORDERS)
@@ -83,15 +84,12 @@ def _on_hard(reviews: pl.DataFrame, tau: float | None) -> Row:
 
 def _flips_by_verdict(leads: pl.DataFrame, scores: pl.DataFrame) -> Row:
     product = pl.col("teacher_first").sign() * pl.col("student_first").sign()
-    if "verdict" not in scores.columns:
-        scores = scores.with_columns(verdict=pl.lit(None, pl.String))
     pairs = leads.join(scores.select("id", "verdict"), on="id").with_columns(flips=product < 0)
     counts: Row = {}
     for verdict in ("hard", "easy"):
         own = pairs.filter(verdict=verdict)
         counts |= {verdict: own.height, f"{verdict}_flips": int(own["flips"].sum())}
-    share = counts["hard_flips"] / counts["hard"] if counts["hard"] else None
-    return counts | {"hard_flip_share": share}
+    return counts
 
 
 def doubts(row: Row) -> list[str]:

@@ -7,7 +7,7 @@ tokens as its limit; the limit of an instruction grows with the longest one of e
 
 from dataclasses import astuple, dataclass
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -15,13 +15,12 @@ from lion.chat.types import Request
 from lion.chat.wire import body_of, most_tokens
 from lion.discriminate.referee import VERDICT_SCHEMA
 from lion.discriminate.scores import ORDERS
-from lion.evaluate.judging import orders_of
 from lion.generate.drafts import reply_limit
 from lion.params import Role
 from lion.pools.instructions import context_of, task_texts
 from lion.pools.tokens import length_in_words
 from lion.prompts import render
-from lion.versions.expected import Sizes, empty_prompt
+from lion.versions.expected import Sizes, comparisons, empty_prompt
 from lion.versions.plan import Step
 
 # Bytes that a prompt adds to each context message, and to the context as a whole.
@@ -36,8 +35,9 @@ class Most:
     prompt_tokens: int
     completion_tokens: int
 
-    def scaled(self, share: float) -> "Most":
-        """Return all figures multiplied by `share`."""
+    def without(self, stored: int) -> "Most":
+        """Return the figures without the share of `stored` requests."""
+        share = (self.requests - stored) / self.requests if self.requests else 0.0
         return Most(*(round(figure * share) for figure in astuple(self)))
 
 
@@ -59,59 +59,50 @@ class Bounds:
     def __init__(self, sizes: Sizes) -> None:
         self._sizes, self._params = sizes, sizes.params
         self._answer = max(sizes.longest_kept, self._params.teacher.max_tokens)
-        self._texts: dict[str, _Texts] = {"eval": _measured(sizes.questions)}
-        for name in self._params.round_names:
+        self._texts: dict[str, _Texts] = {}
+        for name in ("eval", *self._params.round_names):
             pool = sizes.pool(name)
             self._texts[name] = self._to_come(name) if pool is None else _measured(pool)
 
     def of(self, step: Step, role: Role) -> Most:
         """Return the upper bound of a step's requests to a role."""
-        judge = self._params.judge
-        if role == "generator":
-            return self._generated(step)
+        sizes, times = self._sizes, self._times(role)
+        rows = sizes.asked(step, role)
         if step.word == "rewrite":
-            return self._rewritten(step)
-        if role == "teacher":
-            attempts = 1 + self._params.teacher.retries
-            return self._asked(role, self._sizes.answered(step), [step.round], attempts)
-        names = ["eval"] if step.word == "evaluate" else self._sizes.before(step.round)
-        is_exam = step.word != "evaluate"
-        rows = self._sizes.examined(step) if is_exam else self._sizes.questions.height
-        if role == "student":
-            return self._asked(role, rows, names, 1)
-        settings = judge if role == "judge" else self._params.referee
-        runs = len(orders_of(judge)) * judge.samples if role == "judge" else len(ORDERS)
-        return self._asked(role, rows, names, runs * (1 + settings.retries))
-
-    def _rewritten(self, step: Step) -> Most:
-        """Return the upper bound of rewriting, if every row is hard."""
-        settings = self._params.rewrite
-        rows = ceil(settings.share * self._sizes.examined(step))
-        empty = render("rewrite.txt", task="", answer="", review="", number="2")
-        shown = sum(len(message["content"].encode()) for message in empty)
-        shown += self._params.student.max_tokens + self._params.referee.max_tokens
-        names, times = self._sizes.before(step.round), 1 + self._params.teacher.retries
-        return self._asked("teacher", rows, names, times, more=0 if settings.blind else shown)
-
-    def _asked(self, role: Role, rows: int, names: list[str], times: int, *, more: int = 0) -> Most:
-        """Return the upper bound of `times` requests for each of `rows` rows of the pools `names`.
-
-        Each prompt has `more` tokens than the role's prompts usually have.
-        """
-        prompt, completion = self._of_a_request(role, getattr(self._params, role).max_tokens)
-        prompt += more
-        if role in ("referee", "judge"):
-            prompt += self._answer + self._params.student.max_tokens
-        longest = max(self._texts[name].longest for name in names)
-        text = min(sum(self._texts[name].total for name in names), rows * longest)
+            rows = ceil(self._params.rewrite.share * rows)  # every row may be hard
+        texts = [self._texts[name] for name in sizes.pools_of(step)]
+        text = rows * max(each.longest for each in texts)
+        if role == "generator":  # every draft may be inspired by the longest instruction
+            limit = self._limit(step.round)
+        else:
+            text = min(text, sum(each.total for each in texts))
+            limit = getattr(self._params, role).max_tokens
+        prompt, completion = self._of_a_request(role, limit)
+        prompt += self._answers_shown(step, role)
         return Most(rows * times, (rows * prompt + text) * times, rows * times * completion)
 
-    def _generated(self, step: Step) -> Most:
-        draws = self._params.generate.max_draws * self._params.generate.count
-        before = [self._texts[name] for name in self._sizes.before(step.round)]
-        prompt, completion = self._of_a_request("generator", self._limit(step.round))
-        longest = max(texts.longest for texts in before)
-        return Most(draws, draws * (prompt + longest), draws * completion)
+    def _times(self, role: Role) -> int:
+        """Return the most requests for each row."""
+        params = self._params
+        most: dict[Role, int] = {
+            "teacher": 1 + params.teacher.retries,
+            "generator": params.generate.max_draws,
+            "referee": len(ORDERS) * (1 + params.referee.retries),
+            "judge": comparisons(params.judge) * (1 + params.judge.retries),
+            "student": 1,
+        }
+        return most[role]
+
+    def _answers_shown(self, step: Step, role: Role) -> int:
+        """Return the most tokens of answers and reviews in a prompt."""
+        params = self._params
+        if role in ("referee", "judge"):
+            return self._answer + params.student.max_tokens
+        if step.word != "rewrite" or params.rewrite.blind:
+            return 0
+        empty = render("rewrite.txt", task="", answer="", review="", number="2")
+        around = sum(len(message["content"].encode()) for message in empty)
+        return around + params.student.max_tokens + params.referee.max_tokens
 
     def _limit(self, name: str) -> int:
         """Return the token limit of the drafts of round `name`."""
@@ -139,16 +130,14 @@ class Bounds:
 
 def _measured(pool: pl.DataFrame) -> _Texts:
     texts = task_texts(pool)
-    before = [_context_size(row) for row in pool.iter_rows(named=True)]
+    contexts = [context_of(row) for row in pool.iter_rows(named=True)]
+    before = [
+        sum(len(m["content"].encode()) + _AROUND for m in context) + _ABOUT * bool(context)
+        for context in contexts
+    ]
     sizes = [
         len(text.encode("utf-8", "surrogatepass")) + more
         for text, more in zip(texts, before, strict=True)
     ]
     words = max(map(length_in_words, texts), default=0)
     return _Texts(sum(sizes), max(sizes, default=0), words, max(before, default=0))
-
-
-def _context_size(row: dict[str, Any]) -> int:
-    """Return the most tokens that a row's context adds to a prompt."""
-    context = context_of(row)
-    return sum(len(m["content"].encode()) + _AROUND for m in context) + _ABOUT * bool(context)

@@ -1,17 +1,10 @@
 """`lion pool diff`, `lion trace`, `lion rounds`, `lion estimate`, `lion try`."""
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from lion.support.command_line import HELP, json_option
-
-if TYPE_CHECKING:
-    from lion.params import Params
-    from lion.versions.estimate import StageCost
-    from lion.versions.plan import Plan
 
 _HERE = "workspace"
 
@@ -107,24 +100,12 @@ def estimate(overrides: tuple[str, ...], as_json: bool) -> None:
     without a rate limit or a past reply.
     """
     from lion.runs.project import at_root
+    from lion.versions.estimate import estimated
     from lion.versions.show_estimate import as_dict, as_text
 
     with at_root():
         planned, costs = estimated(overrides)
     click.echo(_dump(as_dict(planned, costs)) if as_json else as_text(planned, costs))
-
-
-def estimated(overrides: tuple[str, ...]) -> tuple["Plan", list["StageCost"]]:
-    """Return the plan and the costs of `dvc repro` in the project in the current folder."""
-    from lion.runs.revision import open_revisions
-    from lion.versions.estimate import read_inputs, replies_so_far, stage_costs
-    from lion.versions.plan import plan
-
-    with open_revisions(_HERE) as (here,):
-        planned = plan(Path.cwd(), overrides)
-        tables = here.tables_on_hand(planned.lost)
-        inputs = read_inputs(planned, Path(), tables)
-        return planned, stage_costs(planned, tables, replies_so_far(planned.params), inputs)
 
 
 @click.command("try", context_settings=HELP)
@@ -152,35 +133,22 @@ def try_(count: int, loop: bool) -> None:
             click.echo(play_a_tenth(root))
             return
         from lion.params import load_params
+        from lion.versions.estimate import estimated
         from lion.versions.show_estimate import in_one_line
-        from lion.versions.trial import as_text, try_roles
+        from lion.versions.trial import as_text, spent_so_far, try_roles
 
         params = load_params(root / "params.yaml")
-        before = _spent(params)
+        before = spent_so_far(params)
         trial = try_roles(params, count)
         if trial.fault and trial.answers is None:  # there is nothing to show
             raise trial.fault
-        click.echo()
-        for line in as_text(trial, tau=params.tau):
-            click.echo(line)
-        requests, money = (after - past for after, past in zip(_spent(params), before, strict=True))
-        price = f" and {money:.4f} {params.prices.currency}" if params.prices else ""
-        whole = in_one_line(*estimated(()))
-        click.echo(f"This trial took {requests:,.0f} requests{price}. {whole}")
+        click.echo("\n" + "\n".join(as_text(trial, tau=params.tau)))
+        after = spent_so_far(params)
+        price = f" and {after[1] - before[1]:.4f} {params.prices.currency}" if params.prices else ""
+        whole = in_one_line(*estimated())
+        click.echo(f"This trial took {after[0] - before[0]:,} requests{price}. {whole}")
         if trial.fault:
             raise trial.fault
-
-
-def _spent(params: "Params") -> tuple[float, float]:
-    """Return the requests of all `lion try` runs so far, and their money as far as it is known."""
-    from lion.chat.budget import Budget
-    from lion.chat.store import Store
-    from lion.support.home import store_file
-
-    budget = Budget(params.prices, params.budget)
-    with Store(store_file()) as store:
-        spent = [entry.spent() for entry in store.entries() if entry.stage == "try"]
-    return sum(usage.requests for usage in spent), sum(budget.cost(usage) or 0 for usage in spent)
 
 
 def _dump(data: object) -> str:

@@ -1,13 +1,12 @@
 """A digest of the code behind a stage's result, without comments, docstrings and formatting.
 
-The digest covers every module of this project that the stage imports, directly or not, and the
-prompts and assets that those modules load.
+It covers all of this project that the stage imports, and the prompts and assets that this loads.
 """
 
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,8 +83,8 @@ def _has_docstring(node: ast.AST) -> bool:
 
 class _Module(NamedTuple):
     digest: str
-    imports: frozenset[str]  # dotted names, with every package above them
-    texts: frozenset[str]  # the texts in arguments of calls
+    imports: frozenset[str]  # dotted names, with every package above them, since an import runs it
+    texts: frozenset[str]  # the texts in calls
 
 
 def _closure(root: Path, module: str) -> dict[Path, _Module]:
@@ -107,22 +106,17 @@ def _closure(root: Path, module: str) -> dict[Path, _Module]:
 @functools.cache  # the stages share most modules
 def _parsed(source: bytes) -> _Module:
     tree = ast.parse(source)
-    imports = frozenset(part for name in _imports(tree) for part in _with_parents(name))
-    return _Module(ast_digest(tree), imports, frozenset(_texts(tree)))
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
+    imports, texts = set(), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            imports |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _with_parents(name: str) -> Iterator[str]:
-    """Yield a dotted name and every package above it, since an import runs them all."""
-    parts = name.split(".")
-    yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+            imports |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call):
+            parts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+            texts |= {part for part in parts if isinstance(part, str)}
+    above = {part for name in imports for part in accumulate(name.split("."), "{}.{}".format)}
+    return _Module(ast_digest(tree), frozenset(above), frozenset(texts))
 
 
 def _file_of(root: Path, module: str) -> Path | None:
@@ -134,15 +128,6 @@ def _file_of(root: Path, module: str) -> Path | None:
         if (root / name).is_file():
             return None if name.startswith(tuple(NEUTRAL)) else root / name
     return None
-
-
-def _texts(tree: ast.AST) -> Iterator[str]:
-    for call in ast.walk(tree):
-        if isinstance(call, ast.Call):
-            for value in (*call.args, *(keyword.value for keyword in call.keywords)):
-                for part in ast.walk(value):
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                        yield part.value
 
 
 def _data_files(modules: dict[Path, _Module]) -> list[Path]:

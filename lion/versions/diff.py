@@ -1,10 +1,6 @@
-"""The difference between two versions of the pools, as frames, JSON, text or Markdown.
+"""The difference between two versions of the pools: instructions and verdicts that changed."""
 
-It has the instructions that were added or removed, and those whose verdict changed. Train pools are
-the shards of the cache pool, one per round. Shards with equal hashes are read only if verdicts
-changed.
-"""
-
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +9,7 @@ import polars as pl
 from lion.pools.tables import INSTRUCTION
 from lion.runs.composition import ORIGINS
 from lion.runs.revision import Revision
-from lion.runs.run import round_number
+from lion.runs.run import Tables, round_number
 from lion.support.text import brief, table, visible
 
 Row = dict[str, Any]
@@ -35,53 +31,26 @@ class PoolDiff:
 
 
 def pool_diff(old: Revision, new: Revision) -> PoolDiff:
-    """Compare the pools of two versions, over the rounds of both."""
-    names = list(dict.fromkeys([*old.rounds, *new.rounds]))
-    pairs = {name: (old.digest("pool", name), new.digest("pool", name)) for name in names}
-    same = [name for name, (before, after) in pairs.items() if before == after and before]
-    changed = [name for name, (before, after) in pairs.items() if before != after]
-    was, now = _shards(old, changed), _shards(new, changed)
-    stayed = now.join(was, on="id", how="semi", maintain_order="left")
+    """Compare the pools of two versions, and the verdicts of their last examinations."""
+    before, after = (revision.tables_at("pools", "scores") for revision in (old, new))
+    was, now = before.pool, after.pool
+    stayed = (
+        now.join(was, on="id", how="semi", maintain_order="left")
+        .join(_verdicts(before, "was"), on="id", how="left", maintain_order="left")
+        .join(_verdicts(after, "now"), on="id", how="left", maintain_order="left")
+        .with_columns(pl.col("was", "now").fill_null(UNEXAMINED))
+    )
     return PoolDiff(
         added=now.join(was, on="id", how="anti", maintain_order="left"),
         removed=was.join(now, on="id", how="anti", maintain_order="left"),
-        moved=_moved(old, new, stayed, same),
+        moved=stayed.filter(pl.col("was") != pl.col("now")),
     )
 
 
-def _shards(revision: Revision, names: list[str]) -> pl.DataFrame:
-    frames = [revision.read("pool", name) for name in names]
-    return pl.concat([pl.DataFrame(schema=INSTRUCTION), *frames])
-
-
-def _moved(old: Revision, new: Revision, stayed: pl.DataFrame, same: list[str]) -> pl.DataFrame:
-    """Return the rows in both versions whose verdict differs; `same` are the unread shards."""
-    if _last_exam(old) == _last_exam(new):
-        was = now = pl.DataFrame(schema={"id": pl.String, "verdict": pl.String})
-    else:
-        was, now = _verdicts(old), _verdicts(new)
-    either = was.rename({"verdict": "was"}).join(
-        now.rename({"verdict": "now"}), on="id", how="full", coalesce=True
-    )
-    other = either.with_columns(pl.col("was", "now").fill_null(UNEXAMINED)).filter(
-        pl.col("was") != pl.col("now")
-    )
-    both = pl.concat([_shards(new, same if other.height else []), stayed])
-    return both.join(other, on="id", how="inner", maintain_order="left")
-
-
-def _last_exam(revision: Revision) -> tuple[str, str] | None:
-    """Return the round and the hash of the last verdicts, if there are any."""
-    for name in reversed(revision.rounds):
-        if digest := revision.digest("scores", name):
-            return name, digest
-    return None
-
-
-def _verdicts(revision: Revision) -> pl.DataFrame:
-    """Read the verdicts of the last examination, which may cover only some instructions."""
-    last = _last_exam(revision)
-    return revision.read("scores", last[0] if last else "r0").select("id", "verdict")
+def _verdicts(tables: Tables, name: str) -> pl.DataFrame:
+    """Return the verdicts of the last examination as column `name`."""
+    last = tables.scores.filter(pl.col("round") == pl.col("round").last())
+    return last.select("id", pl.col("verdict").alias(name))
 
 
 def counts(diff: PoolDiff) -> list[Row]:
@@ -131,25 +100,16 @@ def as_text(
     return f"{title}\n\n{body}\n\n{listed}".rstrip()
 
 
-def _listed(diff: PoolDiff, limit: int) -> list[str]:
-    lines = []
-    for mark, word, frame in (("+", "added", diff.added), ("-", "removed", diff.removed)):
-        lines += [_line(mark, row) for row in frame.head(limit).iter_rows(named=True)]
-        lines += _more(frame, limit, word)
-    moved = diff.moved.head(limit).iter_rows(named=True)
-    lines += [_line("!", row, f"{row['was']} → {row['now']}: ") for row in moved]
-    return lines + _more(diff.moved, limit, "moved")
-
-
-def _line(mark: str, row: Row, prefix: str = "") -> str:
-    text = brief(f"{row['instruction']} {row['input']}", _TEXT).replace("`", "'")
-    line = f"{mark} {brief(row['id'], _TEXT)} {row['round']} {row['origin']:<4} {prefix}{text}"
-    return visible(line)
-
-
-def _more(frame: pl.DataFrame, limit: int, word: str) -> list[str]:
-    left = frame.height - limit
-    return [f"  ... and {left:,} more {word}"] if left > 0 and limit else []
+def _listed(diff: PoolDiff, limit: int) -> Iterator[str]:
+    kinds = (("+", "added", diff.added), ("-", "removed", diff.removed), ("!", "moved", diff.moved))
+    for mark, kind, frame in kinds:
+        for row in frame.head(limit).iter_rows(named=True):
+            change = f"{row['was']} → {row['now']}: " if kind == "moved" else ""
+            text = brief(f"{row['instruction']} {row['input']}", _TEXT).replace("`", "'")
+            named = f"{mark} {brief(row['id'], _TEXT)} {row['round']} {row['origin']:<4}"
+            yield visible(f"{named} {change}{text}")
+        if 0 < limit < frame.height:
+            yield f"  ... and {frame.height - limit:,} more {kind}"
 
 
 def _name(revision: Revision) -> str:

@@ -5,23 +5,30 @@ lengths and the limits in params.yaml. Requests that turn out equal, such as tho
 answers of two students, count separately, though only the first is paid for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import get_args
 
+from lion.chat import Reply, Request
 from lion.chat.budget import Budget, Usage, mode_of
+from lion.chat.source import source_of
 from lion.chat.store import Store
 from lion.chat.types import Measured
+from lion.chat.wire import body_of, key_of
+from lion.discriminate.referee import review
 from lion.evaluate.questions import read_questions
+from lion.imitate.teacher import teach
 from lion.params import Params, Role
+from lion.pools.cache import with_answers, with_responses
 from lion.pools.seeds import seeds_of
+from lion.runs.revision import WORKSPACE, open_revisions
 from lion.runs.run import Tables
 from lion.support.home import store_file
 from lion.versions.bounds import Bounds, Most
 from lion.versions.expected import Basis, Expected, Inputs, Sizes, Tokens
-from lion.versions.plan import Plan, Step
-from lion.versions.stored import stored_requests
+from lion.versions.plan import Plan, Step, plan_of
 
 _ROLES: dict[str, tuple[Role, ...]] = {
     "teach": ("teacher",),
@@ -37,8 +44,7 @@ _ROLES: dict[str, tuple[Role, ...]] = {
 class StageCost:
     """One stage's requests to a role, without those whose replies are `stored` already.
 
-    `money` is None without a price, `hours` without a rate limit or a past reply. `most` is the
-    upper bound.
+    `money` and `hours` may be unknown: None. `most` is the upper bound.
     """
 
     stage: str
@@ -53,6 +59,15 @@ class StageCost:
     hours: float | None
     most: Most
     most_money: float | None
+
+
+def estimated(overrides: Sequence[str] = ()) -> tuple[Plan, list[StageCost]]:
+    """Return the plan and the costs of `dvc repro` in the project in the current folder."""
+    with open_revisions(WORKSPACE) as (here,):
+        planned = plan_of(Path.cwd(), overrides)
+        tables = here.tables_on_hand(planned.lost)
+        inputs = read_inputs(planned, Path(), tables)
+        return planned, stage_costs(planned, tables, replies_so_far(planned.params), inputs)
 
 
 def read_inputs(plan: Plan, root: Path, tables: Tables) -> Inputs | None:
@@ -83,21 +98,16 @@ def stage_costs(
     expected, bounds = Expected(sizes, tables, past), Bounds(sizes)
     kept = inputs.kept if inputs else frozenset()
     costs = []
-    for step, role in _asking(plan):
-        stored = 0 if role == "student" else stored_requests(step, plan, tables, kept)
-        figures = (*expected.of(step, role), bounds.of(step, role))
-        costs.append(_cost(plan.params, step, role, stored, *figures, past.get(role)))
-    return costs
-
-
-def _asking(plan: Plan) -> Iterator[tuple[Step, Role]]:
-    """Yield each step with each role that it asks; a student only if a server runs it."""
     for step in plan.steps:
-        if step.word == "rewrite" and not plan.params.rewrite.share:
-            continue
         for role in _ROLES.get(step.word, ()):
-            if role != "student" or plan.params.student.engine == "server":
-                yield step, role
+            if role == "student" and plan.params.student.engine != "server":
+                continue
+            if step.word == "rewrite" and not plan.params.rewrite.share:
+                continue
+            stored = _stored(step, role, plan, tables, kept)
+            figures = (*expected.of(step, role), bounds.of(step, role))
+            costs.append(_cost(plan.params, step, role, stored, *figures, past.get(role)))
+    return costs
 
 
 def replies_so_far(params: Params) -> dict[Role, Measured]:
@@ -108,10 +118,54 @@ def replies_so_far(params: Params) -> dict[Role, Measured]:
     with Store(path) as store:
         measured = {role: store.measured(role, params.model_of(role)) for role in get_args(Role)}
     if params.model_of("judge") == params.model_of("referee") and not measured["judge"].count:
-        measured["judge"] = measured[
-            "referee"
-        ]  # equal requests share one reply, filed under the first role
+        measured["judge"] = measured["referee"]  # equal requests share its replies
     return {role: replies for role, replies in measured.items() if replies.count}
+
+
+class _Listing(Exception):
+    """A role's chat that sends nothing: raised with the first requests, instead of replies."""
+
+    requests: Sequence[Request] = ()
+
+    def ask(self, requests: Sequence[Request], *, label: str) -> list[Reply]:
+        self.requests = requests
+        raise self
+
+
+def _stored(step: Step, role: Role, plan: Plan, tables: Tables, kept: frozenset[str]) -> int:
+    """Count the requests of `step` that the store can answer; 0 if the step's input would change.
+
+    Rows whose id is in `kept` need no request.
+    """
+    makers = {"teach": {"seed", "generate"}, "referee": {"respond"}}.get(step.word)
+    changed = {other.word for other in plan.steps if other.round in (step.round, "")}
+    if makers is None or makers & changed or not store_file().exists():
+        return 0
+    params, asked = plan.params, first_requests(step, plan.params, tables)
+    model, endpoint = params.model_of(role), params.endpoint_of(role)
+    identity = source_of(params, role).identity
+    keys = [
+        key_of(request, body_of(request, model, endpoint), identity)
+        for request in asked
+        if step.word != "teach" or request.id not in kept
+    ]
+    with Store(store_file()) as store:
+        return len(store.find(keys))
+
+
+def first_requests(step: Step, params: Params, tables: Tables) -> Sequence[Request]:
+    """Return the requests that the teacher or the referee gets first in a step, without retries."""
+    listing = _Listing()
+    with suppress(_Listing):
+        if step.word == "teach":
+            pool = tables.pool.filter(round=step.round)
+            asked = tables.questions if step.round == "eval" else pool
+            teach(asked, listing, params.teacher, label="")
+        elif (responses := tables.responses.filter(round=step.round)).height:
+            pool = tables.pool.join(tables.answers, on="id", how="semi", maintain_order="left")
+            pairs = with_responses(with_answers(pool, tables.answers), responses)
+            review(pairs, listing, params.referee, label="")
+    return listing.requests
 
 
 def _cost(
@@ -125,11 +179,10 @@ def _cost(
     past: Measured | None,
 ) -> StageCost:
     requests = max(0, needed - stored)
-    prompt, completion = (round(requests * mean) for mean in (each.prompt, each.completion))
+    prompt, completion = round(requests * each.prompt), round(requests * each.completion)
     model, mode = params.model_of(role), mode_of(params, role)
     budget = Budget(params.prices, params.budget)
-    share = (most.requests - stored) / most.requests if most.requests else 0.0
-    most = most.scaled(share)
+    most = most.without(stored)
     return StageCost(
         stage=step.name,
         role=role,

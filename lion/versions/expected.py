@@ -1,7 +1,4 @@
-"""The expected requests and tokens of a step, from past replies or from text and limits.
-
-Replies of the offline oracle do not count for another model.
-"""
+"""The expected requests and tokens of a step, from past replies or from text and limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +12,7 @@ from lion.chat.types import Measured
 from lion.discriminate.examination import CHECKED, MEASURED, is_close
 from lion.discriminate.scores import ORDERS, bias_of, gaps_by_order
 from lion.evaluate.judging import orders_of
-from lion.params import Params, Role
+from lion.params import Judge, Params, Role
 from lion.pools.cache import usable
 from lion.pools.instructions import messages_of, tasks_of
 from lion.pools.tables import ACCEPTED
@@ -66,35 +63,35 @@ class Sizes:
         self._redone = {step.round for step in plan.steps if step.word in {"seed", "generate"}}
 
     def pool(self, name: str) -> pl.DataFrame | None:
-        """Return the instructions of a round; None if they are still to be generated."""
-        if name == "r0":
-            return self.seeds
+        """Return the instructions of a round, or the questions; None if yet to be generated."""
+        if name in ("eval", "r0"):
+            return self.questions if name == "eval" else self.seeds
         there = self._tables.pool.filter(round=name)
         return None if name in self._redone or not there.height else there
-
-    def rows(self, name: str) -> int:
-        """Return the number of instructions of a round."""
-        pool = self.pool(name)
-        return self.params.generate.count if pool is None else pool.height
 
     def before(self, name: str) -> list[str]:
         """Return the rounds before round `name`, whose rows it examines."""
         rounds = self.params.round_names
         return rounds[: rounds.index(name)]
 
-    def examined(self, step: Step, *, whole: float = 1.0) -> int:
-        """Return how many rows the student answers, or the referee judges, in a step.
+    def pools_of(self, step: Step) -> list[str]:
+        """Return the names of the pools that a step asks about."""
+        if step.word == "evaluate":
+            return ["eval"]
+        return [step.round] if step.word == "teach" else self.before(step.round)
 
-        `whole` is the share of rows with a complete answer of the teacher; only those count.
+    def asked(self, step: Step, role: Role, whole: float = 1.0) -> int:
+        """Return how many rows a step is about; a rewrite asks only about the hard ones.
+
+        `whole` is the share of rows with a complete answer of the teacher; only those are examined.
         """
-        pool = sum(map(self.rows, self.before(step.round)))
-        return self.params.examine.count(round(pool * whole))
-
-    def answered(self, step: Step) -> int:
-        """Return how many rows the teacher answers in a step."""
-        if step.round == "eval":
-            return self.questions.height
-        return self.rows(step.round) - (self._kept if step.round == "r0" else 0)
+        if role == "generator":
+            return self.params.generate.count
+        pools = [self.pool(name) for name in self.pools_of(step)]
+        rows = sum(self.params.generate.count if pool is None else pool.height for pool in pools)
+        if step.word == "teach":
+            return rows - (self._kept if step.round == "r0" else 0)
+        return rows if step.word == "evaluate" else self.params.examine.count(round(rows * whole))
 
 
 class Expected:
@@ -102,25 +99,33 @@ class Expected:
 
     def __init__(self, sizes: Sizes, tables: Tables, past: Mapping[Role, Measured]) -> None:
         self._sizes, self._params, self._past = sizes, sizes.params, past
-        self._answers = _by_model(tables.answers, self._params, "teacher")
-        self._reviews = _by_model(tables.reviews, self._params, "referee")
-        self._judged = _by_model(tables.judged, self._params, "judge")
+        answers = _by_model(tables.answers, self._params, "teacher")
+        self._whole = _whole_share(answers)  # only complete answers are examined
+        self._replies: dict[Role, pl.DataFrame] = {
+            "teacher": answers.drop_nulls("prompt_tokens"),  # null: a seed's own
+            "referee": _by_model(tables.reviews, self._params, "referee"),
+            "judge": _by_model(tables.judged, self._params, "judge"),
+        }
         self._draws = tables.draws
         judged = tables.scores.drop_nulls("gap")
         self._gaps = judged.filter(pl.col("round") == pl.col("round").last())["gap"]
 
     def of(self, step: Step, role: Role) -> tuple[int, Tokens]:
         """Return the number of a step's requests to a role, and their mean tokens."""
-        rows = self._rows(step, role)
-        if role == "referee":
-            rows = self._orders(self._until_hard(round(rows)))
+        rows: float = self._sizes.asked(step, role, self._whole)
         each = self._tokens(role)
-        if step.word == "rewrite" and not self._params.rewrite.blind:
-            shown = each.completion + self._tokens("referee").completion
-            each = Tokens(each.prompt + shown, each.completion, each.basis)
+        if role == "referee":
+            rows = self._orders(self._until_hard(rows))
+        if step.word == "rewrite":
+            hard = self._share(self._params.tau)
+            share = self._params.rewrite.share * (1.0 if hard is None else hard)
+            rows = share * self._until_hard(rows)
+            if not self._params.rewrite.blind:
+                shown = each.completion + self._tokens("referee").completion
+                each = Tokens(each.prompt + shown, each.completion, each.basis)
         return ceil(rows * self._requests_a_row(role)), each
 
-    def _until_hard(self, pairs: int) -> int:
+    def _until_hard(self, pairs: float) -> float:
         """Estimate how many of `pairs` are judged until enough are hard, as last time."""
         wanted, share = self._params.examine.hard, self._share(self._params.examine.hard_gap)
         return pairs if wanted is None or not share else min(pairs, ceil(wanted / share))
@@ -130,7 +135,7 @@ class Expected:
         count = self._gaps.len()
         return self._gaps.filter(self._gaps >= least).len() / count if count else None
 
-    def _orders(self, pairs: int) -> float:
+    def _orders(self, pairs: float) -> float:
         """Return how many comparisons the referee makes for `pairs`: one or two per pair."""
         measured = pairs if self._params.examine.second_order is None else min(pairs, MEASURED)
         rest = pairs - measured
@@ -138,61 +143,36 @@ class Expected:
 
     def _second_share(self) -> float:
         """Estimate the share of pairs judged in a second order, from the last examination."""
-        threshold, names = self._params.examine.second_order, self._reviews["round"].unique()
+        past, threshold = self._replies["referee"], self._params.examine.second_order
+        names = past["round"].unique()
         last = next((name for name in reversed(self._params.round_names) if name in names), None)
         if threshold is None or last is None:
             return _SECOND
-        reviews = self._reviews.filter(round=last)
+        reviews = past.filter(round=last)
         gaps = gaps_by_order(reviews).select(gap=ORDERS[0]).drop_nulls()
         close = gaps.select(is_close(bias_of(reviews), threshold).mean()).item() or 0.0
         return float(close + (1 - close) / CHECKED)
 
-    def _rows(self, step: Step, role: Role) -> float:
-        if step.word == "rewrite":
-            examined = self._sizes.examined(step, whole=self._whole_share())
-            judged, hard = self._until_hard(examined), self._share(self._params.tau)
-            return self._params.rewrite.share * (1.0 if hard is None else hard) * judged
-        if step.word == "teach":
-            return self._sizes.answered(step)
-        if role == "generator":
-            return self._params.generate.count
-        if step.word == "evaluate":
-            return self._sizes.questions.height
-        return self._sizes.examined(step, whole=self._whole_share())
-
-    def _whole_share(self, *, asked: bool = False) -> float:
-        """Return the share of complete answers, the only ones that are examined.
-
-        With `asked`, the share of the requested answers: a seed's own are always complete.
-        """
-        answers = self._answers.drop_nulls("prompt_tokens") if asked else self._answers
-        return usable(answers).height / answers.height if answers.height else 1.0
-
     def _requests_a_row(self, role: Role) -> float:
-        judge = self._params.judge
         if role == "student":
             return 1.0
-        if role == "teacher":
-            return 1 + (1 - self._whole_share(asked=True)) * self._params.teacher.retries
         if role == "generator":
             accepted = self._draws.filter(verdict=ACCEPTED).height
             return self._draws.height / accepted if accepted else 1.0
-        runs = 1 if role == "referee" else len(orders_of(judge)) * judge.samples
-        is_judge = role == "judge" and self._judged.height
-        replies = self._judged if is_judge else self._reviews
+        replies = self._replies[role]
+        if role == "teacher":
+            return 1 + (1 - _whole_share(replies)) * self._params.teacher.retries
+        if role == "judge" and replies.is_empty():
+            replies = self._replies["referee"]
         first = replies.filter(attempt=0).height
-        return runs * (replies.height / first if first else 1.0)
+        retried = replies.height / first if first else 1.0
+        return retried * (comparisons(self._params.judge) if role == "judge" else 1)
 
     def _tokens(self, role: Role) -> Tokens:
         if measured := self._past.get(role):
             return Tokens(measured.prompt, measured.completion, "past replies")
-        tables = {
-            "teacher": self._answers.drop_nulls("prompt_tokens"),  # null: a seed's own
-            "referee": self._reviews,
-            "judge": self._judged,
-        }
-        if role in tables and tables[role].height:
-            means = tables[role].select(pl.col("prompt_tokens", "completion_tokens").mean())
+        if role in self._replies and self._replies[role].height:
+            means = self._replies[role].select(pl.col("prompt_tokens", "completion_tokens").mean())
             prompt, completion = means.row(0)
             return Tokens(prompt, completion, "past replies")
         return self._from_text(role)
@@ -206,13 +186,17 @@ class Expected:
 
     def _from_text(self, role: Role) -> Tokens:
         """Estimate the tokens from the mean length of an instruction and the role's reply limit."""
-        mean = self._mean_tokens
-        thinking = self._params.endpoint_of(role).thinking_tokens
-        if role == "generator":
-            return Tokens(_template(role) + mean, mean + thinking, "text and limits")
-        limit = getattr(self._params, role).max_tokens + thinking
+        empty = sum(len(message["content"]) for message in empty_prompt(role)) / _CHARACTERS
+        task = self._mean_tokens
+        limit = task if role == "generator" else getattr(self._params, role).max_tokens
         answers = 2 * self._tokens("teacher").completion if role in ("referee", "judge") else 0.0
-        return Tokens(_template(role) + mean + answers, limit, "text and limits")
+        thinking = self._params.endpoint_of(role).thinking_tokens
+        return Tokens(empty + task + answers, limit + thinking, "text and limits")
+
+
+def _whole_share(answers: pl.DataFrame) -> float:
+    """Return the share of complete answers; 1 without any answer."""
+    return usable(answers).height / answers.height if answers.height else 1.0
 
 
 def _by_model(frame: pl.DataFrame, params: Params, role: Role) -> pl.DataFrame:
@@ -224,9 +208,9 @@ def _by_model(frame: pl.DataFrame, params: Params, role: Role) -> pl.DataFrame:
     return frame.filter(is_oracle if params.model_of(role) == ORACLE else ~is_oracle)
 
 
-def _template(role: Role) -> float:
-    """Return the approximate tokens of a role's prompt template."""
-    return sum(len(message["content"]) for message in empty_prompt(role)) / _CHARACTERS
+def comparisons(judge: Judge) -> int:
+    """Return how often the judge compares the answers to each question, without retries."""
+    return len(orders_of(judge)) * judge.samples
 
 
 def empty_prompt(role: Role) -> tuple[dict[str, str], ...]:

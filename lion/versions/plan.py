@@ -1,7 +1,4 @@
-"""The stages that `dvc repro` would run, including dependent stages.
-
-The plan comes from DVC's own graph and status; overrides apply to a copy of params.yaml.
-"""
+"""The stages that `dvc repro` would run, including dependent ones, by DVC's graph and status."""
 
 import hashlib
 import os
@@ -14,18 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import click
 import networkx as nx
 from dvc.exceptions import DvcException
 from dvc.fs import LocalFileSystem
+from dvc.repo import Repo
 from dvc.stage import PipelineStage, Stage
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides
 
 from lion.params import Params, load_params
 from lion.runs.project import one_line, open_project
+from lion.runs.revision import storage_exceptions
 from lion.support.errors import InputError, ParamsError
 from lion.versions.code import digest_file, stage_names
-from lion.versions.remote import lost_outputs
 
 _CODE = "code"  # the stage that writes the code digests; others rerun only if their digest changes
 
@@ -38,6 +37,12 @@ class Step:
     word: str  # teach
     round: str  # r1; eval for the questions
     changed: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, changed: tuple[str, ...]) -> "Step":
+        """Return the step of a stage by DVC's name for it."""
+        round = "eval" if name == "teach-questions" else name.partition("@")[2]
+        return cls(name, re.split("[-@]", name)[0], round, changed)
 
 
 @dataclass(frozen=True)
@@ -53,21 +58,25 @@ class Plan:
     lost: frozenset[str] = frozenset()
 
 
-def plan(root: Path, overrides: Sequence[str]) -> Plan:
+def plan_of(root: Path, overrides: Sequence[str]) -> Plan:
     """Return the plan with `overrides`, which have the form of `dvc exp run -S`."""
     with _overlaid(root / "params.yaml", overrides) as file:
-        params = _checked(file, overrides)
+        try:
+            params = load_params(file)
+        except ParamsError as error:
+            named = " -S ".join(["params.yaml", *overrides])
+            raise ParamsError(error.message.replace(str(file), named)) from None
         files = _Overlay(root / "params.yaml", file)
         with open_project(root, files) as repo, repo.lock:
             graph = repo.index.graph
             digests = _code_digests(root, graph)
-            lost = lost_outputs(repo)
+            lost = _lost_outputs(repo)
             why = {stage: _changes(stage, graph, digests, lost) for stage in graph}
     code = {stage for stage in graph if stage.addressing == _CODE}
     direct = {stage for stage, changes in why.items() if changes}
     reached = direct.union(*(nx.ancestors(graph, stage) for stage in direct - code))
     ordered = [stage for stage in nx.dfs_postorder_nodes(graph) if stage in reached]
-    steps = [_step(stage, why[stage]) for stage in ordered]
+    steps = [Step.of(str(stage.addressing), why[stage]) for stage in ordered]
     return Plan(params, steps, len(graph) - len(steps), lost)
 
 
@@ -92,39 +101,24 @@ def _overlaid(path: Path, overrides: Sequence[str]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="lion-") as folder:
         copy = Path(folder) / path.name
         shutil.copyfile(path, copy)
-        if overrides:
+        for other, values in to_path_overrides(overrides).items():
+            if other != path.name:
+                raise InputError(f"-S {other}:{values[0]}: only {path.name} has parameters.")
             try:
-                apply_overrides(copy, _own(path.name, overrides))
+                apply_overrides(copy, values)
             except DvcException as error:
                 problem = one_line(error.__cause__ or error)
                 raise InputError(f"-S {' -S '.join(overrides)}: {problem}") from None
         yield copy
 
 
-def _own(name: str, overrides: Sequence[str]) -> list[str]:
-    """Return the overrides without their optional file name, which must be `name`."""
-    by_file: dict[str, list[str]] = to_path_overrides(overrides)
-    for other in by_file.keys() - {name}:
-        raise InputError(f"-S {other}:{by_file[other][0]}: only {name} has parameters.")
-    return by_file[name]
-
-
-def _checked(file: Path, overrides: Sequence[str]) -> Params:
-    try:
-        return load_params(file)
-    except ParamsError as error:
-        named = " ".join(["params.yaml", *(f"-S {override}" for override in overrides)])
-        raise ParamsError(error.message.replace(str(file), named)) from None
-
-
 def _code_digests(root: Path, graph: nx.DiGraph) -> dict[str, str]:
     """Return the MD5 of each digest file that the stage `code` would write now, by path."""
     folders = [str(out) for stage in graph if stage.addressing == _CODE for out in stage.outs]
-    contents = {name: digest_file(root, name) for name in stage_names(root) if folders}
     return {
-        f"{folder}/{name}": hashlib.md5(content, usedforsecurity=False).hexdigest()
+        f"{folder}/{name}": hashlib.md5(digest_file(root, name), usedforsecurity=False).hexdigest()
         for folder in folders
-        for name, content in contents.items()
+        for name in stage_names(root)
     }
 
 
@@ -134,13 +128,14 @@ def _changes(
     """Return why DVC would run a stage; empty if it would not.
 
     A missing output is no reason if the cache has it, since DVC then checks it out, or if the
-    default remote has it, since `--pull` then fetches it.
+    default remote has it, since `--pull` then fetches it. The same holds for a missing dependency
+    that another stage makes.
     """
     if not isinstance(stage, PipelineStage) or stage.frozen:
         return ()
     if not any(file.hash_info for file in (*stage.deps, *stage.outs)):
         return ("never ran",)
-    made = {str(out): out.exists for before in graph.successors(stage) for out in before.outs}
+    absent = [str(o) for before in graph.successors(stage) for o in before.outs if not o.exists]
     changes = [
         str(dep)
         for dep in stage.deps
@@ -150,37 +145,49 @@ def _changes(
         if not isinstance(entry, dict):
             changes.append("command")
             continue
-        changes += _changed_deps(entry.get("changed deps", {}), made, digests)
+        for name, state in entry.get("changed deps", {}).items():
+            if isinstance(state, dict):  # parameters
+                changes += map(str, state)
+            elif name not in digests and not any(_holds(name, out) for out in absent):
+                changes.append(str(name))
     # `code` runs in a second, and its digests are known.
     is_lost = stage.addressing != _CODE and any(str(out) in lost for out in stage.outs)
-    changes += ["results not in cache"] * is_lost
-    return tuple(changes)
-
-
-def _changed_deps(
-    states: dict[str, Any], made: dict[str, bool], digests: dict[str, str]
-) -> list[str]:
-    """Return the changed dependencies and parameters of a stage.
-
-    `made` says which outputs of earlier stages exist. A missing one does not count as a change,
-    since DVC checks it out first.
-    """
-    changes = []
-    for name, state in states.items():
-        if isinstance(state, dict):  # parameters
-            changes += [str(key) for key in state]
-        elif name not in digests and not any(
-            _holds(name, out) and not there for out, there in made.items()
-        ):
-            changes.append(str(name))
-    return changes
+    return (*changes, *["results not in cache"] * is_lost)
 
 
 def _holds(dependency: str, out: str) -> bool:
     return out == dependency or out.startswith(f"{dependency}/") or dependency.startswith(f"{out}/")
 
 
-def _step(stage: Stage, changed: tuple[str, ...]) -> Step:
-    name = str(stage.addressing)
-    round = "eval" if name == "teach-questions" else name.partition("@")[2]
-    return Step(name, re.split("[-@]", name)[0], round, changed)
+def _lost_outputs(repo: Repo) -> frozenset[str]:
+    """Return the paths of recorded outputs that neither the cache nor the default remote has.
+
+    A remote that cannot be read counts as empty, as in `dvc repro --pull`.
+    """
+    recorded = [out for stage in repo.index.graph for out in stage.outs if out.hash_info]
+    outs = [out for out in recorded if out.use_cache and out.changed_cache()]
+    there: set[str] = set()
+    if outs and repo.config["core"].get("remote"):
+        there = _hashes_in_remote(repo, {out.hash_info.value for out in outs})
+    return frozenset(str(out) for out in outs if out.hash_info.value not in there)
+
+
+def _hashes_in_remote(repo: Repo, hashes: set[str]) -> set[str]:
+    """Return those of `hashes` that the default remote has."""
+    remote = repo.cloud.get_remote()
+    if remote.fs.version_aware or remote.worktree:
+        return hashes  # it cannot be searched by hash
+    first, *rest = sorted(hashes)  # one alone, to learn whether the remote can be reached
+    try:
+        return {
+            found
+            for some in ([first], rest)
+            for found in remote.odb.list_oids_exists(some, jobs=remote.fs.jobs)
+        }
+    except DvcException:
+        raise
+    except storage_exceptions() as error:
+        click.echo(
+            f"The default remote cannot be read, and counts as empty: {one_line(error)}", err=True
+        )
+        return set()

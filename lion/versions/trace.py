@@ -67,17 +67,15 @@ def _match(tables: Tables, drafts: pl.DataFrame, query: str) -> str:
     rows = rows.unique("id", keep="first", maintain_order=True)
     text = pl.concat_str("instruction", pl.lit(" "), "input").str.to_lowercase()
     words = [text.str.contains(word, literal=True) for word in wanted.split()]
-    matches = pl.DataFrame(schema=rows.schema)
-    if len(wanted) >= _SHORTEST:
-        matches = rows.filter(pl.col("id").str.starts_with(wanted))
-    for condition in (text.str.contains(wanted, literal=True), pl.all_horizontal(words or [False])):
-        if wanted and matches.is_empty():
-            matches = rows.filter(condition)
-    if matches.is_empty():
-        raise InputError(f"{query!r}: no instruction of this run has this id or text.")
-    if matches.height > 1:
-        raise InputError(f"{query!r} matches {matches.height:,} instructions: {_named(matches)}")
-    return str(matches["id"][0])
+    by_id = pl.col("id").str.starts_with(wanted) & (len(wanted) >= _SHORTEST)
+    by_text = text.str.contains(wanted, literal=True)
+    for condition in (by_id, by_text, pl.all_horizontal(words)) if wanted else ():
+        found = rows.filter(condition)
+        if found.height > 1:
+            raise InputError(f"{query!r} matches {found.height:,} instructions: {_named(found)}")
+        if found.height:
+            return str(found["id"][0])
+    raise InputError(f"{query!r}: no instruction of this run has this id or text.")
 
 
 def _named(matches: pl.DataFrame) -> str:
@@ -146,15 +144,12 @@ def _lines(history: Row) -> Iterator[str]:
 def _answer_lines(history: Row) -> Iterator[str]:
     """Yield the teacher's answer, and its later rewrites."""
     if answer := history["answer"]:
-        yield f"teacher      {_meta(answer['model'], answer['finish_reason'])}"
-        yield from _thoughts(answer)
-        yield _quoted(answer["answer"])
+        yield f"teacher      {_meta(answer)}"
+        yield from _said(answer, "answer")
     for row in history["rewrites"]:
-        whole = row["finish_reason"] == "stop" and row["answer"].strip()
-        outcome = "rewritten" if whole else "not rewritten"
-        yield f"{outcome} in {row['round']}  {_meta(row['model'], row['finish_reason'])}"
-        yield from _thoughts(row)
-        yield _quoted(row["answer"])
+        is_whole = row["finish_reason"] == "stop" and row["answer"].strip()
+        yield f"{'rewritten' if is_whole else 'not rewritten'} in {row['round']}  {_meta(row)}"
+        yield from _said(row, "answer")
 
 
 def _task_lines(history: Row) -> Iterator[str]:
@@ -182,9 +177,8 @@ def _rejection_lines(row: Row, word: str) -> Iterator[str]:
 
 
 def _examination_lines(row: Row) -> Iterator[str]:
-    yield f"{row['round']}: student {row['by']} answered {_meta('', row['finish_reason'])}".rstrip()
-    yield from _thoughts(row)
-    yield _quoted(row["response"])
+    yield f"{row['round']}: student {row['by']} answered {_meta(row)}".rstrip()
+    yield from _said(row, "response")
     for review in row["reviews"]:
         order = visible(review["order"].replace("_", " "))
         retry = f", attempt {review['attempt'] + 1}" if review["attempt"] else ""
@@ -196,11 +190,12 @@ def _examination_lines(row: Row) -> Iterator[str]:
         yield f"  → {visible(row['verdict'])}{gap}"
 
 
-def _thoughts(row: Row) -> Iterator[str]:
-    """Yield the thoughts before an answer, if the run learns them."""
+def _said(row: Row, name: str) -> Iterator[str]:
+    """Yield an answer, after its thoughts if the run learns them."""
     if row["thoughts"]:
         yield "  thoughts"
         yield _quoted(row["thoughts"], depth=4)
+    yield _quoted(row[name])
 
 
 def _scores(row: Row) -> str:
@@ -209,9 +204,10 @@ def _scores(row: Row) -> str:
     return f"teacher {row['teacher']:g}, student {row['student']:g}"
 
 
-def _meta(model: str, finish_reason: str) -> str:
-    ended = "" if finish_reason == "stop" else f"ended by {visible(finish_reason)}"
-    return " ".join(part for part in (visible(model), ended) if part)
+def _meta(row: Row) -> str:
+    """Return the model of an answer, if known, and the reason if it ended early."""
+    model, reason = visible(row.get("model", "")), visible(row["finish_reason"])
+    return f"{model} ended by {reason}".lstrip() if reason != "stop" else model
 
 
 def _quoted(text: str, *, depth: int = 2) -> str:

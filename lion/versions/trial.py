@@ -11,7 +11,9 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from lion.chat import connect
+from lion.chat.budget import Budget
 from lion.chat.offline import check_offline
+from lion.chat.store import Store
 from lion.discriminate.referee import review
 from lion.discriminate.scores import ORDERS, discriminate, score
 from lion.evaluate.judging import judge_answers
@@ -27,6 +29,7 @@ from lion.pools.seeds import seeds_of
 from lion.student.models import write_base
 from lion.student.respond import answer_with
 from lion.support.errors import LionError
+from lion.support.home import store_file
 from lion.support.text import visible
 
 _STAGE = "try"
@@ -118,6 +121,14 @@ def _drafts(seeds: pl.DataFrame, params: Params) -> pl.DataFrame:
     return drafts
 
 
+def spent_so_far(params: Params) -> tuple[int, float]:
+    """Return the requests of all `lion try` runs so far, and their money as far as it is known."""
+    budget = Budget(params.prices, params.budget)
+    with Store(store_file()) as store:
+        spent = [entry.spent() for entry in store.entries() if entry.stage == _STAGE]
+    return sum(usage.requests for usage in spent), sum(budget.cost(usage) or 0 for usage in spent)
+
+
 def as_text(trial: Trial, *, tau: float) -> Iterator[str]:
     """Yield the trial as lines of text."""
     for number, row in enumerate(trial.seeds.iter_rows(named=True), start=1):
@@ -145,19 +156,16 @@ def as_text(trial: Trial, *, tau: float) -> Iterator[str]:
 
 def _verdict(reviews: pl.DataFrame, tau: float) -> str:
     """Return the scores in each order, and the verdict."""
-    points = []
-    for order in ORDERS:
-        replies = reviews.filter(order=order)
-        if replies.height:
-            first = order.removesuffix("_first")
-            last = replies.sort("attempt")[-1].row(0, named=True)
-            scores = "no readable scores"
-            if last["teacher"] is not None:
-                scores = f"teacher {last['teacher']:g}, student {last['student']:g}"
-            points.append(f"{first} shown first: {scores}")
-    if not points:
+    orders = tuple(order for order in ORDERS if order in reviews["order"])
+    if not orders:
         return "not asked: the teacher's answer is incomplete"
-    orders = tuple(order for order in ORDERS if reviews.filter(order=order).height)
+    points = []
+    for order in orders:
+        last = reviews.filter(order=order).sort("attempt").row(-1, named=True)
+        shown = "no readable scores"
+        if last["teacher"] is not None:
+            shown = f"teacher {last['teacher']:g}, student {last['student']:g}"
+        points.append(f"{order.removesuffix('_first')} shown first: {shown}")
     [verdict] = discriminate(score(reviews, orders), tau=tau)["verdict"]
     return f"{'; '.join(points)}: {verdict}"
 
@@ -165,13 +173,12 @@ def _verdict(reviews: pl.DataFrame, tau: float) -> str:
 def _block(name: str, text: str) -> list[str]:
     """Return a text, wrapped and cut to a readable length, beside its name."""
     text = visible(text)
-    shown = text
     if len(text) > _SHOWN:
-        shown = f"{text[:_SHOWN].rstrip()} ... ({len(text):,} characters)"
+        text = f"{text[:_SHOWN].rstrip()} ... ({len(text):,} characters)"
     lines = [
         line
-        for paragraph in shown.splitlines()
+        for paragraph in text.splitlines() or ["(empty)"]
         for line in textwrap.wrap(paragraph, _COLUMNS - 11) or [""]
     ]
-    first, *more = lines or ["(empty)"]
-    return [f"   {name:<8}{first}", *(f"{'':11}{line}".rstrip() for line in more)]
+    names = [name, *[""] * len(lines)]
+    return [f"   {name:<8}{line}".rstrip() for name, line in zip(names, lines, strict=False)]

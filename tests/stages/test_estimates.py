@@ -20,16 +20,10 @@ from tests.stages.test_stages import lay_out, settings
 def estimated(params: dict[str, Any]) -> list[StageCost]:
     """Estimate a run of all stages in the current folder, as in a fresh clone."""
     Path("dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
-    planned = [_step(name) for name in steps(params)]
+    planned = [Step.of(name, ("never ran",)) for name in steps(params)]
     plan = Plan(load_params(Path("params.yaml")), planned, unchanged=0)
     tables: Tables = read_run(places_of(Path()), plan.params.round_names)
     return stage_costs(plan, tables, replies_so_far(plan.params), read_inputs(plan, Path(), tables))
-
-
-def _step(name: str) -> Step:
-    word, _, round = name.partition("@")
-    round = "eval" if word == "teach-questions" else round
-    return Step(name, word.split("-")[0], round, ("never ran",))
 
 
 def check_against_the_store(costs: list[StageCost], store: Path) -> None:

@@ -192,7 +192,7 @@ def test_a_folder_that_takes_no_file_is_a_warning(project: Path) -> None:
 
 
 def test_a_disk_nearly_full_is_a_warning(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lion.versions.doctor_files._FEW_BYTES", 10**18)
+    monkeypatch.setattr("lion.versions.doctor._FEW_BYTES", 10**18)
     result = doctor()
     assert result.exit_code == 0
     assert "MB left; free disk space" in only_line(result)

@@ -12,9 +12,8 @@ from click.testing import CliRunner
 from lion.chat.store import Store
 from lion.cli import main
 from lion.params import Params, load_params
-from lion.versions.doctor_files import Finding
-from lion.versions.doctor_inputs import data_of, student_of
-from lion.versions.doctor_roles import roles_of
+from lion.versions.doctor import Finding
+from lion.versions.doctor_run import data_of, roles_of, student_of
 from tests.chat.server import Answer, Asked, Server, completion, refusal
 from tests.repository import ROOT, begin
 from tests.stages.test_stages import lay_out, settings

@@ -19,11 +19,10 @@ from lion.pools.instructions import turns_text
 from lion.runs.run import Tables, places_of, read_run
 from lion.versions import expected
 from lion.versions.bounds import Bounds
-from lion.versions.estimate import StageCost, read_inputs, stage_costs
+from lion.versions.estimate import StageCost, first_requests, read_inputs, stage_costs
 from lion.versions.expected import Inputs, Sizes
 from lion.versions.plan import Plan, Step
 from lion.versions.show_estimate import as_text
-from lion.versions.stored import first_requests
 from tests.report.synthetic import Size, make_run
 from tests.repository import ROOT
 from tests.versions.conftest import Lion
@@ -65,8 +64,7 @@ def _params(root: Path, changes: Changes) -> Any:
 
 
 def _step(name: str) -> Step:
-    word, _, round = name.partition("@")
-    return Step(name, word, round, ("tau",))
+    return Step.of(name, ("tau",))
 
 
 def test_the_teacher_answers_the_train_pool(estimated: Estimated) -> None:
