@@ -149,7 +149,7 @@ class Chat:
     async def _ask(self, missing: list[Job], meter: UsageMeter) -> None:
         from lion.chat.batch import Batches  # slow imports, which a replay does not need
         from lion.chat.client import open_client
-        from lion.chat.live import Live, tended
+        from lion.chat.live import Live
         from lion.chat.sender import Sender
 
         thinking = self._thinking_budget()
@@ -162,20 +162,18 @@ class Chat:
         self._client = self._client or open_client(
             self._source, self._endpoint, self._params.oracle, stage=self._stage
         )
-        kind = Live if self._endpoint.mode == "live" else Batches
         entry = self._store.entry(self._caller)
-        waiting = self._store.quick() if kind is Live else nullcontext()
-        with self._rate_limit() as limit, waiting:
-            sender = Sender(
-                self._client, self._dialect, limit, unanswered=partial(self._unanswered, entry)
-            )
-            asking = kind(
-                sender, self._store, self._budget, self._refusals, entry=entry, arrived=arrived
+        is_live = self._endpoint.mode == "live"
+        with self._rate_limit() as limit, self._store.quick() if is_live else nullcontext():
+            unanswered = partial(self._unanswered, entry)
+            sender = Sender(self._client, self._dialect, limit, unanswered=unanswered)
+            fetcher = (Live if is_live else Batches)(
+                sender, self._store, self._budget, self._refusals, entry, arrived
             )
             try:
                 with _stopped_by_signals():
-                    async with tended(sender, self._store, meter.show):
-                        await asking.ask(missing)
+                    async with fetcher.tended(meter.show):
+                        await fetcher.ask(missing)
             finally:
                 self._store.note_retries(entry, sender.retries)
 

@@ -11,19 +11,13 @@ import httpx2
 import openai
 
 from lion.chat.dialect import Dialect, shortened, spoken
-from lion.chat.failures import (
-    advice,
-    failure_in,
-    is_transient,
-    may_cost,
-    reply_of,
-    withheld,
-)
+from lion.chat.failures import advice, failure_in, is_transient, may_cost
 from lion.chat.headers import request_gap
 from lion.chat.rate_limit import RateLimit
-from lion.chat.reading import ErrorBody, UnusableBody
+from lion.chat.reading import Failure, UnusableBody
 from lion.chat.redaction import safe_line, without_key
-from lion.chat.refusals import reason_of, refused
+from lion.chat.refusals import reply_for
+from lion.chat.stream import reply_of
 from lion.chat.types import Reply
 from lion.chat.wire import Body, likely_tokens
 from lion.params import Endpoint
@@ -43,7 +37,7 @@ class _TransientError(Exception):
         self.wait = wait
 
 
-class _AdaptedError(Exception):
+class AdaptedError(Exception):
     """The server refused a field, and the dialect has adapted."""
 
 
@@ -109,7 +103,7 @@ class Sender:
                     result = await call()
                 self._answered = time.monotonic()
                 return result
-            except _AdaptedError:
+            except AdaptedError:
                 pass  # the next try uses the adapted dialect
             except _RateLimited as limited:
                 rejections += 1
@@ -140,15 +134,15 @@ class Sender:
         try:
             response = await self._post(spoken(body, by))
             sent = shortened(body, by)
-            reply = self.safe_reply(reply_of(response, sent, safe=self.safe))
+            reply = without_key(reply_of(response, sent, safe=self.safe), self.client.api_key)
             used = reply.prompt_tokens + reply.completion_tokens
-        except BaseException as error:  # a cancelled request may cost, too
-            if self._shortens(error, body, by):
-                raise _AdaptedError from error
-            if (recorded := self._reply_for(error, body)) is not None:
+        except Failure as failure:
+            if recorded := self.settle(failure, body, by):
                 return recorded
-            if self._adapts(error, body, by):
-                raise _AdaptedError from error
+            if may_cost(failure):
+                self.unanswered(body)
+            raise
+        except BaseException as error:  # a cancelled request may cost, too
             if may_cost(error):
                 self.unanswered(body)
             raise
@@ -173,50 +167,38 @@ class Sender:
                 if call.done():
                     return call.result()
             raise TimeoutError
+        except openai.APIStatusError as error:
+            raise failure_in(error) from error
         finally:
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
 
-    def _shortens(self, error: BaseException, body: Body, by: Endpoint) -> bool:
-        """Whether `error` rejects the token limit of `by`, which the dialect has now lowered."""
-        if not isinstance(error, openai.APIStatusError | ErrorBody):
-            return False
-        failure = failure_in(error)
-        words = f"{getattr(error, 'param', '') or ''} {failure.message}"  # a code may be a number
-        return self.dialect.shorten(failure.status, words, body, by)
+    def settle(self, failure: Failure, body: Body, by: Endpoint) -> Reply | None:
+        """Return the reply that records `failure` of `body`, sent in the dialect `by`, if any.
 
-    def _adapts(self, error: BaseException, body: Body, by: Endpoint) -> bool:
-        """Whether `error` rejects a field of the dialect `by`, which has now adapted to it."""
-        if not isinstance(error, openai.APIStatusError | ErrorBody):
-            return False
-        failure = failure_in(error)
-        words = f"{getattr(error, 'param', '') or ''} {failure.code or ''} {failure.message}"
-        return self.dialect.learn(failure.status, words, body, by)
-
-    def _reply_for(self, error: BaseException, body: Body) -> Reply | None:
-        """Return the reply that records `error`: this prompt is refused, or its answer withheld."""
-        if not isinstance(error, openai.APIStatusError | ErrorBody):
-            return None
-        failure = failure_in(error)
-        reason = reason_of(failure.status, failure.code, failure.message)
-        words = f"{self.safe(failure.message):.500}"
-        if reason:
-            return refused(reason, words, body["model"])
-        return withheld(failure.status, failure.code, failure.message, body)
+        AdaptedError if the dialect has adapted to the failure.
+        """
+        if self.dialect.shorten(failure, body, by):
+            raise AdaptedError from failure
+        if reply := reply_for(failure, body, self.safe):
+            return reply
+        if self.dialect.learn(failure, body, by):
+            raise AdaptedError from failure
+        return None
 
     @contextmanager
     def _classifying(self, row: str) -> Iterator[None]:
         """Turn each failure into a transient error, a rate limit or a ChatError."""
         try:
             yield
-        except (openai.APIStatusError, ErrorBody) as error:
+        except (openai.APIStatusError, Failure) as error:
             failure = failure_in(error)
-            hint = advice(failure.status, failure.message, self.client)
-            message = f"status {failure.status}: {failure.message:.2000}{hint}"
-            if not is_transient(failure.status, failure.code):
-                raise self._error(row, message) from error
+            hint = advice(failure.status, str(failure), self.client)
+            message = f"status {failure.status}: {failure!s:.2000}{hint}"
+            if not is_transient(failure):
+                raise self._error(row, message) from failure
             kind = _RateLimited if failure.status == 429 else _TransientError
-            raise kind(message, failure.wait) from error
+            raise kind(message, failure.wait) from failure
         except TimeoutError as error:
             raise _TransientError(f"no reply in {self.endpoint.timeout:g} s") from error
         except openai.APIConnectionError as error:
@@ -259,10 +241,6 @@ class Sender:
     def safe(self, text: str) -> str:
         """Return a server's words as one visible line without the key."""
         return safe_line(text, self.client.api_key)
-
-    def safe_reply(self, reply: Reply) -> Reply:
-        """Return `reply` without the key, in case the server echoed it."""
-        return without_key(reply, self.client.api_key)
 
     def _error(self, row: str, message: str) -> ChatError:
         return ChatError(f"{row}: {self.client.base_url}: {self.safe(message):.700}")
