@@ -6,7 +6,6 @@ of its requests, so that the next run collects it instead of paying again.
 
 import re
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -145,10 +144,11 @@ class Batches(Fetcher):
     async def _submitted(self, jobs: list[Job]) -> str:
         """Submit `jobs` as a batch, and hand this process's claims over to it."""
         keys = [job.key for job in jobs]
-        with ExitStack() as unless_made:
-            unless_made.callback(self.store.release, keys)
+        try:
             number = await self._api.submit(jobs, used=self._emptied)
-            unless_made.pop_all()
+        except BaseException:
+            self.store.release(keys)
+            raise
         with self.store.writing() as db:
             db.executemany(
                 "UPDATE claims SET owner = ?, until = NULL WHERE key = ?",
@@ -206,14 +206,7 @@ class Batches(Fetcher):
         if reply is None:
             self.sender.retries += 1
             return
-        reply = without_key(reply, self.sender.client.api_key)
-
-        def keep() -> None:
-            self.store.keep(key, entry, reply, 0.0)
-            if job is not None:
-                self.arrived(job, reply)
-
-        self.refusals.add(key, reply, keep, job.row if job else "")
+        self.receive(without_key(reply, self.sender.client.api_key), job, key=key, entry=entry)
 
     def _reply_in(self, line: Line, job: Job | None) -> Reply | None:
         """Return the reply in `line`, None if the request may be retried; else raise ChatError.

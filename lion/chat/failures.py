@@ -1,11 +1,13 @@
-"""What a failed request means: whether to retry it, whether it may cost, what to change."""
+"""What a failed request means: whether and when to retry it, whether it costs, what to change."""
 
+import email.utils
 import re
+import time
+from collections.abc import Mapping
 
 import httpx2
 import openai
 
-from lion.chat.headers import retry_after
 from lion.chat.reading import MOST_WORDS, Failure, error_message, value_in
 
 _LATER = {408, 409, 424, 429, 499}  # and 5xx
@@ -20,6 +22,10 @@ _NEVER_SENT = (
 _WRONG_PATH = re.compile(
     r"unexpected endpoint|cannot (post|get)|no route|unknown_url|not found|<html", re.IGNORECASE
 )
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_WHAT = ("requests", "tokens")
+_CLOCK = 1e9  # seconds; a longer duration is a time since 1970
 _VERSIONED = re.compile(r"/v\d|deployments")  # paths that need no /v1
 
 
@@ -69,3 +75,46 @@ def _message_in(response: httpx2.Response) -> str:
     except (ValueError, RecursionError):
         message = response.text[:MOST_WORDS]
     return message.strip()
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds to wait: Retry-After, else the reset of an exhausted limit, else None."""
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is not None:
+            seconds = _duration(value)
+            if seconds is not None:
+                return max(0.0, seconds * scale)
+            return _until(value, headers.get("date"))
+    resets = [
+        _duration(headers.get(f"x-ratelimit-reset-{what}"))
+        for what in _WHAT
+        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
+    ]
+    return max((reset for reset in resets if reset is not None), default=None)
+
+
+def _until(date: str, now: str | None) -> float | None:
+    """Return the seconds until an HTTP date, at least 0; `now` is the server's clock."""
+    then = _stamp(date)
+    return None if then is None else max(0.0, then - (_stamp(now or "") or time.time()))
+
+
+def _stamp(date: str) -> float | None:
+    """Convert an HTTP date to seconds since 1970."""
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):  # such as a year of ten digits
+        return None
+
+
+def _duration(value: str | None) -> float | None:
+    """Read the seconds in `6m0s`, `20ms` or plain `1.5`, or until a time in seconds since 1970."""
+    text = (value or "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        seconds = float(text)
+        return seconds if seconds < _CLOCK else max(0.0, seconds - time.time())
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)

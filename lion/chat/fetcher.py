@@ -34,6 +34,18 @@ class Fetcher(ABC):
     async def ask(self, jobs: list[Job]) -> None:
         """Store the replies to all jobs; ChatError if one fails."""
 
+    def receive(
+        self, reply: Reply, job: Job | None, *, key: bytes, entry: int, seconds: float = 0.0
+    ) -> None:
+        """Store `reply`, or hold it back if it is a refusal; another run's reply has no `job`."""
+
+        def keep() -> None:
+            self.store.keep(key, entry, reply, seconds)
+            if job is not None:
+                self.arrived(job, reply)
+
+        self.refusals.add(key, reply, keep, job.row if job else "")
+
     def over_budget(self, job: Job) -> ChatError:
         """Return the error for a request that the budget may not cover."""
         left = self.budget.left_text(self.store.spent())

@@ -3,12 +3,9 @@
 import asyncio
 import time
 from collections import deque
-from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 
 from lion.chat.fetcher import Fetcher
-from lion.chat.types import Reply
 from lion.chat.wire import Job, most_tokens
 from lion.support.errors import ChatError
 
@@ -89,21 +86,17 @@ class Live(Fetcher):
         return True
 
     async def _send(self, job: Job) -> None:
-        with ExitStack() as unless_answered:
-            unless_answered.callback(self.store.release, [job.key])
-            begun = time.monotonic()
-            self._flying += 1
-            try:
-                reply = await self.sender.send(job.body, row=job.row)
-            finally:
-                self._flying -= 1
-            unless_answered.pop_all()
+        begun = time.monotonic()
+        self._flying += 1
+        try:
+            reply = await self.sender.send(job.body, row=job.row)
+        except BaseException:
+            self.store.release([job.key])
+            raise
+        finally:
+            self._flying -= 1
         seconds = time.monotonic() - begun
-        self.refusals.add(job.key, reply, partial(self._keep, job, reply, seconds), job.row)
-
-    def _keep(self, job: Job, reply: Reply, seconds: float) -> None:
-        self.store.keep(job.key, self.entry, reply, seconds)
-        self.arrived(job, reply)
+        self.receive(reply, job, key=job.key, entry=self.entry, seconds=seconds)
 
     def _check_patience(self, job: Job) -> None:
         """Raise ChatError if no job was done within the endpoint's patience."""

@@ -12,7 +12,6 @@ import openai
 
 from lion.chat.dialect import Dialect, shortened, spoken
 from lion.chat.failures import advice, failure_in, is_transient, may_cost
-from lion.chat.headers import request_gap
 from lion.chat.rate_limit import RateLimit
 from lion.chat.reading import Failure, UnusableBody
 from lion.chat.redaction import safe_line, without_key
@@ -29,20 +28,8 @@ _MOMENT = 0.5  # seconds to read a response that has already arrived
 _LONGEST = 30.0  # seconds of backoff between two tries
 
 
-class _TransientError(Exception):
-    """A failed try that may succeed later, after `wait` seconds if the server asks for that."""
-
-    def __init__(self, message: str, wait: float | None = None) -> None:
-        super().__init__(message)
-        self.wait = wait
-
-
 class AdaptedError(Exception):
     """The server refused a field, and the dialect has adapted."""
-
-
-class _RateLimited(_TransientError):
-    """A 429: all requests to this server should slow down."""
 
 
 class Sender:
@@ -96,26 +83,28 @@ class Sender:
         limiting, since a busy server may reject one request many times and answer others.
         """
         faults = rejections = 0
-        reason = ""
-        while faults <= self.endpoint.retries:
+        while True:
             try:
-                with self._classifying(row):
+                with self._failing():
                     result = await call()
                 self._answered = time.monotonic()
                 return result
             except AdaptedError:
                 pass  # the next try uses the adapted dialect
-            except _RateLimited as limited:
-                rejections += 1
-                wait = self._slow_down(limited, rejections, row)
-                if not is_paced:
-                    await self.rest(wait)
-            except _TransientError as fault:
-                faults, reason = faults + 1, str(fault)
-                if faults <= self.endpoint.retries:
-                    await self._pause(fault, faults, row)
+            except Failure as failure:
+                if not is_transient(failure):
+                    raise self._error(row, str(failure)) from failure
+                if failure.status == 429:
+                    rejections += 1
+                    wait = self._slow_down(failure, rejections, row)
+                    if not is_paced:
+                        await self.rest(wait)
+                else:
+                    faults += 1
+                    if faults > self.endpoint.retries:
+                        raise self._error(row, f"{failure}; tried {faults} times") from failure
+                    await self._pause(failure, faults, row)
             self.retries += 1
-        raise self._error(row, f"{reason}; tried {faults} times")
 
     async def rest(self, seconds: float) -> None:
         """Sleep; ChatError if this sender is stopped meanwhile."""
@@ -136,6 +125,7 @@ class Sender:
             sent = shortened(body, by)
             reply = without_key(reply_of(response, sent, safe=self.safe), self.client.api_key)
             used = reply.prompt_tokens + reply.completion_tokens
+            return reply
         except Failure as failure:
             if recorded := self.settle(failure, body, by):
                 return recorded
@@ -148,9 +138,6 @@ class Sender:
             raise
         finally:
             self._limit.release(answered=used > 0, surplus=likely - used)
-        if gap := request_gap(response.headers):
-            self._limit.widen(gap)
-        return reply
 
     async def _post(self, body: Body) -> httpx2.Response:
         """Return the response to `body`; TimeoutError if none comes in time.
@@ -187,27 +174,24 @@ class Sender:
         return None
 
     @contextmanager
-    def _classifying(self, row: str) -> Iterator[None]:
-        """Turn each failure into a transient error, a rate limit or a ChatError."""
+    def _failing(self) -> Iterator[None]:
+        """Turn each error of a call into a Failure with a hint on what to change."""
         try:
             yield
         except (openai.APIStatusError, Failure) as error:
             failure = failure_in(error)
             hint = advice(failure.status, str(failure), self.client)
             message = f"status {failure.status}: {failure!s:.2000}{hint}"
-            if not is_transient(failure):
-                raise self._error(row, message) from failure
-            kind = _RateLimited if failure.status == 429 else _TransientError
-            raise kind(message, failure.wait) from failure
+            raise Failure(message, failure.status, failure.code, wait=failure.wait) from error
         except TimeoutError as error:
-            raise _TransientError(f"no reply in {self.endpoint.timeout:g} s") from error
+            raise Failure(f"no reply in {self.endpoint.timeout:g} s", 504) from error
         except openai.APIConnectionError as error:
-            raise _TransientError(f"{error.message} {error.__cause__ or ''}") from error
+            raise Failure(f"{error.message} {error.__cause__ or ''}", 503) from error
         except (UnusableBody, RecursionError, ValueError) as error:
             hint = advice(200, str(error), self.client)
-            raise _TransientError(f"unusable reply: {error!s:.2000}{hint}") from error
+            raise Failure(f"unusable reply: {error!s:.2000}{hint}", 502) from error
 
-    async def _pause(self, fault: _TransientError, faults: int, row: str) -> None:
+    async def _pause(self, fault: Failure, faults: int, row: str) -> None:
         """Wait before the next try; ChatError if the server asks for more than `patience`."""
         wait = max(_backoff(faults), fault.wait or 0.0)
         if wait > self.endpoint.patience:
@@ -217,7 +201,7 @@ class Sender:
         await self.rest(wait)
         self.doing = ""
 
-    def _slow_down(self, limited: _RateLimited, rejections: int, row: str) -> float:
+    def _slow_down(self, limited: Failure, rejections: int, row: str) -> float:
         """Pause all processes, and return for how many seconds.
 
         ChatError if the pause, or the time without a reply, is too long.

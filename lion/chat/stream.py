@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from lion.chat.headers import retry_after
+from lion.chat.failures import retry_after
 from lion.chat.reading import (
     MESSAGES,
     THOUGHTS,

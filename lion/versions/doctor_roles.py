@@ -17,7 +17,7 @@ import polars as pl
 
 from lion.chat import Asks, Chat, Reply, Request, connect
 from lion.chat.budget import FREE, Budget, Usage
-from lion.chat.offered import offered_models
+from lion.chat.client import offered_models
 from lion.chat.source import source_of
 from lion.discriminate.referee import Protocol, review
 from lion.discriminate.scores import ORDERS
