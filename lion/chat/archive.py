@@ -7,15 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from lion.chat.database import rows_of
 from lion.chat.store import Store
 from lion.chat.types import STORED, Caller, Reply
 from lion.support.errors import InputError
 
-_ASKER = "l.stage, l.role, l.round, l.endpoint, l.model, l.mode"
-_REPLY = (
-    "r.text, r.finish_reason, r.model, r.prompt_tokens, r.completion_tokens, r.reasoning_tokens,"
-    " r.received, r.seconds, r.cached_tokens"
-)
+_FROM = "FROM replies r JOIN ledger l ON l.id = r.entry WHERE"
+_CALLER = "l.stage, l.role, l.round, l.endpoint, l.model AS asked, l.mode"
 Count = Annotated[int, Field(ge=0, lt=2**40)]
 
 
@@ -54,26 +52,24 @@ class Choice:
 
     def where(self) -> tuple[str, list[Any]]:
         """Return an SQL condition on `replies r JOIN ledger l`, and its parameters."""
-        named = {"stage": self.stage, "role": self.role, "round": self.round, "model": self.model}
-        parts = [f"l.{name} = ?" for name, value in named.items() if value is not None]
-        values: list[Any] = [value for value in named.values() if value is not None]
+        values = {
+            f"l.{name} =": getattr(self, name) for name in ("stage", "role", "round", "model")
+        }
         if self.older_than is not None:
-            parts.append("r.received < ?")
-            values.append(time.time() - self.older_than * 86_400)
-        return " AND ".join(parts) or "1", values
+            values["r.received <"] = time.time() - self.older_than * 86_400
+        chosen = {part: value for part, value in values.items() if value is not None}
+        return " AND ".join(f"{part} ?" for part in chosen) or "1", list(chosen.values())
 
 
 def export_lines(store: Store, choice: Choice) -> Iterator[str]:
     """Yield the chosen replies as lines of JSON, in the order of their keys."""
     where, values = choice.where()
-    query = (
-        f"SELECT r.key, {_ASKER}, {_REPLY} FROM replies r JOIN ledger l ON l.id = r.entry"
-        f" WHERE {where} ORDER BY r.key"
-    )
+    query = f"SELECT {_CALLER}, r.* {_FROM} {where} ORDER BY r.key"
     with store.reading() as db:
-        for key, *rest in db.execute(query, values):
-            row = dict(zip(Line.model_fields, (key.hex(), *rest), strict=True))
-            yield Line.model_construct(**row).model_dump_json()
+        for row in rows_of(db.execute(query, values)):
+            row["key"] = row["key"].hex()
+            named = {name: row[name] for name in Line.model_fields}
+            yield Line.model_construct(**named).model_dump_json()
 
 
 def import_lines(store: Store, lines: Iterable[bytes], *, name: str) -> tuple[int, int]:
@@ -81,33 +77,31 @@ def import_lines(store: Store, lines: Iterable[bytes], *, name: str) -> tuple[in
 
     They were paid for elsewhere, so the ledger does not count them. InputError names the bad line.
     """
-    read = new = 0
+    new = number = 0
     with store.writing():
         for number, text in enumerate(lines, start=1):
             line = _line(text.rstrip(b"\n"), f"{name}, line {number}")
             caller = Caller(line.stage, line.role, line.round, line.endpoint, line.asked, line.mode)
-            entry = store.entry_in_transaction(caller)
+            entry = store.entry(caller)
             reply = Reply(**{name: getattr(line, name) for name in STORED})
             key = bytes.fromhex(line.key)
-            read += 1
-            new += store.add_in_transaction(key, entry, reply, line.received, line.seconds)
-    return new, read - new
+            new += store.add(key, entry, reply, line.received, line.seconds)
+    return new, number - new
 
 
 def count(store: Store, choice: Choice) -> int:
     """Count the chosen replies."""
     where, values = choice.where()
-    query = f"SELECT count(*) FROM replies r JOIN ledger l ON l.id = r.entry WHERE {where}"
     with store.reading() as db:
-        return int(db.execute(query, values).fetchone()[0])
+        return int(db.execute(f"SELECT count(*) {_FROM} {where}", values).fetchone()[0])
 
 
 def prune(store: Store, choice: Choice) -> int:
     """Delete the chosen replies and return how many; their cost stays in the ledger."""
     where, values = choice.where()
-    chosen = f"SELECT r.key FROM replies r JOIN ledger l ON l.id = r.entry WHERE {where}"
+    query = f"DELETE FROM replies WHERE key IN (SELECT r.key {_FROM} {where})"
     with store.writing() as db:
-        gone = db.execute(f"DELETE FROM replies WHERE key IN ({chosen})", values).rowcount
+        gone = db.execute(query, values).rowcount
     with store.reading() as db:
         db.execute("VACUUM")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from lion.chat.budget import Budget
-from lion.chat.dialect import Dialect, spoken
+from lion.chat.dialect import Dialect
 from lion.chat.ledger import UsageMeter
 from lion.chat.rate_limit import FILE, RateLimit
 from lion.chat.refusals import Refusals, summary_of
@@ -44,14 +44,14 @@ class Chat:
 
     def __init__(self, params: Params, role: Role, *, stage: str, round: str) -> None:
         self.model = params.model_of(role)
-        self._params, self._role, self._stage, self._round = params, role, stage, round
+        self._params, self._role, self._stage, self._who = params, role, stage, f"{stage} {round}"
+        self._named = role if role in params.endpoints else "default"  # in params.yaml
         self._endpoint = params.endpoint_of(role)
         self._source = source_of(params, role)
         self._budget = Budget(params.prices, params.budget)
         self._store = Store(store_file())
         self._caller = Caller(stage, role, round, self._source.url, self.model, self._endpoint.mode)
-        named = role if role in params.endpoints else "default"
-        self._dialect = Dialect(self._endpoint, who=f"{stage} {round}", named=named)
+        self._dialect = Dialect(self._endpoint, who=self._who, named=self._named)
         self._refusals = Refusals()
         self._runner = asyncio.Runner()
         self._client: openai.AsyncOpenAI | None = None
@@ -77,7 +77,7 @@ class Chat:
 
         A ChatError says how many replies the store has; the next call continues from there.
         """
-        jobs = self._with_stored_keys([self._job(request) for request in requests])
+        jobs = [self._job(request) for request in requests]
         unique = list({job.key: job for job in jobs}.values())
         stored = self._store.find([job.key for job in unique])
         self._store.note_saved(self._caller, list(stored.values()))
@@ -89,27 +89,22 @@ class Chat:
                 meter = UsageMeter(bar, self._budget, self._store.spent, stored=share)
                 self._fetch(missing, meter, total=len(unique))
         replies = self._store.find([job.key for job in unique])
-        self._check_thinking(unique, replies)
         answers = {job.key: self._answer_in(job, replies[job.key]) for job in unique}
+        thinking = ThinkingBudget(self._who, self.model, self._role)
+        for job in unique:  # the same error for stored replies as for new ones
+            thinking.count(job, answers[job.key])
         self._say_marked([(job.row, replies[job.key]) for job in unique], list(answers.values()))
         return [answers[job.key] for job in jobs]
 
     def _job(self, request: Request) -> Job:
-        row = f"{self._stage} {self._round}, row {request.id}"
+        row = f"{self._who}, row {request.id}"
         body = body_of(request, self.model, self._endpoint)
         asked = body_of(replace(request, schema=None), self.model, self._endpoint)
         try:
             key = key_of(request, asked, self._source.identity)
-            former = key_of(request, spoken(body, self._endpoint), self._source.former)
         except UnicodeEncodeError as error:
             raise ChatError(f"{row}: its text is not valid Unicode: {error.reason}") from None
-        return Job(key=key, former=former, body=body, row=row, attempt=request.attempt)
-
-    def _with_stored_keys(self, jobs: list[Job]) -> list[Job]:
-        """Return `jobs` with the keys that the store uses, which may be former ones."""
-        formers = [job.former for job in jobs if job.former != job.key]
-        present = self._store.find(formers) if formers else {}
-        return [replace(job, key=job.former) if job.former in present else job for job in jobs]
+        return Job(key=key, body=body, row=row, attempt=request.attempt)
 
     def _answer_in(self, job: Job, reply: Reply) -> Reply:
         return answer_in(reply, job.body, thinks=self._endpoint.thinking_tokens > 0)
@@ -117,10 +112,10 @@ class Chat:
     def _say_marked(self, rows: Sequence[tuple[str, Reply]], answers: Sequence[Reply]) -> None:
         """Print how many replies are marked as refused or as unclear."""
         if line := summary_of(rows):
-            click.echo(f"{self._stage} {self._round}: {line}", err=True)
+            click.echo(f"{self._who}: {line}", err=True)
         if unclear := sum(answer.finish_reason == UNCLEAR for answer in answers):
             click.echo(
-                f"{self._stage} {self._round}: {unclear:,} of {len(answers):,} replies contain"
+                f"{self._who}: {unclear:,} of {len(answers):,} replies contain"
                 " thoughts that cannot be separated from the answer; they are marked"
                 f" {UNCLEAR!r} and left out of training",
                 err=True,
@@ -135,7 +130,7 @@ class Chat:
             )
         if unpriced := self._budget.unpriced([*self._store.spent(), self._caller.usage(0, 0, 0)]):
             raise ChatError(
-                f"{self._stage} {self._round}: budget.money is set, but {unpriced} has no price;"
+                f"{self._who}: budget.money is set, but {unpriced} has no price;"
                 " add it to prices.models in params.yaml"
             )
         try:
@@ -143,39 +138,37 @@ class Chat:
         except ChatError as error:
             raise ChatError(f"{error.message}; {self._kept(missing, total)}") from error
         except (KeyboardInterrupt, asyncio.CancelledError):
-            who = f"{self._stage} {self._round}"
-            raise Stopped(f"{who}: stopped; {self._kept(missing, total)}") from None
+            raise Stopped(f"{self._who}: stopped; {self._kept(missing, total)}") from None
 
     async def _ask(self, missing: list[Job], meter: UsageMeter) -> None:
         from lion.chat.batch import Batches  # slow imports, which a replay does not need
         from lion.chat.client import open_client
-        from lion.chat.live import Live, tended
+        from lion.chat.live import Live
         from lion.chat.sender import Sender
 
-        thinking = self._thinking_budget()
+        thinking = ThinkingBudget(self._who, self.model, self._role)
 
         def arrived(job: Job, reply: Reply) -> None:
             meter.arrived(self._caller, reply)
-            if job.attempt == 0:
-                thinking.count(self._answer_in(job, reply))
+            thinking.count(job, self._answer_in(job, reply))
 
         self._client = self._client or open_client(
             self._source, self._endpoint, self._params.oracle, stage=self._stage
         )
-        kind = Live if self._endpoint.mode == "live" else Batches
         entry = self._store.entry(self._caller)
-        waiting = self._store.quick() if kind is Live else nullcontext()
-        with self._rate_limit() as limit, waiting:
-            sender = Sender(
-                self._client, self._dialect, limit, unanswered=partial(self._unanswered, entry)
-            )
-            asking = kind(
-                sender, self._store, self._budget, self._refusals, entry=entry, arrived=arrived
+        is_live = self._endpoint.mode == "live"
+        shared = f"{self._source.url} {self._named}"
+        limits = RateLimit(machine_home() / FILE, shared, self._endpoint)
+        with limits as limit, self._store.quick() if is_live else nullcontext():
+            unanswered = partial(self._unanswered, entry)
+            sender = Sender(self._client, self._dialect, limit, unanswered=unanswered)
+            fetcher = (Live if is_live else Batches)(
+                sender, self._store, self._budget, self._refusals, entry, arrived
             )
             try:
                 with _stopped_by_signals():
-                    async with tended(sender, self._store, meter.show):
-                        await asking.ask(missing)
+                    async with fetcher.tended(meter.show):
+                        await fetcher.ask(missing)
             finally:
                 self._store.note_retries(entry, sender.retries)
 
@@ -183,26 +176,10 @@ class Chat:
         """Count a request without a reply; ChatError if the budget does not cover a retry."""
         if not self._store.note_unanswered(entry, most_tokens(body), self._budget):
             raise ChatError(
-                f"{self._stage} {self._round}: a request got no reply but may have been charged,"
+                f"{self._who}: a request got no reply but may have been charged,"
                 " and a retry may exceed the budget"
                 f" ({self._budget.left_text(self._store.spent())}); raise `budget` in params.yaml"
             )
-
-    def _rate_limit(self) -> RateLimit:
-        named = self._role if self._role in self._params.endpoints else "default"
-        path = machine_home() / FILE
-        return RateLimit(path, f"{self._source.url} {named}", self._endpoint)
-
-    def _thinking_budget(self) -> ThinkingBudget:
-        who = f"{self._stage} {self._round}: {self.model}"
-        return ThinkingBudget(who, self._role)
-
-    def _check_thinking(self, jobs: list[Job], replies: dict[bytes, Reply]) -> None:
-        """Raise the same error for stored replies as for new ones: a rerun must not pass."""
-        thinking = self._thinking_budget()
-        for job in jobs:
-            if job.attempt == 0:
-                thinking.count(self._answer_in(job, replies[job.key]))
 
     def _kept(self, missing: list[Job], total: int) -> str:
         kept = total - len(missing) + len(self._store.find([job.key for job in missing]))

@@ -1,19 +1,23 @@
 """Claims: which process requests which reply, and how much of the budget is in flight."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from lion.chat.accounts import KIND, Accounts
 from lion.chat.budget import Budget, Usage, merged
-from lion.chat.database import BusyError
+from lion.chat.database import BusyError, faults
 from lion.chat.presence import Presence, is_alive
 from lion.support.errors import ChatError
 
 BATCH = "batch:"  # plus its id: the owner of a batch's claims
 Claim = Literal["mine", "kept", "later", "over budget"]
+_CLAIM = (
+    "INSERT OR REPLACE INTO claims (key, entry, owner, until, prompt_tokens, completion_tokens)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
 
 
 class Claims(Accounts):
@@ -27,7 +31,7 @@ class Claims(Accounts):
         super().__init__(path, damaged)
         self._presence: Presence | None = None
         if not self.frozen:
-            with self._faults():
+            with faults(path, damaged=damaged):
                 self._presence = Presence(path.parent)
         self.owner = self._presence.name if self._presence else ""
 
@@ -49,43 +53,31 @@ class Claims(Accounts):
         covers it only if requests in flight cost less than their bound.
         """
         claims: list[Claim] = []
+        caller = self.caller_of(entry)
         with self.writing():
-            spent = self._spent() if budget.is_bounded else []
-            flying = self._claimed() if budget.is_bounded else []
+            is_bounded = budget.is_bounded
+            spent, flying = (self.spent(), self.claimed()) if is_bounded else ([], [])
             for key, most in wanted:
-                claims.append(claim := self._claim(key, entry, most, budget, spent, flying))
+                usage = caller.usage(1, *most)
+                claims.append(claim := self._state(key, budget, spent, flying, usage))
                 if claim == "over budget":
                     break
+                if claim == "mine":
+                    self._db.execute(_CLAIM, (key, entry, self.owner, time.monotonic(), *most))
+                    flying = merged([*flying, usage])
         return claims
 
-    def _claim(
-        self,
-        key: bytes,
-        entry: int,
-        most: tuple[int, int],
-        budget: Budget,
-        spent: list[Usage],
-        flying: list[Usage],
+    def _state(
+        self, key: bytes, budget: Budget, spent: list[Usage], flying: list[Usage], wanted: Usage
     ) -> Claim:
-        """Try to make one claim in an open transaction; add what it may cost to `flying`."""
+        """Return what a claim of `key`, which costs at most `wanted`, comes to."""
         if self._db.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone():
             return "kept"
         if not self._is_free(key):
             return "later"
-        if budget.is_bounded:
-            wanted = self._wanted(entry, most)
-            if not budget.allows([*spent, wanted]):
-                return "over budget"
-            if not budget.allows([*spent, *flying, wanted]):
-                return "later"
-            flying[:] = merged([*flying, wanted])
-        self._db.execute(
-            "INSERT OR REPLACE INTO claims"
-            " (key, entry, owner, until, prompt_tokens, completion_tokens)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (key, entry, self.owner, time.monotonic(), *most),
-        )
-        return "mine"
+        if not budget.allows([*spent, wanted]):
+            return "over budget"
+        return "mine" if budget.allows([*spent, *flying, wanted]) else "later"
 
     def sweep(self) -> None:
         """End the claims of dead processes; their requests may have been paid for."""
@@ -121,10 +113,14 @@ class Claims(Accounts):
                 return f"process {row[0].split('-')[0]} (end or continue it)"
         return ""
 
-    def _release(self, keys: Iterable[bytes]) -> None:
-        self._db.executemany(
-            "DELETE FROM claims WHERE key = ? AND owner = ?", ((key, self.owner) for key in keys)
+    def claimed(self) -> list[Usage]:
+        """Return what the claimed requests cost at most."""
+        query = (
+            f"SELECT {KIND}, count(*), sum(c.prompt_tokens), sum(c.completion_tokens)"
+            " FROM claims c JOIN ledger l ON l.id = c.entry GROUP BY c.entry"
         )
+        with self.reading() as db:
+            return [Usage(*row) for row in db.execute(query)]
 
     def _charge_and_drop(self, where: str, value: object) -> None:
         """End a dead process's claims and charge their bounds; an unsent batch costs nothing."""
@@ -134,20 +130,8 @@ class Claims(Accounts):
             (value,),
         )
         for entry, *most in rows.fetchall():
-            self._spend_unanswered(entry, most)
+            self._spend_unanswered(self.caller_of(entry), most)
         self._db.execute(f"DELETE FROM claims WHERE {where}", (value,))
-
-    def _claimed(self) -> list[Usage]:
-        rows = self._db.execute(
-            f"SELECT {KIND}, count(*), sum(c.prompt_tokens), sum(c.completion_tokens)"
-            " FROM claims c JOIN ledger l ON l.id = c.entry GROUP BY c.entry"
-        )
-        return [Usage(*row) for row in rows]
-
-    def _wanted(self, entry: int, most: tuple[int, int]) -> Usage:
-        query = f"SELECT {KIND} FROM ledger l WHERE id = ?"
-        model, mode = self._db.execute(query, (entry,)).fetchone()
-        return Usage(model, mode, 1, *most)
 
     def _is_free(self, key: bytes) -> bool:
         """Return whether no living process and no open batch has claimed `key`."""

@@ -1,5 +1,6 @@
 """The openai client of an endpoint: a server, or the oracle in this process."""
 
+import asyncio
 import os
 import re
 from typing import Any
@@ -10,13 +11,15 @@ import openai
 
 from lion.chat.connections import open_connections
 from lion.chat.redaction import safe_line
-from lion.chat.source import DEFAULT_URL, Source
-from lion.params import Endpoint, Oracle
+from lion.chat.source import DEFAULT_URL, Source, source_of
+from lion.params import Endpoint, Oracle, Params, Role
 from lion.support.errors import ChatError
+from lion.support.text import brief
 
 # Variables with which httpx2 opens connections.
 _PROXIES = {"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"}
 _CERTIFICATES = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
+_LISTING = 10.0  # seconds
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -27,6 +30,23 @@ def open_client(
     if source.in_process:
         return _open_oracle(oracle)
     return _open_server(source.url, endpoint, stage=stage)
+
+
+def offered_models(params: Params, role: Role) -> list[str]:
+    """Return the model names that the server of `role` lists; empty if it does not list them."""
+
+    async def listed() -> list[str]:
+        client = open_client(
+            source_of(params, role), params.endpoint_of(role), params.oracle, stage="models"
+        )
+        async with client:
+            page = await client.models.list(timeout=_LISTING)
+            return [brief(str(model.id), 60) for model in page.data]
+
+    try:
+        return asyncio.run(listed())
+    except (openai.OpenAIError, ChatError, ValueError, TypeError, AttributeError):
+        return []
 
 
 def _open_server(url: str, endpoint: Endpoint, *, stage: str) -> openai.AsyncOpenAI:

@@ -8,6 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from lion.chat.notices import say_once
+from lion.chat.reading import Failure
 from lion.chat.wire import Body
 from lion.params import Endpoint
 
@@ -20,8 +21,6 @@ _UNSUPPORTED = (
     r"|不支持|不支援|未対応|サポートされていません|не поддержива|지원하지"
 )
 _RANGE = r"between|range|less than|greater than|at (most|least)|[<>]=?|too (large|high|low|big)"
-
-
 # A token limit that a server states, but not one that counts the prompt or asks for a stream, which
 # another limit would not help.
 _LIMIT = re.compile(r"max(imum)?[ _](completion[ _]|output[ _]|new[ _])?tokens", re.IGNORECASE)
@@ -38,9 +37,8 @@ class _Adaptation(NamedTuple):
 
     field: str
     names: str
-    changes: dict[str, Any]  # of the endpoint
-    does: str
-    words: str = _UNSUPPORTED
+    change: tuple[str, Any]  # key of the endpoint, and its new value
+    words: str = ""
     others: str = r"(?!)"
 
 
@@ -48,56 +46,43 @@ _ADAPTATIONS = (
     _Adaptation(
         "max_tokens",
         r"max_tokens|max_completion_tokens",
-        {"limit_field": "max_completion_tokens"},
-        "sends max_completion_tokens",
+        ("limit_field", "max_completion_tokens"),
         words=rf"max_completion_tokens|{_UNSUPPORTED}",
         others=_RANGE,
     ),
     _Adaptation(
         "max_completion_tokens",
         r"max_completion_tokens",
-        {"limit_field": "max_tokens"},
-        "sends max_tokens",
+        ("limit_field", "max_tokens"),
+        words=_UNSUPPORTED,
         others=_RANGE,
     ),
     _Adaptation(
         "temperature",
         r"temperature",
-        {"omit": "temperature"},
-        "sends no temperature",
+        ("omit", "temperature"),
         words=rf"{_UNSUPPORTED}|(must|only|fixed|set)\b.{{0,9}} 1\b(?! or)|cannot be (chang|modif)",
         others=_RANGE,
     ),
-    _Adaptation("seed", r"\bseed\b", {"omit": "seed"}, "sends no seed"),
+    _Adaptation("seed", r"\bseed\b", ("omit", "seed"), words=_UNSUPPORTED),
     _Adaptation(
         "response_format",
         r"response_format|response format|json.?(schema|mode)|structured output"
         r"|guided.?(decod|json)|\bgrammar\b",
-        {"structured": False},
-        "sends no response_format",
-        words="",
+        ("structured", False),
     ),
-    _Adaptation(
-        "stream_options",
-        r"stream_options",
-        {"omit": "stream_options"},
-        "sends no stream_options",
-        words="",
-    ),
+    _Adaptation("stream_options", r"stream_options", ("omit", "stream_options")),
     _Adaptation(
         "system",
         r"system.{0,3}(role|message|prompt|instruction|角色|消息)|(role|角色).{0,40}system"
         r"|developer instruction|first message.{0,30}user"
         r"|roles? must alternate|only.{0,30}user.{0,20}(assistant|role)|'user'.{0,9}'assistant'",
-        {"system": "fold"},
-        "puts the system part into the user's turn",
-        words="",
+        ("system", "fold"),
     ),
     _Adaptation(
         "no stream",
         r"(?<![a-z])stream",  # not upstream
-        {"stream": True},
-        "streams replies",
+        ("stream", True),
         words=r"only|require|must|enable|non-?stream|set.{0,20}true|stream.{0,4}false",
     ),
 )
@@ -132,14 +117,15 @@ class Dialect:
         self._who, self._named = who, named
         self._adapted: set[str] = set()  # fields; twice the same would never end
 
-    def learn(self, status: int, words: str, body: Body, by: Endpoint) -> bool:
+    def learn(self, failure: Failure, body: Body, by: Endpoint) -> bool:
         """Adapt to an error; return whether `body`, sent in the dialect `by`, should be sent again.
 
         With many requests in flight, the first error adapts the dialect for all of them. An error
         about a field that the dialect cannot change, or has changed in vain, is no reason to send.
         """
-        if status not in _STATUSES:
+        if failure.status not in _STATUSES:
             return False
+        words = f"{failure.param} {failure.code or ''} {failure}"
         sent = _fields_of(spoken(body, by))
         for row in _ADAPTATIONS:
             if (
@@ -153,42 +139,40 @@ class Dialect:
                     return True
         return False
 
-    def shorten(self, status: int, message: str, body: Body, by: Endpoint) -> bool:
+    def shorten(self, failure: Failure, body: Body, by: Endpoint) -> bool:
         """Lower the token limit to the one that an error names.
 
         Return whether `body`, sent in the dialect `by`, should be sent again.
         """
-        sent = shortened(body, by)["max_tokens"]
-        if status not in _STATUSES or not _LIMIT.search(message) or _NOT_ALONE.search(message):
+        words = f"{failure.param} {failure}"  # without the code, which may be a number
+        if failure.status not in _STATUSES or not _LIMIT.search(words) or _NOT_ALONE.search(words):
             return False
-        numbers = (int(number.replace(",", "")) for number in _NUMBER.findall(message))
+        sent = shortened(body, by)["max_tokens"]
+        numbers = (int(number.replace(",", "")) for number in _NUMBER.findall(words))
         most = max((number for number in numbers if _FEWEST <= number < sent), default=None)
         if most is None:
             return False
         if self.endpoint.most_tokens is None or most < self.endpoint.most_tokens:
-            self.endpoint = self.endpoint.model_copy(update={"most_tokens": most})
-            say_once(
-                f"{self._who}: the server accepts at most {most:,} tokens per reply, so Lion asks"
-                f" for no more from now on. Write `most_tokens: {most}` under"
-                f" endpoints.{self._named} in params.yaml to keep this"
-            )
+            self._set("most_tokens", most, f"accepts at most {most:,} tokens per reply")
         return True
 
     def _adapt(self, row: _Adaptation, body: Body) -> None:
         """Adapt the endpoint, unless that was done before or does not change `body`."""
-        changes = dict(row.changes)
-        if "omit" in changes:
-            changes["omit"] = sorted({*self.endpoint.omit, changes["omit"]})
-        ((key, value),) = changes.items()
-        adapted = self.endpoint.model_copy(update=changes)
+        key, value = row.change
+        if key == "omit":
+            value = sorted({*self.endpoint.omit, value})
+        adapted = self.endpoint.model_copy(update={key: value})
         if row.field in self._adapted or spoken(body, adapted) == spoken(body, self.endpoint):
             return
         self._adapted.add(row.field)
-        self.endpoint = adapted
+        self._set(key, value, "rejected a field of the request")
+
+    def _set(self, key: str, value: Any, reason: str) -> None:
+        self.endpoint = self.endpoint.model_copy(update={key: value})
         shown = f"[{', '.join(value)}]" if isinstance(value, list) else str(value).lower()
         say_once(
-            f"{self._who}: the server rejected a field of the request, so Lion {row.does} from now"
-            f" on. Write `{key}: {shown}` under endpoints.{self._named} in params.yaml to keep this"
+            f"{self._who}: the server {reason}, so Lion adapts its requests from now on. Write"
+            f" `{key}: {shown}` under endpoints.{self._named} in params.yaml to keep this"
         )
 
 

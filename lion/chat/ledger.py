@@ -6,6 +6,7 @@ from typing import Any
 from lion.chat.budget import Budget, Usage
 from lion.chat.types import Caller, Entry, Reply
 from lion.support.progress import Progress
+from lion.support.text import table
 
 Row = dict[str, Any]
 _NAMES = ("stage", "role", "round", "model", "mode")
@@ -44,40 +45,26 @@ def _sum(values: Sequence[float | None]) -> float | None:
 
 def table_of(ledger: Row) -> str:
     """Format `ledger` as a table; a dash stands for money without a price."""
-    heads = [name.replace("_", " ") for name in (*_NAMES, *_SUMS)]
-    total = {"stage": "total", **ledger["total"]}
-    cells = [heads] + [
-        [_cell(row.get(name, ""), name) for name in (*_NAMES, *_SUMS)]
+    columns = {name: name.replace("_", " ") for name in (*_NAMES, *_SUMS)}
+    total = {**dict.fromkeys(_NAMES, ""), "stage": "total", **ledger["total"]}
+    rows = [
+        {head: _cell(row[name], name) for name, head in columns.items()}
         for row in (*ledger["entries"], total)
     ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if place < len(_NAMES) else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join(lines)
+    return table(rows, list(columns.values()))
 
 
 def _row(entry: Entry, budget: Budget) -> Row:
-    return {
-        **{name: getattr(entry, name) for name in _NAMES},
-        "requests": entry.requests,
-        "prompt_tokens": entry.prompt_tokens,
-        "completion_tokens": entry.completion_tokens,
+    money = {
         "money": budget.cost(entry.spent()) if entry.requests else 0.0,
-        "retries": entry.retries,
-        "saved_requests": entry.saved_requests,
         "saved_money": budget.cost(entry.saved()) if entry.saved_requests else 0.0,
     }
+    names = (*_NAMES, *_SUMS)
+    return {name: money[name] if name in money else getattr(entry, name) for name in names}
 
 
-def _cell(value: object, name: str) -> str:
-    if name.endswith("money"):
-        return "-" if value is None else f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _cell(value: object, name: str) -> object:
+    return f"{value:,.2f}" if name.endswith("money") and value is not None else value
 
 
 class UsageMeter:

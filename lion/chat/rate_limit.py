@@ -9,10 +9,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Self
 
-from lion.chat.database import PATIENCE, BusyError, faults
+from lion.chat.database import PATIENCE, BusyError, faults, transaction
 from lion.chat.presence import Presence, is_alive
 from lion.params import Endpoint
 from lion.support.errors import ChatError
@@ -28,18 +29,26 @@ _MEMORY = 60.0  # seconds over which the allowed rate is measured
 _ROUND = 1.0  # seconds in which rejections count as one: those requests were in flight together
 _STALE = 86_400.0  # seconds; no wait is longer: a later time means a restart of the machine
 
-SCHEMA = """
+
+@dataclass
+class _Pace:
+    """The state of an endpoint that all processes share, a row of the table `pace`."""
+
+    due: float  # when the next request may go
+    tokens_due: float  # the same by tokens
+    paused: float  # no request before
+    gap: float  # seconds between requests, learned from the server
+    guessed: float  # 1 if the gap is a guess, since the server allowed nothing; else 0
+    learned: float  # when
+    since: float  # when counting of replies began
+    answered: float
+    rested: float  # seconds of pause since then
+
+
+_NAMES = [field.name for field in fields(_Pace)]
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS pace (
-    endpoint TEXT PRIMARY KEY,
-    due REAL NOT NULL DEFAULT 0,         -- monotonic seconds: when the next request may go
-    tokens_due REAL NOT NULL DEFAULT 0,  -- the same by tokens
-    paused REAL NOT NULL DEFAULT 0,      -- no request before
-    gap REAL NOT NULL DEFAULT 0,         -- seconds between requests, learned from the server
-    guessed INTEGER NOT NULL DEFAULT 0,  -- whether the gap is a guess: the server allowed nothing
-    learned REAL NOT NULL,                -- when
-    since REAL NOT NULL,                 -- when counting of replies began
-    answered INTEGER NOT NULL DEFAULT 0,
-    rested REAL NOT NULL DEFAULT 0       -- seconds of pause since then
+    endpoint TEXT PRIMARY KEY, {", ".join(f"{name} REAL NOT NULL DEFAULT 0" for name in _NAMES)}
 );
 CREATE TABLE IF NOT EXISTS flights (     -- one row for each active process
     endpoint TEXT NOT NULL, owner TEXT NOT NULL, count INTEGER NOT NULL DEFAULT 0,
@@ -89,15 +98,11 @@ class RateLimit:
             )
             self._db.execute(
                 "INSERT INTO pace (endpoint, learned, since) VALUES (?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET since = excluded.since, answered = 0,"
-                " rested = 0"
+                " ON CONFLICT DO UPDATE SET since = excluded.since, answered = 0, rested = 0"
                 " WHERE NOT EXISTS (SELECT 1 FROM flights WHERE flights.endpoint = pace.endpoint)",
                 (self._name, now, now),
             )
-            self._db.execute(
-                "INSERT OR IGNORE INTO flights (endpoint, owner) VALUES (?, ?)",
-                (self._name, self._owner),
-            )
+            self._show_flying()
             self._db.execute(f"PRAGMA busy_timeout = {round(1000 * _QUICK)}")
         return self
 
@@ -121,24 +126,16 @@ class RateLimit:
 
     def _acquire(self, tokens: int) -> float:
         now = time.monotonic()
-        with self._writing():
-            due, tokens_due, paused, learned_gap, learned = self._db.execute(
-                "SELECT due, tokens_due, paused, gap, learned FROM pace WHERE endpoint = ?",
-                (self._name,),
-            ).fetchone()
-            ready = max(due, tokens_due, paused)
+        with self._pace() as pace:
+            ready = max(pace.due, pace.tokens_due, pace.paused)
             if ready > now:
-                return float(ready - now)
+                return ready - now
             if not self._has_place(now):
                 return _LOOK
-            gap = max(self._gap, learned_gap / _growth(now - learned))
+            gap = max(self._gap, pace.gap / _growth(now - pace.learned))
             credit = _CREDIT if gap == self._gap else min(_CREDIT, gap)
-            due = max(due, paused, now - credit) + gap
-            tokens_due = max(tokens_due, now - _CREDIT) + tokens * self._token_gap
-            self._db.execute(
-                "UPDATE pace SET due = ?, tokens_due = ? WHERE endpoint = ?",
-                (due, tokens_due, self._name),
-            )
+            pace.due = max(pace.due, pace.paused, now - credit) + gap
+            pace.tokens_due = max(pace.tokens_due, now - _CREDIT) + tokens * self._token_gap
             self._show_flying(coming=1)
         self._flying += 1
         return 0.0
@@ -147,26 +144,17 @@ class RateLimit:
         """End a request; `surplus` is how many of its admitted tokens it did not use."""
         now = time.monotonic()
         self._flying -= 1
-        with suppress(ChatError), self._writing():
+        with suppress(ChatError), self._pace() as pace:
             self._show_flying()
-            self._db.execute(
-                "UPDATE pace SET answered = answered + ?, tokens_due = tokens_due - ?"
-                " WHERE endpoint = ?",
-                (answered, surplus * self._token_gap, self._name),
-            )
-            if answered:
-                # Now that the server answers, a guessed gap is worthless.
-                self._db.execute(
-                    "UPDATE pace SET gap = gap / 2, due = min(due, ? + gap / 2)"
-                    " WHERE endpoint = ? AND guessed",
-                    (now, self._name),
-                )
-            self._db.execute(  # halve what is older than _MEMORY
-                "UPDATE pace SET answered = answered / 2, rested = rested / 2,"
-                " since = (since + ?) / 2"
-                " WHERE endpoint = ? AND since < ?",
-                (now, self._name, now - _MEMORY),
-            )
+            pace.answered += answered
+            pace.tokens_due -= surplus * self._token_gap
+            if answered and pace.guessed:  # now that the server answers, the guess is worthless
+                pace.gap /= 2
+                pace.due = min(pace.due, now + pace.gap)
+            if pace.since < now - _MEMORY:  # halve what is older
+                pace.answered /= 2
+                pace.rested /= 2
+                pace.since = (pace.since + now) / 2
 
     def back_off(self, wait: float) -> None:
         """Pause for `wait` seconds after a 429, then send at about the rate that the server allows.
@@ -175,40 +163,21 @@ class RateLimit:
         rate without them, which it rejected. It then grows, slowly at first.
         """
         now = time.monotonic()
-        with suppress(BusyError), self._writing():
-            gap, since, answered, paused, rested = self._db.execute(
-                "SELECT gap, since, answered, paused, rested FROM pace WHERE endpoint = ?",
-                (self._name,),
-            ).fetchone()
-            until = max(paused, now + wait)
-            rest = until - max(paused, now)
-            self._db.execute(
-                "UPDATE pace SET paused = ?, rested = rested + ? WHERE endpoint = ?",
-                (until, rest, self._name),
-            )
-            if now - since < _ROUND or now <= paused:
+        with suppress(BusyError), self._pace() as pace:
+            until = max(pace.paused, now + wait)
+            rest = until - max(pace.paused, now)
+            is_same_round = now - pace.since < _ROUND or now <= pace.paused
+            counted, active = now - pace.since, now - pace.since - pace.rested
+            pace.paused, pace.rested = until, pace.rested + rest
+            if is_same_round:
                 return
-            allowed = answered / (now - since)
-            refused = answered / max(now - since - rested, 0.01)
+            allowed, refused = pace.answered / counted, pace.answered / max(active, 0.01)
             rate = _BELOW * math.sqrt(allowed * refused)
-            gap = min(1 / rate, _WIDEST) if rate else min(2 * gap or _ROUND, max(gap, _BLIND))
-            self._db.execute(
-                "UPDATE pace SET gap = ?, guessed = ?, learned = ?, since = ?, answered = 0,"
-                " rested = ? WHERE endpoint = ?",
-                (gap, rate == 0, now, now, rest, self._name),
-            )
-
-    def widen(self, gap: float) -> None:
-        """Keep at least `gap` seconds between requests for now, as the server's headers ask."""
-        now = time.monotonic()
-        with suppress(ChatError), self._writing():
-            query = "SELECT gap, learned FROM pace WHERE endpoint = ?"
-            known, learned = self._db.execute(query, (self._name,)).fetchone()
-            if known / _growth(now - learned) < gap:
-                self._db.execute(
-                    "UPDATE pace SET gap = ?, learned = ? WHERE endpoint = ?",
-                    (min(gap, _WIDEST), now, self._name),
-                )
+            blind = min(2 * pace.gap or _ROUND, max(pace.gap, _BLIND))
+            pace.gap = min(1 / rate, _WIDEST) if rate else blind
+            pace.guessed = float(rate == 0)
+            pace.learned = pace.since = now
+            pace.answered, pace.rested = 0.0, rest
 
     def _has_place(self, now: float) -> bool:
         """Whether concurrency allows one more request; each process gets an even share."""
@@ -237,15 +206,18 @@ class RateLimit:
         )
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._faults():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+    def _pace(self) -> Iterator[_Pace]:
+        """Yield the shared state in a transaction, and write back what has changed."""
+        with self._faults(), transaction(self._db):
+            query = f"SELECT {', '.join(_NAMES)} FROM pace WHERE endpoint = ?"
+            before = self._db.execute(query, (self._name,)).fetchone()
+            pace = _Pace(*before)
+            yield pace
+            if astuple(pace) != before:
+                changes = ", ".join(f"{name} = ?" for name in _NAMES)
+                self._db.execute(
+                    f"UPDATE pace SET {changes} WHERE endpoint = ?", (*astuple(pace), self._name)
+                )
 
     def _faults(self) -> AbstractContextManager[None]:
         return faults(self._path, damaged="delete this file, it holds no replies, and run again")

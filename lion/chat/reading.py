@@ -35,13 +35,23 @@ class UnusableBody(Exception):
         super().__init__(message[:MOST_WORDS])
 
 
-class ErrorBody(Exception):
-    """A body with status 200 that contains an error: nothing was generated, nothing is charged."""
+class Failure(Exception):
+    """An error that a server reports, as a status or in a body with status 200.
 
-    def __init__(self, message: str, status: int, code: object) -> None:
-        super().__init__(message[:MOST_WORDS])
-        self.status, self.code = status, code
-        self.wait: float | None = None  # seconds until a retry, if the server says so
+    `param` is the field that it names, and `wait` the seconds until a retry, if it says so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int,
+        code: object = None,
+        *,
+        param: object = None,
+        wait: float | None = None,
+    ) -> None:
+        super().__init__(message[:MOST_WORDS] or "no message")
+        self.status, self.code, self.param, self.wait = status, code, param or "", wait
 
 
 def value_in(content: bytes) -> Any:
@@ -54,7 +64,7 @@ def value_in(content: bytes) -> Any:
 
 
 def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Reply:
-    """Read the reply to `sent` in a chat completion; ErrorBody or UnusableBody if there is none.
+    """Read the reply to `sent` in a chat completion; Failure or UnusableBody if there is none.
 
     Token counts that are missing or unreadable become upper bounds. `sent` is None for a request
     of another run, whose counts then stay 0. `safe` removes the API key from words to be shown.
@@ -117,7 +127,7 @@ def error_message(body: Any) -> str:
         return "deeply nested JSON"
 
 
-def _error_in(body: Any) -> ErrorBody | None:
+def _error_in(body: Any) -> Failure | None:
     """Return the error in `body`; None if it holds a reply, or neither."""
     if isinstance(body, list) and len(body) == 1:  # some gateways wrap an error in a list
         body = body[0]
@@ -137,7 +147,8 @@ def _error_in(body: Any) -> ErrorBody | None:
     fields = error if isinstance(error, dict) else body
     words = error_message({"error": error} if error else body)
     codes = [fields[name] for name in _CODES if fields.get(name)]
-    return ErrorBody(words, status_of(codes, words), codes[0] if codes else None)
+    code = codes[0] if codes else None
+    return Failure(words, status_of(codes, words), code, param=fields.get("param"))
 
 
 def _failed(result: Any) -> Any:

@@ -4,6 +4,8 @@ import base64
 import json
 import re
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from urllib.parse import quote, quote_plus
 
 from lion.chat.types import Reply
@@ -31,7 +33,9 @@ def safe_line(text: str, key: str) -> str:
     for at in range(len(line) - size + 1):
         if lower[at : at + size] in windows:
             secret[at : at + size] = [True] * size
-    return visible("".join(_redacted(line, secret)))
+    runs = groupby(zip(line, secret, strict=True), key=itemgetter(1))
+    pieces = (_HIDDEN if hidden else "".join(c for c, _ in run) for hidden, run in runs)
+    return visible("".join(pieces))
 
 
 def without_key(reply: Reply, key: str) -> Reply:
@@ -53,14 +57,3 @@ def _forms(key: str) -> set[str]:
     quoted = [quote(key, safe=""), quote_plus(key), percent]
     forms = {key, json.dumps(key)[1:-1], escaped, *quoted, *(quote(form) for form in quoted)}
     return {form.lower() for form in (*forms, *encoded, key[::-1])}
-
-
-def _redacted(line: str, secret: list[bool]) -> list[str]:
-    """Return the pieces of `line`, with each run of secret characters replaced by a placeholder."""
-    pieces: list[str] = []
-    for character, hidden in zip(line, secret, strict=True):
-        if not hidden:
-            pieces.append(character)
-        elif not pieces or pieces[-1] != _HIDDEN:
-            pieces.append(_HIDDEN)
-    return pieces

@@ -1,10 +1,15 @@
-"""Requests that a provider refuses: stored with the reason, unless the first are all refused."""
+"""Failures that are stored as replies: a refused prompt, or an answer that the server withholds.
+
+Refusals are stored with the reason, unless the first requests are all refused.
+"""
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from lion.chat.reading import Failure
 from lion.chat.types import REFUSED, Reply
+from lion.chat.wire import Body, most_tokens
 from lion.prompts.marks import pack_beside, unpack_beside
 from lion.support.errors import ChatError
 
@@ -35,6 +40,11 @@ _WORDS = {
         re.IGNORECASE | re.DOTALL,
     ),
 }
+# The model answered, but the server withholds the answer: it was cut, or had the wrong form.
+_WITHHELD = re.compile(
+    r"json_validate_failed|tool_use_failed|output_parse_failed|could not finish the message",
+    re.IGNORECASE,
+)
 # What they say about the account: no request can succeed until that is settled.
 _NOT_A_ROW = re.compile(
     r"\b(account|organi[sz]ation|workspace|project|api.?key)\b.{0,60}"
@@ -48,24 +58,35 @@ _NOT_A_ROW = re.compile(
 )
 
 
-def reason_of(status: int, code: object, message: str) -> str | None:
+def reply_for(failure: Failure, body: Body, safe: Callable[[str], str]) -> Reply | None:
+    """Return the reply that records `failure`; None if the request deserves a retry or an error.
+
+    The tokens of a withheld answer count at their upper bounds. `safe` removes the API key.
+    """
+    reason = reason_of(failure)
+    if not reason and not _withholds(failure):
+        return None
+    prompt, completion = (0, 0) if reason else most_tokens(body)
+    return Reply(
+        text=pack_beside(f"{safe(str(failure)):.500}" or reason, "") if reason else "",
+        finish_reason=reason or "length",
+        model=body["model"],
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+    )
+
+
+def reason_of(failure: Failure) -> str | None:
     """Return why the provider refused this very prompt, one of REFUSED; None for other errors."""
-    words = f"{code or ''} {message}"
+    status, words = failure.status, f"{failure.code or ''} {failure}"
     if status not in _STATUSES or (status in {400, 403, 413} and _NOT_A_ROW.search(words)):
         return None
     hits = (name for name, pattern in _WORDS.items() if pattern.search(words))
     return next(hits, "context_length" if status == 413 else None)
 
 
-def refused(reason: str, message: str, model: str) -> Reply:
-    """Return a reply that records a refusal for `reason`, with the server's `message`."""
-    return Reply(
-        text=pack_beside(message or reason, ""),
-        finish_reason=reason,
-        model=model,
-        prompt_tokens=0,
-        completion_tokens=0,
-    )
+def _withholds(failure: Failure) -> bool:
+    return failure.status == 400 and bool(_WITHHELD.search(f"{failure.code or ''} {failure}"))
 
 
 def summary_of(rows: Iterable[tuple[str, Reply]]) -> str:

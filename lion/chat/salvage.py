@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -12,10 +11,18 @@ from typing import Any
 
 import click
 
-from lion.chat.accounts import backup_of, marks
-from lion.chat.database import connect, faults, open_writable
+from lion.chat.accounts import backup_of, insert
+from lion.chat.database import (
+    columns_of,
+    connect,
+    create,
+    faults,
+    fill_checksums,
+    open_writable,
+    rows_of,
+    version_of,
+)
 from lion.chat.presence import others_alive
-from lion.chat.schema import columns_of, create, fill_checksums, version_of
 from lion.chat.types import STORED, checksum
 from lion.support.errors import ChatError
 
@@ -23,6 +30,14 @@ Row = dict[str, Any]
 _PAGE = 4096  # bytes; SQLite's default
 _ONE_BY_ONE = 10_000  # steps after a damaged page that grow by one row, before they double
 _FARTHEST = 2**40  # rows beyond the last readable one, after which the search ends
+# Entries of which nothing is left but their replies.
+_LOST = """
+INSERT INTO ledger (id, stage, role, round, endpoint, model, mode, requests,
+                    prompt_tokens, completion_tokens, cached_tokens)
+SELECT entry, 'rescued ' || entry, '', '', '', max(model), 'live', count(*),
+       sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens)
+FROM replies WHERE entry NOT IN (SELECT id FROM ledger) GROUP BY entry
+"""
 _DAMAGED = "`lion store salvage` rescues what can be read"
 
 
@@ -43,7 +58,7 @@ def is_sound(path: Path) -> bool:
             version_of(db, path)
             if db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
                 return False
-            return all(map(_is_intact, _all_rows(db)))
+            return all(map(_is_intact, rows_of(db.execute("SELECT * FROM replies"))))
     except sqlite3.Error:
         return False
 
@@ -60,9 +75,10 @@ def salvage(path: Path) -> None:
         with closing(connect(fresh)) as db:
             create(db, _identity(path))
             db.execute("BEGIN")
-            _insert(db, "ledger", _ledger(path, rows["ledger"], replies))
+            _insert(db, "ledger", _with_backup(path, rows["ledger"]))
             _insert(db, "replies", replies)
             _insert(db, "claims", rows["claims"])
+            db.execute(_LOST)
             fill_checksums(db)
             db.execute("COMMIT")
         kept = _put_aside(path)
@@ -82,8 +98,8 @@ def check_alone(path: Path) -> None:
         raise ChatError(f"{path}: in use by process {numbers}; end it and run again")
 
 
-def _ledger(path: Path, read: list[Row], replies: list[Row]) -> list[Row]:
-    """Return the ledger: the larger of what was read and its backup, else sums of the replies.
+def _with_backup(path: Path, read: list[Row]) -> list[Row]:
+    """Return the ledger's rows with the larger of what was read and its backup.
 
     Spending lost in a rescue would let a run exceed its budget.
     """
@@ -96,18 +112,6 @@ def _ledger(path: Path, read: list[Row], replies: list[Row]) -> list[Row]:
         for name, value in row.items():
             if isinstance(value, int):
                 known[name] = max(value, known.get(name) or 0)
-    lost: dict[int, Counter[str]] = {}
-    for row in replies:
-        if row["entry"] not in entries:
-            sums = lost.setdefault(row["entry"], Counter({"requests": 0}))
-            names = ("prompt_tokens", "completion_tokens", "cached_tokens")
-            sums.update({"requests": 1, **{name: row.get(name) or 0 for name in names}})
-            sums[f"model {row['model']}"] += 1
-    for entry, sums in lost.items():
-        model = next(name[6:] for name, _ in sums.most_common() if name.startswith("model "))
-        named = {"stage": f"rescued {entry}", "role": "", "round": "", "endpoint": ""}
-        figures = {name: value for name, value in sums.items() if not name.startswith("model ")}
-        entries[entry] = {"id": entry, **named, "model": model, "mode": "live", **figures}
     return list(entries.values())
 
 
@@ -115,11 +119,7 @@ def _insert(db: sqlite3.Connection, table: str, rows: list[Row]) -> None:
     """Insert rows by column name; skip columns that only other versions have."""
     known = columns_of(db, table)
     for row in rows:
-        values = {name: value for name, value in row.items() if name in known}
-        db.execute(
-            f"INSERT OR IGNORE INTO {table} ({', '.join(values)}) VALUES ({marks([*values])})",
-            list(values.values()),
-        )
+        insert(db, table, {name: value for name, value in row.items() if name in known})
 
 
 def _is_intact(row: Row) -> bool:
@@ -149,41 +149,27 @@ def _put_aside(path: Path) -> Path:
     return kept
 
 
-def _all_rows(db: sqlite3.Connection) -> Iterator[Row]:
-    rows = db.execute("SELECT * FROM replies")
-    names = [column[0] for column in rows.description]
-    for row in rows:
-        yield dict(zip(names, row, strict=True))
-
-
 def _readable(path: Path, table: str) -> Iterator[Row]:
     """Yield the rows that can be read, in order; a damaged page ends a run of rows.
 
     The search for the next run jumps over any number of deleted rows.
     """
+    # One by one, since a failing cursor drops the row before.
+    query = f"SELECT rowid AS rowid_, * FROM {table} WHERE rowid >= ? ORDER BY rowid LIMIT 1"
     with closing(connect(path)) as db:
         # Without this, SQLite rejects all of a file that is shorter than its header says.
         with suppress(sqlite3.Error):
             db.execute("PRAGMA writable_schema = ON")
-        query = f"SELECT rowid AS rowid_, * FROM {table} WHERE rowid >= ? ORDER BY rowid"
         start: int | None = -(2**62)
         while start is not None:
-            last = start - 1
             try:
-                rows = db.execute(query, (start,))
-                names = [column[0] for column in rows.description]
-                for row in rows:
-                    last = row[0]
-                    yield dict(zip(names[1:], row[1:], strict=True))
-                return
+                row = next(rows_of(db.execute(query, (start,))), None)
             except sqlite3.Error:
-                start = _next_start(db, table, max(last, 0))
-            if start is not None:  # read it alone, since a failing cursor drops the row before
-                rows = db.execute(query + " LIMIT 1", (start,))
-                names = [column[0] for column in rows.description]
-                row = rows.fetchone()
-                yield dict(zip(names[1:], row[1:], strict=True))
-                start = row[0] + 1
+                start = _next_start(db, table, max(start - 1, 0))
+                continue
+            start = row.pop("rowid_") + 1 if row else None
+            if row:
+                yield row
 
 
 def _next_start(db: sqlite3.Connection, table: str, last: int) -> int | None:

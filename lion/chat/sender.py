@@ -11,19 +11,12 @@ import httpx2
 import openai
 
 from lion.chat.dialect import Dialect, shortened, spoken
-from lion.chat.failures import (
-    advice,
-    failure_in,
-    is_transient,
-    may_cost,
-    reply_of,
-    withheld,
-)
-from lion.chat.headers import request_gap
+from lion.chat.failures import advice, failure_in, is_transient, may_cost
 from lion.chat.rate_limit import RateLimit
-from lion.chat.reading import ErrorBody, UnusableBody
+from lion.chat.reading import Failure, UnusableBody
 from lion.chat.redaction import safe_line, without_key
-from lion.chat.refusals import reason_of, refused
+from lion.chat.refusals import reply_for
+from lion.chat.stream import reply_of
 from lion.chat.types import Reply
 from lion.chat.wire import Body, likely_tokens
 from lion.params import Endpoint
@@ -35,20 +28,8 @@ _MOMENT = 0.5  # seconds to read a response that has already arrived
 _LONGEST = 30.0  # seconds of backoff between two tries
 
 
-class _TransientError(Exception):
-    """A failed try that may succeed later, after `wait` seconds if the server asks for that."""
-
-    def __init__(self, message: str, wait: float | None = None) -> None:
-        super().__init__(message)
-        self.wait = wait
-
-
-class _AdaptedError(Exception):
+class AdaptedError(Exception):
     """The server refused a field, and the dialect has adapted."""
-
-
-class _RateLimited(_TransientError):
-    """A 429: all requests to this server should slow down."""
 
 
 class Sender:
@@ -102,26 +83,28 @@ class Sender:
         limiting, since a busy server may reject one request many times and answer others.
         """
         faults = rejections = 0
-        reason = ""
-        while faults <= self.endpoint.retries:
+        while True:
             try:
-                with self._classifying(row):
+                with self._failing():
                     result = await call()
                 self._answered = time.monotonic()
                 return result
-            except _AdaptedError:
+            except AdaptedError:
                 pass  # the next try uses the adapted dialect
-            except _RateLimited as limited:
-                rejections += 1
-                wait = self._slow_down(limited, rejections, row)
-                if not is_paced:
-                    await self.rest(wait)
-            except _TransientError as fault:
-                faults, reason = faults + 1, str(fault)
-                if faults <= self.endpoint.retries:
-                    await self._pause(fault, faults, row)
+            except Failure as failure:
+                if not is_transient(failure):
+                    raise self._error(row, str(failure)) from failure
+                if failure.status == 429:
+                    rejections += 1
+                    wait = self._slow_down(failure, rejections, row)
+                    if not is_paced:
+                        await self.rest(wait)
+                else:
+                    faults += 1
+                    if faults > self.endpoint.retries:
+                        raise self._error(row, f"{failure}; tried {faults} times") from failure
+                    await self._pause(failure, faults, row)
             self.retries += 1
-        raise self._error(row, f"{reason}; tried {faults} times")
 
     async def rest(self, seconds: float) -> None:
         """Sleep; ChatError if this sender is stopped meanwhile."""
@@ -140,23 +123,21 @@ class Sender:
         try:
             response = await self._post(spoken(body, by))
             sent = shortened(body, by)
-            reply = self.safe_reply(reply_of(response, sent, safe=self.safe))
+            reply = without_key(reply_of(response, sent, safe=self.safe), self.client.api_key)
             used = reply.prompt_tokens + reply.completion_tokens
-        except BaseException as error:  # a cancelled request may cost, too
-            if self._shortens(error, body, by):
-                raise _AdaptedError from error
-            if (recorded := self._reply_for(error, body)) is not None:
+            return reply
+        except Failure as failure:
+            if recorded := self.settle(failure, body, by):
                 return recorded
-            if self._adapts(error, body, by):
-                raise _AdaptedError from error
+            if may_cost(failure):
+                self.unanswered(body)
+            raise
+        except BaseException as error:  # a cancelled request may cost, too
             if may_cost(error):
                 self.unanswered(body)
             raise
         finally:
             self._limit.release(answered=used > 0, surplus=likely - used)
-        if gap := request_gap(response.headers):
-            self._limit.widen(gap)
-        return reply
 
     async def _post(self, body: Body) -> httpx2.Response:
         """Return the response to `body`; TimeoutError if none comes in time.
@@ -173,59 +154,44 @@ class Sender:
                 if call.done():
                     return call.result()
             raise TimeoutError
+        except openai.APIStatusError as error:
+            raise failure_in(error) from error
         finally:
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
 
-    def _shortens(self, error: BaseException, body: Body, by: Endpoint) -> bool:
-        """Whether `error` rejects the token limit of `by`, which the dialect has now lowered."""
-        if not isinstance(error, openai.APIStatusError | ErrorBody):
-            return False
-        failure = failure_in(error)
-        words = f"{getattr(error, 'param', '') or ''} {failure.message}"  # a code may be a number
-        return self.dialect.shorten(failure.status, words, body, by)
+    def settle(self, failure: Failure, body: Body, by: Endpoint) -> Reply | None:
+        """Return the reply that records `failure` of `body`, sent in the dialect `by`, if any.
 
-    def _adapts(self, error: BaseException, body: Body, by: Endpoint) -> bool:
-        """Whether `error` rejects a field of the dialect `by`, which has now adapted to it."""
-        if not isinstance(error, openai.APIStatusError | ErrorBody):
-            return False
-        failure = failure_in(error)
-        words = f"{getattr(error, 'param', '') or ''} {failure.code or ''} {failure.message}"
-        return self.dialect.learn(failure.status, words, body, by)
-
-    def _reply_for(self, error: BaseException, body: Body) -> Reply | None:
-        """Return the reply that records `error`: this prompt is refused, or its answer withheld."""
-        if not isinstance(error, openai.APIStatusError | ErrorBody):
-            return None
-        failure = failure_in(error)
-        reason = reason_of(failure.status, failure.code, failure.message)
-        words = f"{self.safe(failure.message):.500}"
-        if reason:
-            return refused(reason, words, body["model"])
-        return withheld(failure.status, failure.code, failure.message, body)
+        AdaptedError if the dialect has adapted to the failure.
+        """
+        if self.dialect.shorten(failure, body, by):
+            raise AdaptedError from failure
+        if reply := reply_for(failure, body, self.safe):
+            return reply
+        if self.dialect.learn(failure, body, by):
+            raise AdaptedError from failure
+        return None
 
     @contextmanager
-    def _classifying(self, row: str) -> Iterator[None]:
-        """Turn each failure into a transient error, a rate limit or a ChatError."""
+    def _failing(self) -> Iterator[None]:
+        """Turn each error of a call into a Failure with a hint on what to change."""
         try:
             yield
-        except (openai.APIStatusError, ErrorBody) as error:
+        except (openai.APIStatusError, Failure) as error:
             failure = failure_in(error)
-            hint = advice(failure.status, failure.message, self.client)
-            message = f"status {failure.status}: {failure.message:.2000}{hint}"
-            if not is_transient(failure.status, failure.code):
-                raise self._error(row, message) from error
-            kind = _RateLimited if failure.status == 429 else _TransientError
-            raise kind(message, failure.wait) from error
+            hint = advice(failure.status, str(failure), self.client)
+            message = f"status {failure.status}: {failure!s:.2000}{hint}"
+            raise Failure(message, failure.status, failure.code, wait=failure.wait) from error
         except TimeoutError as error:
-            raise _TransientError(f"no reply in {self.endpoint.timeout:g} s") from error
+            raise Failure(f"no reply in {self.endpoint.timeout:g} s", 504) from error
         except openai.APIConnectionError as error:
-            raise _TransientError(f"{error.message} {error.__cause__ or ''}") from error
+            raise Failure(f"{error.message} {error.__cause__ or ''}", 503) from error
         except (UnusableBody, RecursionError, ValueError) as error:
             hint = advice(200, str(error), self.client)
-            raise _TransientError(f"unusable reply: {error!s:.2000}{hint}") from error
+            raise Failure(f"unusable reply: {error!s:.2000}{hint}", 502) from error
 
-    async def _pause(self, fault: _TransientError, faults: int, row: str) -> None:
+    async def _pause(self, fault: Failure, faults: int, row: str) -> None:
         """Wait before the next try; ChatError if the server asks for more than `patience`."""
         wait = max(_backoff(faults), fault.wait or 0.0)
         if wait > self.endpoint.patience:
@@ -235,7 +201,7 @@ class Sender:
         await self.rest(wait)
         self.doing = ""
 
-    def _slow_down(self, limited: _RateLimited, rejections: int, row: str) -> float:
+    def _slow_down(self, limited: Failure, rejections: int, row: str) -> float:
         """Pause all processes, and return for how many seconds.
 
         ChatError if the pause, or the time without a reply, is too long.
@@ -259,10 +225,6 @@ class Sender:
     def safe(self, text: str) -> str:
         """Return a server's words as one visible line without the key."""
         return safe_line(text, self.client.api_key)
-
-    def safe_reply(self, reply: Reply) -> Reply:
-        """Return `reply` without the key, in case the server echoed it."""
-        return without_key(reply, self.client.api_key)
 
     def _error(self, row: str, message: str) -> ChatError:
         return ChatError(f"{row}: {self.client.base_url}: {self.safe(message):.700}")

@@ -22,7 +22,6 @@ class Source:
 
     url: str
     identity: str
-    former: str = ""  # the identity in earlier versions' keys
     in_process: bool = False
 
 
@@ -35,7 +34,7 @@ def source_of(params: Params, role: Role) -> Source:
         return Source(IN_PROCESS, identity, in_process=True)
     url = (named or DEFAULT_URL).rstrip("/")
     _check_for_secrets(url)
-    return Source(url, params.endpoint_of(role).identity or _without_port(url), url)
+    return Source(url, params.endpoint_of(role).identity or _without_port(url))
 
 
 def _named_by_environment() -> str | None:
@@ -57,17 +56,17 @@ def _without_port(url: str) -> str:
 def _check_for_secrets(url: str) -> None:
     """Raise ChatError if `url` holds a password or a key: URLs are stored with the replies."""
     parts = urlsplit(url)
-    secrets = [name for name, value in parse_qsl(parts.query) if _is_secret(name, value)]
+    secrets = [
+        name
+        for name, value in parse_qsl(parts.query)
+        if _SECRET.search(name.lower()) or len(value) >= _LONG
+    ]
     if "@" in parts.netloc or parts.fragment or secrets:
         where = f"its query field {secrets[0]!r}" if secrets else "a name, password or fragment"
         raise ChatError(
             f"the URL of {parts.hostname} contains {where}, and Lion stores URLs; remove it, put"
             " the key in an environment variable, and name that variable in api_key_env"
         )
-
-
-def _is_secret(name: str, value: str) -> bool:
-    return bool(_SECRET.search(name.lower())) or len(value) >= _LONG
 
 
 def _oracle_code() -> str:

@@ -44,12 +44,14 @@ class Spill:
         self._stem = f"lion-replies-{identity:08x}-"
         self._files: list[tuple[Path, FileIO]] = []
 
-    def write(self, arrival: Arrival) -> Path | None:
-        """Append a line to the first file that can be written, and return it; None if none can."""
+    def write(self, arrival: Arrival) -> bool:
+        """Append a line to the first file that can be written; False if none can."""
         line = _LINE.dump_json(arrival) + b"\n"
-        for path, file in self._files:
-            if _appended(file, line):
-                return path
+        return any(_appended(file, line) for file in self._opened())
+
+    def _opened(self) -> Iterator[FileIO]:
+        """Yield the open files, then one in each folder that has none yet."""
+        yield from [file for _, file in self._files]
         for folder in self._folders[len(self._files) :]:
             with suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -57,9 +59,7 @@ class Spill:
                 file = FileIO(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "r+b")
                 self._files.append((path, file))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _appended(file, line):
-                    return path
-        return None
+                yield file
 
     def clear(self) -> None:
         """Remove the files once the store has all of their replies."""

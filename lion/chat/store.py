@@ -7,16 +7,16 @@ in memory and in a fallback file (`Spill`) until it can.
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Self
 
 import click
 
-from lion.chat.budget import Budget, Usage
+from lion.chat.budget import Budget
 from lion.chat.claims import BATCH, Claim, Claims
-from lion.chat.database import PATIENCE, BusyError, DamageError, open_database
+from lion.chat.database import PATIENCE, BusyError, DamageError, faults
 from lion.chat.presence import others_alive
 from lion.chat.salvage import rescue, salvage
 from lion.chat.spill import Arrival, Spill
@@ -43,9 +43,8 @@ class Store(Claims):
             super().__init__(path, _HINT)
         (identity,) = self._db.execute("PRAGMA application_id").fetchone()
         self._spill = Spill(path.parent, identity)
-        self._pending: list[Callable[[], None]] = []
-        self._unkept: dict[bytes, Reply] = {}
-        self._unanswered: list[Usage] = []  # pending, too
+        self._pending: list[Arrival] = []  # not in the database yet
+        self._released: set[bytes] = set()  # keys of claims to end
         self._lost = 0  # replies that are only in memory
         self._is_quick = False
         self._retry_at = 0.0
@@ -61,7 +60,7 @@ class Store(Claims):
     def __exit__(self, *_: object) -> None:
         """Write what is pending, or leave it in fallback files and report them."""
         try:
-            if self._pending:
+            if self._pending or self._released:
                 self._finish()
             if self.owner:
                 self.back_up_ledger()
@@ -79,18 +78,18 @@ class Store(Claims):
                 raise
             self._db.close()
             salvage(self.path)
-            with self._faults():
-                self._db, self.frozen = open_database(self.path)
+            self._open()
             replies, damaged = self._stored(keys)
         if damaged:
             self._discard(damaged)
-        return replies | {key: self._unkept[key] for key in keys if key in self._unkept}
+        unkept = {bytes.fromhex(row.key): row.reply for row in self._pending if row.reply}
+        return replies | {key: unkept[key] for key in unkept.keys() & set(keys)}
 
     def claim_many(
         self, wanted: Sequence[tuple[bytes, tuple[int, int]]], entry: int, budget: Budget
     ) -> list[Claim]:
         """Try to claim requests, once all pending replies are stored; ChatError on a full disk."""
-        with self._faults():
+        with faults(self.path, damaged=_HINT):
             free = shutil.disk_usage(self.path.parent).free
         if free < _RESERVE:
             raise ChatError(
@@ -109,55 +108,48 @@ class Store(Claims):
         A reply that cannot be written now goes to a fallback file, and ChatError says why, unless
         another process merely holds the lock.
         """
-        received = time.time()
-        self._unkept[key] = reply
-
-        def spilled() -> Arrival:
-            caller = self.caller_of(entry)
-            return Arrival(
-                caller=caller, key=key.hex(), reply=reply, received=received, seconds=seconds
+        self._write(
+            Arrival(
+                caller=self.caller_of(entry),
+                key=key.hex(),
+                reply=reply,
+                received=time.time(),
+                seconds=seconds,
             )
-
-        self._write(lambda: self._insert(key, entry, reply, received, seconds), spilled)
+        )
 
     def note_unanswered(self, entry: int, most: tuple[int, int], budget: Budget) -> bool:
         """Count a request that brought no reply at its upper bound.
 
         Return whether the budget still covers all claims, so that the request may be repeated.
         """
-        with self.reading():
-            self._unanswered.append(self._wanted(entry, most))
-        self._write(
-            lambda: self._spend_unanswered(entry, most),
-            lambda: Arrival(caller=self.caller_of(entry), most=most),
-        )
-        if not budget.is_bounded:
-            return True
-        with self.reading():
-            return budget.allows([*self._spent(), *self._claimed(), *self._unanswered])
+        self._write(Arrival(caller=self.caller_of(entry), most=most))
+        lost = [row.caller.usage(1, *row.most) for row in self._pending if row.reply is None]
+        return budget.allows([*self.spent(), *self.claimed(), *lost])
 
     def release(self, keys: Iterable[bytes]) -> None:
         """End this process's claims on `keys`, which brought no reply."""
-        owned = list(keys)
+        self._released.update(keys)
         with suppress(ChatError):  # the release stays pending, and the original error counts
-            self._write(lambda: self._release(owned))
+            self.flush()
 
     def flush(self) -> bool:
         """Write what is pending; False if another process holds the lock, ChatError if it fails."""
-        if not self._pending:
+        if not self._pending and not self._released:
             return True
         if self._is_quick and time.monotonic() < self._retry_at:
             return False
         try:
-            with self.writing():
-                for write in self._pending:
-                    write()
+            with self.writing() as db:
+                for arrival in self._pending:
+                    self._add(arrival)
+                claims = [(key, self.owner) for key in self._released]
+                db.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", claims)
         except BusyError:
             self._retry_at = time.monotonic() + _PAUSE
             return False
         self._pending.clear()
-        self._unkept.clear()
-        self._unanswered.clear()
+        self._released.clear()
         self._spill.clear()
         self._lost = 0
         return True
@@ -173,21 +165,31 @@ class Store(Claims):
             self._is_quick = False
             self.wait_at_most(PATIENCE)
 
-    def _write(
-        self, write: Callable[[], None], spilled: Callable[[], Arrival] | None = None
-    ) -> None:
-        """Run `write` in a transaction, after all that is pending; spill it if this fails."""
-        self._pending.append(write)
+    def _write(self, arrival: Arrival) -> None:
+        """Commit `arrival` after all that is pending; spill it if this fails."""
+        self._pending.append(arrival)
         fault: ChatError | None = None
         try:
             if self.flush():
                 return
         except ChatError as error:
             fault = error
-        if spilled is not None and self._spill.write(spilled()) is None:
+        if not self._spill.write(arrival):
             self._lost += 1
         if fault is not None:
             raise fault
+
+    def _add(self, arrival: Arrival) -> None:
+        """Add a reply and its cost in an open transaction, and end its claim."""
+        reply = arrival.reply
+        if reply is None:
+            self._spend_unanswered(arrival.caller, arrival.most)
+            return
+        key, entry = bytes.fromhex(arrival.key), self.entry(arrival.caller)
+        if self.add(key, entry, reply, arrival.received, arrival.seconds):
+            tokens = (reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
+            self._spend(entry, *tokens)
+        self._db.execute("DELETE FROM claims WHERE key = ?", (key,))
 
     def _take_over(self) -> None:
         """Add the replies that ended processes left in fallback files."""
@@ -195,12 +197,7 @@ class Store(Claims):
             return
         with self._spill.left() as arrivals, self.writing() if arrivals else nullcontext():
             for arrival in arrivals:
-                entry = self.entry_in_transaction(arrival.caller)
-                if arrival.reply is None:
-                    self._spend_unanswered(entry, arrival.most)
-                else:
-                    key = bytes.fromhex(arrival.key)
-                    self._insert(key, entry, arrival.reply, arrival.received, arrival.seconds)
+                self._add(arrival)
         self._has_taken_over = True
         if arrivals:
             click.echo(

@@ -1,11 +1,25 @@
-"""Assembly of a streamed reply into the completion that a server would send in one piece."""
+"""The reply in a response; a streamed one is assembled to what a server sends in one piece."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from lion.chat.reading import MESSAGES, THOUGHTS, is_thought, text_in
+import httpx2
+
+from lion.chat.failures import retry_after
+from lion.chat.reading import (
+    MESSAGES,
+    THOUGHTS,
+    Failure,
+    UnusableBody,
+    is_thought,
+    reply_in,
+    text_in,
+    value_in,
+)
+from lion.chat.types import Reply
+from lion.chat.wire import Body
 
 _TEXTS = ("content", *THOUGHTS, "refusal")
 # Events begin with a field's name. Some servers send bare JSON chunks, which have a "delta".
@@ -13,12 +27,26 @@ _STREAM = re.compile(r'[\ufeff\s]*(?:(?:data|event|id|retry)?:|\{[^\n]*"delta" ?
 _DATA = re.compile(r"data:|\{|\[DONE\]")
 
 
-def is_stream(text: str) -> bool:
+def reply_of(response: httpx2.Response, sent: Body, *, safe: Callable[[str], str]) -> Reply:
+    """Read the reply to `sent` in a response with status 200."""
+    try:
+        text = response.text
+        parsed = _completion_of(text) if _is_stream(text) else value_in(response.content)
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:
+        raise UnusableBody(f"not JSON: {response.text}") from error
+    try:
+        return reply_in(parsed, sent, safe=safe)
+    except Failure as failure:
+        failure.wait = retry_after(response.headers)
+        raise
+
+
+def _is_stream(text: str) -> bool:
     """Whether a body is a stream of events rather than JSON."""
     return _STREAM.match(text) is not None
 
 
-def completion_of(text: str) -> Any:
+def _completion_of(text: str) -> Any:
     """Join the events of a stream, or return its error; ValueError if it breaks off early."""
     texts = dict.fromkeys(_TEXTS, "")
     body: dict[str, Any] = {}

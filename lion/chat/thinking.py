@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from lion.chat.reading import is_thought, text_in
 from lion.chat.types import REFUSED, Reply
-from lion.chat.wire import Body
+from lion.chat.wire import Body, Job
 from lion.prompts.marks import (
     UNCLEAR,
     Parts,
@@ -70,21 +70,21 @@ class ThinkingBudget:
     is wrong and further requests waste money.
     """
 
-    def __init__(self, who: str, role: str) -> None:
-        self._who, self._role = who, role
+    def __init__(self, who: str, model: str, role: str) -> None:
+        self._who, self._role = f"{who}: {model}", role
         self._seen = self._cut = 0
 
-    def count(self, reply: Reply) -> None:
-        """Count one reply; ChatError if most replies so far were cut while thinking."""
+    def count(self, job: Job, answer: Reply) -> None:
+        """Count a reply to a first attempt; ChatError if most so far were cut while thinking."""
+        if job.attempt:
+            return
         self._seen += 1
-        self._cut += _is_cut_while_thinking(reply)
+        self._cut += (
+            answer.finish_reason == "length" and not answer.text and answer.reasoning_tokens > 0
+        )
         if self._seen >= _FEW and 2 * self._cut > self._seen:
             raise ChatError(
                 f"{self._who}: {self._cut} of {self._seen} replies used all their tokens for"
                 f" thinking and contain no answer; raise thinking_tokens of endpoints.{self._role}"
                 " (or endpoints.default) in params.yaml"
             )
-
-
-def _is_cut_while_thinking(reply: Reply) -> bool:
-    return reply.finish_reason == "length" and not reply.text and reply.reasoning_tokens > 0

@@ -17,13 +17,9 @@ _INTRODUCTION = 512  # tokens in which a chat template may introduce tools or do
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A request with its key in the store; `row` names it in messages to the user.
-
-    `former` is the key under which earlier versions of Lion kept the reply.
-    """
+    """A request with its key in the store; `row` names it in messages to the user."""
 
     key: bytes
-    former: bytes
     body: Body
     row: str
     attempt: int

@@ -21,7 +21,7 @@ import polars as pl
 
 from lion.chat import Asks, Chat, Reply, Request, connect
 from lion.chat.budget import Budget, Usage
-from lion.chat.offered import offered_models
+from lion.chat.client import offered_models
 from lion.chat.offline import are_offline_tasks, check_offline, is_offline
 from lion.chat.source import source_of
 from lion.discriminate.referee import Protocol, review

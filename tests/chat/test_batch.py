@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from lion.chat import Reply, connect
-from lion.chat.batch import Batches
+from lion.chat.batch_api import BatchApi
 from lion.chat.cli import store
 from lion.chat.salvage import salvage
 from lion.params import Params
@@ -98,15 +98,15 @@ def test_a_run_that_is_killed_leaves_a_batch_for_the_next(
 
     with monkeypatch.context() as patch:
         if moment == "before it is noted":
-            made = Batches._find_or_create
+            made = BatchApi._created
 
-            async def made_and_die(self: Batches, *values: object) -> None:
+            async def made_and_die(self: BatchApi, *values: object) -> None:
                 await made(self, *values)  # type: ignore[arg-type]
                 raise Killed
 
-            patch.setattr(Batches, "_find_or_create", made_and_die)
+            patch.setattr(BatchApi, "_created", made_and_die)
         else:
-            patch.setattr(Batches, "_over", die)
+            patch.setattr(BatchApi, "finish", die)
         with pytest.raises(Killed):
             ask(params, 20)
     assert len(ask(params, 20)) == 20
@@ -116,7 +116,7 @@ def test_a_run_that_is_killed_leaves_a_batch_for_the_next(
 def leave_open(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     """Send a batch of 20 and die before it is over."""
     with monkeypatch.context() as patch:
-        patch.setattr(Batches, "_over", None)
+        patch.setattr(BatchApi, "finish", None)
         with pytest.raises(TypeError):
             ask(params, 20)
 
@@ -166,7 +166,7 @@ def test_a_result_file_that_comes_cut_is_read_again(
 def test_a_large_file_is_split(
     params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lion.chat.batch_file._MOST_REQUESTS", 8)
+    monkeypatch.setattr("lion.chat.batch_api._MOST_REQUESTS", 8)
     assert len(ask(params, 20)) == 20
     assert sorted(len(batch["metadata"]["lion"]) for batch in batches.batches.values()) == [32] * 3
 
@@ -476,14 +476,14 @@ def test_an_error_in_any_place_of_a_result_is_read(
 def test_an_expired_batch_that_a_killed_run_left_unnoted_is_collected(
     params: Params, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Batches._find_or_create
+    made = BatchApi._created
 
-    async def made_and_die(self: Batches, *values: object) -> None:
+    async def made_and_die(self: BatchApi, *values: object) -> None:
         await made(self, *values)  # type: ignore[arg-type]
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(Batches, "_find_or_create", made_and_die)
+        patch.setattr(BatchApi, "_created", made_and_die)
         with pytest.raises(SystemExit):
             ask(params, 20)
     late = "question 7"

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from lion.chat import connect
 from lion.chat.budget import Budget
 from lion.chat.cli import ledger
+from lion.chat.database import _open_frozen
 from lion.chat.rate_limit import FILE
 from lion.chat.store import Store
 from lion.chat.types import Caller, Reply
@@ -61,11 +62,8 @@ def test_a_store_of_a_newer_version_is_refused_before_anything_is_requested(
     assert len(server.asked) == 5
 
 
-def test_a_store_of_an_older_version_is_brought_up(
-    server: Server, params_at: ParamsOf, home: Path
-) -> None:
-    expected = ask(params_at(server.url), 3)
-    path = home / "replies.sqlite"
+def make_older(path: Path) -> None:
+    """Turn a store into one of version 0."""
     added = {
         "replies": ("cached_tokens", "checksum"),
         "ledger": ("cached_tokens", "saved_cached_tokens"),
@@ -73,10 +71,30 @@ def test_a_store_of_an_older_version_is_brought_up(
     drop = "ALTER TABLE {} DROP COLUMN {}"
     sql(path, *(drop.format(table, name) for table, names in added.items() for name in names))
     sql(path, "PRAGMA user_version = 0")
+
+
+def test_a_store_of_an_older_version_is_brought_up(
+    server: Server, params_at: ParamsOf, home: Path
+) -> None:
+    expected = ask(params_at(server.url), 3)
+    path = home / "replies.sqlite"
+    make_older(path)
     assert ask(params_at(server.url), 3) == expected
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT count(checksum) FROM replies").fetchone() == (3,)
     assert len(server.asked) == 3
+
+
+def test_a_read_only_store_of_an_older_version_is_brought_up_in_memory(
+    server: Server, params_at: ParamsOf, home: Path
+) -> None:
+    ask(params_at(server.url), 3)
+    path = home / "replies.sqlite"
+    make_older(path)
+    before = path.read_bytes()
+    with closing(_open_frozen(path)) as db:
+        assert db.execute("SELECT count(checksum) FROM replies").fetchone() == (3,)
+    assert path.read_bytes() == before
 
 
 def test_a_lock_held_longer_than_the_timeout_loses_no_reply(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lion.chat import connect
-from lion.chat.headers import request_gap, retry_after
+from lion.chat.failures import retry_after
 from lion.chat.rate_limit import RateLimit, _growth
 from lion.params import Endpoint
 from tests.chat.conftest import ROOT, ParamsOf, requests
@@ -57,16 +57,6 @@ def test_the_servers_wait_is_read_in_every_form(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert retry_after(headers) == seconds
-
-
-def test_used_up_requests_tell_the_gap_between_them() -> None:
-    headers = {
-        "x-ratelimit-limit-requests": "3000",
-        "x-ratelimit-remaining-requests": "0",
-        "x-ratelimit-reset-requests": "1m",
-    }
-    assert request_gap(headers) == 0.02
-    assert request_gap({**headers, "x-ratelimit-remaining-requests": "1"}) is None
 
 
 def test_concurrency_is_bounded_over_processes(server: Server) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from lion.chat import Reply, ask_with_retries, connect
+from lion.chat.reading import Failure
 from lion.chat.refusals import reason_of
 from lion.params import Params
 from lion.support.errors import ChatError
@@ -102,7 +103,7 @@ def test_a_refused_row_is_kept_with_its_reason_and_the_others_go_on(
 
 @pytest.mark.parametrize(("status", "message"), OTHER)
 def test_other_errors_are_no_refusals_of_a_row(status: int, message: str) -> None:
-    assert reason_of(status, None, message) is None
+    assert reason_of(Failure(message, status)) is None
 
 
 def test_when_the_first_of_many_are_all_refused_the_stage_ends_and_keeps_none(
