@@ -4,44 +4,13 @@ The new answer must not mention either, since the student trains on it without t
 the same number of plain second answers (`blind`).
 """
 
-import random
-
 import polars as pl
 
-from lion.chat import Asks, Request
-from lion.imitate.teacher import answers_to, chat_about, messages_to
-from lion.params import Rewrite, Teacher
-from lion.pools.cache import usable
-from lion.pools.instructions import stable_seed, task_text
+from lion.chat import Asks
+from lion.imitate.teacher import Row, answers_to, in_context, question_of, request_for
+from lion.params import Teacher
+from lion.pools.instructions import task_text
 from lion.prompts import Message, render
-
-
-def rows_to_rewrite(
-    cache: pl.DataFrame,
-    responses: pl.DataFrame,
-    reviews: pl.DataFrame,
-    scores: pl.DataFrame,
-    settings: Rewrite,
-    *,
-    seed: int,
-    round: str,
-) -> pl.DataFrame:
-    """Draw `settings.share` of the round's hard rows, in the order of `cache` (ANSWERED).
-
-    They have the student's `response`, a readable `review` of it, and its `number` in the review.
-    """
-    first = pl.col("order") == "teacher_first"
-    readable = reviews.drop_nulls(["teacher", "student"]).sort(~first, maintain_order=True)
-    evidence = readable.unique("id", keep="first", maintain_order=True).select(
-        "id", review="reply", number=pl.when(first).then(pl.lit("2")).otherwise(pl.lit("1"))
-    )
-    hard = scores.filter(pl.col("gap").is_finite(), verdict="hard").select("id")
-    rows = usable(cache).join(hard, on="id", how="semi", maintain_order="left")
-    for more in (responses.select("id", response="answer"), evidence):
-        rows = rows.join(more, on="id", how="inner", maintain_order="left")
-    count = int(settings.share * rows.height + 0.5)
-    rng = random.Random(f"{seed} {round} rewrite")
-    return rows[sorted(rng.sample(range(rows.height), count))]
 
 
 def rewrite(
@@ -51,21 +20,15 @@ def rewrite(
 
     Thoughts are kept only if `blind`: others are about an answer that the student never sees.
     """
+    ask = question_of if blind else _correction
     requests = [
-        Request(
-            id=row["id"],
-            messages=messages_to(row) if blind else _messages(row),
-            temperature=settings.temperature,
-            max_tokens=settings.max_tokens,
-            seed=stable_seed("rewrite", round, row["id"]),
-        )
-        for row in rows.iter_rows(named=True)
+        request_for(row, ask(row), settings, "rewrite", round) for row in rows.iter_rows(named=True)
     ]
     learns = blind and settings.thoughts == "learn"
     return answers_to(requests, chat, settings, label=label, learns=learns)
 
 
-def _messages(row: dict[str, str]) -> tuple[Message, ...]:
+def _correction(row: Row) -> tuple[Message, ...]:
     """Return a row's conversation; the last message shows the task, the answer and its review."""
     prompt = render(
         "rewrite.txt",
@@ -74,4 +37,4 @@ def _messages(row: dict[str, str]) -> tuple[Message, ...]:
         review=row["review"],
         number=row["number"],
     )
-    return chat_about(row, prompt)
+    return in_context(row, prompt)
