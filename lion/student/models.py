@@ -52,6 +52,12 @@ class Loaded:
     gather: Callable[[], dict[str, torch.Tensor]] | None = None
 
     @property
+    def identity(self) -> list[Any]:
+        """Return what tells this model from others: its weights, their base and number type."""
+        weights = model_digest(str(self.folder)) if self.folder else None
+        return [weights, self.base, str(self.model.dtype)]
+
+    @property
     def ends(self) -> list[int]:
         """Return the tokens that end an answer, without marks between thoughts and answer."""
         ends = self.model.generation_config.eos_token_id
