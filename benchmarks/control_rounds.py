@@ -14,8 +14,9 @@ from lion.discriminate.scores import discriminate, score
 from lion.generate.drafts import Drafts
 from lion.generate.generator import generate
 from lion.generate.sampling import sides_of
-from lion.imitate.rewrite import rewrite
-from lion.imitate.rows import pairs_of, replayed, rows_to_rewrite
+from lion.imitate.contrast import pairs_of
+from lion.imitate.replay import replayed
+from lion.imitate.rewrite import rewrite, rows_to_rewrite
 from lion.imitate.teacher import teach
 from lion.params import Params
 from lion.pools.cache import drawn_for_exam, usable, with_answers, with_responses, with_rewrites

@@ -7,7 +7,7 @@ import click
 import polars as pl
 
 import stages
-from lion.imitate.rows import pairs_of
+from lion.imitate.contrast import pairs_of
 from lion.params import Params, load_params
 from lion.pools.cache import read_cache, usable, with_answers, with_rewrites
 from lion.pools.instructions import tasks_of

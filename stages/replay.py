@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 import stages
-from lion.imitate.rows import replayed
+from lion.imitate.replay import replayed
 from lion.params import load_params
 from lion.pools.cache import read_cache
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, read_table, write_table

@@ -6,8 +6,7 @@ import click
 
 import stages
 from lion.chat import connect
-from lion.imitate.rewrite import rewrite
-from lion.imitate.rows import rows_to_rewrite
+from lion.imitate.rewrite import rewrite, rows_to_rewrite
 from lion.params import load_params
 from lion.pools.cache import read_cache, usable
 from lion.pools.tables import ANSWER, REVIEW, VERDICT, from_rows, read_table, write_table

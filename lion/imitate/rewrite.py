@@ -4,13 +4,44 @@ The new answer must not mention either, since the student trains on it without t
 the same number of plain second answers (`blind`).
 """
 
+import random
+
 import polars as pl
 
 from lion.chat import Asks
 from lion.imitate.teacher import Row, answers_to, in_context, question_of, request_for
-from lion.params import Teacher
+from lion.params import Rewrite, Teacher
+from lion.pools.cache import usable
 from lion.pools.instructions import task_text
 from lion.prompts import Message, render
+
+
+def rows_to_rewrite(
+    cache: pl.DataFrame,
+    responses: pl.DataFrame,
+    reviews: pl.DataFrame,
+    scores: pl.DataFrame,
+    settings: Rewrite,
+    *,
+    seed: int,
+    round: str,
+) -> pl.DataFrame:
+    """Draw `settings.share` of the round's hard rows, in the order of `cache` (ANSWERED).
+
+    They have the student's `response`, a readable `review` of it, and its `number` in the review.
+    """
+    first = pl.col("order") == "teacher_first"
+    readable = reviews.drop_nulls(["teacher", "student"]).sort(~first, maintain_order=True)
+    evidence = readable.unique("id", keep="first", maintain_order=True).select(
+        "id", review="reply", number=pl.when(first).then(pl.lit("2")).otherwise(pl.lit("1"))
+    )
+    hard = scores.filter(pl.col("gap").is_finite(), verdict="hard").select("id")
+    rows = usable(cache).join(hard, on="id", how="semi", maintain_order="left")
+    for more in (responses.select("id", response="answer"), evidence):
+        rows = rows.join(more, on="id", how="inner", maintain_order="left")
+    count = int(settings.share * rows.height + 0.5)
+    rng = random.Random(f"{seed} {round} rewrite")
+    return rows[sorted(rng.sample(range(rows.height), count))]
 
 
 def rewrite(

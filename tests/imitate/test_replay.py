@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from lion.imitate.rows import replayed
+from lion.imitate.replay import replayed
 from lion.pools.tables import ANSWERED, from_rows
 from tests.pools.test_pools import answered
 

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from lion.chat.types import Reply, Request
-from lion.imitate.rewrite import rewrite
-from lion.imitate.rows import replayed, rows_to_rewrite
+from lion.imitate.replay import replayed
+from lion.imitate.rewrite import rewrite, rows_to_rewrite
 from lion.params import Rewrite, Teacher
 from lion.pools.cache import with_rewrites
 from lion.pools.instructions import turns_text

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from lion.imitate.rows import pairs_of
+from lion.imitate.contrast import pairs_of
 from lion.params import Compute, Contrast, Imitate
 from lion.pools.instructions import turns_text
 from lion.pools.tables import ANSWER, ANSWERED, LOSS, VERDICT, from_rows, read_table
