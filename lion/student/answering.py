@@ -110,14 +110,11 @@ def without_thoughts(
     """
     if form is None:
         return list(answers)
-    parts = [
-        form.split(answer.answer, flat_text(task), answer.finish_reason)
-        for answer, task in zip(answers, tasks, strict=True)
-    ]
-    return [
-        replace(answer, answer=part.answer, thoughts=part.thoughts, finish_reason=part.ending)
-        for answer, part in zip(answers, parts, strict=True)
-    ]
+    result = []
+    for made, task in zip(answers, tasks, strict=True):
+        thoughts, answer, ending = form.split(made.answer, flat_text(task), made.finish_reason)
+        result.append(replace(made, answer=answer, thoughts=thoughts, finish_reason=ending))
+    return result
 
 
 def _generate(

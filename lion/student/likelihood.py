@@ -120,18 +120,19 @@ def _losses(loaded: Loaded, rows: Sequence[Example], plan: list[list[int]]) -> I
 def log_probabilities(
     model: PreTrainedModel, examples: Sequence[Example], *, pad: int = 0
 ) -> list[torch.Tensor]:
-    """Return the log-probability of each answer token, in nats, one float32 tensor per example."""
+    """Return the log-probability of each answer token, in nats, by one forward pass.
+
+    There is one float32 tensor per example.
+    """
     model.eval()  # type: ignore[no-untyped-call]
-    collate = Collator(pad)
-    result = [torch.empty(0)] * len(examples)
-    for rows in _passes(examples):
-        batch = collate([[examples[row] for row in rows]])
-        ids, mask = (batch[name].to(model.device) for name in ("input_ids", "attention_mask"))
-        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-        for row, each, tokens in zip(rows, logits, ids, strict=True):
-            first, end = max(len(examples[row].prompt), 1), len(examples[row])
-            scores = torch.log_softmax(each[first - 1 : end - 1].float(), dim=-1)
-            result[row] = scores.gather(1, tokens[first:end, None])[:, 0].cpu()
+    batch = Collator(pad)([list(examples)])
+    ids, mask = (batch[name].to(model.device) for name in ("input_ids", "attention_mask"))
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    result = []
+    for example, each, tokens in zip(examples, logits, ids, strict=True):
+        first, end = max(len(example.prompt), 1), len(example)
+        scores = torch.log_softmax(each[first - 1 : end - 1].float(), dim=-1)
+        result.append(scores.gather(1, tokens[first:end, None])[:, 0].cpu())
     return result
 
 
