@@ -27,7 +27,6 @@ from lion.student.answering import answer_pool
 from lion.student.contrast import contrast
 from lion.student.likelihood import losses_on
 from lion.student.models import Loaded, load_student
-from lion.student.resumable import Resumable
 from lion.student.training import train
 
 Row = dict[str, Any]
@@ -167,7 +166,6 @@ def _losses(state: State, whole: pl.DataFrame, params: Params) -> pl.DataFrame:
         limit=params.imitate.max_length,
         compute=params.compute,
         label="losses",
-        resumable=Resumable(None),
     )
 
 

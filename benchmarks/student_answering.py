@@ -5,12 +5,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig, set_seed
 
 from benchmarks.student_data import END, LIMIT, PAD, clock, load_talker
 from lion.params import Compute, Student
-from lion.student.answering import answer_tasks
+from lion.student.answering import answer_pool
 from lion.student.models import device
 from lion.student.template import encode_prompt
 
@@ -93,12 +94,13 @@ def _by_lion(base: Path, tasks: list[str], batch: int) -> tuple[float, float, in
     """Return when answering began and ended, without loading the model, and the tokens."""
     loaded = load_talker(base)
     begun = clock()
-    answers = answer_tasks(
+    ids = [str(number) for number in range(len(tasks))]
+    answers = answer_pool(
         loaded,
-        tasks,
+        pl.DataFrame({"id": ids, "instruction": tasks, "input": [""] * len(tasks)}),
         settings=TALKING,
         compute=Compute(answer_batch=batch),
         seed=1,
         label="answers",
     )
-    return begun, clock(), sum(answer.completion_tokens for answer in answers)
+    return begun, clock(), int(answers["completion_tokens"].sum())

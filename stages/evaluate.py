@@ -25,7 +25,6 @@ from lion.pools.tables import (
 from lion.student.launch import is_main, relaunch, report_once
 from lion.student.likelihood import losses_of
 from lion.student.respond import answer_with
-from lion.student.resumable import Resumable
 from lion.support.files import replacing_folder
 
 
@@ -80,7 +79,7 @@ def _losses(params: Params, student: Path, asked: pl.DataFrame, *, label: str) -
     """Return the student's losses; empty if another engine may still hold the GPU's memory."""
     if params.student.engine != "transformers":
         return from_rows([], ANSWER_LOSS)
-    return losses_of(params, student, asked, label=label, resumable=Resumable(None))
+    return losses_of(params, student, asked, label=label)
 
 
 if __name__ == "__main__":

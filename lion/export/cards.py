@@ -1,11 +1,14 @@
 """The README.md of an exported dataset or model: metadata for the hub, and provenance."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from lion.export.hub import PAIRS, POOLS, Provenance
 from lion.support.text import brief, table
+
+POOLS = {"train_pool": "train_pool.jsonl", "cache_pool": "cache_pool.jsonl"}
+PAIRS = {"preferences": "preferences.jsonl"}
 
 _DATASET = """\
 # Instructions of a Lion run, round {round}
@@ -51,6 +54,24 @@ _LICENCE = """\
 The exporter named `{license}`. Before you share this, check the licence of the seeds and of the
 base model, and the terms of the models that wrote answers and instructions: some forbid training
 competing models on their output."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The origin of pools and student, as the cards show it; None if unknown."""
+
+    round: str
+    commit: str | None
+    license: str
+    seeds: str
+    seeds_sha256: str
+    models: dict[str, str]  # by role, as params.yaml names them
+    base: str
+    tau: float
+    replay: float
+    rows: list[dict[str, Any]]  # of the cache pool: round, origin, rows
+    quality: float | None  # percent
+    pairs: int = 0  # preference pairs: the teacher scored higher than the student
 
 
 def dataset_card(about: Provenance) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import polars as pl
 
-from lion.chat import Chat, connect
+from lion.chat import connect
 from lion.imitate.teacher import teach
 from lion.params import Params
 from lion.pools.instructions import instruction_id
@@ -39,7 +39,7 @@ def chat(round_: str, teacher: bool) -> None:
     earlier ones. Both answer with the settings of params.yaml. The teacher's replies are kept in
     the response store and count against the budget, like those of a stage.
     """
-    from lion.export.places import places_of
+    from lion.export.hub import places_of
 
     places = places_of(round_)
     if not places.student.is_dir():
@@ -50,7 +50,9 @@ def chat(round_: str, teacher: bool) -> None:
         asks = {f"student {round_}": _student(params, places.student, round_)}
         if teacher:
             session = stack.enter_context(connect(params, "teacher", stage="chat", round=round_))
-            asks[f"teacher {params.model_of('teacher')}"] = partial(_taught, params, session)
+            asks[f"teacher {params.model_of('teacher')}"] = partial(
+                teach, chat=session, settings=params.teacher, label="chat"
+            )
         for question in _questions():
             with hidden():
                 answers = {name: _answer(ask, question) for name, ask in asks.items()}
@@ -88,10 +90,6 @@ def _student(params: Params, folder: Path, round: str) -> Ask:
         seed=params.seed,
         label="chat",
     )
-
-
-def _taught(params: Params, session: Chat, pool: pl.DataFrame) -> pl.DataFrame:
-    return teach(pool, session, params.teacher, label="chat")
 
 
 def _answer(ask: Ask, question: str) -> str:

@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from lion.export.gguf import TYPES, find_converter, write_gguf
-from lion.export.serving import GGUF, MODELFILE, Server, commands, modelfile
+from lion.export.serving import (
+    GGUF,
+    MODELFILE,
+    TYPES,
+    Server,
+    commands,
+    find_converter,
+    modelfile,
+    write_gguf,
+)
 from lion.support.command_line import HELP
 from lion.support.errors import InputError
 
 if TYPE_CHECKING:
-    from lion.export.places import Places
+    from lion.export.hub import Places
 
 
 @click.command(context_settings=HELP)
@@ -66,7 +74,7 @@ def export(
 
     Each has a card with its provenance. An adapter is merged into its base. Nothing is uploaded.
     """
-    from lion.export.places import places_of
+    from lion.export.hub import places_of
 
     kind = gguf or ("auto" if server == "ollama" else None)
     converter = find_converter() if kind else None
@@ -88,43 +96,30 @@ def export(
             raise InputError(f"{target / 'student'}: no exported student; remove --no-student")
         if converter and kind:
             _write_gguf(places, target, converter, kind, with_modelfile=server == "ollama")
-    for line in commands(server or "llama.cpp", target, _name(round_)):
+    for line in commands(server or "llama.cpp", target, f"lion-{round_}"):
         click.echo(line)
 
 
 def _write_folders(
-    places: "Places",
-    target: Path,
-    license: str,
-    *,
-    dataset: bool,
-    student: bool,
-    thoughts: bool,
+    places: "Places", target: Path, license: str, *, dataset: bool, student: bool, thoughts: bool
 ) -> None:
-    from lion.export import cards, hub
+    from lion.export import hub
+    from lion.export.rows import exported_rows
     from lion.runs.revision import WORKSPACE, open_revisions
 
     for name in ["dataset"] * dataset + ["student"] * student:
         hub.check_replaceable(target / name)
     with open_revisions(WORKSPACE) as (here,):
-        about = hub.provenance(
-            places.params,
-            here.tables,
-            root=places.root,
-            round=places.round,
-            commit=places.commit,
-            license=license,
-        )
-        if dataset:
-            if thoughts and here.tables.answers["thoughts"].is_null().all():
-                raise InputError("--thoughts: this run has none; set teacher.thoughts: learn")
-            card = cards.dataset_card(about)
-            hub.write_dataset(here.tables, about, target / "dataset", card, thoughts=thoughts)
-            click.echo(f"{target / 'dataset'}: {sum(row['rows'] for row in about.rows):,} rows")
-        if student:
-            card = cards.model_card(about)
-            hub.write_student(places.student, here.tables, about, target / "student", card)
-            click.echo(f"{target / 'student'}: student of {places.round}")
+        rows = exported_rows(here.tables, places.round, thoughts=thoughts)
+        about = hub.provenance(places, here.tables, rows, license=license)
+    if dataset:
+        if thoughts and "thoughts" not in rows.columns:
+            raise InputError("--thoughts: this run has none; set teacher.thoughts: learn")
+        hub.write_dataset(rows, about, target / "dataset")
+        click.echo(f"{target / 'dataset'}: {rows.height:,} rows")
+    if student:
+        hub.write_student(places.student, rows, about, target / "student")
+        click.echo(f"{target / 'student'}: student of {places.round}")
 
 
 def _write_gguf(
@@ -138,7 +133,7 @@ def _write_gguf(
         file,
         converter=converter,
         kind=kind,
-        name=_name(places.round),
+        name=f"lion-{places.round}",
         vocabulary=vocabulary_of(places.student, target / "student"),
     )
     click.echo(f"{file}: {file.stat().st_size / 1e6:,.0f} MB, numbers: {kind}")
@@ -147,7 +142,3 @@ def _write_gguf(
         text = modelfile(layout, temperature=places.params.student.temperature)
         (target / MODELFILE).write_text(text, encoding="utf-8")
         click.echo(f"{target / MODELFILE}: the prompt template for Ollama")
-
-
-def _name(round: str) -> str:
-    return f"lion-{round}"

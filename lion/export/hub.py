@@ -1,60 +1,73 @@
-"""Export of a round's pools as a dataset, and of its student as a model."""
+"""A round's pools as a dataset, and its student as a model, with their provenance."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
+from dvc.repo import Repo
+from dvc.scm import SCMError
 
-from lion.export.rows import exported_rows, preferences
-from lion.params import Params
-from lion.pools.cache import usable, with_answers
+from lion.export.cards import PAIRS, POOLS, Provenance, dataset_card, model_card
+from lion.export.rows import preferences
+from lion.params import Params, load_params
+from lion.pools.cache import usable
 from lion.pools.instructions import tasks_of
 from lion.runs.figures import quality_of
-from lion.runs.run import Tables
+from lion.runs.project import open_project
+from lion.runs.run import Tables, pipeline_variable
 from lion.support.errors import InputError
 from lion.support.files import replacing_folder
 
-Row = dict[str, Any]
 _FACTS = "provenance.json"
-COMPARED = 8  # answers that the written student must give the trained one's probabilities
-POOLS = {"train_pool": "train_pool.jsonl", "cache_pool": "cache_pool.jsonl"}
-PAIRS = {"preferences": "preferences.jsonl"}
+_COMPARED = 8  # answers that the written student must give the trained one's probabilities
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """The origin of pools and student, as the cards show it; None if unknown."""
+class Places:
+    """The project's root, its parameters and commit, and a round with its student's folder.
 
-    round: str
+    `commit` ends in -dirty if a tracked file has changed since; None without git or a commit.
+    """
+
+    root: Path
+    params: Params
     commit: str | None
-    license: str
-    seeds: str
-    seeds_sha256: str
-    models: dict[str, str]  # by role, as params.yaml names them
-    base: str
-    tau: float
-    replay: float
-    rows: list[Row]  # of the cache pool: round, origin, rows
-    quality: float | None  # percent
-    pairs: int = 0  # preference pairs: the teacher scored higher than the student
+    round: str
+    student: Path
 
 
-def provenance(
-    params: Params, tables: Tables, *, root: Path, round: str, commit: str | None, license: str
-) -> Provenance:
-    """Return the provenance of the rounds up to `round`."""
-    seeds = root / params.seeds
+def places_of(round: str) -> Places:
+    """Find the student of `round`; InputError if there is no such round."""
+    with open_project() as repo:
+        root, commit = Path(repo.root_dir), _commit(repo)
+    params = load_params(root / "params.yaml")
+    if round not in params.round_names:
+        names = ", ".join(params.round_names)
+        raise InputError(f"--round {round}: no such round; params.yaml names {names}")
+    student = root / pipeline_variable(root, "students") / round
+    return Places(root, params, commit, round, student)
+
+
+def _commit(repo: Repo) -> str | None:
+    try:
+        return str(repo.get_rev()) + ("-dirty" if repo.scm.is_dirty() else "")
+    except SCMError:
+        return None
+
+
+def provenance(places: Places, tables: Tables, rows: pl.DataFrame, *, license: str) -> Provenance:
+    """Return the provenance of `rows` (see `exported_rows`) and of the student."""
+    params = places.params
+    seeds = places.root / params.seeds
     if not seeds.exists():
         raise InputError(
             f"seeds: {params.seeds}: no such file; restore it, since the card has its hash"
         )
-    pool = tables.pool.filter(pl.col("round").is_in(_until(tables, round)))
     return Provenance(
-        round=round,
-        commit=commit,
+        round=places.round,
+        commit=places.commit,
         license=license,
         seeds=params.seeds,
         seeds_sha256=_sha256(seeds),
@@ -62,9 +75,9 @@ def provenance(
         base=params.student.base,
         tau=params.tau,
         replay=params.replay,
-        rows=pool.group_by("round", "origin", maintain_order=True).agg(rows=pl.len()).to_dicts(),
-        quality=quality_of(tables.evaluated.filter(round=round))["quality"],
-        pairs=preferences(exported_rows(tables, _until(tables, round))).height,
+        rows=rows.group_by("round", "origin", maintain_order=True).agg(rows=pl.len()).to_dicts(),
+        quality=quality_of(tables.evaluated.filter(round=places.round))["quality"],
+        pairs=preferences(rows).height,
     )
 
 
@@ -75,14 +88,8 @@ def check_replaceable(folder: Path) -> None:
         raise InputError(f"{folder}: exists and is no export of Lion; give another --out")
 
 
-def write_dataset(
-    tables: Tables, about: Provenance, out: Path, card: str, *, thoughts: bool = False
-) -> None:
-    """Write train pool, cache pool and preference pairs to folder `out` atomically.
-
-    With `thoughts`, the conversations include the teacher's thoughts.
-    """
-    rows = exported_rows(tables, _until(tables, about.round), thoughts=thoughts)
+def write_dataset(rows: pl.DataFrame, about: Provenance, out: Path) -> None:
+    """Write train pool, cache pool and preference pairs to folder `out` atomically."""
     train = rows.filter(round=about.round)
     if not train.height:
         raise InputError(f"--round {about.round}: no train pool; run `dvc repro` or `dvc pull`")
@@ -91,10 +98,10 @@ def write_dataset(
         rows.write_ndjson(folder / POOLS["cache_pool"])
         if about.pairs:
             preferences(rows).write_ndjson(folder / PAIRS["preferences"])
-        _write(folder, about, card)
+        _describe(folder, about, dataset_card(about))
 
 
-def write_student(student: Path, tables: Tables, about: Provenance, out: Path, card: str) -> None:
+def write_student(student: Path, rows: pl.DataFrame, about: Provenance, out: Path) -> None:
     """Write the student to folder `out` as a whole model, with an adapter merged into its base.
 
     InputError if the written model gives the teacher's answers other probabilities than before.
@@ -103,11 +110,9 @@ def write_student(student: Path, tables: Tables, about: Provenance, out: Path, c
 
     if not student.is_dir():
         raise InputError(f"{student}: no such student; run `dvc repro` or `dvc pull`")
-    pool = tables.pool.filter(pl.col("round").is_in(_until(tables, about.round)))
-    rows = usable(with_answers(pool, tables.answers)).tail(COMPARED)
-    lessons = list(zip(tasks_of(rows), rows["answer"], strict=True))
-    merge(student, out, lessons=lessons)
-    _write(out, about, card)
+    known = usable(rows.rename({"output": "answer"})).tail(_COMPARED)
+    merge(student, out, lessons=list(zip(tasks_of(known), known["answer"], strict=True)))
+    _describe(out, about, model_card(about))
 
 
 def _sha256(path: Path) -> str:
@@ -119,11 +124,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _write(folder: Path, about: Provenance, card: str) -> None:
+def _describe(folder: Path, about: Provenance, card: str) -> None:
     facts = json.dumps(asdict(about), indent=2, sort_keys=True, ensure_ascii=False)
     (folder / _FACTS).write_text(facts + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def _until(tables: Tables, round: str) -> list[str]:
-    return tables.rounds[: tables.rounds.index(round) + 1]

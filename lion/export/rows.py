@@ -10,14 +10,15 @@ from lion.runs.run import Tables, round_numbers
 _SCORES = ("verdict", "teacher_score", "student_score", "gap")
 
 
-def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) -> pl.DataFrame:
-    """Return every instruction of `rounds` with its answer and its last examination.
+def exported_rows(tables: Tables, round: str, *, thoughts: bool = False) -> pl.DataFrame:
+    """Return every instruction up to `round` with its answer and its last examination.
 
     `messages` is the conversation: system prompt, earlier turns, task, and the teacher's answer.
     With `thoughts`, the answer begins with a <think> block. The examination's columns, and its
     round `examined`, are null for a row that was never examined. If the teacher has rewritten an
     answer since, `judged_output` is the one that the scores are of.
     """
+    rounds = tables.rounds[: tables.rounds.index(round) + 1]
     pool = tables.pool.filter(pl.col("round").is_in(rounds))
     models = tables.answers.select("id", "model").unique("id", keep="first")
     rewrites = tables.rewrites.filter(pl.col("round").is_in(rounds))
@@ -25,10 +26,13 @@ def exported_rows(tables: Tables, rounds: list[str], *, thoughts: bool = False) 
     rows = without_unclear(with_rewrites(answered, rewrites)).rename({"answer": "output"})
     for more in (models, exams, _judged(answered, rewrites, exams)):
         rows = rows.join(more, on="id", how="left", maintain_order="left")
-    answers = rows.select("output", "thoughts" if thoughts else pl.lit(None)).iter_rows()
-    texts = zip(tasks_of(rows), (_with_thoughts(*answer) for answer in answers), strict=True)
+    said = pl.col("output")
+    if thoughts:
+        block = pl.format("<think>\n{}\n</think>\n\n{}", "thoughts", "output")
+        said = pl.when(pl.col("thoughts") != "").then(block).otherwise(said)
     talks = [
-        [*messages_of(task), {"role": "assistant", "content": answer}] for task, answer in texts
+        [*messages_of(task), {"role": "assistant", "content": answer}]
+        for task, answer in zip(tasks_of(rows), rows.select(said).to_series(), strict=True)
     ]
     turn = pl.Struct({"role": pl.String, "content": pl.String})
     rows = rows.with_columns(pl.Series("messages", talks, dtype=pl.List(turn)))
@@ -83,7 +87,3 @@ def _judged(answered: pl.DataFrame, rewrites: pl.DataFrame, exams: pl.DataFrame)
     return then.join(usable(known.filter(is_later)), on="id", how="semi").select(
         "id", judged_output="answer"
     )
-
-
-def _with_thoughts(answer: str, thoughts: str | None) -> str:
-    return f"<think>\n{thoughts}\n</think>\n\n{answer}" if thoughts else answer

@@ -8,11 +8,11 @@ import random
 
 import polars as pl
 
-from lion.chat import Asks, Request
-from lion.imitate.teacher import answers_to, chat_about, messages_to
+from lion.chat import Asks
+from lion.imitate.teacher import Row, answers_to, in_context, question_of, request_for
 from lion.params import Rewrite, Teacher
 from lion.pools.cache import usable
-from lion.pools.instructions import stable_seed, task_text
+from lion.pools.instructions import task_text
 from lion.prompts import Message, render
 
 
@@ -51,21 +51,15 @@ def rewrite(
 
     Thoughts are kept only if `blind`: others are about an answer that the student never sees.
     """
+    ask = question_of if blind else _correction
     requests = [
-        Request(
-            id=row["id"],
-            messages=messages_to(row) if blind else _messages(row),
-            temperature=settings.temperature,
-            max_tokens=settings.max_tokens,
-            seed=stable_seed("rewrite", round, row["id"]),
-        )
-        for row in rows.iter_rows(named=True)
+        request_for(row, ask(row), settings, "rewrite", round) for row in rows.iter_rows(named=True)
     ]
     learns = blind and settings.thoughts == "learn"
     return answers_to(requests, chat, settings, label=label, learns=learns)
 
 
-def _messages(row: dict[str, str]) -> tuple[Message, ...]:
+def _correction(row: Row) -> tuple[Message, ...]:
     """Return a row's conversation; the last message shows the task, the answer and its review."""
     prompt = render(
         "rewrite.txt",
@@ -74,4 +68,4 @@ def _messages(row: dict[str, str]) -> tuple[Message, ...]:
         review=row["review"],
         number=row["number"],
     )
-    return chat_about(row, prompt)
+    return in_context(row, prompt)

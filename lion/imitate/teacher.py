@@ -1,4 +1,4 @@
-"""Imitation, first half: the teacher answers a pool."""
+"""The teacher answers a pool."""
 
 from collections.abc import Sequence
 
@@ -11,6 +11,8 @@ from lion.pools.instructions import context_of, stable_seed, task_text
 from lion.pools.tables import ANSWER, from_rows
 from lion.prompts import Message, render
 from lion.support.errors import EmptyError
+
+Row = dict[str, str]
 
 
 def teach(
@@ -29,61 +31,12 @@ def teach(
     kept = pl.DataFrame(schema=ANSWER) if kept is None else kept
     asked = pool.join(kept, on="id", how="anti", maintain_order="left")
     known = kept.join(pool, on="id", how="semi")
-    new = _ask(asked, chat, settings, label=label) if asked.height else known.clear()
-    answers = pool.select("id").join(
-        pl.concat([known, new]).select(*ANSWER), on="id", how="inner", maintain_order="left"
-    )
-    return _with_a_whole_one(answers.select(*ANSWER), settings, label=label)
-
-
-def _ask(pool: pl.DataFrame, chat: Asks, settings: Teacher, *, label: str) -> pl.DataFrame:
-    requests = [
-        Request(
-            id=row["id"],
-            messages=messages_to(row),
-            temperature=settings.temperature,
-            max_tokens=settings.max_tokens,
-            seed=stable_seed("teacher", row["id"]),
-        )
-        for row in pool.iter_rows(named=True)
-    ]
-    learns = settings.thoughts == "learn"
-    return answers_to(requests, chat, settings, label=label, learns=learns)
-
-
-def answers_to(
-    requests: Sequence[Request], chat: Asks, settings: Teacher, *, label: str, learns: bool
-) -> pl.DataFrame:
-    """Return the teacher's last reply (ANSWER) to each request, with thoughts if one `learns` them.
-
-    A cut, empty or refused one is retried up to `settings.retries` times.
-    """
-    attempts = ask_with_retries(
-        chat,
-        requests,
-        label=label,
-        retries=settings.retries,
-        usable=lambda _, reply: is_whole(reply),
-    )
-    pairs = zip(requests, attempts, strict=True)
-    rows = [_row(request.id, replies[-1], learns=learns) for request, replies in pairs]
-    return from_rows(rows, ANSWER)
-
-
-def messages_to(row: dict[str, str]) -> tuple[Message, ...]:
-    """Return the conversation that asks the teacher to answer a row."""
-    return chat_about(row, render("teacher.txt", task=task_text(row["instruction"], row["input"])))
-
-
-def chat_about(row: dict[str, str], prompt: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Insert a row's context into `prompt`; its own system prompt replaces the teacher's."""
-    system, task = prompt
-    context = context_of(row)
-    has_own = any(message["role"] == "system" for message in context)
-    return (*context, task) if has_own else (system, *context, task)
-
-
-def _with_a_whole_one(answers: pl.DataFrame, settings: Teacher, *, label: str) -> pl.DataFrame:
+    if asked.height:
+        rows = asked.iter_rows(named=True)
+        requests = [request_for(row, question_of(row), settings, "teacher") for row in rows]
+        learns = settings.thoughts == "learn"
+        known = pl.concat([known, answers_to(requests, chat, settings, label=label, learns=learns)])
+    answers = pool.select("id").join(known, on="id", maintain_order="left").select(*ANSWER)
     if not usable(answers).height:
         raise EmptyError(
             f"{label}: none of {answers.height} answers is complete; the last ended with "
@@ -106,18 +59,55 @@ def check_thoughts(answers: pl.DataFrame, kept: pl.DataFrame | None, *, label: s
         )
 
 
-def is_whole(reply: Reply) -> bool:
-    """Whether the reply is not empty and ended by itself."""
-    return reply.finish_reason == "stop" and bool(reply.text.strip())
+def request_for(row: Row, messages: tuple[Message, ...], settings: Teacher, *seed: str) -> Request:
+    """Return the request that shows `messages`; its seed depends on `seed` and the row's id."""
+    return Request(
+        id=row["id"],
+        messages=messages,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        seed=stable_seed(*seed, row["id"]),
+    )
 
 
-def _row(id: str, reply: Reply, *, learns: bool) -> dict[str, object]:
-    return {
-        "id": id,
-        "answer": reply.text,
-        "finish_reason": reply.finish_reason,
-        "model": reply.model,
-        "prompt_tokens": reply.prompt_tokens,
-        "completion_tokens": reply.completion_tokens,
-        "thoughts": (reply.thoughts or None) if learns else None,
-    }
+def question_of(row: Row) -> tuple[Message, ...]:
+    """Return the conversation that asks the teacher to answer a row."""
+    prompt = render("teacher.txt", task=task_text(row["instruction"], row["input"]))
+    return in_context(row, prompt)
+
+
+def in_context(row: Row, prompt: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Insert a row's context into `prompt`; its own system prompt replaces the teacher's."""
+    system, task = prompt
+    context = context_of(row)
+    has_own = any(message["role"] == "system" for message in context)
+    return (*context, task) if has_own else (system, *context, task)
+
+
+def answers_to(
+    requests: Sequence[Request], chat: Asks, settings: Teacher, *, label: str, learns: bool
+) -> pl.DataFrame:
+    """Return the last reply (ANSWER) to each request, with thoughts if the student `learns` them.
+
+    A cut, empty or refused one is retried up to `settings.retries` times.
+    """
+
+    def is_whole(_: int, reply: Reply) -> bool:
+        return reply.finish_reason == "stop" and bool(reply.text.strip())
+
+    attempts = ask_with_retries(
+        chat, requests, label=label, retries=settings.retries, usable=is_whole
+    )
+    rows = [
+        {
+            "id": request.id,
+            "answer": reply.text,
+            "finish_reason": reply.finish_reason,
+            "model": reply.model,
+            "prompt_tokens": reply.prompt_tokens,
+            "completion_tokens": reply.completion_tokens,
+            "thoughts": (reply.thoughts or None) if learns else None,
+        }
+        for request, (*_, reply) in zip(requests, attempts, strict=True)
+    ]
+    return from_rows(rows, ANSWER)

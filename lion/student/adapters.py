@@ -10,10 +10,18 @@ from lion.support.errors import InputError, ParamsError
 
 def prepare_adapter(loaded: Loaded, lora: Lora | None, *, recompute: bool) -> None:
     """Add a new adapter to the base, or check that the previous round's adapter matches `lora`."""
-    if not is_adapter(loaded.model):
-        if lora is not None:
-            _add_adapter(loaded, lora, recompute=recompute)
+    if is_adapter(loaded.model):
+        _check_shape(loaded, lora)
+    elif lora is not None:
+        _add_adapter(loaded, lora)
+    else:
         return
+    _refuse_tied_targets(loaded)
+    if recompute:
+        loaded.model.enable_input_require_grads()  # type: ignore[no-untyped-call]
+
+
+def _check_shape(loaded: Loaded, lora: Lora | None) -> None:
     if lora is None:
         raise InputError(
             f"{loaded.folder}: this student is an adapter, but imitate.lora is null; set it as it "
@@ -25,12 +33,9 @@ def prepare_adapter(loaded: Loaded, lora: Lora | None, *, recompute: bool) -> No
             f"{loaded.folder}: its adapter has rank {before.r} and alpha {before.lora_alpha}, "
             f"imitate.lora says {lora.rank} and {lora.alpha}; an adapter keeps its shape"
         )
-    refuse_tied_targets(loaded)
-    if recompute:
-        loaded.model.enable_input_require_grads()  # type: ignore[no-untyped-call]
 
 
-def refuse_tied_targets(loaded: Loaded) -> None:
+def _refuse_tied_targets(loaded: Loaded) -> None:
     """Raise ParamsError if the adapter changes a weight that two layers share.
 
     Merging it would change both layers, so the exported model would not be the trained one.
@@ -53,7 +58,7 @@ def refuse_tied_targets(loaded: Loaded) -> None:
         )
 
 
-def _add_adapter(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
+def _add_adapter(loaded: Loaded, lora: Lora) -> None:
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     if loaded.base is None:
@@ -73,7 +78,7 @@ def _add_adapter(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
         task_type="CAUSAL_LM",
     )
     try:
-        with quiet_peft(Warning):  # refuse_tied_targets replaces its warning by an error
+        with quiet_peft(Warning):  # _refuse_tied_targets replaces its warning by an error
             loaded.model = get_peft_model(loaded.model, config)  # type: ignore[assignment]
     except ValueError as error:
         names = {name.rpartition(".")[2] for name, _ in loaded.model.named_modules()} - {""}
@@ -81,6 +86,3 @@ def _add_adapter(loaded: Loaded, lora: Lora, *, recompute: bool) -> None:
             f"imitate.lora.targets: {lora.targets} match no layer of {loaded.base['base']} "
             f"({str(error)[:60]}...); its layers are called {', '.join(sorted(names))[:300]}"
         ) from None
-    refuse_tied_targets(loaded)
-    if recompute:
-        loaded.model.enable_input_require_grads()  # type: ignore[no-untyped-call]

@@ -1,9 +1,8 @@
 """The student's answers: many prompts of similar length at a time, each with its own seed."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from functools import partial
 
 import polars as pl
 import torch
@@ -14,12 +13,11 @@ from lion.pools.instructions import Task, flat_text, stable_seed, tasks_of
 from lion.pools.tables import ANSWER, from_rows
 from lion.student import launch
 from lion.student.decoding import Work, decode
-from lion.student.models import Loaded, device, model_digest, positions_of
-from lion.student.resumable import Resumable, keep_line, kept_lines, work_key
+from lion.student.models import Loaded, device, positions_of
+from lion.student.resumable import Results, Resumable, shared_work, work_key
 from lion.student.template import encode_prompt, pad_id
 from lion.student.thoughts import ThoughtForm
 from lion.support.errors import ParamsError
-from lion.support.progress import Progress
 from lion.support.text import trimmed
 
 
@@ -53,36 +51,7 @@ def answer_pool(
     `resumable`, every finished answer is saved, so a killed run loses at most one batch per
     process.
     """
-    answers = answer_tasks(
-        loaded,
-        tasks_of(pool),
-        settings=settings,
-        compute=compute,
-        seed=seed,
-        label=label,
-        resumable=resumable,
-    )
-    return answer_table(pool["id"], answers)
-
-
-def answer_table(ids: Sequence[str] | pl.Series, answers: Sequence[Answer]) -> pl.DataFrame:
-    """Return answers as ANSWER rows."""
-    pairs = zip(ids, answers, strict=True)
-    rows = [{"id": id, "model": "student", **asdict(answer)} for id, answer in pairs]
-    return from_rows(rows, ANSWER)
-
-
-def answer_tasks(
-    loaded: Loaded,
-    tasks: Sequence[Task],
-    *,
-    settings: Student,
-    compute: Compute,
-    seed: int,
-    label: str,
-    resumable: Resumable | None = None,
-) -> list[Answer]:
-    """Return one answer per task, in order; temperature 0 is greedy."""
+    tasks = tasks_of(pool)
     launch.check_share(len(tasks), what=label)
     make_ready(loaded, compute)
     work = Work(
@@ -92,25 +61,28 @@ def answer_tasks(
         max_tokens=settings.max_tokens,
         positions=positions_of(loaded.model.config),
     )
-    folder = resumable.claim(_key(loaded, work)) if resumable else None
-    done: dict[int, Answer] = launch.broadcast(_read(folder) if launch.is_main() else {})
-    sizes = enumerate(map(len, work.prompts))
-    done |= {row: Answer("", "length", size, 0) for row, size in sizes if not work.room(row)}
-    made = list(done.items()) if launch.is_main() else []
     # Longest prompts first, so that memory runs out at the start or not at all.
     order = sorted(range(len(tasks)), key=lambda row: -len(work.prompts[row]))
-    left = [row for row in order[launch.rank() :: launch.world_size()] if row not in done]
-    bar = Progress(len(left), label, unit="answers") if launch.is_main() else None
-    with bar or nullcontext():
-        for answers in _generate(loaded, work, left, compute.answer_batch):
-            made += answers
-            if folder:
-                keep_line(folder, [[row, asdict(answer)] for row, answer in answers])
-            if bar:
-                bar.advance(len(answers))
-    whole = dict(launch.gather(made))
-    ordered = [whole[row] for row in range(len(tasks))]
-    return without_thoughts(ordered, tasks, loaded.thoughts)
+    known = shared_work(
+        [[row] for row in order if work.room(row)],
+        partial(_generate, loaded, work, batch=compute.answer_batch),
+        resumable=resumable,
+        key=lambda: work_key("answers", loaded.identity, asdict(work)),
+        label=label,
+        unit="answers",
+    )
+    answers = [
+        Answer(**known[row]) if row in known else Answer("", "length", len(prompt), 0)
+        for row, prompt in enumerate(work.prompts)
+    ]
+    return answer_table(pool["id"], without_thoughts(answers, tasks, loaded.thoughts))
+
+
+def answer_table(ids: pl.Series, answers: Sequence[Answer]) -> pl.DataFrame:
+    """Return answers as ANSWER rows."""
+    pairs = zip(ids, answers, strict=True)
+    rows = [{"id": id, "model": "student", **asdict(answer)} for id, answer in pairs]
+    return from_rows(rows, ANSWER)
 
 
 def make_ready(loaded: Loaded, compute: Compute) -> None:
@@ -138,39 +110,26 @@ def without_thoughts(
     """
     if form is None:
         return list(answers)
-    parts = [
-        form.split(answer.answer, flat_text(task), answer.finish_reason)
-        for answer, task in zip(answers, tasks, strict=True)
-    ]
-    return [
-        replace(answer, answer=part.answer, thoughts=part.thoughts, finish_reason=part.ending)
-        for answer, part in zip(answers, parts, strict=True)
-    ]
-
-
-def _key(loaded: Loaded, work: Work) -> str:
-    """Return a hash of everything that the answers depend on; empty in other processes."""
-    if not launch.is_main():
-        return ""
-    weights = model_digest(str(loaded.folder)) if loaded.folder else None
-    return work_key("answers", weights, loaded.base, str(loaded.model.dtype), asdict(work))
-
-
-def _read(folder: Path | None) -> dict[int, Answer]:
-    """Read the saved answers of a killed run, by row."""
-    lines = kept_lines(folder) if folder else ()
-    return {row: Answer(**fields) for line in lines for row, fields in line}
+    result = []
+    for made, task in zip(answers, tasks, strict=True):
+        thoughts, answer, ending = form.split(made.answer, flat_text(task), made.finish_reason)
+        result.append(replace(made, answer=answer, thoughts=thoughts, finish_reason=ending))
+    return result
 
 
 def _generate(
-    loaded: Loaded, work: Work, order: list[int], batch: int
-) -> Iterator[list[tuple[int, Answer]]]:
-    """Yield (row, answer) of the rows `order` as they end; ParamsError if memory runs out."""
+    loaded: Loaded, work: Work, rows: list[list[int]], *, batch: int
+) -> Iterator[Results]:
+    """Yield answers as they end; ParamsError if memory runs out."""
+    order = [row for [row] in rows]
     pad = pad_id(loaded.tokenizer)
     try:
         for ended in decode(loaded.model, work, order, batch=batch, pad=pad, ends=loaded.ends):
             if ended:
-                yield [(row, _answer(loaded, work.prompts[row], tokens)) for row, tokens in ended]
+                yield [
+                    (row, asdict(_answer(loaded, work.prompts[row], tokens)))
+                    for row, tokens in ended
+                ]
     except torch.OutOfMemoryError:
         raise ParamsError(
             f"out of memory with {batch} answers at a time; lower compute.answer_batch"

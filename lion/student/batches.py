@@ -1,14 +1,10 @@
-"""The rows of each training step, and their split into micro-batches.
-
-The rows of a step are drawn at random, regardless of length. Within a step they are sorted by
-length and split into micro-batches, which keeps padding low.
-"""
+"""The rows of each training step, their split into micro-batches, and these as tensors."""
 
 import random
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,18 +15,27 @@ from lion.student.template import Example
 from lion.support.errors import ParamsError
 
 IGNORED = -100  # a label that the loss ignores
-Micro: TypeAlias = list[Example]  # rows of one forward pass
+OF_PAIRS = ("margins", "lengths", "weights")  # tensors of a batch that the model does not read
 
 
-class Sided(Sized, Protocol):
-    """A training row: one example, or the two sides of a pair; its length is the longest side's."""
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one prompt; `margin` is log p(chosen) - log p(rejected) of the reference."""
+
+    chosen: Example
+    rejected: Example
+    margin: float = 0.0
+
+    def __len__(self) -> int:
+        return max(len(self.chosen), len(self.rejected))
 
     @property
-    def sides(self) -> Sequence[Example]:
-        """Return the examples that the model computes for this row."""
+    def tokens(self) -> int:
+        """Return the number of tokens that the model computes for this pair."""
+        return len(self.chosen) + len(self.rejected)
 
 
-Row = TypeVar("Row", bound=Sided)
+Row = TypeVar("Row", Example, Pair)
 
 
 def draw_steps(examples: Sequence[Row], *, epochs: int, batch: int, seed: int) -> list[list[Row]]:
@@ -64,7 +69,6 @@ class Plan:
     tokens: list[int]  # of each step, without padding
     accumulation: int  # micro-batches per step and process
     rows: int  # mean per micro-batch
-    padded: int  # tokens of the largest micro-batch, padding included
 
 
 def make_plan(examples: Sequence[Row], settings: Imitate, compute: Compute, *, seed: int) -> Plan:
@@ -88,22 +92,20 @@ def plan_steps(examples: Sequence[Row], settings: Imitate, compute: Compute, *, 
     parts = accumulation * launch.world_size()
     steps = draw_steps(examples, epochs=settings.epochs, batch=settings.batch, seed=seed)
     micros = [micro for step in steps for micro in split_step(step, parts)]
-    tokens = [sum(len(side) for row in step for side in row.sides) for step in steps]
-    padded = max(len(row.sides) * len(row) * len(micro) for micro in micros for row in micro[-1:])
-    return Plan(micros, tokens, accumulation, rows, padded)
+    return Plan(micros, [sum(row.tokens for row in step) for step in steps], accumulation, rows)
 
 
+@dataclass(frozen=True)
 class Collator:
     """A micro-batch as tensors: (B, T), padded on the right, or (1, sum of T), rows end to end.
 
     `flat` needs an attention that separates rows by their position ids, as flash attention does.
     """
 
-    def __init__(self, pad: int, *, flat: bool = False) -> None:
-        self.pad = pad
-        self.flat = flat
+    pad: int
+    flat: bool = False
 
-    def __call__(self, micros: Sequence[Micro]) -> dict[str, Any]:
+    def __call__(self, micros: Sequence[list[Example]]) -> dict[str, Any]:
         [rows] = micros
         rows = rows or [Example([self.pad], [])]  # a process with nothing to do in the last step
         ids = [row.prompt + row.answer for row in rows]
@@ -114,6 +116,28 @@ class Collator:
             "input_ids": _padded(ids, self.pad),
             "labels": _padded(labels, IGNORED),
             "attention_mask": _padded([[1] * len(row) for row in ids], 0),
+        }
+
+
+@dataclass(frozen=True)
+class PairCollator:
+    """A micro-batch of pairs, with the number of pairs in its step, as tensors.
+
+    All chosen answers come first, then all rejected ones in the same order.
+    """
+
+    collator: Collator
+
+    def __call__(self, micros: Sequence[tuple[list[Pair], int]]) -> dict[str, Any]:
+        [(pairs, count)] = micros
+        nothing = Example([self.collator.pad], [])  # for a process without a pair in this step
+        rows = pairs or [Pair(nothing, nothing)]
+        answers = [*(pair.chosen for pair in rows), *(pair.rejected for pair in rows)]
+        return {
+            **self.collator([answers]),
+            "margins": torch.tensor([pair.margin for pair in rows]),
+            "lengths": torch.tensor([max(1, len(pair.chosen.answer)) for pair in rows]),
+            "weights": torch.full((len(rows),), len(pairs) / len(rows) / count),
         }
 
 

@@ -4,20 +4,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from httpx2 import HTTPError
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from lion.pools.instructions import Task
-from lion.student.models import (
-    check_causal,
-    check_place,
-    load_tokenizer,
-    one_line,
-    positions_of,
-)
+from lion.student.models import check_place, load_config, load_tokenizer, one_line, positions_of
 from lion.student.sandbox import render_untrusted
-from lion.student.template import encode_prompt, pad_id
+from lion.student.template import encode_prompt, for_template, pad_id
 from lion.student.thoughts import form_to_learn, opened_by_prompt
-from lion.student.turns import for_template
 from lion.support.errors import InputError
 
 _TIMEOUT = 10.0  # seconds for the hub
@@ -41,13 +34,14 @@ def check_base(
     """
     check_place(base, revision)
     check_hub(base, revision)
-    try:
-        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
-        check_causal(config)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = one_line(error)
-        raise InputError(f"student {base}: not a causal language model: {reason}") from None
-    _check_positions(config, base, lengths or {})
+    config = load_config(base, revision)
+    positions = positions_of(config)
+    for name, tokens in (lengths or {}).items():
+        if positions and positions < tokens:
+            raise InputError(
+                f"{name}: {tokens:,} tokens, but {base} has {positions:,} positions; set a lower "
+                "number, or choose another student.base"
+            )
     tokenizer = load_tokenizer(base, revision)
     if thinks:
         form_to_learn(tokenizer)
@@ -56,7 +50,12 @@ def check_base(
             f"student.base: {base}: its tokenizer has no end-of-text token, so the student could "
             "not learn to stop; set eos_token in tokenizer_config.json"
         )
-    _check_template(tokenizer, base)
+    if PROBE not in (prompt := _prompt(tokenizer, PROBE, base)):
+        raise InputError(
+            f"student.base: {base}: its chat template does not show the task's text unchanged "
+            f"(a test task became {prompt[:60]!r}); use a template that writes message['content'] "
+            "as it is"
+        )
     # A context with one earlier question represents those with more.
     for roles in sorted({context[: 2 + context.count("system")] for context in contexts}):
         _check_context(tokenizer, base, roles)
@@ -67,16 +66,6 @@ def check_base(
             "so the student would write its answers as thoughts; set teacher.thoughts: learn, or "
             "choose another base"
         )
-
-
-def _check_positions(config: PreTrainedConfig, base: str, lengths: Mapping[str, int]) -> None:
-    positions = positions_of(config)
-    for name, tokens in lengths.items():
-        if positions and positions < tokens:
-            raise InputError(
-                f"{name}: {tokens:,} tokens, but {base} has {positions:,} positions; set a lower "
-                "number, or choose another student.base"
-            )
 
 
 def check_hub(base: str, revision: str | None) -> None:
@@ -110,16 +99,6 @@ def check_hub(base: str, revision: str | None) -> None:
     else:
         return
     raise InputError(f"student {base}: {problem}")
-
-
-def _check_template(tokenizer: PreTrainedTokenizerBase, base: str) -> None:
-    prompt = _prompt(tokenizer, PROBE, base)
-    if PROBE not in prompt:
-        raise InputError(
-            f"student.base: {base}: its chat template does not show the task's text unchanged "
-            f"(a test task became {prompt[:60]!r}); use a template that writes message['content'] "
-            "as it is"
-        )
 
 
 def _check_context(tokenizer: PreTrainedTokenizerBase, base: str, roles: tuple[str, ...]) -> None:

@@ -6,28 +6,28 @@ The loss takes ten lines, so this module adds it to imitation's training loop.
 """
 
 import gc
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
+import click
 import polars as pl
 import torch
 import torch.nn.functional as F
 from transformers import Trainer, set_seed
 
 from lion.params import Compute, Contrast, Imitate
+from lion.pools.instructions import tasks_of
 from lion.pools.tables import LOSS, from_rows
 from lion.student import launch
-from lion.student.batches import IGNORED, Plan, plan_steps
+from lion.student.batches import IGNORED, OF_PAIRS, Pair, PairCollator, Plan, plan_steps
 from lion.student.memory import advice, explained
 from lion.student.models import Loaded, device, is_adapter
-from lion.student.pairs import OF_PAIRS, Pair, PairCollator, encode_pairs
 from lion.student.resumable import Resumable, work_key
-from lion.student.trainer import arguments_of, collator_of, run_plan
+from lion.student.thoughts import encode_thoughtful
+from lion.student.training import arguments_of, collator_of, run_plan
 
 
 def contrast(
@@ -51,57 +51,74 @@ def contrast(
     if not pairs:
         return from_rows([], {**LOSS, "seconds": pl.Float64})
     own = settings.contrast or Contrast()
-    settings = _settings_of(settings, own)
-    # A pair is two rows of a forward pass.
-    rows_at_once = compute.micro_batch or settings.batch
-    compute = compute.model_copy(update={"micro_batch": max(1, rows_at_once // 2)})
-    set_seed(seed)
-    loaded.gather = None  # it holds the optimizer of `train`
-    gc.collect()
-    _without_dropout(loaded.model)
-    kept = None
-    if resumable and compute.checkpoint_steps:
-        tokens = [[side.prompt, side.answer] for pair in pairs for side in pair.sides]
-        kept = resumable.claim(work_key(loaded.learnt, tokens, settings.model_dump()))
-    hint = advice(compute, rows=rows_at_once, adapter=is_adapter(loaded.model))
-    with tempfile.TemporaryDirectory() as scratch, explained(hint):
-        margins = _margins(loaded, pairs, compute, arithmetic)
-        referred = [replace(pair, margin=m) for pair, m in zip(pairs, margins, strict=True)]
-        plan = _with_counts(plan_steps(referred, settings, compute, seed=seed))
-        folder, saves = kept or Path(scratch), kept is not None
-        arguments = arguments_of(settings, compute, plan, seed=seed, folder=folder, saves=saves)
-        arguments["bf16"] = arithmetic == torch.bfloat16
-        kind = partial(ContrastTrainer, beta=own.beta, anchor=own.anchor)
-        return run_plan(loaded, plan, arguments, label, kind=kind, collate=PairCollator)
-
-
-def _settings_of(settings: Imitate, own: Contrast) -> Imitate:
-    """Return the settings of imitation with those of contrast in their place."""
     changes = {
         "epochs": own.epochs,
         "batch": own.batch or settings.batch,
         "learning_rate": own.learning_rate or settings.learning_rate / 20,
     }
-    return settings.model_copy(update=changes)
+    settings = settings.model_copy(update=changes)
+    # A pair is two rows of a forward pass.
+    rows_at_once = compute.micro_batch or settings.batch
+    compute = compute.model_copy(update={"micro_batch": max(1, rows_at_once // 2)})
+    set_seed(seed)
+    gc.collect()  # the optimizer of `train`
+    for module in loaded.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0  # the margins of the reference are without it, too
+    folder = None
+    if resumable and compute.checkpoint_steps:
+        folder = resumable.claim(
+            work_key(loaded.learnt, [*map(astuple, pairs)], settings.model_dump())
+        )
+    collate = PairCollator(collator_of(loaded))
+    kind = partial(ContrastTrainer, beta=own.beta, anchor=own.anchor, data_collator=collate)
+    with explained(advice(compute, rows=rows_at_once, adapter=is_adapter(loaded.model))):
+        margins = _margins(loaded, pairs, collate, compute, arithmetic)
+        referred = [replace(pair, margin=m) for pair, m in zip(pairs, margins, strict=True)]
+        plan = _with_counts(plan_steps(referred, settings, compute, seed=seed))
+        arguments = arguments_of(settings, compute, plan, seed=seed, arithmetic=arithmetic)
+        return run_plan(loaded, plan, arguments, label=label, folder=folder, kind=kind)
 
 
-def answer_log_probs(
-    logits: torch.Tensor, labels: torch.Tensor, bounds: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Return the sum of the log-probabilities of each row's answer: (B,).
+def encode_pairs(loaded: Loaded, rows: pl.DataFrame, limit: int, *, label: str) -> list[Pair]:
+    """Return the pairs as token ids, each answer cut to `limit` tokens with its prompt.
 
-    `logits` are (B, T, V) and `labels` (B, T), or (1, sum of T, V) with rows between `bounds`.
+    A row makes no pair if its prompt leaves no room for a token of either answer, or if the answers
+    are equal up to the cut. A student's answer that did not end has no EOS token.
     """
+    encode = partial(encode_thoughtful, loaded.tokenizer, loaded.thoughts)
+    pairs = []
+    for task, row in zip(tasks_of(rows), rows.iter_rows(named=True), strict=True):
+        chosen = encode(task, row["answer"], row["thoughts"])
+        rejected = encode(task, row["response"], row["response_thoughts"])
+        if row["response_ending"] != "stop":
+            rejected = replace(rejected, answer=rejected.answer[:-1])
+        chosen, rejected = chosen.cut(limit), rejected.cut(limit)
+        has_room = all(len(side.answer) > side.thoughts for side in (chosen, rejected))
+        if has_room and chosen.answer != rejected.answer:
+            pairs.append(Pair(chosen, rejected))
+    line = f"{label}: {len(pairs)} pairs{'' if pairs else ', so no training steps'}"
+    if alike := rows.height - len(pairs):
+        line += f"; {alike} more have no difference within imitate.max_length={limit} tokens"
+    if launch.is_main():
+        click.echo(line)
+    return pairs
+
+
+def answer_log_probs(model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+    """Return the sum of the log-probabilities of each answer of a collated micro-batch: (B,)."""
+    labels = inputs.pop("labels")
+    logits = model(**inputs, use_cache=False).logits  # (B, T, V), or (1, sum of T, V)
     losses = F.cross_entropy(
         logits[:, :-1].transpose(1, 2).float(),
         labels[:, 1:],
         ignore_index=IGNORED,
         reduction="none",
     )
-    if bounds is None:
+    if "cu_seq_lens_q" not in inputs:
         return -losses.sum(dim=1)
-    whole = F.pad(losses[0], (1, 0))
-    return -torch.stack([whole[begin:end].sum() for begin, end in pairwise(bounds.tolist())])
+    whole, bounds = F.pad(losses[0], (1, 0)), inputs["cu_seq_lens_q"].tolist()
+    return -torch.stack([whole[begin:end].sum() for begin, end in pairwise(bounds)])
 
 
 class ContrastTrainer(Trainer):
@@ -126,7 +143,7 @@ class ContrastTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         reference, lengths, weights = (inputs.pop(name) for name in OF_PAIRS)
-        chosen, rejected = _log_probs_of(model, inputs)
+        chosen, rejected = answer_log_probs(model, inputs).chunk(2)
         gains = chosen - rejected - reference
         self._right += float((weights * (gains > 0)).sum())
         losses = -F.logsigmoid(self._beta * gains)
@@ -141,31 +158,22 @@ class ContrastTrainer(Trainer):
         super().log(logs, start_time)
 
 
-def _log_probs_of(
-    model: torch.nn.Module, inputs: dict[str, Any]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return log p(chosen) and log p(rejected) of each pair of a collated micro-batch."""
-    labels = inputs.pop("labels")
-    logits = model(**inputs, use_cache=False).logits
-    chosen, rejected = answer_log_probs(logits, labels, inputs.get("cu_seq_lens_q")).chunk(2)
-    return chosen, rejected
-
-
 def _margins(
-    loaded: Loaded, pairs: Sequence[Pair], compute: Compute, arithmetic: torch.dtype
+    loaded: Loaded,
+    pairs: Sequence[Pair],
+    collate: PairCollator,
+    compute: Compute,
+    arithmetic: torch.dtype,
 ) -> list[float]:
     """Return the reference's margin of each pair; the processes share the work."""
     size = compute.micro_batch or 1
     order = sorted(range(len(pairs)), key=lambda row: len(pairs[row]))
-    number = -(-len(pairs) // size)
-    number += -number % launch.world_size()  # a sharded model computes in all processes at once
     where = device(compute.device)
-    collate = PairCollator(collator_of(loaded))
     loaded.model.eval()  # type: ignore[no-untyped-call]
     made: list[tuple[int, float]] = []
     mixed = torch.autocast(where.type, arithmetic, enabled=arithmetic == torch.bfloat16)
-    for part in range(launch.rank(), number, launch.world_size()):
-        rows = order[part * size : (part + 1) * size]
+    for begin in range(launch.rank() * size, len(pairs), launch.world_size() * size):
+        rows = order[begin : begin + size]
         batch = collate([([pairs[row] for row in rows], 1)])
         inputs = {
             name: value.to(where) if torch.is_tensor(value) else value
@@ -173,8 +181,8 @@ def _margins(
             if name not in OF_PAIRS
         }
         with torch.no_grad(), mixed:
-            chosen, rejected = _log_probs_of(loaded.model, inputs)
-        made += zip(rows, (chosen - rejected).tolist(), strict=False)
+            chosen, rejected = answer_log_probs(loaded.model, inputs).chunk(2)
+        made += zip(rows, (chosen - rejected).tolist(), strict=True)
     return [margin for _, margin in sorted(launch.gather(made))]
 
 
@@ -184,10 +192,3 @@ def _with_counts(plan: Plan) -> Plan:
     steps = [plan.micros[begin : begin + parts] for begin in range(0, len(plan.micros), parts)]
     counted = [(micro, sum(map(len, step))) for step in steps for micro in step]
     return replace(plan, micros=counted)
-
-
-def _without_dropout(model: torch.nn.Module) -> None:
-    """Turn dropout off, since the reference's margins are computed without it."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0

@@ -4,12 +4,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from lion.params import Params
 from lion.student.check import check_base
 from lion.student.memory import GIB, Need, advice, estimate, free_memory
-from lion.student.models import LoadOptions, device, load_student, precision, write_base
+from lion.student.models import (
+    LoadOptions,
+    device,
+    load_config,
+    load_student,
+    precision,
+    stored_type,
+    write_base,
+)
 from lion.support.errors import InputError
 
 
@@ -44,45 +52,35 @@ def fitness_of(params: Params, scratch: Path) -> Fitness:
     student, compute = params.student, params.compute
     learns = params.teacher.thoughts == "learn"
     check_base(student.base, student.revision, thinks=learns, lengths=params.student_lengths)
-    config = AutoConfig.from_pretrained(
-        student.base, revision=student.revision, trust_remote_code=False
-    )
+    config = load_config(student.base, student.revision)
     with torch.device("meta"):  # shapes without weights
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     model.requires_grad_(params.imitate.lora is None)
-    rows = min(compute.micro_batch or params.imitate.batch, params.imitate.batch)
-    rows = -(-rows // compute.processes) if compute.micro_batch is None else rows
-    arithmetic = precision(student, compute)
+    share = -(-params.imitate.batch // compute.processes)
+    rows = min(compute.micro_batch or share, params.imitate.batch)
     where = device(compute.device)
     parameters = sum(weight.numel() for weight in model.parameters())
     fitness = Fitness(
         parameters=parameters,
-        saved=parameters * (config.dtype or torch.float32).itemsize,
+        saved=parameters * stored_type(student.base, student.revision).itemsize,
         need=estimate(
             model,
+            compute,
+            precision(student, compute),
             tokens=rows * params.imitate.max_length,
-            shards=compute.processes if compute.sharding != "none" else 1,
-            bytes_a_number=arithmetic.itemsize,
-            recompute=compute.activation_checkpointing,
+            processes=compute.processes,
         ),
         free=free_memory(where),
         where=str(where),
         advice=advice(compute, rows=rows, adapter=params.imitate.lora is not None),
     )
     if Path(student.base).is_dir():
-        _load(params, scratch, fitness)
+        size, free = parameters * torch.bfloat16.itemsize, free_memory(torch.device("cpu"))
+        if size > free:
+            raise InputError(
+                f"student.base: {student.base}: its weights take {size / GIB:.1f} GiB, and "
+                f"{free / GIB:.1f} GiB of memory are free; use a smaller base or a larger machine"
+            )
+        write_base(scratch / "base", base=student.base, revision=student.revision)
+        load_student(scratch / "base", options=LoadOptions(dtype=torch.bfloat16))
     return fitness
-
-
-def _load(params: Params, scratch: Path, fitness: Fitness) -> None:
-    """Load the weights once; InputError if that fails, or if they would not fit into memory."""
-    size = fitness.parameters * 2  # bytes in bfloat16
-    free = free_memory(torch.device("cpu"))
-    if size > free:
-        raise InputError(
-            f"student.base: {params.student.base}: its weights take {size / GIB:.1f} GiB, and "
-            f"{free / GIB:.1f} GiB of memory are free; use a smaller base or a larger machine"
-        )
-    pointer = scratch / "base"
-    write_base(pointer, base=params.student.base, revision=params.student.revision)
-    load_student(pointer, options=LoadOptions(dtype=torch.bfloat16))

@@ -38,7 +38,7 @@ def relaunch(stage: str, compute: Compute, *, trains: bool = False) -> None:
 
 
 def _torchrun(arguments: list[str]) -> None:
-    """Do what the torchrun command does, without a traceback when a process fails."""
+    """Run the torchrun command, without a traceback when a process fails."""
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
@@ -73,11 +73,6 @@ def world_size() -> int:
 def rank() -> int:
     """Return the number of this process, from 0 over all machines."""
     return int(os.environ.get("RANK", "0"))
-
-
-def local_rank() -> int:
-    """Return the number of this process on its machine, which is also its device's."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def is_main() -> bool:
@@ -120,12 +115,13 @@ def gather(value: list[Any]) -> list[Any]:
         return value
     from accelerate.utils import gather_object
 
-    gathered: list[Any] = gather_object(value)
-    return gathered
+    return list(gather_object(value))
 
 
 def check_share(rows: int, *, what: str) -> None:
     """Raise ParamsError if a process would have nothing to do."""
     if rows < world_size() > 1:
-        message = f"{what}: {world_size()} processes for {rows} rows"
-        raise ParamsError(f"{message}; lower compute.processes to {max(rows, 1)} or less")
+        raise ParamsError(
+            f"{what}: {world_size()} processes for {rows} rows; "
+            f"lower compute.processes to {max(rows, 1)} or less"
+        )

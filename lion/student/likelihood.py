@@ -4,7 +4,7 @@ Tokens, template and mask are those of training. No request is sent.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from functools import partial
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,22 @@ from lion.pools.tables import ANSWER_LOSS, from_rows
 from lion.student import launch
 from lion.student.answering import make_ready
 from lion.student.batches import Collator
-from lion.student.models import Loaded, load_options, load_student, model_digest
-from lion.student.resumable import Resumable, keep_line, kept_lines, work_key
+from lion.student.models import Loaded, load_options, load_student
+from lion.student.resumable import Results, Resumable, shared_work, work_key
 from lion.student.template import Example, pad_id
 from lion.student.thoughts import encode_thoughtful
 from lion.support.errors import LionError
-from lion.support.progress import Progress
 
 TOKENS = 2048  # of a forward pass, including padding; bounds the memory of the logits
-Loss = tuple[int, int, float]  # a row, the tokens of its answer, their mean loss in nats
 
 
 def losses_of(
-    params: Params, student: Path, pool: pl.DataFrame, *, label: str, resumable: Resumable
+    params: Params,
+    student: Path,
+    pool: pl.DataFrame,
+    *,
+    label: str,
+    resumable: Resumable | None = None,
 ) -> pl.DataFrame:
     """Return the losses (ANSWER_LOSS) of student folder `student` on the answers of `pool`."""
     options = load_options(params.student, params.compute, trained=False)
@@ -67,7 +70,7 @@ def losses_on(
     limit: int,
     compute: Compute,
     label: str,
-    resumable: Resumable,
+    resumable: Resumable | None = None,
 ) -> pl.DataFrame:
     """Return each row's loss (ANSWER_LOSS), null if it is not finite or no answer token is left.
 
@@ -84,19 +87,17 @@ def losses_on(
     make_ready(loaded, compute)
     learnt = [row for row, example in enumerate(rows) if len(example.answer) > example.thoughts]
     plan = [[learnt[place] for place in each] for each in _passes([rows[row] for row in learnt])]
-    folder = resumable.claim(_key(loaded, rows, plan) if launch.is_main() else "")
-    own = plan[launch.rank() :: launch.world_size()]
-    made: list[Loss] = []
-    bar = Progress(sum(map(len, own)), label, unit="losses") if launch.is_main() else None
-    with bar or nullcontext():
-        for losses in _losses(loaded, rows, own, folder):
-            made += losses
-            if bar:
-                bar.advance(len(losses))
-    known = {row: (tokens, loss) for row, tokens, loss in launch.gather(made)}
-    whole = [known.get(row, (0, nan)) for row in range(len(rows))]
+    texts = [[row.prompt, row.answer] for row in rows]
+    known = shared_work(
+        plan,
+        partial(_losses, loaded, rows),
+        resumable=resumable,
+        key=lambda: work_key("mean losses", loaded.identity, texts, plan),
+        label=label,
+        unit="losses",
+    )
     return from_rows(
-        [_row(id, *loss) for id, loss in zip(pool["id"], whole, strict=True)], ANSWER_LOSS
+        [_row(id, *known.get(row, (0, nan))) for row, id in enumerate(pool["id"])], ANSWER_LOSS
     )
 
 
@@ -104,53 +105,34 @@ def _row(id: str, tokens: int, loss: float) -> dict[str, Any]:
     return {"id": id, "tokens": tokens, "loss": round(loss, 6) if isfinite(loss) else None}
 
 
-def _key(loaded: Loaded, rows: Sequence[Example], plan: list[list[int]]) -> str:
-    """Return a hash of everything that the losses depend on."""
-    weights = model_digest(str(loaded.folder)) if loaded.folder else None
-    texts = [[row.prompt, row.answer] for row in rows]
-    return work_key("losses", weights, loaded.base, str(loaded.model.dtype), texts, plan)
-
-
-def _losses(
-    loaded: Loaded, rows: Sequence[Example], plan: list[list[int]], folder: Path | None
-) -> Iterator[list[Loss]]:
-    """Yield the losses of each forward pass; reuse those that a killed run has saved."""
-    lines = kept_lines(folder) if folder else ()
-    done = {line[0][0]: [(row, tokens, loss) for row, tokens, loss in line] for line in lines}
+def _losses(loaded: Loaded, rows: Sequence[Example], plan: list[list[int]]) -> Iterator[Results]:
+    """Yield the tokens and mean losses in nats of the answers of each forward pass."""
+    pad = pad_id(loaded.tokenizer)
     for each in plan:
-        losses = done.get(each[0])
-        if losses is None:
-            logs = log_probabilities(
-                loaded.model, [rows[row] for row in each], pad=pad_id(loaded.tokenizer)
-            )
-            losses = [
-                (row, len(log), -float(log.double().mean()))
-                for row, log in zip(each, logs, strict=True)
-            ]
-            if folder:
-                keep_line(folder, losses)
-        yield losses
+        logs = log_probabilities(loaded.model, [rows[row] for row in each], pad=pad)
+        yield [
+            (row, (len(log), -float(log.double().mean())))
+            for row, log in zip(each, logs, strict=True)
+        ]
 
 
 @torch.inference_mode()
 def log_probabilities(
-    model: PreTrainedModel,
-    examples: Sequence[Example],
-    *,
-    pad: int = 0,
+    model: PreTrainedModel, examples: Sequence[Example], *, pad: int = 0
 ) -> list[torch.Tensor]:
-    """Return the log-probability of each answer token, in nats, one float32 tensor per example."""
+    """Return the log-probability of each answer token, in nats, by one forward pass.
+
+    There is one float32 tensor per example.
+    """
     model.eval()  # type: ignore[no-untyped-call]
-    collate = Collator(pad)
-    result = [torch.empty(0)] * len(examples)
-    for rows in _passes(examples):
-        batch = collate([[examples[row] for row in rows]])
-        ids, mask = (batch[name].to(model.device) for name in ("input_ids", "attention_mask"))
-        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-        for row, each, tokens in zip(rows, logits, ids, strict=True):
-            first, end = max(len(examples[row].prompt), 1), len(examples[row])
-            scores = torch.log_softmax(each[first - 1 : end - 1].float(), dim=-1)
-            result[row] = scores.gather(1, tokens[first:end, None])[:, 0].cpu()
+    batch = Collator(pad)([list(examples)])
+    ids, mask = (batch[name].to(model.device) for name in ("input_ids", "attention_mask"))
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    result = []
+    for example, each, tokens in zip(examples, logits, ids, strict=True):
+        first, end = max(len(example.prompt), 1), len(example)
+        scores = torch.log_softmax(each[first - 1 : end - 1].float(), dim=-1)
+        result.append(scores.gather(1, tokens[first:end, None])[:, 0].cpu())
     return result
 
 

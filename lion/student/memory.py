@@ -4,12 +4,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import torch
 from transformers import PreTrainedModel
 
 from lion.params import Compute
+from lion.student import launch
+from lion.student.models import device
 from lion.support.errors import ParamsError
 
 ADAM = 2  # moments per trained weight
@@ -37,18 +40,19 @@ class Need:
 
 def estimate(
     model: PreTrainedModel,
+    compute: Compute,
+    arithmetic: torch.dtype,
     *,
     tokens: int,
-    shards: int = 1,
-    bytes_a_number: int = 4,
-    recompute: bool = False,
+    processes: int,
 ) -> Need:
-    """Return what training needs in each of `shards` processes.
+    """Return what training needs in each of `processes`.
 
-    `tokens` are the padded tokens of one forward pass. Weights, gradients and optimizer state are
-    sharded, but the embeddings, and one layer at a time, are whole. Trained float32 weights have a
-    copy in the number type of the arithmetic. `recompute` means activation checkpointing.
+    `tokens` are the padded tokens of one forward pass. Sharding divides weights, gradients and
+    optimizer state, but the embeddings, and one layer at a time, are whole. Trained float32 weights
+    have a copy in the number type of the arithmetic.
     """
+    shards = processes if compute.sharding != "none" else 1
     every = list(model.parameters())
     weights = sum(weight.numel() * weight.element_size() for weight in every)
     trained = sum(w.numel() * w.element_size() for w in every if w.requires_grad)
@@ -57,18 +61,18 @@ def estimate(
         ends = 2 * int(config.vocab_size) * int(config.hidden_size) * 4
         beside = weights / int(config.num_hidden_layers) + ends
     else:
-        beside = trained * bytes_a_number / 4 if bytes_a_number < 4 else 0.0
+        beside = trained * arithmetic.itemsize / 4 if arithmetic.itemsize < 4 else 0.0
     return Need(
         weights=weights / shards + beside,
         gradients=trained / shards,
         optimizer=ADAM * trained / shards,
-        activations=_activations(model, tokens, bytes_a_number, recompute=recompute),
+        activations=_activations(
+            config, tokens, arithmetic.itemsize, recompute=compute.activation_checkpointing
+        ),
     )
 
 
-def _activations(
-    model: PreTrainedModel, tokens: int, bytes_a_number: int, *, recompute: bool
-) -> float:
+def _activations(config: Any, tokens: int, bytes_a_number: int, *, recompute: bool) -> float:
     """Return the bytes that a forward pass keeps for the backward pass: a decoder with gated MLPs.
 
     For each token, a layer keeps about 8 numbers of the model's width (inputs of norms and
@@ -76,7 +80,6 @@ def _activations(
     rotation), and 4 of the MLP's width. The logits are added: as computed, as float32, and their
     gradient. Attention that keeps its scores (eager) needs more than this.
     """
-    config = model.config.get_text_config()
     width, mlp = int(config.hidden_size), int(getattr(config, "intermediate_size", 0) or 0)
     heads = int(config.num_attention_heads)
     shared = int(getattr(config, "num_key_value_heads", None) or heads) / heads
@@ -94,28 +97,31 @@ def free_memory(device: torch.device) -> float:
     return float(psutil.virtual_memory().available) / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
-def check_memory(need: Need, device: torch.device, *, held: float, advice: str) -> None:
-    """Raise ParamsError if `need`, of which `held` bytes are in use already, does not fit."""
-    free = free_memory(device) + held
+def check_memory(
+    model: PreTrainedModel, compute: Compute, arithmetic: torch.dtype, *, tokens: int, advice: str
+) -> None:
+    """Raise ParamsError if training needs more memory than is free; see `estimate`."""
+    need = estimate(model, compute, arithmetic, tokens=tokens, processes=launch.world_size())
+    where = device(compute.device)
+    held = need.weights if where.type == "cpu" else 0.0
+    free = free_memory(where) + held
     if need.total > free:
         raise ParamsError(
-            f"imitate: training needs about {need} a process, and {device} has {free / GIB:.2f} "
+            f"imitate: training needs about {need} a process, and {where} has {free / GIB:.2f} "
             f"GiB free; {advice}, or skip this check with compute.memory_check: false"
         )
 
 
 def advice(compute: Compute, *, rows: int, adapter: bool) -> str:
     """Return how to lower the need, the cheapest way first; `rows` is the current micro-batch."""
-    ways = []
-    if rows > 1:
-        ways.append(f"set compute.micro_batch below {rows}")
-    if not compute.activation_checkpointing:
-        ways.append("set compute.activation_checkpointing: true")
-    if not adapter:
-        ways.append("train an adapter (imitate.lora)")
-    if compute.sharding == "none":
-        ways.append("spread it over processes (compute.sharding: fsdp)")
-    return ", ".join(ways) or "use a smaller base or larger devices"
+    ways = {
+        f"set compute.micro_batch below {rows}": rows > 1,
+        "set compute.activation_checkpointing: true": not compute.activation_checkpointing,
+        "train an adapter (imitate.lora)": not adapter,
+        "spread it over processes (compute.sharding: fsdp)": compute.sharding == "none",
+    }
+    open_ways = [way for way, is_open in ways.items() if is_open]
+    return ", ".join(open_ways) or "use a smaller base or larger devices"
 
 
 @contextmanager

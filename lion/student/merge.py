@@ -4,22 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel
 
 from lion.pools.instructions import Task
 from lion.student.likelihood import log_probabilities
-from lion.student.models import Loaded, is_adapter, load_student
-from lion.student.saving import save_student, stored_type
-from lion.student.template import encode_example
-from lion.student.turns import folding
+from lion.student.models import Loaded, is_adapter, load_student, source_of, stored_type
+from lion.student.saving import save_student
+from lion.student.template import Example, encode_example, folding
 from lion.support.errors import InputError
 from lion.support.files import replacing_folder
 
-LESSONS = 8  # answers that are compared
-TOKENS = 512  # at most, of each answer
+TOKENS = 512  # of each answer that a merged model is compared on, at most
 # Mean difference of a token's log-probability: rounding to half precision moves it by hundredths,
 # a wrong merge by tenths or more.
-TOLERANCE = {torch.float32: 1e-3}
-HALF = 0.1
+TOLERANCE, TOLERANCE_OF_HALF = 1e-3, 0.1
 
 
 def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> None:
@@ -34,24 +32,29 @@ def merge(folder: Path, out: Path, *, lessons: Sequence[tuple[Task, str]]) -> No
             f"{folder}: no answered row to compare the exported model on; run dvc pull"
         )
     loaded = load_student(folder)
-    examples = [encode_example(loaded.tokenizer, *lesson) for lesson in lessons[:LESSONS]]
+    examples = [encode_example(loaded.tokenizer, *lesson) for lesson in lessons]
     examples = [example.cut(len(example.prompt) + TOKENS) for example in examples]
-    before = torch.cat(log_probabilities(loaded.model, examples))
-    dtype = stored_type(folder)
+    before = _log_probabilities(loaded.model, examples)
+    dtype = stored_type(*source_of(folder))
     _merge_adapter(loaded)
     loaded.model.to(dtype)  # type: ignore[arg-type]
     loaded.tokenizer.chat_template = folding(loaded.tokenizer)
     with replacing_folder(out) as written:
         save_student(loaded, written)
         del loaded
-        after = torch.cat(log_probabilities(load_student(written).model, examples))
+        after = _log_probabilities(load_student(written).model, examples)
         difference = float((after - before).abs().mean())
-        if not difference <= TOLERANCE.get(dtype, HALF):
+        if not difference <= (TOLERANCE if dtype == torch.float32 else TOLERANCE_OF_HALF):
             raise InputError(
                 f"{folder}: the exported model is not the trained student: log-probabilities of "
                 f"{len(examples)} answers differ by {difference:.3f} a token; train again without "
                 "lm_head and embeddings in imitate.lora.targets"
             )
+
+
+def _log_probabilities(model: PreTrainedModel, examples: Sequence[Example]) -> torch.Tensor:
+    """Return those of all answers end to end; one row at a time, since there are few."""
+    return torch.cat([log_probabilities(model, [example])[0] for example in examples])
 
 
 def _merge_adapter(loaded: Loaded) -> None:

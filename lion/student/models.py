@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +41,7 @@ class Loaded:
     """A model ready to train or to answer, with its tokenizer.
 
     `base` names the base model of an adapter. `thoughts` is the form of a student that learns, or
-    learnt, thoughts. All processes must call `gather`, if set, to collect the weights of a sharded
-    model.
+    learnt, thoughts. All processes must call `gather`, if set, for the weights of a sharded model.
     """
 
     model: PreTrainedModel
@@ -50,6 +51,12 @@ class Loaded:
     thoughts: ThoughtForm | None = None
     learnt: str = ""  # key of its training since it was loaded, if that is resumable
     gather: Callable[[], dict[str, torch.Tensor]] | None = None
+
+    @property
+    def identity(self) -> list[Any]:
+        """Return what tells this model from others: its weights, their base and number type."""
+        weights = model_digest(str(self.folder)) if self.folder else None
+        return [weights, self.base, str(self.model.dtype)]
 
     @property
     def ends(self) -> list[int]:
@@ -123,7 +130,8 @@ def load_student(folder: Path, *, options: LoadOptions = LoadOptions()) -> Loade
     pointer = _pointer(folder)
     source, revision = source_of(folder)
     model, tokenizer = _load(source, revision, options), tokenizer_of(folder)
-    ends = {tokenizer.eos_token_id, *_ends(model)} - {None}
+    own = model.generation_config.eos_token_id if model.generation_config else None
+    ends = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
     # Sampling settings of the base would change the student's answers.
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=sorted(ends) or None
@@ -143,14 +151,34 @@ def tokenizer_of(student: Path) -> PreTrainedTokenizerBase:
 
 def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a model folder or hub name."""
-    try:
+    with _loading(source, problem="no tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(f"student {source}: no tokenizer: {one_line(error)}") from None
     settle_template(tokenizer)
     return tokenizer
+
+
+def load_config(source: str, revision: str | None) -> PreTrainedConfig:
+    """Load the configuration of a model folder or hub name.
+
+    InputError for masked and encoder-decoder models, which may load without an error.
+    """
+    with _loading(source):
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
+        kinds = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
+        named = config.architectures or []
+        if config.is_encoder_decoder or (named and not kinds.intersection(named)):
+            raise ValueError(f"its config.json names {', '.join(named)}")
+    return config
+
+
+def stored_type(source: str, revision: str | None) -> torch.dtype:
+    """Return the number type in which a model folder or hub name has its weights."""
+    dtype = load_config(source, revision).dtype
+    return dtype if isinstance(dtype, torch.dtype) else torch.float32
 
 
 def is_adapter(model: PreTrainedModel) -> bool:
@@ -164,10 +192,7 @@ def quiet_peft(category: type[Warning] = FutureWarning) -> "warnings.catch_warni
 
 
 def load_options(settings: Student, compute: Compute, *, trained: bool) -> LoadOptions:
-    """Set up the CPU, and return how to load weights for it or for a GPU.
-
-    The weights are float32 if they are `trained`, else in the precision of the arithmetic.
-    """
+    """Set up the CPU; return how to load weights, which are float32 if they are `trained`."""
     launch.set_up_cpu(compute)
     dtype = torch.float32 if trained else precision(settings, compute)
     return LoadOptions(dtype=dtype, four_bit=settings.four_bit, attention=compute.attention)
@@ -175,12 +200,11 @@ def load_options(settings: Student, compute: Compute, *, trained: bool) -> LoadO
 
 def precision(settings: Student, compute: Compute) -> torch.dtype:
     """Return the number type of the arithmetic on this machine."""
-    if settings.precision == "auto":
-        able = device(compute.device).type == "cuda" and torch.cuda.is_bf16_supported(
-            including_emulation=False
-        )
-        return torch.bfloat16 if able else torch.float32
-    return torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+    if settings.precision != "auto":
+        return torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+    is_gpu = device(compute.device).type == "cuda"
+    able = is_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if able else torch.float32
 
 
 def device(choice: str = "auto") -> torch.device:
@@ -190,7 +214,7 @@ def device(choice: str = "auto") -> torch.device:
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if accelerator is None:
         return torch.device("cpu")
-    return torch.device(accelerator.type, launch.local_rank())
+    return torch.device(accelerator.type, int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def write_pointer(folder: Path, pointer: dict[str, Any]) -> None:
@@ -212,9 +236,8 @@ def _pointer(folder: Path) -> dict[str, Any] | None:
 
 
 def _load(source: str, revision: str | None, options: LoadOptions) -> PreTrainedModel:
-    try:
-        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
-        check_causal(config)
+    config = load_config(source, revision)
+    with _loading(source):
         return AutoModelForCausalLM.from_pretrained(
             source,
             revision=revision,
@@ -226,28 +249,20 @@ def _load(source: str, revision: str | None, options: LoadOptions) -> PreTrained
             quantization_config=_four_bit() if options.four_bit else None,
             device_map={"": device()} if options.four_bit else None,
         )
+
+
+@contextmanager
+def _loading(source: str, *, problem: str = "not a causal language model") -> Iterator[None]:
+    """Turn the errors of loading into one line."""
+    try:
+        yield
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise InputError(
-            f"student {source}: not a causal language model: {one_line(error)}"
-        ) from None
+        raise InputError(f"student {source}: {problem}: {one_line(error)}") from None
 
 
 def one_line(error: Exception) -> str:
     """Return the message of `error` as one short line."""
     return " ".join(str(error).split())[:300]
-
-
-def _ends(model: PreTrainedModel) -> set[int | None]:
-    ends = model.generation_config.eos_token_id if model.generation_config else None
-    return set(ends) if isinstance(ends, list) else {ends}
-
-
-def check_causal(config: PreTrainedConfig) -> None:
-    """Raise ValueError for masked and encoder-decoder models, which may load without an error."""
-    kinds = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
-    named = config.architectures or []
-    if config.is_encoder_decoder or (named and not kinds.intersection(named)):
-        raise ValueError(f"its config.json names {', '.join(named)}")
 
 
 def _four_bit() -> BitsAndBytesConfig:
@@ -268,9 +283,8 @@ def _four_bit() -> BitsAndBytesConfig:
 def _with_adapter(model: PreTrainedModel, folder: Path, base: str) -> PreTrainedModel:
     from peft import PeftModel
 
-    trained_on = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))[
-        "base_model_name_or_path"
-    ]
+    config = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
+    trained_on = config["base_model_name_or_path"]
     if trained_on != base:
         raise InputError(
             f"{folder / ADAPTER}: an adapter of {trained_on}, but {POINTER} names the base {base}"
@@ -279,5 +293,6 @@ def _with_adapter(model: PreTrainedModel, folder: Path, base: str) -> PreTrained
         with quiet_peft():
             return PeftModel.from_pretrained(model, str(folder), is_trainable=True)  # type: ignore[return-value]
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{folder}: an adapter of another model than {base}: {reason}") from None
+        raise InputError(
+            f"{folder}: an adapter of another model than {base}: {one_line(error)[:200]}"
+        ) from None

@@ -83,9 +83,8 @@ def without_missing_keys_warning(model: PreTrainedModel) -> Iterator[None]:
 
     def is_of_use(record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        if not message.startswith("There were missing keys in the checkpoint model loaded"):
-            return True
-        return not tied or not set(re.findall(r"'([^']+)'", message)) <= tied
+        is_known = message.startswith("There were missing keys in the checkpoint model loaded")
+        return not (is_known and tied and set(re.findall(r"'([^']+)'", message)) <= tied)
 
     logger = logging.getLogger("transformers.trainer")
     logger.addFilter(is_of_use)

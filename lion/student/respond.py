@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 import polars as pl
-from transformers import PreTrainedTokenizerBase
 
-from lion.chat.types import Reply, Request
+from lion.chat.types import Request
 from lion.params import Params
 from lion.pools.instructions import Task, messages_of, stable_seed, tasks_of
 from lion.prompts import Message
@@ -26,9 +25,8 @@ from lion.student.models import (
     tokenizer_of,
 )
 from lion.student.resumable import Resumable
-from lion.student.template import encode_prompt, unmarked
-from lion.student.thoughts import ThoughtForm, read_form
-from lion.student.turns import for_template
+from lion.student.template import encode_prompt, for_template, unmarked
+from lion.student.thoughts import read_form
 from lion.support.errors import LionError, ParamsError
 from lion.support.text import trimmed
 
@@ -50,52 +48,44 @@ def answer_with(
     `connect` opens the server of engine `server`; other engines do not use it. `chat_template`
     replaces the model's own. LionError if a student that writes thoughts gives no answer at all.
     """
-    answers = _answers(params, student, pool, connect, label, resumable, chat_template)
-    empty = answers.filter(pl.col("answer").str.strip_chars() == "").height
-    if read_form(student) is None or not empty:
-        return answers
-    line = (
-        f"{label}: {empty} of {answers.height} answers are empty after their thoughts;"
-        f" student.max_tokens ({params.student.max_tokens}) covers both"
-    )
-    if empty == answers.height:
-        raise LionError(f"{line}; raise it, or train longer")
-    if is_main():
-        click.echo(f"{line}, and such a row counts as an empty answer", err=True)
-    return answers
-
-
-def _answers(
-    params: Params,
-    student: Path,
-    pool: pl.DataFrame,
-    connect: Connect,
-    label: str,
-    resumable: Resumable | None,
-    chat_template: str | None,
-) -> pl.DataFrame:
     if params.student.engine == "vllm":
-        return _by_vllm(params, student, pool, chat_template)
-    if params.student.engine == "server":
+        answers = _by_vllm(params, student, pool, chat_template)
+    elif params.student.engine == "server":
         if chat_template:
             raise ParamsError(
                 f"{label}: engine: server uses the server's own chat template; set student.engine "
                 "to transformers or vllm to use another one"
             )
-        return _by_server(params, student, pool, connect, label)
-    loaded = load_student(
-        student, options=load_options(params.student, params.compute, trained=False)
+        answers = _by_server(params, student, pool, connect, label)
+    else:
+        options = load_options(params.student, params.compute, trained=False)
+        loaded = load_student(student, options=options)
+        loaded.tokenizer.chat_template = chat_template or loaded.tokenizer.chat_template
+        answers = answer_pool(
+            loaded,
+            pool,
+            settings=params.student,
+            seed=params.seed,
+            label=label,
+            compute=params.compute,
+            resumable=resumable,
+        )
+    if read_form(student):
+        _check_empty(answers, params, label=label)
+    return answers
+
+
+def _check_empty(answers: pl.DataFrame, params: Params, *, label: str) -> None:
+    """Report empty answers of a student that writes thoughts; LionError if there are no others."""
+    empty = answers.filter(pl.col("answer").str.strip_chars() == "").height
+    line = (
+        f"{label}: {empty} of {answers.height} answers are empty after their thoughts;"
+        f" student.max_tokens ({params.student.max_tokens}) covers both"
     )
-    loaded.tokenizer.chat_template = chat_template or loaded.tokenizer.chat_template
-    return answer_pool(
-        loaded,
-        pool,
-        settings=params.student,
-        seed=params.seed,
-        label=label,
-        compute=params.compute,
-        resumable=resumable,
-    )
+    if empty and empty == answers.height:
+        raise LionError(f"{line}; raise it, or train longer")
+    if empty and is_main():
+        click.echo(f"{line}, and such a row counts as an empty answer", err=True)
 
 
 def _by_vllm(
@@ -135,25 +125,16 @@ def _by_vllm(
     ]
     request = LoRARequest("student", 1, str(student.resolve())) if adapter else None
     outputs = model.generate(prompts, settings, lora_request=request)
-    answers = [_vllm_answer(output, tokenizer, form) for output in outputs]
+    answers = [
+        Answer(
+            text_of(tokenizer, list(output.outputs[0].token_ids), form),
+            "stop" if output.outputs[0].finish_reason == "stop" else "length",
+            len(output.prompt_token_ids),
+            len(output.outputs[0].token_ids),
+        )
+        for output in outputs
+    ]
     return answer_table(pool["id"], without_thoughts(answers, tasks, form))
-
-
-def _vllm_answer(
-    output: Any, tokenizer: PreTrainedTokenizerBase, form: ThoughtForm | None
-) -> Answer:
-    """Return a vLLM output as an Answer; its token ids end with EOS, as ours do.
-
-    vLLM's own text lacks the control tokens that may enclose thoughts.
-    """
-    completion = output.outputs[0]
-    text = text_of(tokenizer, list(completion.token_ids), form) if form else completion.text
-    return Answer(
-        trimmed(text),
-        "stop" if completion.finish_reason == "stop" else "length",
-        len(output.prompt_token_ids),
-        len(completion.token_ids),
-    )
 
 
 def _by_server(
@@ -186,19 +167,14 @@ def _by_server(
             "the server's chat template"
         )
     form = read_form(student)
-    return answer_table(pool["id"], [_served_answer(reply, form) for reply in replies])
-
-
-def _served_answer(reply: Reply, form: ThoughtForm | None) -> Answer:
-    """Return a reply as an Answer, empty if its thoughts cannot be separated."""
-    unclear = reply.finish_reason == UNCLEAR
-    return Answer(
-        "" if unclear else trimmed(reply.text),
-        reply.finish_reason,
-        reply.prompt_tokens,
-        reply.completion_tokens,
-        (reply.text if unclear else reply.thoughts or None) if form else None,
-    )
+    answers = []
+    for reply in replies:
+        unclear = reply.finish_reason == UNCLEAR  # its thoughts cannot be separated
+        text, thoughts = ("", reply.text) if unclear else (trimmed(reply.text), reply.thoughts)
+        counts = reply.prompt_tokens, reply.completion_tokens
+        kept = thoughts or None if form else None
+        answers.append(Answer(text, reply.finish_reason, *counts, kept))
+    return answer_table(pool["id"], answers)
 
 
 def _for_server(student: Path, tasks: list[Task]) -> list[tuple[Message, ...]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lion.pools.instructions import Task, messages_of
 from lion.support.errors import InputError
+from lion.support.text import brief
 
 SECONDS = 10  # of processor time for one short prompt
 MEMORY = 2**30  # bytes beyond what the process holds before it renders
@@ -42,10 +43,9 @@ def render_untrusted(template: str, variables: dict[str, Any], task: Task, *, na
 
 
 def _refused(name: str, reason: str) -> InputError:
-    printable = "".join(c if c.isprintable() else "?" for c in reason[:200])
     return InputError(
-        f"student.base: {name}: its chat template fails: {printable}; correct the template in a "
-        "copy of the model's folder, or choose another base"
+        f"student.base: {name}: its chat template fails: {brief(reason, 200)}; correct the "
+        "template in a copy of the model's folder, or choose another base"
     )
 
 

@@ -4,13 +4,20 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig
 
 from lion.student import launch
-from lion.student.models import Loaded, is_adapter, quiet_peft, source_of, write_pointer
+from lion.student.models import (
+    Loaded,
+    is_adapter,
+    quiet_peft,
+    source_of,
+    stored_type,
+    write_pointer,
+)
 from lion.student.thoughts import write_form
 from lion.support.files import replacing_folder
 
+CONFIG = "config.json"
 Weights = dict[str, torch.Tensor]
 
 
@@ -27,28 +34,24 @@ def save_student(loaded: Loaded, out: Path) -> None:
         loaded.model.generation_config.eos_token_id = loaded.ends
     dtype = loaded.model.dtype
     if loaded.folder and not is_adapter(loaded.model):
-        dtype = stored_type(loaded.folder)
+        dtype = stored_type(*source_of(loaded.folder))
     if dtype != loaded.model.dtype:
         weights = _rounded(weights or loaded.model.state_dict(), dtype)
     with replacing_folder(out) as folder:
         with quiet_peft(UserWarning):  # that it saves embedding layers which the adapter targets
             loaded.model.save_pretrained(folder, state_dict=weights)
         if dtype != loaded.model.dtype:
-            _name_type(folder / "config.json", dtype)
+            # transformers writes the type of the model in memory.
+            fields = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            fields["dtype"] = str(dtype).removeprefix("torch.")
+            text = json.dumps(fields, indent=2, sort_keys=True) + "\n"
+            (folder / CONFIG).write_text(text, encoding="utf-8")
         loaded.tokenizer.save_pretrained(folder)
         if loaded.thoughts:
             write_form(folder, loaded.thoughts)
         if is_adapter(loaded.model) and loaded.base:
             (folder / "README.md").unlink(missing_ok=True)  # peft's, an empty form
             write_pointer(folder, loaded.base)
-
-
-def stored_type(folder: Path) -> torch.dtype:
-    """Return the number type of the weights of a student's folder, or of the base it points to."""
-    source, revision = source_of(folder)
-    config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
-    dtype: torch.dtype = config.dtype or torch.float32
-    return dtype
 
 
 def _rounded(weights: Weights, dtype: torch.dtype) -> Weights:
@@ -60,10 +63,3 @@ def _rounded(weights: Weights, dtype: torch.dtype) -> Weights:
         else weight
         for name, weight in weights.items()
     }
-
-
-def _name_type(config: Path, dtype: torch.dtype) -> None:
-    """Write the weights' type into a model's config.json, where transformers writes the model's."""
-    fields = json.loads(config.read_text(encoding="utf-8"))
-    fields["dtype"] = str(dtype).removeprefix("torch.")
-    config.write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -9,8 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.hub import cached_file
 
 from lion.student.models import load_tokenizer, source_of
-from lion.student.template import encode_prompt
-from lion.student.turns import RENDER_ERRORS
+from lion.student.template import RENDER_ERRORS, encode_prompt, rendered
 from lion.support.errors import InputError
 
 SENTENCEPIECE = "tokenizer.model"
@@ -46,11 +45,14 @@ def vocabulary_of(student: Path, exported: Path) -> Vocabulary:
     tokenizer = load_tokenizer(str(exported), None)
     model = json.loads((exported / "tokenizer.json").read_text(encoding="utf-8"))["model"]
     own = exported / SENTENCEPIECE
+    words = tokenizer.convert_ids_to_tokens(
+        encode_prompt(tokenizer, _TASK), skip_special_tokens=True
+    )
     return Vocabulary(
         sentencepiece=own if own.exists() else _cached(*source_of(student), SENTENCEPIECE),
         needs_sentencepiece=model["type"] == "BPE" and bool(model.get("byte_fallback")),
         adds_bos=_adds_bos(tokenizer),
-        adds_space=_adds_space(tokenizer),
+        adds_space=words[0].startswith(_SPACE),
     )
 
 
@@ -98,10 +100,8 @@ def _split(
 ) -> list[str]:
     """Return the texts before, between and after `parts` of a rendered conversation."""
     try:
-        text = str(
-            tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
-        )
-    except (ValueError, *RENDER_ERRORS) as error:
+        text = rendered(tokenizer, messages, prompt=prompt)
+    except RENDER_ERRORS as error:
         raise InputError(f"{tokenizer.name_or_path}: its chat template fails: {error}") from None
     texts = []
     for part in parts:
@@ -116,9 +116,3 @@ def _split(
 def _adds_bos(tokenizer: PreTrainedTokenizerBase) -> bool:
     starts = (tokenizer("a")["input_ids"][:1], encode_prompt(tokenizer, _TASK)[:1])
     return starts == ([tokenizer.bos_token_id], [tokenizer.bos_token_id])
-
-
-def _adds_space(tokenizer: PreTrainedTokenizerBase) -> bool:
-    ids = encode_prompt(tokenizer, _TASK)
-    words = [id for id in ids if id not in tokenizer.all_special_ids]
-    return str(tokenizer.convert_ids_to_tokens(words[0])).startswith(_SPACE)

@@ -2,18 +2,23 @@
 
 Texts of people and models are data: a control mark in them, such as `<|eos|>`, is encoded as
 ordinary text. Only the template writes control tokens.
+
+Some templates have no system role: they reject a system prompt, drop it, change it, or show it as
+another role's turn. The prompt then goes in front of the first question.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
+import jinja2
 from transformers import PreTrainedTokenizerBase
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from lion.pools.instructions import Task, flat_text, messages_of
 from lion.prompts import Message
-from lion.student.turns import RENDER_ERRORS, for_template
 from lion.support.errors import InputError
 
 # The template of a base model whose tokenizer has no chat template.
@@ -26,6 +31,19 @@ PLAIN = (
 TODAY = datetime(2024, 7, 26)  # the date that Llama's templates name by default
 DIRECTIVES = "YmdBbAaHMSyjpIeFDTRcxXUVGu"
 ZERO_WIDTH_SPACE = "\u200b"
+_SYSTEM = "Be <b>brief</b> & kind,\n\twhoever asks.  Always."  # what a template must not change
+_TASK = "Say hi."
+# Head of a template that does for other programs what `for_template` does here.
+_FOLD = (
+    "{% if messages|length > 1 and messages[0]['role'] == 'system' %}"
+    "{% set messages = [{'role': 'user', 'content': messages[0]['content'] + '\\n\\n'"
+    " + messages[1]['content']}] + messages[2:] %}{% endif %}{{ '' }}"
+)
+# Errors that rendering a template can raise.
+RENDER_ERRORS = (
+    *(jinja2.TemplateError, ValueError, TypeError, LookupError, ArithmeticError),
+    *(AttributeError, RecursionError, MemoryError),
+)
 
 
 @dataclass(frozen=True)
@@ -40,9 +58,9 @@ class Example:
         return len(self.prompt) + len(self.answer)
 
     @property
-    def sides(self) -> "tuple[Example]":
-        """Return this row as its only side; a pair has two."""
-        return (self,)
+    def tokens(self) -> int:
+        """Return the number of tokens that the model computes for this row."""
+        return len(self)
 
     def cut(self, limit: int) -> "Example":
         """Return this row with at most `limit` tokens; a cut row loses its EOS."""
@@ -84,15 +102,17 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, task: Task) -> list[int]:
         settle_template(tokenizer)
     messages = for_template(tokenizer, messages_of(task))
     try:
-        return _apply(tokenizer, messages)
-    except ValueError:  # marks that are whole words of the vocabulary
-        pass
+        try:
+            return _apply(tokenizer, messages)
+        except ValueError:  # marks that are whole words of the vocabulary
+            return _apply(tokenizer, unmarked(tokenizer, messages))
     except RENDER_ERRORS as error:
-        raise _template_error(tokenizer, task, error) from None
-    try:
-        return _apply(tokenizer, unmarked(tokenizer, messages))
-    except (ValueError, *RENDER_ERRORS) as error:
-        raise _template_error(tokenizer, task, error) from None
+        shown = flat_text(task)[:60]
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(
+            f"{tokenizer.name_or_path}: its chat template fails on the task {shown!r}: {reason}; "
+            "correct the template in a copy of the model's folder"
+        ) from None
 
 
 def encode_answer(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -143,6 +163,17 @@ def unmarked(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) ->
     return [m | {"content": break_marks(tokenizer, m["content"])} for m in messages]
 
 
+def rendered(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, Any]], *, prompt: bool
+) -> str:
+    """Render messages with the template; as a `prompt`, up to the start of the answer."""
+    return str(
+        tokenizer.apply_chat_template(
+            [dict(message) for message in messages], tokenize=False, add_generation_prompt=prompt
+        )
+    )
+
+
 def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """Return the id that pads batches; never EOS, which must keep its meaning."""
     for candidate in (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id):
@@ -152,21 +183,10 @@ def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def _apply(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -> list[int]:
-    ids = tokenizer.apply_chat_template(
-        messages,
-        add_generation_prompt=True,
-        return_dict=False,
-        sanitize_control_tokens=True,
-    )
-    return list(ids)
-
-
-def _template_error(tokenizer: PreTrainedTokenizerBase, task: Task, error: Exception) -> InputError:
-    shown = flat_text(task)[:60]
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return InputError(
-        f"{tokenizer.name_or_path}: its chat template fails on the task {shown!r}: {reason}; "
-        "correct the template in a copy of the model's folder"
+    return list(
+        tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_dict=False, sanitize_control_tokens=True
+        )
     )
 
 
@@ -190,3 +210,43 @@ def _fixed_date() -> str:
     steps = "".join(f"|replace({directive!r},{value!r})" for directive, value in pairs)
     # The empty expression keeps Jinja from trimming the template's first newline.
     return "{% macro strftime_now(format) %}{{ format" + steps + " }}{% endmacro %}{{ '' }}"
+
+
+def for_template(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[Message]:
+    """Return messages, with the system prompt in the first question if there is no role for it."""
+    first, *turns = messages
+    if first["role"] != "system" or has_system_role(tokenizer):
+        return [*messages]
+    turns[0] = turns[0] | {"content": f"{first['content']}\n\n{turns[0]['content']}"}
+    return turns
+
+
+def has_system_role(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the template shows a system prompt unchanged, and not as another role's turn."""
+    marks = {name: str(mark) for name, mark in tokenizer.special_tokens_map.items()}
+    return _has_system_role(str(tokenizer.chat_template), tuple(marks.items()))
+
+
+def folding(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the tokenizer's template for other programs, with folding if it has no system role."""
+    template = str(tokenizer.chat_template)
+    return template if has_system_role(tokenizer) else _FOLD + template
+
+
+@cache
+def _has_system_role(template: str, marks: tuple[tuple[str, str], ...]) -> bool:
+    roles = ("system", "assistant", "user")
+    system, *others = (_rendered(template, dict(marks), role) for role in roles)
+    return _SYSTEM in system and _TASK in system and system not in others
+
+
+def _rendered(template: str, marks: dict[str, Any], role: str) -> str:
+    """Render a question after a message of `role`; empty if the template rejects it."""
+    talk = [{"role": role, "content": _SYSTEM}, {"role": "user", "content": _TASK}]
+    try:
+        texts: Any = render_jinja_template(
+            conversations=[talk], chat_template=template, add_generation_prompt=True, **marks
+        )
+    except RENDER_ERRORS:
+        return ""
+    return str(texts[0][0])

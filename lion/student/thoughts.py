@@ -14,8 +14,14 @@ from transformers import PreTrainedTokenizerBase
 
 from lion.pools.instructions import Task
 from lion.prompts.marks import LITERAL, UNCLEAR, has_marks, split_thoughts
-from lion.student.template import ZERO_WIDTH_SPACE, Example, encode_answer, encode_example
-from lion.student.turns import RENDER_ERRORS
+from lion.student.template import (
+    RENDER_ERRORS,
+    ZERO_WIDTH_SPACE,
+    Example,
+    encode_answer,
+    encode_example,
+    rendered,
+)
 from lion.support.errors import InputError
 from lion.support.text import trimmed
 
@@ -79,11 +85,7 @@ class ThoughtForm:
 def own_form(tokenizer: PreTrainedTokenizerBase) -> ThoughtForm | None:
     """Return the form of the tokenizer's template; None if it has none."""
     template = str(tokenizer.chat_template)
-    try:
-        prompt = _rendered(tokenizer, answered=False)
-        whole = _rendered(tokenizer, answered=True)
-    except (ValueError, *RENDER_ERRORS):
-        prompt, whole = "", ""
+    prompt, whole = _rendered(tokenizer, answered=False), _rendered(tokenizer, answered=True)
     before, shown, rest = whole.removeprefix(prompt).partition(_THOUGHTS)
     between, answered, _ = rest.partition(_ANSWER)
     if whole.startswith(prompt) and shown and answered and between.strip():
@@ -97,10 +99,7 @@ def own_form(tokenizer: PreTrainedTokenizerBase) -> ThoughtForm | None:
 
 def opened_by_prompt(tokenizer: PreTrainedTokenizerBase) -> str:
     """Return the mark with which the template's prompt opens thoughts; empty if it opens none."""
-    try:
-        prompt = _rendered(tokenizer, answered=False).rstrip()
-    except (ValueError, *RENDER_ERRORS):
-        return ""
+    prompt = _rendered(tokenizer, answered=False).rstrip()
     return next((opening for opening, _ in LITERAL if prompt.endswith(opening)), "")
 
 
@@ -168,12 +167,12 @@ def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def _rendered(tokenizer: PreTrainedTokenizerBase, *, answered: bool) -> str:
-    """Render a question with the template; if `answered`, with an answer and thoughts."""
+    """Render a question, with thoughts and an answer if `answered`; empty if that fails."""
     turns: list[dict[str, Any]] = [{"role": "user", "content": "Question of a probe."}]
     if answered:
         thoughts = dict.fromkeys(("reasoning_content", "thinking"), _THOUGHTS)
         turns.append({"role": "assistant", "content": _ANSWER, **thoughts})
-    text = tokenizer.apply_chat_template(
-        turns, tokenize=False, add_generation_prompt=not answered, return_dict=False
-    )
-    return str(text)
+    try:
+        return rendered(tokenizer, turns, prompt=not answered)
+    except RENDER_ERRORS:
+        return ""

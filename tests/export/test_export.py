@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from lion.chat import UNCLEAR
 from lion.export import cards, hub
+from lion.export.hub import Places
 from lion.export.rows import exported_rows, preferences
 from lion.params import Params, load_params
 from lion.pools.instructions import messages_of, task_text, turns_text
@@ -37,24 +38,30 @@ def tables(tmp_path: Path) -> Tables:
     return read_run(places_of(tmp_path / "run"), ["r0", "r1", "r2"])
 
 
-@pytest.fixture
-def about(params: Params, tables: Tables) -> hub.Provenance:
-    return hub.provenance(
-        params, tables, root=ROOT, round="r1", commit="abc", license="cc-by-nc-4.0"
-    )
+def write(
+    params: Params, tables: Tables, out: Path, *, round: str = "r1", thoughts: bool = False
+) -> Path:
+    """Write the dataset of `round` to folder `out`."""
+    rows = exported_rows(tables, round, thoughts=thoughts)
+    hub.write_dataset(rows, provenance(params, tables, round), out)
+    return out
+
+
+def provenance(params: Params, tables: Tables, round: str = "r1") -> cards.Provenance:
+    places = Places(ROOT, params, "abc", round, Path("student"))
+    return hub.provenance(places, tables, exported_rows(tables, round), license="cc-by-nc-4.0")
 
 
 @pytest.fixture
-def dataset(tables: Tables, about: hub.Provenance, tmp_path: Path) -> Path:
-    hub.write_dataset(tables, about, tmp_path / "out", cards.dataset_card(about))
-    return tmp_path / "out"
+def dataset(params: Params, tables: Tables, tmp_path: Path) -> Path:
+    return write(params, tables, tmp_path / "out")
 
 
 def test_load_dataset_reads_both_pools(dataset: Path, tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
     loaded = {
         name: datasets.load_dataset(str(dataset), name, cache_dir=cache)["train"]
-        for name in hub.POOLS
+        for name in cards.POOLS
     }
     assert {name: pool.num_rows for name, pool in loaded.items()} == {
         "train_pool": 6,
@@ -97,7 +104,7 @@ def test_a_rewritten_answer_takes_the_place_of_the_first(tables: Tables) -> None
     ]
     new = pl.DataFrame(rows, schema=tables.rewrites.schema)
     changed = replace(tables, rewrites=new)
-    rows_of_r1 = dict(exported_rows(changed, ["r0", "r1"]).select("id", "output").iter_rows())
+    rows_of_r1 = dict(exported_rows(changed, "r1").select("id", "output").iter_rows())
     before = dict(tables.answers.select("id", "answer").iter_rows())
     assert (rows_of_r1[ids[0]], rows_of_r1[ids[1]]) == ("new in r1", before[ids[1]])
     last = dict(changed.last_answers.select("id", "answer").iter_rows())
@@ -114,7 +121,7 @@ def test_scores_of_an_answer_that_was_rewritten_afterwards_keep_their_answer(
         for id, round in zip(examined_in_r1, ("r1", "r0"), strict=True)
     ]
     changed = replace(tables, rewrites=pl.DataFrame(rows, schema=tables.rewrites.schema))
-    exported = exported_rows(changed, ["r0", "r1"])
+    exported = exported_rows(changed, "r1")
     texts = {
         id: texts for id, *texts in exported.select("id", "output", "judged_output").iter_rows()
     }
@@ -143,7 +150,7 @@ def test_preference_pairs_have_the_form_of_dpo(dataset: Path, tmp_path: Path) ->
 
 
 def test_thoughts_stand_in_columns_and_on_demand_in_the_conversations(
-    tables: Tables, about: hub.Provenance, tmp_path: Path
+    params: Params, tables: Tables, tmp_path: Path
 ) -> None:
     first = pl.int_range(pl.len()) == 0
     thinking = replace(
@@ -152,7 +159,7 @@ def test_thoughts_stand_in_columns_and_on_demand_in_the_conversations(
         responses=tables.responses.with_columns(thoughts=pl.lit("well")),
     )
     for asked in (False, True):
-        hub.write_dataset(thinking, about, tmp_path / "out", "", thoughts=asked)
+        write(params, thinking, tmp_path / "out", thoughts=asked)
         rows = pl.read_ndjson(tmp_path / "out" / "cache_pool.jsonl", infer_schema_length=None)
         row, other = rows.head(2).to_dicts()
         assert (row["thoughts"], row["student_thoughts"]) == ("hm", "well")
@@ -165,13 +172,13 @@ def test_thoughts_stand_in_columns_and_on_demand_in_the_conversations(
 
 
 def test_a_reply_with_unclear_thoughts_is_exported_without_its_text(
-    tables: Tables, about: hub.Provenance, tmp_path: Path
+    params: Params, tables: Tables, tmp_path: Path
 ) -> None:
     first = pl.int_range(pl.len()) == 0
     marked = tables.answers.with_columns(
         finish_reason=pl.when(first).then(pl.lit(UNCLEAR)).otherwise("finish_reason")
     )
-    hub.write_dataset(replace(tables, answers=marked), about, tmp_path / "out", "")
+    write(params, replace(tables, answers=marked), tmp_path / "out")
     rows = pl.read_ndjson(tmp_path / "out" / "cache_pool.jsonl", infer_schema_length=None)
     row, other = rows.head(2).to_dicts()
     assert (row["output"], row["finish_reason"]) == ("", UNCLEAR)
@@ -184,10 +191,8 @@ def test_without_thoughts_no_column_is_for_them(dataset: Path) -> None:
 
 
 def test_round_0_has_no_pairs(params: Params, tables: Tables, tmp_path: Path) -> None:
-    about = hub.provenance(params, tables, root=ROOT, round="r0", commit=None, license="other")
-    card = cards.dataset_card(about)
-    hub.write_dataset(tables, about, tmp_path / "first", card)
-    assert "config_name: preferences" not in card
+    write(params, tables, tmp_path / "first", round="r0")
+    assert "config_name: preferences" not in (tmp_path / "first" / "README.md").read_text()
     assert not (tmp_path / "first" / "preferences.jsonl").exists()
     rows = pl.read_ndjson(tmp_path / "first" / "cache_pool.jsonl")
     assert rows["verdict"].is_null().all()
@@ -204,19 +209,19 @@ def test_the_card_tells_where_the_rows_come_from(dataset: Path, params: Params) 
 
 
 def test_the_student_loads_as_a_model(
-    tiny_base: Path, tables: Tables, about: hub.Provenance, tmp_path: Path
+    params: Params, tiny_base: Path, tables: Tables, tmp_path: Path
 ) -> None:
     out = tmp_path / "student"
-    hub.write_student(tiny_base, tables, about, out, cards.model_card(about))
+    rows = exported_rows(tables, "r1")
+    hub.write_student(tiny_base, rows, provenance(params, tables), out)
     assert AutoModelForCausalLM.from_pretrained(out).num_parameters() > 0
     assert yaml.safe_load((out / "README.md").read_text().split("---")[1])["library_name"]
 
 
 def test_a_round_without_a_pool_is_refused(params: Params, tables: Tables, tmp_path: Path) -> None:
     empty = read_run(places_of(tmp_path / "run"), ["r0", "r1", "r2", "r3"])
-    about = hub.provenance(params, empty, root=ROOT, round="r3", commit=None, license="other")
     with pytest.raises(InputError, match="--round r3"):
-        hub.write_dataset(empty, about, tmp_path / "out", "")
+        write(params, empty, tmp_path / "out", round="r3")
 
 
 def test_conversations_have_system_prompt_and_earlier_turns(
@@ -225,10 +230,7 @@ def test_conversations_have_system_prompt_and_earlier_turns(
     turns = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."}]
     pool = tables.pool.with_columns(system=pl.lit("Be brief."), turns=pl.lit(turns_text(turns)))
     talking = replace(tables, pool=pool)
-    about = hub.provenance(
-        params, talking, root=ROOT, round="r1", commit=None, license="cc-by-nc-4.0"
-    )
-    hub.write_dataset(talking, about, tmp_path / "talks", cards.dataset_card(about))
+    write(params, talking, tmp_path / "talks")
     rows = pl.read_ndjson(tmp_path / "talks" / "cache_pool.jsonl", infer_schema_length=None)
     row = rows.row(0, named=True)
     before = [{"role": "system", "content": "Be brief."}, *turns]

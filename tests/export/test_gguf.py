@@ -9,8 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from lion.cli import main
-from lion.export.gguf import find_converter, write_gguf
-from lion.export.serving import commands, modelfile
+from lion.export.serving import commands, find_converter, modelfile, write_gguf
 from lion.student.served import Layout, Vocabulary, layout_of, vocabulary_of
 from lion.support.errors import InputError
 from tests.repository import ROOT

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerBase
 
-from lion.export.gguf import find_converter, write_gguf
+from lion.export.serving import find_converter, write_gguf
 from lion.student.served import vocabulary_of
 from tests.export.serving import by_lion, by_server, questions, serving, trained_student
 from tests.repository import ROOT

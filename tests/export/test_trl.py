@@ -10,7 +10,9 @@ from datasets import Dataset, load_dataset
 from transformers import Trainer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from lion.export import cards, hub
+from lion.export import hub
+from lion.export.hub import Places
+from lion.export.rows import exported_rows
 from lion.params import load_params
 from lion.pools.instructions import task_text
 from lion.runs.run import places_of, read_run
@@ -30,10 +32,11 @@ def exported(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "data" / "base", tmp_path / "base")
     (tmp_path / "base" / "chat_template.jinja").unlink()
     tables = read_run(places_of(tmp_path / "run"), ["r0", "r1"])
-    params = load_params(ROOT / "params.yaml")
-    about = hub.provenance(params, tables, root=ROOT, round="r1", commit=None, license="other")
-    hub.write_dataset(tables, about, tmp_path / "dataset", cards.dataset_card(about))
-    hub.write_student(tmp_path / "base", tables, about, tmp_path / "student", "")
+    places = Places(ROOT, load_params(ROOT / "params.yaml"), None, "r1", tmp_path / "base")
+    rows = exported_rows(tables, "r1")
+    about = hub.provenance(places, tables, rows, license="other")
+    hub.write_dataset(rows, about, tmp_path / "dataset")
+    hub.write_student(places.student, rows, about, tmp_path / "student")
     return tmp_path
 
 

@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM, T5Config
 
 from lion.params import Compute, Imitate, Lora, Student
-from lion.student.answering import answer_tasks
 from lion.student.merge import merge
 from lion.student.models import (
     Loaded,
@@ -24,7 +23,7 @@ from lion.student.models import (
 from lion.student.saving import save_student
 from lion.student.training import train
 from lion.support.errors import InputError, ParamsError
-from tests.student.tiny import ANSWERS, LESSONS, TASKS, make_tiny_base, make_tokenizer, talking
+from tests.student.tiny import ANSWERS, LESSONS, TASKS, answered, make_tiny_base, make_tokenizer
 
 LORA = Lora(rank=8, alpha=16)
 STUDENT = Student(base="x", revision=None, temperature=0.0, max_tokens=8)
@@ -51,14 +50,6 @@ def learn(loaded: Loaded, lora: Lora | None, out: Path, **told: Any) -> list[flo
     return made["loss"].to_list()
 
 
-def said(loaded: Loaded) -> list[str]:
-    settings = talking(temperature=0.0, max_tokens=8)
-    answers = answer_tasks(
-        loaded, TASKS, settings=settings, compute=Compute(), seed=1, label="respond"
-    )
-    return [answer.answer for answer in answers]
-
-
 @pytest.fixture(scope="module")
 def project(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the student `base`, and `r0` with an adapter on it."""
@@ -77,7 +68,7 @@ def test_a_round_stores_the_adapter_alone(project: Path, tiny_base: Path) -> Non
 
 
 def test_a_stored_adapter_answers_what_it_learnt(project: Path) -> None:
-    assert said(load_student(project / "r0")) == ANSWERS
+    assert answered(load_student(project / "r0"), TASKS)["answer"].to_list() == ANSWERS
 
 
 def test_the_same_adapter_goes_on_in_the_next_round(project: Path, tmp_path: Path) -> None:
@@ -93,7 +84,7 @@ def test_the_same_adapter_goes_on_in_the_next_round(project: Path, tmp_path: Pat
 def test_a_merged_student_is_a_whole_model_that_answers_the_same(project: Path) -> None:
     merge(project / "r0", project / "whole", lessons=LESSONS)
     assert not (project / "whole" / "base.json").exists()
-    assert said(load_student(project / "whole")) == ANSWERS
+    assert answered(load_student(project / "whole"), TASKS)["answer"].to_list() == ANSWERS
     AutoModelForCausalLM.from_pretrained(project / "whole")
 
 

@@ -13,10 +13,9 @@ from lion.imitate.contrast import pairs_of
 from lion.params import Compute, Contrast, Imitate
 from lion.pools.instructions import turns_text
 from lion.pools.tables import ANSWER, ANSWERED, LOSS, VERDICT, from_rows, read_table
-from lion.student.batches import Collator
-from lion.student.contrast import ContrastTrainer, answer_log_probs, contrast
+from lion.student.batches import Collator, Pair, PairCollator
+from lion.student.contrast import ContrastTrainer, answer_log_probs, contrast, encode_pairs
 from lion.student.models import Loaded, load_student
-from lion.student.pairs import Pair, PairCollator, encode_pairs
 from lion.student.template import Example
 from lion.student.thoughts import ThoughtForm
 from lion.student.training import train
@@ -173,7 +172,9 @@ def test_thoughts_stand_before_both_answers(loaded: Loaded) -> None:
         [{"id": "a", **HARD}],
     )
     [pair] = encoded(loaded, rows)
-    texts = [loaded.tokenizer.convert_ids_to_tokens(side.answer) for side in pair.sides]
+    texts = [
+        loaded.tokenizer.convert_ids_to_tokens(side.answer) for side in (pair.chosen, pair.rejected)
+    ]
     assert texts == [
         ["one", "three", "two", "red", "<eos>"],
         ["one", "green", "two", "blue", "<eos>"],
@@ -223,14 +224,10 @@ def test_the_loss_is_dpos_formula(loaded: Loaded, anchor: float) -> None:
 
 def test_rows_end_to_end_have_the_log_probabilities_of_rows_apart(loaded: Loaded) -> None:
     rows = wrong_rows({"say red": ("red", "blue one"), "say": ("two", "one two three")})
-    sides = [side for pair in encoded(loaded, rows) for side in pair.sides]
-    apart, flat = Collator(0)([sides]), Collator(0, flat=True)([sides])
-    labels, laid = apart.pop("labels"), flat.pop("labels")
+    sides = [side for pair in encoded(loaded, rows) for side in (pair.chosen, pair.rejected)]
     with torch.no_grad():
-        by_row = answer_log_probs(loaded.model(**apart, use_cache=False).logits, labels)
-        end_to_end = answer_log_probs(
-            loaded.model(**flat, use_cache=False).logits, laid, flat["cu_seq_lens_q"]
-        )
+        by_row = answer_log_probs(loaded.model, Collator(0)([sides]))
+        end_to_end = answer_log_probs(loaded.model, Collator(0, flat=True)([sides]))
     assert torch.allclose(by_row, end_to_end, atol=1e-5)
 
 
@@ -251,8 +248,10 @@ def test_the_margin_grows_on_pairs_that_were_not_seen(
 
     def margin() -> float:
         with torch.no_grad():
-            sides = [pair.sides for pair in encoded(loaded, wrong_rows(HELD))]
-            return float(sum(log_prob(loaded, c) - log_prob(loaded, r) for c, r in sides))
+            pairs = encoded(loaded, wrong_rows(HELD))
+            return float(
+                sum(log_prob(loaded, p.chosen) - log_prob(loaded, p.rejected) for p in pairs)
+            )
 
     before = margin()
     losses = contrast(

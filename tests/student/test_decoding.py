@@ -16,9 +16,8 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
-from lion.student import caches
-from lion.student.caches import GrowingLayer, join
-from lion.student.decoding import Work, decode
+from lion.student import decoding
+from lion.student.decoding import GrowingLayer, Work, decode, join
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 24,
@@ -96,7 +95,7 @@ def test_greedy_answers_are_those_of_generate() -> None:
 def test_keys_are_written_in_place_until_the_spare_columns_are_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(caches, "SPARE", 2)
+    monkeypatch.setattr(decoding, "SPARE", 2)
     states = torch.arange(36.0).reshape(2, 1, 6, 3)
     theirs = DynamicLayer()  # type: ignore[no-untyped-call]
     theirs.update(states[:, :, :1], -states[:, :, :1])

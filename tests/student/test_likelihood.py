@@ -57,7 +57,7 @@ def losses(
         limit=limit,
         compute=Compute(device="cpu"),
         label="loss",
-        resumable=more.get("resumable", Resumable(None)),
+        **more,
     )
 
 
@@ -140,7 +140,7 @@ def test_a_loss_that_is_no_number_is_null_and_told(
     student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = _broken(student, tmp_path / "some", ["解释"])
-    made = losses_of(_params(student), broken, POOL, label="loss r1", resumable=Resumable(None))
+    made = losses_of(_params(student), broken, POOL, label="loss r1")
     assert made["loss"].is_null().to_list() == [False, True, False, False, False, False]
     assert "loss r1: 1 of 6 answers have no finite loss" in capsys.readouterr().err
 
@@ -148,20 +148,16 @@ def test_a_loss_that_is_no_number_is_null_and_told(
 def test_a_student_of_nothing_but_nan_is_refused_in_a_line(student: Path, tmp_path: Path) -> None:
     every = list(load_student(student).tokenizer.get_vocab())
     broken = _broken(student, tmp_path / "all", every)
-    made = losses_of(_params(student), broken, POOL, label="loss", resumable=Resumable(None))
+    made = losses_of(_params(student), broken, POOL, label="loss")
     with pytest.raises(LionError, match="none of 6 answers has a finite loss; check the student"):
         check_losses(made, label="loss")
 
 
-@pytest.mark.parametrize("tokens", [1, 12, 2048])
-def test_rows_of_one_pass_do_not_change_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokens: int
-) -> None:
+def test_rows_of_one_pass_do_not_change_each_other(tmp_path: Path) -> None:
     loaded = load_student(make_tiny_base(tmp_path))
     lessons = [*LESSONS, ("say red " * 9, "red " * 17), ("next", "what comes next")]
     examples = [encode_example(loaded.tokenizer, *lesson) for lesson in lessons]
     alone = [log_probabilities(loaded.model, [example])[0] for example in examples]
-    monkeypatch.setattr(likelihood, "TOKENS", tokens)
     together = log_probabilities(loaded.model, examples)
     assert [len(row) for row in together] == [len(example.answer) for example in examples]
     for single, batched in zip(alone, together, strict=True):

@@ -15,14 +15,14 @@ from lion.chat import UNCLEAR, Reply, Request
 from lion.params import Compute, Params
 from lion.prompts import Message
 from lion.student import answering
-from lion.student.answering import Answer, answer_pool, answer_tasks
+from lion.student.answering import answer_pool
 from lion.student.decoding import Work, decode
 from lion.student.models import Loaded, load_student
 from lion.student.respond import answer_with
 from lion.student.resumable import LOCK, Resumable, work_key
 from lion.support.errors import LionError, ParamsError
 from tests.student.project import ROOT, TASKS
-from tests.student.tiny import make_tiny_base, make_tokenizer, talking
+from tests.student.tiny import answered, make_tiny_base, make_tokenizer
 
 Ended = list[tuple[int, list[int]]]  # rows and their tokens
 POOL = pl.DataFrame({"id": TASKS, "instruction": TASKS, "input": [""] * len(TASKS)})
@@ -92,19 +92,13 @@ def test_an_answer_ends_where_the_model_has_no_more_positions(tmp_path: Path) ->
         vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=4, n_positions=10, eos_token_id=1
     )
     loaded = Loaded(GPT2LMHeadModel(config), tokenizer)
-    answers = answer_tasks(
-        loaded,
-        ["say red", "say " * 5, "say " * 8, "say " * 20],  # 2 more tokens in the template
-        settings=talking(temperature=0, max_tokens=6),
-        compute=Compute(),
-        seed=1,
-        label="respond",
-    )
-    sizes = [(answer.prompt_tokens, answer.completion_tokens) for answer in answers]
+    tasks = ["say red", "say " * 5, "say " * 8, "say " * 20]  # 2 more tokens in the template
+    answers = answered(loaded, tasks, max_tokens=6)
+    sizes = answers.select("prompt_tokens", "completion_tokens").rows()
     assert [prompt for prompt, _ in sizes] == [4, 7, 10, 22]
     assert all(prompt + made <= 10 for prompt, made in sizes[:3])
     assert [made for _, made in sizes[2:]] == [0, 0]
-    assert [answer.finish_reason for answer in answers[2:]] == ["length", "length"]
+    assert answers["finish_reason"].to_list()[2:] == ["length", "length"]
 
 
 def test_a_server_is_asked_by_the_students_name_and_anew_when_its_weights_change(
@@ -186,26 +180,18 @@ def test_a_kill_loses_at_most_a_batch(
             if len(asked) == 1 and sum(kept) >= 4:
                 raise KeyboardInterrupt
 
-    def answers(batch: int, home: Path | None) -> list[Answer]:
-        with Resumable(home) as resumable:
-            return answer_tasks(
-                loaded,
-                TASKS,
-                settings=talking(temperature=0.7, max_tokens=6),
-                compute=Compute(answer_batch=batch),
-                seed=1,
-                label="respond",
-                resumable=resumable,
-            )
+    def answers(resumable: Resumable | None = None) -> pl.DataFrame:
+        return answered(loaded, TASKS, temperature=0.7, max_tokens=6, batch=2, resumable=resumable)
 
-    whole = answers(2, None)
+    whole = answers()
     monkeypatch.setattr(answering, "decode", killed)
-    with pytest.raises(KeyboardInterrupt):
-        answers(2, tmp_path)
+    with pytest.raises(KeyboardInterrupt), Resumable(tmp_path) as resumable:
+        answers(resumable)
     before = sum(kept)
     [file] = tmp_path.rglob("*.jsonl")
     file.write_text(file.read_text() + "[[0, {")  # cut in the middle of a line
-    assert answers(2, tmp_path) == whole
+    with Resumable(tmp_path) as resumable:
+        assert answers(resumable).equals(whole)
     assert asked == [len(TASKS), len(TASKS) - before]
     assert not list(tmp_path.iterdir())
 

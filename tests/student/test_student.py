@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from lion.params import Compute, Imitate
-from lion.student.answering import Answer, answer_tasks
 from lion.student.batches import IGNORED, Collator
 from lion.student.decoding import sample_tokens
 from lion.student.models import Loaded, load_student, write_base
@@ -16,7 +15,7 @@ from lion.student.saving import save_student
 from lion.student.template import encode_example, encode_prompt, pad_id
 from lion.student.training import train
 from lion.support.errors import EmptyError, InputError
-from tests.student.tiny import ANSWERS, LESSONS, TASKS, make_tiny_base, make_tokenizer, talking
+from tests.student.tiny import ANSWERS, LESSONS, TASKS, answered, make_tiny_base, make_tokenizer
 
 SETTINGS = Imitate(
     epochs=60, learning_rate=1e-2, warmup=0.03, weight_decay=0.0, batch=4, max_length=40
@@ -31,17 +30,7 @@ def load(folder: Path, tmp_path: Path) -> Loaded:
 def said(
     loaded: Loaded, tasks: list[str], *, temperature: float = 0.0, batch: int = 8
 ) -> list[str]:
-    return [answer.answer for answer in answered(loaded, tasks, temperature, batch=batch)]
-
-
-def answered(
-    loaded: Loaded, tasks: list[str], temperature: float, *, batch: int = 8, seed: int = 3
-) -> list[Answer]:
-    settings = talking(temperature=temperature, max_tokens=12)
-    compute = Compute(answer_batch=batch)
-    return answer_tasks(
-        loaded, tasks, settings=settings, compute=compute, seed=seed, label="respond"
-    )
+    return answered(loaded, tasks, temperature=temperature, batch=batch)["answer"].to_list()
 
 
 def learn(loaded: Loaded, settings: Imitate) -> pl.DataFrame:
@@ -60,10 +49,10 @@ def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_trained_student_says_what_it_learnt_and_stops_by_itself(trained: Path) -> None:
-    answers = answered(load_student(trained), TASKS, 0.0, batch=2)
-    assert [answer.answer for answer in answers] == ANSWERS
-    assert {answer.finish_reason for answer in answers} == {"stop"}
-    assert {answer.completion_tokens for answer in answers} == {2}
+    answers = answered(load_student(trained), TASKS, batch=2)
+    assert answers["answer"].to_list() == ANSWERS
+    assert set(answers["finish_reason"]) == {"stop"}
+    assert set(answers["completion_tokens"]) == {2}
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -79,7 +68,7 @@ def test_sampling_is_seeded_by_the_row_and_varies_with_the_seed(tiny_base: Path)
     loaded = load_student(tiny_base)
 
     def sample(seed: int) -> list[str]:
-        return [answer.answer for answer in answered(loaded, TASKS, 1.0, seed=seed)]
+        return answered(loaded, TASKS, temperature=1.0, seed=seed)["answer"].to_list()
 
     assert sample(1) == sample(1) != sample(2)
 

@@ -15,8 +15,7 @@ from lion.prompts import Message
 from lion.student.check import check_base
 from lion.student.models import load_tokenizer
 from lion.student.respond import answer_with
-from lion.student.template import PLAIN, encode_example, encode_prompt
-from lion.student.turns import folded, has_system_role
+from lion.student.template import PLAIN, encode_example, encode_prompt, has_system_role
 from lion.support.errors import InputError
 from tests.repository import ROOT
 from tests.student.test_check import base
@@ -172,7 +171,7 @@ def pool() -> pl.DataFrame:
 def test_a_server_gets_the_whole_conversation_as_it_was_learnt(
     tiny_base: Path, tmp_path: Path
 ) -> None:
-    without = tuple(folded(TALK))
+    without = ({**FIRST, "content": "Be brief.\n\nName a fruit."}, ANSWER, LAST)
     for template, talk in ((ROLES, TALK), (TEMPLATES["left out"][0], without)):
         student = shutil.copytree(tiny_base, tmp_path / str(len(talk)))
         (student / "chat_template.jinja").write_text(template)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
@@ -13,7 +14,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from lion.params import Student
+from lion.params import Compute, Student
+from lion.student.answering import answer_pool
+from lion.student.models import Loaded
+from lion.student.resumable import Resumable
 
 WORDS = ["say", "red", "blue", "green", "one", "two", "three", "what", "comes", "next", "#", "Task"]
 
@@ -23,9 +27,26 @@ ANSWERS = ["red", "blue", "green", "three"]
 LESSONS = list(zip(TASKS, ANSWERS, strict=True))
 
 
-def talking(*, temperature: float, max_tokens: int) -> Student:
-    """Return the settings for answering, which name no base."""
-    return Student(base="", revision=None, temperature=temperature, max_tokens=max_tokens)
+def answered(
+    loaded: Loaded,
+    tasks: list[str],
+    *,
+    temperature: float = 0.0,
+    max_tokens: int = 12,
+    batch: int = 64,
+    seed: int = 3,
+    resumable: Resumable | None = None,
+) -> pl.DataFrame:
+    """Return the student's answers to distinct `tasks`."""
+    return answer_pool(
+        loaded,
+        pl.DataFrame({"id": tasks, "instruction": tasks, "input": [""] * len(tasks)}),
+        settings=Student(base="", revision=None, temperature=temperature, max_tokens=max_tokens),
+        compute=Compute(answer_batch=batch),
+        seed=seed,
+        label="respond",
+        resumable=resumable,
+    )
 
 
 def make_tokenizer(*, chat: bool = True, more: Iterable[str] = ()) -> PreTrainedTokenizerFast:
