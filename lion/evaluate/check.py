@@ -59,12 +59,10 @@ def contamination(
         for text in texts:
             if overlap := known.overlap(text.task):
                 repeats += 1
-                click.echo(
-                    f"{text.place}: {path}, question {names[overlap.question]}: {overlap.words!r}"
-                )
-    click.echo(
-        f"{repeats} of {len(texts)} instructions share {words} words in a row with a question"
-    )
+                where = f"{path}, question {names[overlap.question]}"
+                click.echo(f"{text.place}: {where}: {overlap.words!r}")
+    total = f"{repeats} of {len(texts)} instructions"
+    click.echo(f"{total} share {words} words in a row with a question")
     ctx.exit(1 if repeats else 0)
 
 
@@ -85,9 +83,8 @@ def seeds(file: Path, student: Path | None, params_path: Path) -> None:
     params = load_params(params_path)
     read = seeds_of(params, file)
     base = student or Path(params.student.base)
-    lengths, _ = prompt_lengths(
-        read, base if base.is_dir() else None, limit=params.imitate.max_length
-    )
+    measured = base if base.is_dir() else None
+    lengths, _ = prompt_lengths(read, measured, limit=params.imitate.max_length)
     duplicates = near_duplicates(read, threshold=params.generate.novelty)
     for line in (*describe(file, read, params.seeds_columns), lengths, *duplicates):
         click.echo(visible(line))
@@ -109,24 +106,23 @@ def describe(file: Path, seeds: Seeds, columns: SeedsColumns) -> Iterator[str]:
     own = sum(bool(seed.answer) for seed in seeds.seeds.values())
     yield f"seeds with an answer of their own: {own:,}"
     if systems := [seed.system for seed in seeds.seeds.values() if seed.system]:
-        different = len(set(systems))
-        yield f"seeds with a system prompt: {len(systems):,} ({different:,} distinct)"
+        yield f"seeds with a system prompt: {len(systems):,} ({len(set(systems)):,} distinct)"
     if talks := sum(bool(seed.turns) for seed in seeds.seeds.values()):
         yield f"seeds with earlier turns: {talks:,}"
-    scripts = Counter(main_script(text) for _, text in seeds.texts)
-    yield f"scripts, by the most frequent one in each seed: {_counts(dict(scripts.most_common()))}"
+    scripts = dict(Counter(main_script(text) for _, text in seeds.texts).most_common())
+    yield f"scripts, by the most frequent one in each seed: {_counts(scripts)}"
 
 
 def prompt_lengths(seeds: Seeds, student: Path | None, *, limit: int) -> tuple[str, int]:
     """Return a line about the lengths of the prompts, and how many are too long.
 
-    Lengths are in tokens of `student`; without one they are in characters, and no prompt counts as
-    too long. `limit` is the longest row that training accepts, in tokens.
+    Lengths are in tokens of `student`, as is `limit`, the longest row that training accepts.
+    Without a student they are in characters, and no prompt is too long.
     """
     tasks = {seed.place: seed.task for seed in seeds.seeds.values()}
     if student is None:
         unit = "characters (the student is not here yet)"
-        sizes = [len(flat_text(task)) for task in tasks.values()]
+        sizes = {place: len(flat_text(task)) for place, task in tasks.items()}
     else:
         from lion.student.models import load_tokenizer
         from lion.student.template import encode_prompt
@@ -134,26 +130,20 @@ def prompt_lengths(seeds: Seeds, student: Path | None, *, limit: int) -> tuple[s
         tokenizer = load_tokenizer(str(student), None)
         tokenizer.model_max_length = sys.maxsize  # no warning: no model reads these tokens
         unit = f"tokens of {student}"
-        sizes = [len(encode_prompt(tokenizer, task)) for task in tasks.values()]
-    longest = max(range(len(sizes)), key=sizes.__getitem__)
-    line = (
-        f"length of prompts in {unit}: median {statistics.median(sizes):,.0f}, "
-        f"longest {sizes[longest]:,} ({[*tasks][longest]})"
-    )
+        sizes = {place: len(encode_prompt(tokenizer, task)) for place, task in tasks.items()}
+    longest, most = max(sizes.items(), key=lambda place_and_size: place_and_size[1])
+    median = statistics.median(sizes.values())
+    line = f"length of prompts in {unit}: median {median:,.0f}, longest {most:,} ({longest})"
     if student is None:
         return line, 0
-    over = sum(size >= limit for size in sizes)
+    over = sum(size >= limit for size in sizes.values())
     return f"{line}; {over:,} leave an answer no room in imitate.max_length: {limit}", over
 
 
 def near_duplicates(seeds: Seeds, *, threshold: float) -> Iterator[str]:
-    """Yield lines about seeds whose similarity to an earlier seed reaches the threshold.
-
-    Earlier turns count, system prompts do not: many seeds may share one.
-    """
+    """Yield lines about seeds that resemble an earlier one; many may share a system prompt."""
     texts = {seed.place: conversation_text(seed.columns) for seed in seeds.seeds.values()}
-    novelty = NoveltyFilter([], [], threshold=threshold)
-    matches = novelty.accept([*texts.values()], [*texts])
+    matches = NoveltyFilter([], [], threshold=threshold).accept([*texts.values()], [*texts])
     pairs = [
         f"{place}: {match.similarity:.3f} to {match.id}"
         for place, match in zip(texts, matches, strict=True)

@@ -13,41 +13,20 @@ from lion.support.errors import InputError
 Suite = Literal["agieval", "bbh"]
 
 AGIEVAL = (
-    "aqua-rat",
-    "logiqa-en",
-    "lsat-ar",
-    "lsat-lr",
-    "lsat-rc",
-    "sat-en",
-    "sat-en-without-passage",
-    "sat-math",
+    *("aqua-rat", "logiqa-en", "lsat-ar", "lsat-lr", "lsat-rc"),
+    *("sat-en", "sat-en-without-passage", "sat-math"),
 )
 # BIG-Bench Hard has 27 files. Four have open answers and are left out: dyck_languages,
 # multistep_arithmetic_two, object_counting, word_sorting. What stays is 5,511 items.
 BBH = (
-    "boolean_expressions",
-    "causal_judgement",
-    "date_understanding",
-    "disambiguation_qa",
-    "formal_fallacies",
-    "geometric_shapes",
-    "hyperbaton",
-    "logical_deduction_five_objects",
-    "logical_deduction_seven_objects",
-    "logical_deduction_three_objects",
-    "movie_recommendation",
-    "navigate",
-    "penguins_in_a_table",
-    "reasoning_about_colored_objects",
-    "ruin_names",
-    "salient_translation_error_detection",
-    "snarks",
-    "sports_understanding",
-    "temporal_sequences",
-    "tracking_shuffled_objects_five_objects",
-    "tracking_shuffled_objects_seven_objects",
-    "tracking_shuffled_objects_three_objects",
-    "web_of_lies",
+    *("boolean_expressions", "causal_judgement", "date_understanding", "disambiguation_qa"),
+    *("formal_fallacies", "geometric_shapes", "hyperbaton", "logical_deduction_five_objects"),
+    *("logical_deduction_seven_objects", "logical_deduction_three_objects"),
+    *("movie_recommendation", "navigate", "penguins_in_a_table"),
+    *("reasoning_about_colored_objects", "ruin_names", "salient_translation_error_detection"),
+    *("snarks", "sports_understanding", "temporal_sequences"),
+    *("tracking_shuffled_objects_five_objects", "tracking_shuffled_objects_seven_objects"),
+    *("tracking_shuffled_objects_three_objects", "web_of_lies"),
 )
 LETTERS = "ABCDEFGHIJKLMNOPQR"
 
@@ -79,30 +58,20 @@ def read_items(suite: Suite, folder: Path) -> dict[str, list[Item]]:
 
 def read_hub_items(suite: Suite) -> dict[str, list[Item]]:
     """Read the same items from the Hugging Face hub or its cache."""
+    from datasets import load_dataset
+
     try:
-        return _from_hub(suite)
+        if suite == "bbh":
+            sets = {task: load_dataset("SaylorTwift/bbh", task, split="test") for task in BBH}
+            return {task: _bbh_items(list(rows)) for task, rows in sets.items()}
+        sets = {task: load_dataset(f"hails/agieval-{task}", split="test") for task in AGIEVAL}
+        return {task: [_hub_item(row) for row in rows] for task, rows in sets.items()}
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(
             f"--{suite} hub: the hub's items cannot be read ({reason}); download the files and "
             "name their folder"
         ) from None
-
-
-def _from_hub(suite: Suite) -> dict[str, list[Item]]:
-    from datasets import load_dataset
-
-    if suite == "agieval":
-        return {
-            task: [_hub_item(row) for row in load_dataset(f"hails/agieval-{task}", split="test")]
-            for task in AGIEVAL
-        }
-    items = {}
-    for task in BBH:
-        rows = list(load_dataset("SaylorTwift/bbh", task, split="test"))
-        words = sorted({row["target"] for row in rows})
-        items[task] = [_bbh_item(row, words) for row in rows]
-    return items
 
 
 def _hub_item(row: dict[str, Any]) -> Item:
@@ -134,7 +103,7 @@ def _agieval(path: Path) -> list[Item]:
 
 
 def _agieval_item(row: Any, place: str) -> Item:
-    _check(row, place, required=("question", "label"), others=("passage", "options"))
+    _check(row, place, ("question", "label"), others=("passage", "options"))
     given = row["options"]
     if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
         raise InputError(f"{place}: 'options' must be a list of strings, found {given!r:.40}")
@@ -146,11 +115,8 @@ def _agieval_item(row: Any, place: str) -> Item:
     return _lettered(f"{passage}{row['question']}", options, row["label"])
 
 
-def _check(row: Any, place: str, *, required: Sequence[str], others: Sequence[str] = ()) -> None:
-    """Check that `row` has all keys, and text under those that are `required` and in a passage.
-
-    The items keep the texts unstripped, as published.
-    """
+def _check(row: Any, place: str, required: Sequence[str], others: Sequence[str] = ()) -> None:
+    """Check that `row` has all keys, and text under those that are `required` and in a passage."""
     missing = [key for key in (*required, *others) if not isinstance(row, dict) or key not in row]
     if missing:
         keys = ", ".join(map(repr, missing))
@@ -180,30 +146,33 @@ def _bbh(path: Path) -> list[Item]:
         raise InputError(f"{path}: no list 'examples'; give the file as it is published")
     placed = [(f"{path}, example {at}", row) for at, row in enumerate(rows, start=1)]
     for place, row in placed:
-        _check(row, place, required=("input", "target"))
-    words = sorted({row["target"] for row in rows})
-    items = [_bbh_item(row, words) for row in rows]
+        _check(row, place, ("input", "target"))
+    items = _bbh_items(rows)
     for (place, row), item in zip(placed, items, strict=True):
         if item.right not in item.choices:
             raise InputError(f"{place}: target {row['target']!r:.40} is none of its options")
     return items
 
 
-def _bbh_item(row: dict[str, str], words: list[str]) -> Item:
-    """Read an item: its choices are letters if it lists options, else the task's `words`."""
-    options = _OPTION.findall(row["input"])
-    if not options:
-        return Item(row["input"], tuple(words), row["target"])
-    label = _LABEL.fullmatch(row["target"])
-    right = label[1] if label else _letter_of_piece(options, row["target"])
-    return Item(row["input"], tuple(letter for letter, _ in options), right)
+def _bbh_items(rows: list[dict[str, str]]) -> list[Item]:
+    """Return a task's items: the choices are letters if options are listed, else all targets."""
+    words = tuple(sorted({row["target"] for row in rows}))
+    items = []
+    for question, target in ((row["input"], row["target"]) for row in rows):
+        options = _OPTION.findall(question)
+        letters = tuple(letter for letter, _ in options)
+        right = _right_letter(options, target) if options else target
+        items.append(Item(question, letters or words, right))
+    return items
 
 
-def _letter_of_piece(options: list[tuple[str, str]], target: str) -> str:
-    """Return the letter of the option that is a piece of `target` and equals no other, or "".
+def _right_letter(options: list[tuple[str, str]], target: str) -> str:
+    """Return the letter that `target` is, or that of the only option that is a piece of it, or "".
 
     In two items of ruin_names, the options were split at the commas of their texts.
     """
+    if label := _LABEL.fullmatch(target):
+        return label[1]
     texts = [text for _, text in options]
     pieces = [piece for piece in target.split(", ") if texts.count(piece) == 1]
     return next((letter for letter, text in options if text in pieces), "")

@@ -10,7 +10,7 @@ from lion.chat import Asks
 from lion.discriminate.scores import Order
 from lion.evaluate.judging import judge_answers, orders_of
 from lion.evaluate.quality import Summary, summarise
-from lion.evaluate.recorded import RecordedReview
+from lion.evaluate.recorded import NO_TOKENS, RecordedReview
 from lion.params import Judge
 from lion.pools.tables import REVIEW, from_rows
 from lion.support.errors import InputError
@@ -36,8 +36,7 @@ def compare(
 ) -> Comparison:
     """Judge `answers` against those of the reference, both ANSWER, on `questions` (KEYED).
 
-    A question that one side did not answer is left out and named, rather than scored 0. InputError
-    if no question is answered by both.
+    A question that one side did not answer is left out and named, rather than scored 0.
     """
     pairs = pairs_of(questions, answers, reference)
     if not pairs.height:
@@ -74,29 +73,15 @@ def from_recorded(
     by: Literal["person", "parser"],
     lengths: pl.DataFrame | None = None,
 ) -> Comparison:
-    """Summarise recorded reviews, all with the candidate in `place`.
-
-    The scores are those that a `person` read in the reply, or those that the `parser` reads.
-    """
+    """Summarise reviews of a candidate in `place`, with the scores read by person or parser."""
     order: Order = "teacher_first" if place == 2 else "student_first"
+    sides = ("teacher", "student") if place == 2 else ("student", "teacher")
+    same = {"order": order, "attempt": 0, "model": "recorded"}
     rows = []
     for review in reviews:
         scores = review.person if by == "person" else review.parsed
-        first, second = scores or (None, None)
-        teacher, student = (first, second) if place == 2 else (second, first)
-        rows.append(
-            {
-                "id": review.id,
-                "order": order,
-                "attempt": 0,
-                "reply": review.reply,
-                "teacher": teacher,
-                "student": student,
-                "model": "recorded",
-                "prompt_tokens": 0,
-                "completion_tokens": 0,
-            }
-        )
+        points = dict(zip(sides, scores or (None, None), strict=True))
+        rows.append({"id": review.id, "reply": review.reply, **same, **points, **NO_TOKENS})
     table = from_rows(rows, REVIEW)
     summary = summarise(questions, table, orders=(order,), lengths=lengths)
     return Comparison(name, summary, table, _missing(questions, table))

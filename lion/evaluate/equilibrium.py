@@ -22,12 +22,12 @@ class Equilibrium:
     """
 
     pairs: int
-    mean_gap: float | None
-    win_rate: float | None
-    flip_rate: float | None
-    agreement: float | None
-    noise: float | None
-    even: float | None
+    mean_gap: float | None = None
+    win_rate: float | None = None
+    flip_rate: float | None = None
+    agreement: float | None = None
+    noise: float | None = None
+    even: float | None = None
 
     @property
     def reached(self) -> bool:
@@ -43,30 +43,26 @@ class Equilibrium:
             return "The referee judged no pair in both orders, so nothing can be said."
         flips = f"{self.flip_rate:.0f}% of its winners change when the answers change places"
         rate = f"the student's win rate is {self.win_rate:.1f}%"
+        noise = f"noise of 50% ({self.even:.1f} points)"
         if self.reached:
-            return (
-                f"The referee can no longer tell the student from the teacher: {rate}, within its "
-                f"own noise of 50% ({self.even:.1f} points), and {flips}."
-            )
-        who = "teacher" if self.win_rate < 50 else "student"
+            told = "The referee can no longer tell the student from the teacher"
+            return f"{told}: {rate}, within its own {noise}, and {flips}."
         if abs(self.win_rate - 50) <= (self.even or 0):
-            return (
-                f"{self.pairs:,} pairs do not show who is better: {rate}, within their noise of "
-                f"50% ({self.even:.1f} points), and {flips}."
-            )
+            told = f"{self.pairs:,} pairs do not show who is better"
+            return f"{told}: {rate}, within their {noise}, and {flips}."
+        who = "teacher" if self.win_rate < 50 else "student"
         return f"The referee prefers the {who}: {rate}, and {flips}."
 
 
 def equilibrium(reviews: pl.DataFrame) -> Equilibrium:
     """Measure the equilibrium on `reviews` (REVIEW, both orders).
 
-    The flips estimate the noise. If the referee saw no difference, each pair with the same winner
-    in both orders would go to either side by chance (a sign test), and the two orders would agree
-    no more often than two referees who never saw the answers.
+    If the referee saw no difference, each pair with the same winner in both orders would go to
+    either side by chance (a sign test), and the orders would agree no more often than chance.
     """
     leads = leads_by_order(unselected(reviews))
     if not leads.height:
-        return Equilibrium(0, None, None, None, None, None, None)
+        return Equilibrium(pairs=0)
     first, second = (leads[order].to_numpy() for order in ORDERS)
     signs = np.sign(first) + np.sign(second)  # 2: the student wins in both orders; -2: the teacher
     agreement, noise = kappa_of(np.sign(first), np.sign(second))
@@ -82,10 +78,7 @@ def equilibrium(reviews: pl.DataFrame) -> Equilibrium:
 
 
 def kappa_of(first: Array, second: Array) -> tuple[float | None, float | None]:
-    """Return Cohen's kappa between two series of signs, and the kappa that chance alone can reach.
-
-    Pairs in which either sign is 0 do not count; both values are None if no pair is left.
-    """
+    """Return Cohen's kappa of two series of signs, without zeros, and what chance alone reaches."""
     decided = (first != 0) & (second != 0)
     if not decided.any():
         return None, None

@@ -1,6 +1,5 @@
 """A person's marks of a referee's verdicts as right or wrong, and how often the two agree."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -45,25 +44,20 @@ class Agreement:
 
 
 def agreements(marks: pl.DataFrame) -> list[Agreement]:
-    """Return each person's agreement on all verdicts, then on hard and easy ones; `marks` is MARK.
-
-    The last mark of a person on a verdict counts.
-    """
+    """Return each person's agreement on all, hard and easy verdicts; only a last mark counts."""
     keyed = marks.with_row_index("row").with_columns(
         pl.coalesce("id", pl.format("row {}", "row")).alias("id")
     )
     last = keyed.unique(["by", "id", "round"], keep="last", maintain_order=True)
-    return [
-        _agreement(name, verdict, own)
-        for (name,), rows in last.group_by("by", maintain_order=True)
-        for verdict in ("all", "hard", "easy")
-        if (own := rows if verdict == "all" else rows.filter(verdict=verdict)).height
-    ]
-
-
-def _agreement(by: object, verdict: str, rows: pl.DataFrame) -> Agreement:
-    right = int(rows["right"].sum())
-    return Agreement(str(by), verdict, rows.height, right, wilson(right, rows.height).scaled(100))
+    found = []
+    for (name,), rows in last.group_by("by", maintain_order=True):
+        for verdict in ("all", "hard", "easy"):
+            own = rows if verdict == "all" else rows.filter(verdict=verdict)
+            count, right = own.height, int(own["right"].sum())
+            if count:
+                share = wilson(right, count).scaled(100)
+                found.append(Agreement(str(name), verdict, count, right, share))
+    return found
 
 
 def wilson(successes: int, trials: int) -> Interval:
@@ -96,26 +90,24 @@ def read_mark_rows(path: Path) -> pl.DataFrame:
             frame = pl.read_ndjson(path, infer_schema_length=None)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path}: not a table of marks: {str(error).splitlines()[0]}") from None
-    names = set(frame.columns)
-    if "right" not in names and not {"person", "referee"} <= names:
+    if "right" not in frame.columns and not {"person", "referee"} <= {*frame.columns}:
         raise InputError(
             f"{path}: marks need a column `right` (true or false), or columns `person` and "
             f"`referee` with their verdicts; found {', '.join(map(visible, frame.columns))}."
         )
-    rows = list(_marks(path, frame))
-    return pl.DataFrame(rows, schema=MARK, orient="row")
+    rows = enumerate(frame.iter_rows(named=True), start=1)
+    marks = [_mark(row, path.stem, f"{path}, row {number}") for number, row in rows]
+    return pl.DataFrame(marks, schema=MARK, orient="row")
 
 
-def _marks(path: Path, frame: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    for number, row in enumerate(frame.iter_rows(named=True), start=1):
-        texts = {name: row.get(name) for name in ("id", "round", "when")}
-        by, verdict = row.get("by") or path.stem, row.get("verdict", row.get("referee"))
-        yield {
-            **{name: None if text is None else str(text) for name, text in texts.items()},
-            "by": brief(str(by), _NAME),
-            "right": _right(row, f"{path}, row {number}"),
-            "verdict": None if verdict is None else str(verdict).strip().lower(),
-        }
+def _mark(row: dict[str, Any], name: str, place: str) -> dict[str, Any]:
+    verdict = row.get("verdict", row.get("referee"))
+    return {
+        **{key: None if row.get(key) is None else str(row[key]) for key in ("id", "round", "when")},
+        "by": brief(str(row.get("by") or name), _NAME),
+        "right": _right(row, place),
+        "verdict": None if verdict is None else _word(verdict),
+    }
 
 
 def _right(row: dict[str, Any], place: str) -> bool | None:

@@ -35,9 +35,9 @@ class Quality:
 class Summary:
     """All figures of a candidate against its reference.
 
-    Shares and rates are in percent. A win counts 1, a tie one half. `flip_rate` and
-    `position_bias` (points that the answer shown first gains) are None if the judge saw only one
-    order; `length` (characters) and `length_controlled` are None if the answers are unknown.
+    Rates are in percent; a tie counts half a win. `flip_rate` and `position_bias` (points that the
+    answer shown first gains) are None if the judge saw only one order; `length` (characters) and
+    `length_controlled` are None if the answers are unknown.
     """
 
     total: Quality
@@ -50,10 +50,7 @@ class Summary:
 
 
 def quality_by_category(scores: pl.DataFrame, questions: pl.DataFrame) -> pl.DataFrame:
-    """Return columns category, quality (percent), judged and asked, in the questions' order.
-
-    The quality of a category without a judged question is null.
-    """
+    """Return columns category, quality (percent; null if none is judged), judged and asked."""
     rows = questions.join(scores, on="id", how="left", maintain_order="left")
     judged = pl.col("gap").is_not_null()
     sums = [pl.col(side).filter(judged).sum() for side in ("student", "teacher")]
@@ -73,8 +70,7 @@ def summarise(
 ) -> Summary:
     """Return the figures of `reviews` (REVIEW) on `questions`, answered or not.
 
-    `lengths` has id, student and teacher, in characters. EmptyError if nothing was judged, or if
-    the reference's scores sum to 0.
+    `lengths` has id, student and teacher, in characters. EmptyError if the reference has no points.
     """
     scores = score(reviews, tuple(orders))
     rows = questions.select("category", "id").join(scores, on="id", how="left")
@@ -85,33 +81,31 @@ def summarise(
             f"reference scores {judged['teacher'].sum()} in all: no relative quality. Look at the "
             "judge's replies, and use another judge or reference"
         )
-    measured = _measured(judged, lengths)
-    leads = leads_by_order(reviews)
-    both = len(orders) == len(ORDERS)
+    leads = leads_by_order(reviews) if len(orders) == len(ORDERS) else None
     names = rows["category"].unique(maintain_order=True)
+    at_equal_length, length = _by_length(judged, lengths)
     return Summary(
         total=_quality(ALL, rows),
         categories=[_quality(name, rows.filter(category=name)) for name in names],
-        win_rate=mean(draws(judged.height), wins_of(judged)).scaled(100),
-        length_controlled=None if measured is None else _controlled(measured),
-        flip_rate=flip_rate(leads) if both else None,
-        position_bias=position_bias(leads) if both else None,
-        length=None if measured is None else _mean_lengths(measured),
+        win_rate=mean(draws(judged.height), _wins(judged)).scaled(100),
+        length_controlled=at_equal_length,
+        flip_rate=None if leads is None else flip_rate(leads),
+        position_bias=None if leads is None else position_bias(leads),
+        length=length,
     )
 
 
-def wins_of(rows: pl.DataFrame) -> Array:
+def _wins(rows: pl.DataFrame) -> Array:
     """Return 1 for a win of the student, 0 for one of the teacher, 0.5 for a tie."""
     wins: Array = (1 - np.sign(rows["gap"].to_numpy())) / 2
     return wins
 
 
 def leads_by_order(reviews: pl.DataFrame) -> pl.DataFrame:
-    """Return the student's lead (its score minus the teacher's) in each order.
+    """Return the student's lead over the teacher in each order, of pairs read in both.
 
-    Only pairs with readable replies in both orders count. The columns are id, teacher_first,
-    student_first, and gained, the points that the answer shown first gains. Identical answers tie,
-    since their scores differ only by the position bias.
+    Columns are id, teacher_first, student_first, and gained, the points that the answer shown first
+    gains. Identical answers tie, since their scores differ only by the position bias.
     """
     gaps = gaps_by_order(reviews).drop_nulls()
     first, second = (-pl.col(order) for order in ORDERS)
@@ -149,22 +143,19 @@ def _quality(category: str, rows: pl.DataFrame) -> Quality:
     return Quality(category, rows.height, judged.height, sums, quality, win, tie, lose)
 
 
-def _measured(judged: pl.DataFrame, lengths: pl.DataFrame | None) -> pl.DataFrame | None:
-    """Return the judged rows with known lengths (gap, student, teacher), or None without any."""
+def _by_length(
+    judged: pl.DataFrame, lengths: pl.DataFrame | None
+) -> tuple[Interval | None, tuple[float, float] | None]:
+    """Return the win rate at equal length and both mean lengths; None without a known length."""
     if lengths is None:
-        return None
-    both = judged.select("id", "gap").join(lengths.drop_nulls(), on="id", how="inner")
-    return both if both.height else None
-
-
-def _controlled(rows: pl.DataFrame) -> Interval:
+        return None, None
+    rows = judged.select("id", "gap").join(lengths.drop_nulls(), on="id", maintain_order="left")
+    if rows.is_empty():
+        return None, None
     longer = (rows["student"] - rows["teacher"]).cast(pl.Float64).to_numpy()
-    return length_controlled(draws(rows.height), wins_of(rows), longer).scaled(100)
-
-
-def _mean_lengths(rows: pl.DataFrame) -> tuple[float, float]:
+    rate = length_controlled(draws(rows.height), _wins(rows), longer).scaled(100)
     student, teacher = rows.select(pl.col("student", "teacher").mean().round(1)).row(0)
-    return student, teacher
+    return rate, (student, teacher)
 
 
 def _percent(share: object) -> float | None:

@@ -1,12 +1,10 @@
 """Files of evaluation questions; the keys of the first row tell the format.
 
-Vicuna's 80 (FastChat), the 252 user-oriented instructions (Self-Instruct), WizardLM's test set,
-the first turns of MT-Bench, Arena-Hard's, conversations of OpenAI or ShareGPT, whose last question
-counts, and plain JSONL or JSON of {instruction, input, category}. Any of them may have a system
-prompt and earlier turns, as seeds do.
+Vicuna's 80, Self-Instruct's 252, WizardLM's test set, the first turns of MT-Bench, Arena-Hard's,
+conversations of OpenAI or ShareGPT, whose last question counts, and plain {instruction, input,
+category}. Any of them may have a system prompt and earlier turns, as seeds do.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,35 +33,22 @@ class _Format:
     name: str
     marks: tuple[str, ...]
     text: str
-    category: str
-    input: Callable[[dict[str, Any], str], str] | None  # None: `text` is a conversation
-
-
-def _input(row: dict[str, Any], place: str) -> str:
-    """Return the input, which Dolly's files call the context."""
-    key, text = only(place, {name: (name, row.get(name)) for name in INPUTS}, INPUTS)
-    return text_at({key: text}, key, place)
-
-
-def _instance(row: dict[str, Any], place: str) -> str:
-    """Return the input of a row's only instance; each of the 252 questions has one."""
-    instances = row["instances"]
-    if not isinstance(instances, list) or [type(instance) for instance in instances] != [dict]:
-        raise InputError(f"{place}: 'instances' must be a list of one object with 'input'")
-    return text_at(instances[0], "input", f"{place}, its instance")
+    category: str = "category"
 
 
 _FORMATS = (
-    _Format(
-        "Self-Instruct's", ("instruction", "instances"), "instruction", "motivation_app", _instance
-    ),
-    _Format("plain", ("instruction",), "instruction", "category", _input),
-    _Format("OpenAI's", ("messages",), "messages", "category", None),
-    _Format("ShareGPT's", ("conversations",), "conversations", "category", None),
-    _Format("Vicuna's", ("question_id", "text"), "text", "category", _input),
-    _Format("MT-Bench's", ("question_id", "turns"), "turns", "category", _input),
-    _Format("Arena-Hard's", ("uid", "prompt"), "prompt", "category", _input),
-    _Format("WizardLM's", ("Instruction", "Skill"), "Instruction", "Skill", _input),
+    _Format("Self-Instruct's", ("instruction", "instances"), "instruction", "motivation_app"),
+    _Format("plain", ("instruction",), "instruction"),
+    _Format("OpenAI's", ("messages",), "messages"),
+    _Format("ShareGPT's", ("conversations",), "conversations"),
+    _Format("Vicuna's", ("question_id", "text"), "text"),
+    _Format("MT-Bench's", ("question_id", "turns"), "turns"),
+    _Format("Arena-Hard's", ("uid", "prompt"), "prompt"),
+    _Format("WizardLM's", ("Instruction", "Skill"), "Instruction", "Skill"),
+)
+_CONVERSATIONS = ("messages", "conversations")
+_KNOWN = "known formats and their keys: " + ", ".join(
+    f"{form.name} ({' and '.join(form.marks)})" for form in _FORMATS
 )
 
 
@@ -73,18 +58,15 @@ def read_questions(path: Path) -> pl.DataFrame:
 
 
 def read_keyed_questions(path: Path) -> pl.DataFrame:
-    """Read the questions with the file's own ids (KEYED), null if it has none.
-
-    A repeated question is an error, since dropping it would change what is measured.
-    """
+    """Read the questions with the file's own ids (KEYED), if it has any; none may be repeated."""
     objects = read_values(path)
     if not objects:
-        raise InputError(f"{path}: no rows; {_known()}")
+        raise InputError(f"{path}: no rows; {_KNOWN}")
     form = _format_of(*objects[0])
-    rows = [_row(place, raw, form) for place, raw in objects]
+    rows = {place: _row(place, raw, form) for place, raw in objects}
     for column in ("id", "key"):
-        _check_distinct(rows, [place for place, _ in objects], column)
-    return from_rows(rows, KEYED)
+        _check_distinct(rows, column)
+    return from_rows([*rows.values()], KEYED)
 
 
 def own_id(row: dict[str, Any]) -> str | None:
@@ -99,12 +81,7 @@ def _format_of(place: str, raw: object) -> _Format:
             if all(mark in raw for mark in form.marks):
                 return form
     keys = ", ".join(map(repr, list(raw)[:6])) if isinstance(raw, dict) else f"{raw!r:.40}"
-    raise InputError(f"{place}: unknown format of questions (found {keys}); {_known()}")
-
-
-def _known() -> str:
-    forms = ", ".join(f"{form.name} ({' and '.join(form.marks)})" for form in _FORMATS)
-    return f"known formats and their keys: {forms}"
+    raise InputError(f"{place}: unknown format of questions (found {keys}); {_KNOWN}")
 
 
 def _row(place: str, raw: object, form: _Format) -> dict[str, str | None]:
@@ -126,13 +103,23 @@ def _texts(place: str, raw: dict[str, Any], form: _Format) -> Seed:
     item = {key: raw[key] for key in (form.text, *CONTEXT_KEYS) if key in raw}
     if form.text == "turns":  # the question itself, not the turns before one
         item["turns"] = _only_turn(raw["turns"], place)
-    if form.input is None:
-        columns = SeedsColumns()
-    else:
-        item |= {"input": form.input(raw, place)}
+    columns = SeedsColumns()
+    if form.text not in _CONVERSATIONS:
+        item["input"] = _input(place, raw, form)
         columns = SeedsColumns(instruction=form.text)
     [draft] = drafts_of(place, item, columns).drafts
     return seed_of(draft, "ask")
+
+
+def _input(place: str, row: dict[str, Any], form: _Format) -> str:
+    """Return a row's input, which Dolly calls the context; in Self-Instruct's form its instance's."""
+    if "instances" not in form.marks:
+        key, text = only(place, {name: (name, row.get(name)) for name in INPUTS}, INPUTS)
+        return text_at({key: text}, key, place)
+    instances = row["instances"]
+    if not isinstance(instances, list) or [type(instance) for instance in instances] != [dict]:
+        raise InputError(f"{place}: 'instances' must be a list of one object with 'input'")
+    return text_at(instances[0], "input", f"{place}, its instance")
 
 
 def _only_turn(turns: object, place: str) -> object:
@@ -149,12 +136,10 @@ def _only_turn(turns: object, place: str) -> object:
     return turns[0].get("content") if isinstance(turns[0], dict) else turns[0]
 
 
-def _check_distinct(rows: list[dict[str, str | None]], places: list[str], column: str) -> None:
+def _check_distinct(rows: dict[str, dict[str, str | None]], column: str) -> None:
     first: dict[str, str] = {}
-    for row, place in zip(rows, places, strict=True):
+    for place, row in rows.items():
         value = row[column]
-        if value is not None and value in first:
+        if value is not None and first.setdefault(value, place) != place:
             what = "repeats" if column == "id" else f"has the same id ({value}) as"
             raise InputError(f"{place}: {what} {first[value]}; remove one of them")
-        if value is not None:
-            first[value] = place

@@ -1,19 +1,18 @@
 """AGIEval and BIG-Bench Hard through lm-eval: zero-shot, no chain of thought.
 
 Accuracy is measured by the likelihood of the choices, and by the choice that a generated reply
-names. The paper's figures are of the second kind, which also measures whether a model keeps to the
-format. A student that learnt thoughts writes them before its reply; they are cut off before the
-reply is read. Likelihoods are measured after empty thoughts, and without the end token: a student
-may go on to explain its choice.
+names, as in the paper. Thoughts before a reply are cut off. Likelihoods are measured after empty
+thoughts, and without the end token: a student may go on to explain its choice.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from lion.evaluate.choices import Item, Suite, chance
 from lion.evaluate.naming import named_choice
-from lion.evaluate.reasoning_model import student_model
 from lion.support.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from lion.student.models import Loaded
     from lion.student.thoughts import ThoughtForm
 
-Kind = Literal["likelihood", "letter"]
-KINDS: tuple[Kind, ...] = ("likelihood", "letter")
+KINDS = ("likelihood", "letter")
 REPLY_TOKENS = 16
 ASKED = "\n\nReply with the right choice alone, without an explanation.\nAnswer:"
 
@@ -54,28 +52,26 @@ def reason(
 ) -> list[TaskResult]:
     """Return the student's accuracy on each task of `suite`.
 
-    Prompts and choices have the token ids of Lion's training. With `render`, which turns a question
-    into the text of a prompt, the tokenizer encodes this text, `delimiter` and a choice. `batch` is
-    rows at a time. A student that learnt thoughts gets `thinking_tokens` more for them.
+    Prompts and choices have the token ids of Lion's training; with `render`, those of a rendered
+    question, `delimiter` and choice. A student that thinks gets `thinking_tokens` more.
     """
-    reading = _Reading(loaded.thoughts, thinking_tokens)
+    form, reading = loaded.thoughts, _Reading(loaded.thoughts, thinking_tokens)
+    no_thoughts = form.before + form.between if form and render else ""
     rows = [
         {
             "task": task,
             "prompt": (prompt := (render or str)(item.question + ASKED)),
-            "unthinking": prompt + (reading.no_thoughts if render else ""),
+            "unthinking": prompt + no_thoughts,
             "choices": list(item.choices),
             "texts": item.texts,
             "right": item.choices.index(item.right),
         }
-        for task, task_items in items.items()
-        for item in task_items
+        for task, own in items.items()
+        for item in own
     ]
     tasks = [_task(suite, kind, rows, reading, delimiter) for kind in KINDS]
-    samples = _run(student_model(loaded, batch, rendered=bool(render)), tasks, reading.tokens)
-    return [
-        _result(suite, task, task_items, samples, reading) for task, task_items in items.items()
-    ]
+    samples = _run(_model(loaded, batch, rendered=bool(render)), tasks, reading.tokens)
+    return [_result(suite, task, own, samples, reading) for task, own in items.items()]
 
 
 @dataclass(frozen=True)
@@ -89,15 +85,10 @@ class _Reading:
     def tokens(self) -> int:
         return REPLY_TOKENS + (self.thinking_tokens if self.form else 0)
 
-    @property
-    def no_thoughts(self) -> str:
-        return self.form.before + self.form.between if self.form else ""
-
     def choice(self, reply: str, doc: dict[str, Any]) -> str | None:
         """Return the choice that a reply names after its thoughts, if it names one."""
         if self.form:
-            answer = self.form.split(reply, "", "stop").answer
-            reply = answer.split("\n\n")[0]
+            reply = self.form.split(reply, "", "stop").answer.split("\n\n")[0]
         return named_choice(reply, doc["choices"], doc["texts"])
 
     def score(self, doc: dict[str, Any], replies: list[str]) -> dict[str, float]:
@@ -116,14 +107,15 @@ def mean_result(results: Sequence[TaskResult]) -> TaskResult:
 
 
 def _task(
-    suite: Suite, kind: Kind, rows: list[dict[str, Any]], reading: _Reading, delimiter: str
+    suite: Suite, kind: str, rows: list[dict[str, Any]], reading: _Reading, delimiter: str
 ) -> "ConfigurableTask":
     """Return all tasks of a suite as one lm-eval task; each sample carries its own task's name."""
+    from datasets import Dataset
     from lm_eval.api.task import ConfigurableTask
 
     config: dict[str, Any] = {
         "task": f"{suite}_{kind}",
-        "custom_dataset": lambda **_: _as_dataset(rows),
+        "custom_dataset": lambda **_: {"test": Dataset.from_list(rows)},
         "test_split": "test",
         "num_fewshot": 0,
         "doc_to_text": "prompt" if kind == "letter" else "unthinking",
@@ -148,12 +140,6 @@ def _task(
             "process_results": reading.score,
         }
     return ConfigurableTask(config=config)
-
-
-def _as_dataset(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    from datasets import Dataset
-
-    return {"test": Dataset.from_list(rows)}
 
 
 def _run(model: "HFLM", tasks: Sequence[Any], reply_tokens: int) -> dict[str, list[dict[str, Any]]]:
@@ -182,24 +168,69 @@ def _result(
     samples: dict[str, list[dict[str, Any]]],
     reading: _Reading,
 ) -> TaskResult:
-    rows_by_kind = {
-        kind: [row for row in samples[f"{suite}_{kind}"] if row["doc"]["task"] == task]
-        for kind in KINDS
-    }
-    if any(len(rows) != len(items) for rows in rows_by_kind.values()):
+    scored, generated = (
+        [row for row in samples[f"{suite}_{kind}"] if row["doc"]["task"] == task] for kind in KINDS
+    )
+    if not len(scored) == len(generated) == len(items):
         raise InputError(f"{suite} {task}: {len(items)} items, but lm-eval gave other counts")
-    replies = [(row["resps"][0][0], row["doc"]) for row in rows_by_kind["letter"]]
-    unread = sum(reading.choice(*reply) is None for reply in replies)
+    unread = sum(reading.choice(row["resps"][0][0], row["doc"]) is None for row in generated)
     return TaskResult(
         suite=suite,
         task=task,
         items=len(items),
         chance=round(chance(items), 2),
-        likelihood=_percent(rows_by_kind["likelihood"]),
-        letter=_percent(rows_by_kind["letter"]),
+        likelihood=_percent(scored),
+        letter=_percent(generated),
         unread=round(100 * unread / len(items), 2),
     )
 
 
 def _percent(rows: Sequence[dict[str, Any]]) -> float:
     return round(100 * float(sum(row["acc"] for row in rows)) / len(rows), 2)
+
+
+def _model(loaded: "Loaded", batch: int, *, rendered: bool) -> "HFLM":
+    """Return the student as an lm-eval model, for prompts that are `rendered`, or for questions."""
+    from lm_eval.models.huggingface import HFLM
+
+    from lion.student.template import encode_prompt
+    from lion.student.thoughts import encode_thoughtful
+
+    class Student(HFLM):  # type: ignore[misc]
+        """Decodes a student's thoughts with the control tokens around them."""
+
+        def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
+            if loaded.thoughts and skip_special_tokens:
+                return loaded.thoughts.text_of(loaded.tokenizer, list(tokens))
+            return str(super().tok_decode(tokens, skip_special_tokens))
+
+    class Trained(Student):
+        """Encodes a question as in training; the ids of its prompt's text could differ."""
+
+        def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+            row = encode_thoughtful(loaded.tokenizer, loaded.thoughts, context, continuation)
+            return row.prompt + row.answer[: row.thoughts], row.answer[row.thoughts : -1]
+
+        def tok_batch_encode(
+            self,
+            strings: Sequence[str],
+            padding_side: str = "left",
+            left_truncate_len: int | None = None,
+            truncation: bool = False,
+        ) -> tuple[Any, Any]:
+            rows = [encode_prompt(loaded.tokenizer, question) for question in strings]
+            limit = left_truncate_len or max(map(len, rows))
+            if cut := sum(len(row) > limit for row in rows):
+                click.echo(
+                    f"{cut} of {len(rows)} prompts are cut to their last {limit} tokens", err=True
+                )
+            padded = loaded.tokenizer.pad(
+                {"input_ids": [row[-limit:] for row in rows]},
+                padding_side=padding_side,
+                return_attention_mask=True,
+                return_tensors="pt",
+            )
+            return padded["input_ids"], padded["attention_mask"]
+
+    kind = Student if rendered else Trained
+    return kind(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch)

@@ -2,21 +2,18 @@
 
 import importlib.util
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
 import click
 
-from lion.evaluate.choices import Item, Suite, read_hub_items, read_items
+from lion.evaluate.candidates import TEMPLATES, load_any
+from lion.evaluate.choices import Suite, read_hub_items, read_items
 from lion.evaluate.reasoning import TaskResult, mean_result, reason
-from lion.evaluate.templates import TEMPLATES
 from lion.params import load_params
 from lion.support.command_line import HELP, json_option, params_option
 from lion.support.errors import InputError
-
-SPACED = ("raw", "vicuna")  # templates that put a space between the prompt and the answer
 
 
 @click.command(context_settings=HELP)
@@ -55,14 +52,17 @@ def reasoning(
         raise click.UsageError("nothing to do: give --agieval FOLDER or --bbh FOLDER, or 'hub'")
     if importlib.util.find_spec("lm_eval") is None:
         raise InputError("lm-eval is not installed; run `pip install 'lion[reasoning]'`")
-    if "hub" in suites.values():
-        _check_student(student, revision)
-    items = {suite: _items(suite, source, limit) for suite, source in suites.items()}
+    from lion.student.check import check_hub
+    from lion.student.models import check_place, device
+
+    if "hub" in suites.values():  # check the student before a long download of items
+        check_place(student, revision)
+        check_hub(student, revision)
+    items = {
+        suite: read_hub_items(suite) if source == "hub" else read_items(suite, Path(source))
+        for suite, source in suites.items()
+    }
     params = load_params(params_path)
-
-    from lion.evaluate.candidates import load_any
-    from lion.student.models import device
-
     loaded = load_any(student, revision, params)
     if not getattr(loaded.model, "is_quantized", False):  # 4-bit weights are on the GPU already
         loaded.model.to(device(params.compute.device))  # type: ignore[arg-type]
@@ -70,35 +70,14 @@ def reasoning(
         results = reason(
             loaded,
             suite,
-            tasks,
+            {task: rows[:limit] for task, rows in tasks.items()},
             batch=batch,
-            render=_renderer(template),
-            delimiter=" " if template in SPACED else "",
+            render=None if template == "own" else lambda text: TEMPLATES[template](text, ""),
+            delimiter=" " if template in ("raw", "vicuna") else "",  # before the answer
             thinking_tokens=params.student.max_tokens,
         )
         for result in [*results, mean_result(results)]:
             click.echo(json.dumps(asdict(result)) if as_json else _as_text(result))
-
-
-def _check_student(student: str, revision: str | None) -> None:
-    """Check that the student can be loaded, before a long download of items."""
-    from lion.student.check import check_hub
-    from lion.student.models import check_place
-
-    check_place(student, revision)
-    check_hub(student, revision)
-
-
-def _items(suite: Suite, source: str, limit: int | None) -> dict[str, list[Item]]:
-    every_item = read_hub_items(suite) if source == "hub" else read_items(suite, Path(source))
-    return {task: rows[:limit] for task, rows in every_item.items()}
-
-
-def _renderer(template: str) -> Callable[[str], str] | None:
-    """Return a function from a question to its prompt; None if the tokenizer has the template."""
-    if template == "own":
-        return None
-    return lambda question: TEMPLATES[template](question, "")  # type: ignore[index]
 
 
 def _as_text(result: TaskResult) -> str:

@@ -17,9 +17,9 @@ from lion.prompts.marks import answer_alone
 from lion.support.errors import InputError
 
 _Ids = dict[tuple[str, str | None], list[str]]  # of questions, by instruction and input
-
 _NO_INPUT = re.compile(r"\A<no ?input>\Z", re.IGNORECASE)  # Self-Instruct's, empty in a question
 _TEXTS = ("answer", "text", "output")  # keys of the answer in a file of answers, in the order tried
+NO_TOKENS = {"prompt_tokens": 0, "completion_tokens": 0}  # they are not recorded
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,23 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
     ids or, where it has none (as in AlpacaEval's files), by instruction and input.
     """
     rows: dict[str, dict[str, Any]] = {}
-    by_texts = _by_texts(questions)
-    by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
+    by_key, by_texts = _by_key(questions), _by_texts(questions)
     asked = dict(questions.select("id", "instruction").iter_rows())
     for place, row in read_values(path):
-        text = _text(place, _unwrapped(row), _TEXTS)
-        key = own_id(row)
+        text, key = _text(place, _unwrapped(row), _TEXTS), own_id(row)
         id = by_key.get(key) if key is not None else _question_of(place, row, by_texts)
+        if id is None:
+            continue
         if id in rows:
             raise InputError(f"{place}: a second answer to question {key or id}; remove one")
-        answer = answer_alone(text, asked=asked[id]) if id is not None else ""
-        if id is not None and answer.strip():
+        answer = answer_alone(text, asked=asked[id])
+        if answer.strip():
             rows[id] = {
                 "id": id,
                 "answer": answer,
                 "finish_reason": "stop",
                 "model": str(row.get("model_id") or path.stem),
-                "prompt_tokens": 0,  # not recorded
-                "completion_tokens": 0,
+                **NO_TOKENS,
             }
     if not rows:
         raise InputError(
@@ -67,15 +66,11 @@ def read_answers(path: Path, questions: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_reviews(path: Path, questions: pl.DataFrame) -> list[RecordedReview]:
-    """Read a judge's replies: {question_id, text, score}, where a person's `score` is optional.
-
-    A score is 0 to 10: the published reviews have one 0, which the judge did give.
-    """
-    by_key = dict(questions.drop_nulls("key").select("key", "id").iter_rows())
+    """Read a judge's replies: {question_id, text, score}, where a person's `score` is optional."""
+    by_key = _by_key(questions)
     reviews: dict[str, RecordedReview] = {}
     for place, row in read_values(path):
-        text = _text(place, row, ("text", "reply"))
-        key = own_id(row)
+        text, key = _text(place, row, ("text", "reply")), own_id(row)
         if key is None or key not in by_key:
             raise InputError(f"{place}: reviews question {key}, unknown here; {_why(by_key)}")
         if key in reviews:
@@ -96,15 +91,16 @@ def _text(place: str, row: object, names: Iterable[str]) -> str:
 
 
 def _unwrapped(row: object) -> object:
-    """Return a row of FastChat's answers, {choices: [{turns: [answer, ...]}]}, with its `answer`.
-
-    That is the first choice's answer to the first turn, which is the only one that Lion asks.
-    """
+    """Unwrap the first answer of a row in FastChat's form, {choices: [{turns: [answer, ...]}]}."""
     try:
         first = row["choices"][0]["turns"][0]  # type: ignore[index]
     except (KeyError, IndexError, TypeError):
         return row
     return {"answer": first.get("content") if isinstance(first, dict) else first}
+
+
+def _by_key(questions: pl.DataFrame) -> dict[str, str]:
+    return dict(questions.drop_nulls("key").select("key", "id").iter_rows())
 
 
 def _by_texts(questions: pl.DataFrame) -> _Ids:
@@ -136,16 +132,13 @@ def _scores(place: str, scores: object) -> tuple[float, float] | None:
     """Return a person's scores; None without any, or for FastChat's mark of a failed parse."""
     if scores is None or scores == [-1, -1]:
         return None
-    if isinstance(scores, list) and len(scores) == 2 and all(map(_is_score, scores)):
-        return float(scores[0]), float(scores[1])
+    pair = scores if isinstance(scores, list) else []
+    if [type(score) in (int, float) and 0 <= score <= 10 for score in pair] == [True, True]:
+        return float(pair[0]), float(pair[1])
     raise InputError(
         f"{place}: 'score' must be two numbers from 0 to 10, or [-1, -1] if unjudged; "
         f"found {scores!r:.40}"
     )
-
-
-def _is_score(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10
 
 
 def _why(by_key: dict[str, str]) -> str:

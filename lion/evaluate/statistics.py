@@ -43,10 +43,7 @@ def draws(count: int) -> Array:
 
 
 def interval(values: Array) -> Interval:
-    """Return the first of `values` (1 + B,) with the middle 95% of the others.
-
-    A bound is infinite if it falls among draws that divide by 0.
-    """
+    """Return the first of `values` (1 + B,) with the middle 95% of the others, inf for n / 0."""
     tail = 50 * (1 - LEVEL)
     with np.errstate(invalid="ignore"):  # numpy takes the difference of two infinite neighbours
         bounds = np.nanpercentile(values[1:], [tail, 100 - tail])

@@ -1,6 +1,6 @@
-"""Search, filter, sort and open the instructions of a run, for the page and for `lion view`."""
+"""Search, filter, sort and open the instructions and questions of a run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import polars as pl
@@ -8,24 +8,18 @@ from pydantic import Field
 
 from lion.pools.cache import with_rewrites
 from lion.pools.tables import INSTRUCTION, with_optional
-from lion.report.details import (
-    ancestors,
-    answer_of,
-    before_of,
-    examinations,
-    excerpt,
-    kin,
-    shown,
-)
+from lion.report.details import ancestors, answer_of, detail_of, examinations, excerpt, kin, row_of
 from lion.runs.composition import most_common, topic
 from lion.runs.run import Tables, round_number, round_numbers
-from lion.support.text import visible
+from lion.support.text import brief
 
 Row = dict[str, Any]
 LATEST = "latest"
 UNEXAMINED = "unexamined"
 _KIN = 50  # children listed
 _CATEGORIES = 100  # in the filter
+_CATEGORY = 40  # columns
+_LISTED = 3000  # questions in the page's list; the details of more are in the tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,46 +41,32 @@ class Query:
     limit: Annotated[int, Field(gt=0, le=200)] = 25
 
 
-@dataclass
 class Index:
     """One run's instructions with their scores, by examination."""
 
-    tables: Tables
-    pool: pl.DataFrame = field(init=False)
-    exams: dict[str, pl.DataFrame] = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, tables: Tables) -> None:
+        self.tables, scores = tables, tables.scores
         words = pl.concat_str("instruction", pl.lit(" "), "input")
+        gaps = pl.col("gap")
+        change = (
+            scores.drop_nulls("gap")
+            .group_by("id")
+            .agg(change=pl.when(pl.len() > 1).then(gaps.first() - gaps.last()))
+        )
         self.pool = (
-            with_optional(self.tables.pool, INSTRUCTION)
+            with_optional(tables.pool, INSTRUCTION)
             .unique("id", maintain_order=True)
             .select(
-                "id",
-                "instruction",
-                "input",
-                "system",
-                "turns",
-                "origin",
-                "parent",
-                "round",
+                *("id", "instruction", "input", "system", "turns", "origin", "parent", "round"),
                 topic(),
                 length=words.str.len_chars(),
                 place=pl.col("instruction").str.to_lowercase().rank("dense"),  # texts sort slowly
                 haystack=pl.concat_str("id", pl.lit(" "), words).str.to_lowercase(),
             )
+            .join(change, on="id", how="left", maintain_order="left")
         )
-        scores = self.tables.scores
-        judged = scores.drop_nulls("gap")
-        gaps = judged.group_by("id").agg(
-            first=pl.col("gap").first(), last=pl.col("gap").last(), times=pl.len()
-        )
-        change = gaps.filter(pl.col("times") > 1).select(
-            "id", change=pl.col("first") - pl.col("last")
-        )
-        self.pool = self.pool.join(change, on="id", how="left", maintain_order="left")
         self.exams = {LATEST: self._seen(scores.unique("id", keep="last", maintain_order=True))}
-        for name in self.tables.rounds[1:]:
-            self.exams[name] = self._seen(scores.filter(round=name))
+        self.exams |= {name: self._seen(scores.filter(round=name)) for name in tables.rounds[1:]}
 
     def _seen(self, scores: pl.DataFrame) -> pl.DataFrame:
         """Return the pool with the scores of one examination; null for instructions not in it."""
@@ -103,10 +83,10 @@ class Index:
             "categories": most_common(self.pool["category"], _CATEGORIES),
         }
 
-    def find(self, query: Query) -> tuple[int, list[Row]]:
+    def find(self, query: Query) -> Row:
         """Return the number of matches, and the rows of one page of the list."""
         frame = self._ordered(query)
-        return frame.height, listed(frame.slice(query.offset, query.limit))
+        return {"total": frame.height, "rows": listed(frame.slice(query.offset, query.limit))}
 
     def whole(self, query: Query) -> pl.DataFrame:
         """Return all matches in the list's order, with their full text, for a download."""
@@ -129,26 +109,23 @@ class Index:
 
     def detail(self, id: str) -> Row | None:
         """Return everything about one instruction; None if the run does not have it."""
-        matches = self.pool.filter(id=id).to_dicts()
-        if not matches:
-            return None
-        row = matches[0]
         tables, rounds = self.tables, self.tables.rounds
-        answers = tables.last_answers.filter(id=id).tail(1).to_dicts()
+        row = row_of(self.pool.filter(id=id))
+        if row is None:
+            return None
         own = (table.filter(id=id) for table in (tables.responses, tables.reviews, tables.scores))
         exams = examinations(*own, by=dict(zip(rounds[1:], rounds, strict=False)))
+        detail = detail_of(row, row_of(tables.last_answers.filter(id=id)), exams)
+        for exam in detail["exams"]:
+            exam.update(self._judged(id, exam["round"]))
         children = self.pool.filter(parent=id)
-        return {
-            **{name: row[name] for name in ("id", "origin", "round", "category")},
-            "instruction": visible(row["instruction"]),
-            "input": visible(row["input"]),
-            **before_of(row),
+        return detail | {
+            "origin": row["origin"],
+            "round": row["round"],
             "ancestors": [kin(a) for a in ancestors(self.pool, row["parent"], len(rounds))],
             "children": [kin(child) for child in children.head(_KIN).iter_rows(named=True)],
             "offspring": children.height,
             "draws": tables.draws.filter(parent=id).height,
-            "teacher": answer_of(answers[0]) if answers else None,
-            "exams": [exam | self._judged(id, exam["round"]) for exam in shown(exams)],
         }
 
     def _judged(self, id: str, round: str) -> Row:
@@ -161,12 +138,45 @@ class Index:
         return {"judged": answer_of(then.row(-1, named=True))}
 
 
+class Questions:
+    """The questions of a run, with each student's score."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables, self.total = tables, tables.questions.height
+        scores = tables.evaluated.select("id", "round", "student", "teacher")
+        by_id = scores.partition_by("id", as_dict=True)
+        listed = tables.questions.head(_LISTED).iter_rows(named=True)
+        self.rows = [self._listed(row, by_id.get((row["id"],), scores.clear())) for row in listed]
+
+    def _listed(self, question: Row, scores: pl.DataFrame) -> Row:
+        """Return a list row; `moved` is the score's last change, `change` that since the first."""
+        by_round = dict(scores.select("round", "student").iter_rows())
+        points = [by_round.get(name) for name in self.tables.rounds]
+        known = [point for point in points if point is not None]
+        return {
+            "id": question["id"],
+            "category": brief(question["category"] or "", _CATEGORY),
+            "text": excerpt(question),
+            "teacher": next(reversed(scores["teacher"].drop_nulls().to_list()), None),
+            "points": points,
+            "student": known[-1] if known else None,
+            "moved": round(known[-1] - known[-2], 2) if len(known) > 1 else None,
+            "change": round(known[-1] - known[0], 2) if len(known) > 1 else None,
+        }
+
+    def detail(self, id: str) -> Row | None:
+        """Return everything about one question; None if the run does not have it."""
+        tables, row = self.tables, row_of(self.tables.questions.filter(id=id))
+        if row is None:
+            return None
+        answer = row_of(tables.question_answers.filter(id=id))
+        by_round = (tables.question_responses, tables.judged, tables.evaluated)
+        by = {name: name for name in tables.rounds}
+        return detail_of(row, answer, examinations(*(t.filter(id=id) for t in by_round), by=by))
+
+
 def _condition(query: Query) -> pl.Expr:
-    equal = {
-        "origin": query.origin,
-        "round": query.joined,
-        "category": query.category,
-    }
+    equal = {"origin": query.origin, "round": query.joined, "category": query.category}
     wanted = [pl.col(name) == value for name, value in equal.items() if value]
     if query.verdict:
         wanted.append(_verdict(query.tau) == query.verdict)
@@ -199,12 +209,9 @@ def as_csv(frame: pl.DataFrame) -> str:
 
 def listed(frame: pl.DataFrame) -> list[Row]:
     """Return the rows of the list, each with its instruction as one short line."""
-    names = ("id", "origin", "round", "category", "teacher", "student", "gap", "verdict", "change")
+    figures = ("teacher", "student", "gap", "verdict", "change", "length")
+    names = ("id", "origin", "round", "category", *figures)
     return [
-        {
-            **{name: row[name] for name in names},
-            "length": row["length"],
-            "text": excerpt(row),
-        }
+        {**{name: row[name] for name in names}, "text": excerpt(row)}
         for row in frame.iter_rows(named=True)
     ]

@@ -3,16 +3,12 @@
 import webbrowser
 from contextlib import ExitStack, chdir
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from lion.support.command_line import HELP
 from lion.support.errors import InputError
 from lion.support.home import project_root
-
-if TYPE_CHECKING:
-    from lion.runs.revision import Revision
 
 _MOST = 4  # revisions side by side
 
@@ -29,15 +25,22 @@ _MOST = 4  # revisions side by side
 def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
     """Show a run in a browser on this machine, with every instruction; also while it runs."""
     from lion.report.serve import Server
-    from lion.report.site import Workspace, site_of
+    from lion.report.site import Site, Workspace, site_of
+    from lion.runs.revision import open_revisions
 
     if len(revisions) > _MOST:
         raise InputError(f"--rev: {len(revisions)} revisions given. Give up to {_MOST} to compare.")
     with chdir(project_root()), ExitStack() as stack:
-        fetched = _fetched(revisions, stack)
-        roots = [(revision.label, revision.folder) for revision in fetched]
-        origins = {revision.label: revision.origin for revision in fetched}
-        shown = site_of(roots, origins) if roots else Workspace(Path())
+        shown: Site | Workspace
+        if revisions:
+            opened = stack.enter_context(open_revisions(*revisions))
+            for revision in opened:
+                click.echo(f"reading {revision.label} ...", err=True)
+                revision.fetch()
+            roots = [(revision.label, revision.folder) for revision in opened]
+            shown = site_of(roots, {revision.label: revision.origin for revision in opened})
+        else:
+            shown = Workspace(Path())
         try:
             server = stack.enter_context(Server(shown, port))
         except OSError as error:
@@ -51,16 +54,3 @@ def view(revisions: tuple[str, ...], port: int, opens: bool) -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             click.echo()
-
-
-def _fetched(revisions: tuple[str, ...], stack: ExitStack) -> list["Revision"]:
-    """Return the revisions with their tables in folders, which are deleted when `stack` closes."""
-    if not revisions:
-        return []
-    from lion.runs.revision import open_revisions
-
-    opened = stack.enter_context(open_revisions(*revisions))
-    for revision in opened:
-        click.echo(f"reading {revision.label} ...", err=True)
-        revision.fetch()
-    return opened

@@ -1,41 +1,21 @@
 """The contents of the page for one run: figures, tables and charts, placed by the template."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from lion.evaluate.quality import ALL
 from lion.params import Params
-from lion.report import glance
-from lion.report.charts import (
-    length_chart,
-    loss_chart,
-    origin_chart,
-    outcome_chart,
-    quality_chart,
-    trend_chart,
-)
+from lion.report import charts, glance
 from lion.report.cost import cost_rows, role_costs
 from lion.report.drawing import Chart, page_svg
-from lion.report.gaps import gap_rows, hard_map
-from lion.report.heat import heat_chart, matrix_chart
 from lion.report.marks import Marks
+from lion.runs import composition
 from lion.runs.closing import next_step
-from lion.runs.composition import (
-    EVERY,
-    LABEL,
-    category_shares,
-    hard_shares,
-    lengths,
-    most_drawn,
-    outcome_rows,
-    outcomes,
-    pool_by_origin,
-    rejects,
-    unreadable,
-)
-from lion.runs.figures import examined_text, loss_table, quality_table, round_rows
+from lion.runs.figures import examined_text, gap_table, loss_table, quality_table, round_rows
 from lion.runs.gain import floor_of, gains_of, loss_change
 from lion.runs.identity import Identity
 from lion.runs.run import Tables, round_numbers
@@ -74,6 +54,18 @@ class Contents:
     marks: Row  # a person's: agreement, marks, wrong
 
     @property
+    def data(self) -> Row:
+        """Return the part of the run that the page's script uses."""
+        return {
+            "label": self.label,
+            "tau": self.tau,
+            "rounds": [row["round"] for row in self.rounds],
+            "gaps": {row["round"]: row["counts"] for row in self.gaps},
+            "map": self.hard_map,
+            "marks": self.marks["marks"],
+        }
+
+    @property
     def figures(self) -> dict[str, str]:
         """Return the SVG of every chart by file name, without a suffix."""
         every = self.charts | {f"gap {row['round']}": row["svg"] for row in self.gaps}
@@ -101,7 +93,7 @@ def contents(
     trust = trust_rows(tables, params.tau)
     gains = gains_of(tables)
     floor = floor_of(tables.evaluated)
-    hard = hard_shares(tables)
+    hard = composition.hard_shares(tables)
     shared = visible(shared_model(tables) or "")
     by_category = quality_table(tables)
     quality = by_category.filter(pl.col("category") != ALL)
@@ -124,61 +116,69 @@ def contents(
         trust=trust,
         shared_model=shared,
         training=_training(tables),
-        charts=_drawn(tables, rows, by_category, (control, floor))
-        | _named({"hard by category": _shares(_counted(hard))}),
+        charts=_charts(tables, rows, hard, by_category, (control, floor)),
         more_categories=max(0, quality["category"].n_unique() - _CATEGORIES),
-        hard_map=hard_map(hard),
-        gaps=gap_rows(tables, params.tau),
-        outcomes=outcome_rows(tables.draws),
-        most_drawn=most_drawn(tables, 8),
-        rejects=rejects(tables, 3),
-        unreadable=unreadable(tables.reviews, 4),
+        hard_map=_hard_map(hard),
+        gaps=_gaps(tables, params.tau),
+        outcomes=composition.outcome_rows(tables.draws),
+        most_drawn=composition.most_drawn(tables, 8),
+        rejects=composition.rejects(tables, 3),
+        unreadable=composition.unreadable(tables.reviews, 4),
         marks=marks.written(tables) if marks else {"agreement": [], "marks": [], "wrong": []},
     )
 
 
-def _drawn(
+def _charts(
     tables: Tables,
     rows: list[Row],
+    hard: pl.DataFrame,
     by_category: pl.DataFrame,
     beside: tuple[pl.DataFrame | None, float | None],
 ) -> dict[str, str]:
-    """Draw every chart that has data, as SVG; `beside` is the control's quality and the floor."""
+    """Draw every chart whose table has rows, as SVG; `beside` is the control and the floor."""
     numbers = pl.DataFrame(rows, infer_schema_length=None).with_columns(round=round_numbers())
-    charts = {
-        "quality": quality_chart(numbers, *beside),
-        "hard share": trend_chart(numbers, "hard_share", ".0%", most=1.1),
-        "mean gap": trend_chart(numbers, "mean_gap", ".2f"),
-        "quality by category": _quality_heat(_labelled(by_category)),
-        "pools": origin_chart(pool_by_origin(tables)),
-        "lengths": length_chart(lengths(tables.pool)),
-        "categories": _shares(category_shares(tables.pool)),
-        "draws": outcome_chart(outcomes(tables.draws)),
-        "referee orders": matrix_chart(score_matrix(tables.reviews)),
-        "loss": loss_chart(_thinned(loss_table(tables))),
+    quality, hard_share, mean_gap = (
+        numbers.drop_nulls(name) for name in ("quality", "hard_share", "mean_gap")
+    )
+    trend = charts.trend_chart
+    drawn: dict[str, tuple[pl.DataFrame, Callable[[pl.DataFrame], Chart]]] = {
+        "quality": (quality, lambda known: charts.quality_chart(known, *beside)),
+        "hard share": (hard_share, partial(trend, column="hard_share", form=".0%", most=1.1)),
+        "mean gap": (mean_gap, partial(trend, column="mean_gap", form=".2f")),
+        "quality by category": (_labelled(by_category).drop_nulls("quality"), _quality_heat),
+        "hard by category": (_counted(hard), _share_heat),
+        "pools": (composition.pool_by_origin(tables), charts.origin_chart),
+        "lengths": (composition.lengths(tables.pool), charts.length_chart),
+        "categories": (composition.category_shares(tables.pool), _share_heat),
+        "draws": (composition.outcomes(tables.draws), charts.outcome_chart),
+        "referee orders": (score_matrix(tables.reviews), charts.matrix_chart),
+        "loss": (_thinned(loss_table(tables)), charts.loss_chart),
     }
-    return _named(charts)
+    return {
+        name: page_svg(draw(table), name) for name, (table, draw) in drawn.items() if table.height
+    }
 
 
-def _named(charts: dict[str, Chart | None]) -> dict[str, str]:
-    return {name: page_svg(chart, name) for name, chart in charts.items() if chart is not None}
+def _quality_heat(cells: pl.DataFrame) -> Chart:
+    lowest: Any = cells["quality"].min()
+    return charts.heat_chart(cells, "quality", ".0f", low=min(40.0, lowest), high=100.0)
 
 
-def _quality_heat(categories: pl.DataFrame) -> Chart | None:
-    if categories["category"].n_unique() < 2:  # all questions alone: a chart above shows them
-        return None
-    lowest: Any = categories["quality"].min()
-    return heat_chart(categories, "quality", ".0f", low=min(40.0, lowest or 0.0), high=100.0)
+def _share_heat(cells: pl.DataFrame) -> Chart:
+    most: Any = cells["share"].max()
+    return charts.heat_chart(cells, "share", ".0%", low=0.0, high=most or 1.0)
 
 
 def _labelled(categories: pl.DataFrame) -> pl.DataFrame:
     """Return all questions, then categories by distinct short names, the weakest now first."""
-    labels = {ALL: EVERY}
+    labels = {ALL: composition.EVERY}
     named = categories.filter(pl.col("category") != ALL)
     latest = named.sort("round", -pl.col("quality"), maintain_order=True)["category"].reverse()
     for name in latest.unique(maintain_order=True).head(_CATEGORIES):
-        label = brief(name, LABEL)
+        label = brief(name, composition.LABEL)
         labels[name] = f"{label} {len(labels) + 1}" if label in labels.values() else label
+    if len(labels) == 1:  # no categories: another chart shows all questions
+        return categories.clear()
     order = pl.DataFrame({"category": list(labels), "label": list(labels.values())})
     return (
         order.join(categories, on="category", maintain_order="left_right")
@@ -193,16 +193,41 @@ def _counted(hard: pl.DataFrame) -> pl.DataFrame:
     return hard.select("round", label.alias("category"), "share", "judged")
 
 
-def _shares(cells: pl.DataFrame) -> Chart | None:
-    most: Any = cells["share"].max()
-    return heat_chart(cells, "share", ".0%", low=0.0, high=most or 1.0)
+def _hard_map(cells: pl.DataFrame) -> Row:
+    """Return each cell of the map with its counts of gaps, and the share of the darkest cell."""
+    listed = [
+        {
+            "round": row["round"],
+            "category": visible(row["category"]),
+            "counts": _counts(pl.Series("gap", row["gaps"])),
+        }
+        for row in cells.iter_rows(named=True)
+    ]
+    return {"cells": listed, "top": cells["share"].max() or 1.0}
+
+
+def _gaps(tables: Tables, tau: float) -> list[Row]:
+    """Return the histogram and the counts of gaps of each round that has any."""
+    rows, bins = [], gap_table(tables)
+    for name in tables.rounds:
+        own, scores = bins.filter(round=name).drop("round"), tables.scores.filter(round=name)
+        if own.height:
+            svg = page_svg(charts.gap_chart(own, tau), f"gap in {name}")
+            counts = _counts(scores["gap"].drop_nulls())
+            rows.append({"round": name, "total": scores.height, "svg": svg, "counts": counts})
+    return rows
+
+
+def _counts(gaps: pl.Series) -> list[list[int]]:
+    """Count gaps by hundredths of a point, rounded down, which is exact for a tau in hundredths."""
+    hundredths = (gaps.cast(pl.Float64) * 100 + 1e-4).floor().cast(pl.Int64)
+    return [list(row) for row in hundredths.value_counts(name="rows").sort("gap").iter_rows()]
 
 
 def _training(tables: Tables) -> list[Row]:
-    """Return the training of each round: steps, tokens and replayed rows of imitation.
+    """Return each round's steps, tokens, replayed rows, and loss in the first and last tenth.
 
-    `first` and `last` are the mean loss of the first and last tenth of the steps. With contrast,
-    `pairs_steps` are its steps and `right` its accuracy in the last tenth.
+    With contrast, `pairs_steps` are its steps and `right` its accuracy in the last tenth.
     """
     tenth = pl.len() // 10 + 1
     replayed = tables.replays.group_by("round").agg(replayed=pl.len())

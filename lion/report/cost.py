@@ -17,13 +17,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class RoleCost:
-    """The cost of one role in one round.
+    """The cost of one role in one round; None is unknown."""
 
-    `tokens` is None if the tables do not have them; `money` is also None without a price. Round
-    'eval' means the teacher's answers to the questions.
-    """
-
-    round: str
+    round: str  # or 'questions', for the teacher's answers to them
     role: Role
     requests: int
     tokens: int | None
@@ -37,37 +33,36 @@ def role_costs(tables: Tables, params: Params) -> list[RoleCost]:
         ("referee", tables.reviews),
         ("judge", tables.judged),
     ]
+    free = _money(params, "generator", 0, 1_000_000, 1_000_000) == 0
     costs = []
     for name in tables.rounds:
         costs += [_cost(params, name, role, frame.filter(round=name)) for role, frame in asked]
         drawn = tables.draws.filter(round=name).height
-        costs.append(RoleCost(name, "generator", drawn, None, _free(params, "generator")))
-    costs.append(_cost(params, "eval", "teacher", tables.question_answers))
+        costs.append(RoleCost(name, "generator", drawn, None, 0.0 if free else None))
+    costs.append(_cost(params, "questions", "teacher", tables.question_answers))
     return [cost for cost in costs if cost.requests]
 
 
 def _cost(params: Params, name: str, role: Role, replies: pl.DataFrame) -> RoleCost:
     prompt, completion = (int(replies[f"{side}_tokens"].sum()) for side in ("prompt", "completion"))
-    usage = Usage(params.model_of(role), mode_of(params, role), replies.height, prompt, completion)
-    money = Budget(params.prices, params.budget).cost(usage)
+    money = _money(params, role, replies.height, prompt, completion)
     return RoleCost(name, role, replies.height, prompt + completion, money)
 
 
-def _free(params: Params, role: Role) -> float | None:
-    """Return 0.0 if the model is known to be free, else None."""
-    usage = Usage(params.model_of(role), mode_of(params, role), 0, 1_000_000, 1_000_000)
-    return 0.0 if Budget(params.prices, params.budget).cost(usage) == 0 else None
+def _money(params: Params, role: Role, *counts: int) -> float | None:
+    """Return the price of `counts`: requests, prompt tokens and completion tokens."""
+    usage = Usage(params.model_of(role), mode_of(params, role), *counts)
+    return Budget(params.prices, params.budget).cost(usage)
 
 
 def money_of(costs: list[RoleCost], params: Params) -> tuple[str, str]:
     """Return the money spent, empty if none or unknown, and a note on what the figure covers."""
     known = sum(cost.money for cost in costs if cost.money is not None)
     unknown = ", ".join(sorted({cost.role for cost in costs if cost.money is None}))
-    if unknown:
-        if not known:
-            return "", f"money unknown: no price for {unknown}"
-        return f"≥ {_amount(known, params)}", f"without {unknown}"
-    return (_amount(known, params), "all roles") if known else ("", "no model costs money")
+    if not known:
+        return "", f"money unknown: no price for {unknown}" if unknown else "no model costs money"
+    amount = _amount(known, params)
+    return (f"≥ {amount}", f"without {unknown}") if unknown else (amount, "all roles")
 
 
 def tokens_of(costs: list[RoleCost]) -> str:
@@ -83,7 +78,7 @@ def cost_rows(costs: list[RoleCost], params: Params) -> list[Row]:
     """Return the page's cost table."""
     return [
         {
-            "round": "questions" if cost.round == "eval" else cost.round,
+            "round": cost.round,
             "role": cost.role,
             "replies": f"{cost.requests:,}",
             "tokens": "unknown" if cost.tokens is None else f"{cost.tokens:,}",

@@ -16,18 +16,17 @@ _EXCERPT = 160  # columns of an instruction in a list
 def ancestors(pool: pl.DataFrame, parent: str | None, most: int) -> Iterator[Row]:
     """Yield the rows of `parent`, of its parent, and so on, `most` at most."""
     for _ in range(most):
-        matches = pool.filter(id=parent).head(1).to_dicts() if parent else []
-        yield from matches
-        parent = matches[0]["parent"] if matches else None
+        row = row_of(pool.filter(id=parent).head(1)) if parent else None
+        if row is None:
+            return
+        yield row
+        parent = row["parent"]
 
 
 def examinations(
     responses: pl.DataFrame, reviews: pl.DataFrame, scores: pl.DataFrame, *, by: dict[str, str]
 ) -> list[Row]:
-    """Return each round's answer to one instruction or question, with its scores and replies.
-
-    `by` maps a round to the round of the student that answered.
-    """
+    """Return each round's answer with its scores and replies; `by` is the student's round."""
     scored = {row["round"]: row for row in scores.drop("id").to_dicts()}
     replies = reviews.drop("id")
     return [
@@ -35,8 +34,7 @@ def examinations(
             "round": name,
             "by": by.get(name),
             "response": response["answer"],
-            "thoughts": response["thoughts"],
-            "finish_reason": response["finish_reason"],
+            **{key: response[key] for key in ("thoughts", "finish_reason")},
             "reviews": replies.filter(round=name).drop("round").to_dicts(),
             **scored.get(name, {"verdict": None}),
         }
@@ -75,10 +73,23 @@ def changed(before: str | None, after: str) -> list[tuple[str, bool]]:
     return parts
 
 
-def before_of(row: Row) -> Row:
-    """Return the system prompt and earlier turns of an instruction, if it has any."""
+def detail_of(row: Row, answer: Row | None, exams: list[Row]) -> Row:
+    """Return what the dialog shows of an instruction or question, and of any messages before it."""
     messages = [{name: visible(m[name]) for name in ("role", "content")} for m in context_of(row)]
-    return {"before": messages} if messages else {}
+    return {
+        "id": row["id"],
+        "category": visible(row["category"] or ""),
+        "instruction": visible(row["instruction"]),
+        "input": visible(row["input"] or ""),
+        **({"before": messages} if messages else {}),
+        "teacher": answer_of(answer) if answer else None,
+        "exams": shown(exams),
+    }
+
+
+def row_of(frame: pl.DataFrame) -> Row | None:
+    """Return the last row of a table as a dictionary; None if there is none."""
+    return frame.row(-1, named=True) if frame.height else None
 
 
 def excerpt(row: Row) -> str:
@@ -93,13 +104,9 @@ def kin(row: Row) -> Row:
 
 def answer_of(row: Row) -> Row:
     """Return an answer as the page shows it."""
-    return {
-        "text": visible(row["answer"]),
-        "finish_reason": visible(row["finish_reason"]),
-        "model": visible(row["model"]),
-        "tokens": row["completion_tokens"],
-        **_thoughts(row),
-    }
+    texts = {name: visible(row[name]) for name in ("finish_reason", "model")}
+    figures = {"text": visible(row["answer"]), "tokens": row["completion_tokens"]}
+    return texts | figures | _thoughts(row)
 
 
 def _thoughts(row: Row) -> Row:
@@ -116,12 +123,6 @@ def _note(reviews: list[Row]) -> str:
 
 
 def _review(row: Row) -> Row:
-    return {
-        "order": visible(row["order"]),
-        "attempt": row["attempt"],
-        "model": visible(row["model"]),
-        "teacher": row["teacher"],
-        "student": row["student"],
-        "tokens": row["completion_tokens"],
-        "reply": visible(row["reply"]),
-    }
+    texts = {name: visible(row[name]) for name in ("order", "model", "reply")}
+    figures = {name: row[name] for name in ("attempt", "teacher", "student")}
+    return texts | figures | {"tokens": row["completion_tokens"]}

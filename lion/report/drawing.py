@@ -54,6 +54,8 @@ def ink(name: str) -> str:
 
 def styled(chart: Any, *, width: int, height: int) -> Chart:
     """Return an Altair chart in the common style, `width` x `height` pixels including axes."""
+    labels = {"labelColor": ink("muted"), "labelFontSize": 12}
+    titles = {"titleColor": ink("muted"), "titleFontSize": 12, "titleFontWeight": "normal"}
     made: Chart = (
         chart.properties(
             width=width, height=height, autosize={"type": "fit", "contains": "padding"}
@@ -61,11 +63,8 @@ def styled(chart: Any, *, width: int, height: int) -> Chart:
         .configure(font=FONT, background="transparent", padding=2)
         .configure_view(stroke=None)
         .configure_axis(
-            labelColor=ink("muted"),
-            titleColor=ink("muted"),
-            labelFontSize=12,
-            titleFontSize=12,
-            titleFontWeight="normal",
+            **labels,
+            **titles,
             gridColor=ink("line"),
             domain=False,
             ticks=False,
@@ -74,13 +73,7 @@ def styled(chart: Any, *, width: int, height: int) -> Chart:
             labelLimit=0,  # Vega would cut an emoji in half, and fail
         )
         .configure_legend(
-            labelColor=ink("muted"),
-            title=None,
-            labelFontSize=12,
-            orient="top",
-            symbolType="square",
-            symbolStrokeWidth=0,
-            offset=4,
+            **labels, title=None, orient="top", symbolType="square", symbolStrokeWidth=0, offset=4
         )
         .configure_text(font=FONT, fontSize=12, color=ink("ink"))
     )
@@ -91,37 +84,28 @@ def page_svg(chart: Chart, title: str) -> str:
     """Return the chart as SVG in the page's colours; `title` names it for screen readers."""
     drawn = chart.to_dict()
     for rows in drawn["datasets"].values():
-        for row in rows:
-            row.update({key: _label(value) for key, value in row.items()})
+        for row in rows:  # a control character in a text would crash the process
+            row |= {key: visible(value) for key, value in row.items() if isinstance(value, str)}
     svg: str = vl_convert.vegalite_to_svg(drawn)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1)
-
-
-def _label(value: Any) -> Any:
-    """Make a text safe to draw, since a control character would crash the process."""
-    return visible(value) if isinstance(value, str) else value
 
 
 def file_svg(svg: str) -> str:
     """Return the SVG for a file: light colours on white, as wide as a column of a paper."""
     ground = f'<rect width="100%" height="100%" fill="{PALETTE["paper"][0]}"/>'
     plain = re.sub(r"var\(--([a-z0-9-]+)\)", lambda match: PALETTE[match[1]][0], svg)
-    plain = _SIZE.sub(_in_paper, plain, count=1)
+    plain = _SIZE.sub(_in_millimetres, plain, count=1)
     return re.sub("<svg [^>]*>", lambda match: match[0] + ground, plain, count=1)
 
 
-def _in_paper(size: re.Match[str]) -> str:
-    """Return width and height in millimetres; text of 12 pixels is then 8 points high."""
-    width, height = int(size[1]), int(size[2])
-    return f'width="{_COLUMN:g}mm" height="{height * _COLUMN / width:.1f}mm"'
+def _in_millimetres(size: re.Match[str]) -> str:
+    """Return the size in a paper, where text of 12 pixels is 8 points high."""
+    return f'width="{_COLUMN:g}mm" height="{int(size[2]) * _COLUMN / int(size[1]):.1f}mm"'
 
 
 @cache
 def plots_page() -> str:
-    """Return the template of `dvc plots` with Vega inside, so that plots need no network.
-
-    DVC replaces {plot_divs}; without {scripts}, it adds no links of its own.
-    """
+    """Return the template of `dvc plots` with Vega inside: no {scripts}, so no links of DVC's."""
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _VEGA_LITE)
     script = bundle.replace("</script", "<\\/script")
     return (

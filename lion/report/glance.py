@@ -23,9 +23,6 @@ class Headline(NamedTuple):
     quality: str
     rest: str
 
-    def __str__(self) -> str:
-        return f"{self.quality}{self.rest}"
-
 
 def headline(rows: list[Row], gains: list[Gain]) -> Headline:
     """Return one sentence about the whole run, which says so if there is no gain."""
@@ -33,11 +30,9 @@ def headline(rows: list[Row], gains: list[Gain]) -> Headline:
 
 
 def _quality(rows: list[Row]) -> str:
-    known = _judged(rows)
-    if not known:
+    if not (known := _known(rows, "quality")):
         return "No student has been judged on the questions yet, so its quality is unknown"
-    last = known[-1]
-    return f"Round {last['round'][1:]}: {last['quality']:.1f}% of the teacher's quality"
+    return f"Round {known[-1]['round'][1:]}: {known[-1]['quality']:.1f}% of the teacher's quality"
 
 
 def _gain(gains: list[Gain]) -> str:
@@ -52,8 +47,7 @@ def _gain(gains: list[Gain]) -> str:
 
 
 def _hard(rows: list[Row]) -> str:
-    known = [row for row in rows if row["hard_share"] is not None]
-    if not known:
+    if not (known := _known(rows, "hard_share")):
         return "the referee has examined no student"
     last = known[-1]
     pool, examined = last.get("pool") or 0, last.get("examined") or 0
@@ -66,12 +60,9 @@ def _hard(rows: list[Row]) -> str:
 
 
 def warnings(rows: list[Row], floor: float | None) -> list[str]:
-    """Return what a reader should know before trusting the figures; `floor` is in percent.
-
-    Doubts about the referee are in the answer to that question instead.
-    """
+    """Return what a reader should know before trusting the figures; `floor` is in percent."""
     sentences = []
-    evaluated = _judged(rows)
+    evaluated = _known(rows, "quality")
     missing = [row["round"] for row in rows if row["quality"] is None]
     if evaluated and missing:
         sentences.append(f"Not evaluated yet: {', '.join(missing)}.")
@@ -84,21 +75,20 @@ def warnings(rows: list[Row], floor: float | None) -> list[str]:
         )
     few = [
         f"{row['judged']:,} of {row['asked']:,} in {row['round']}"
-        for row in rows
-        if row["judged"] is not None and row["judged"] < _JUDGED * row["asked"]
+        for row in _known(rows, "judged")
+        if row["judged"] < _JUDGED * row["asked"]
     ]
     if few:
         sentences.append(f"Not all questions were judged: {', '.join(few)}.")
-    sentences += [
+    return sentences + [
         f"{row['round']}: {percent(row['unjudged_share'])} of rows are unjudged."
         for row in rows
         if (row["unjudged_share"] or 0) > 1 - _JUDGED
     ]
-    return sentences
 
 
-def _judged(rows: list[Row]) -> list[Row]:
-    return [row for row in rows if row["quality"] is not None]
+def _known(rows: list[Row], figure: str) -> list[Row]:
+    return [row for row in rows if row[figure] is not None]
 
 
 def _answer(
@@ -115,24 +105,21 @@ def better(rows: list[Row], gains: list[Gain], change: Gain | None) -> Row:
     if not gains:
         return _answer(question, "Unknown yet", "Fewer than two students have been judged.")
     first, last = gains[0], gains[-1]
-    if first.is_up:
-        value, good = f"Yes, by {first.gain:.1f} points", True
-    elif first.is_down:
-        value, good = f"No, it lost {-first.gain:.1f} points", False
-    else:
-        value, good = f"Not shown: {first.gain:+.1f} points", False
+    value = f"Not shown: {first.gain:+.1f} points"
+    if first.is_shown:
+        value = f"{'Yes, by' if first.is_up else 'No, it lost'} {abs(first.gain):.1f} points"
     note = f"{_span(first)}, paired over {first.pairs}."
     if last is not first:
         note += f" Last round: {_span(last)}{'' if last.is_shown else ', within chance'}."
-    losses = [row["held_out"] for row in rows if row["held_out"] is not None]
     if change:
+        losses = [row["held_out"] for row in _known(rows, "held_out")]
         closer = "closer to" if change.is_down else "farther from"
         means = f"{closer} the teacher" if change.is_shown else "within chance"
         note += (
             f" Loss on the teacher's answers: {losses[0]:.2f}, now {losses[-1]:.2f}, "
             f"{change.gain:+.2f} (95%: {change.low:+.2f} to {change.high:+.2f}), {means}."
         )
-    return _answer(question, value, note, "#evaluation", good=good)
+    return _answer(question, value, note, "#evaluation", good=first.is_up)
 
 
 def _span(gain: Gain) -> str:
@@ -151,10 +138,7 @@ def cost(costs: list[RoleCost], params: Params) -> Row:
 
 
 def on_what(quality: pl.DataFrame, gains: list[Gain]) -> Row:
-    """Answer 'On what?' from the last round of `quality`: round, category, quality (percent).
-
-    Without categories, count the questions that gained and lost since the first round.
-    """
+    """Answer 'On what?' by the categories in the last round of `quality`, or by the questions."""
     question = "On what?"
     last = quality.filter(pl.col("round") == pl.col("round").max()).drop_nulls("quality")
     if last.height < 2:
@@ -207,9 +191,8 @@ def _order(row: Row) -> str:
 
 def what_next(step: str) -> Row:
     """Answer 'What next?' by the run's closing sentence `step`: a verdict, a colon, figures."""
-    question = "What next?"
     verdict, _, reason = step.partition(": ")
     if not reason:
-        return _answer(question, "Unknown yet", "No round has been evaluated.")
+        return _answer("What next?", "Unknown yet", "No round has been evaluated.")
     good = {"Go on": True, "Stop": None}.get(verdict, False)
-    return _answer(question, verdict, reason, good=good)
+    return _answer("What next?", verdict, reason, good=good)

@@ -61,33 +61,30 @@ class Marks:
         own = tables.pool.join(marks, on="id", how="semi")
         texts = {row["id"]: excerpt(row) for row in own.iter_rows(named=True)}
         latest = marks.unique(["id", "round", "by"], keep="last", maintain_order=True)
-        shown = latest.filter(pl.col("id").is_in(list(texts))).select(
-            "id", "round", "right", "by", "verdict"
-        )
-        wrong = shown.filter(~pl.col("right")).head(_WANTED).to_dicts()
-        return {
-            "agreement": [str(agreement) for agreement in agreements(marks)],
-            "marks": shown.to_dicts(),
-            "wrong": [row | {"text": texts[row["id"]]} for row in wrong],
-        }
+        shown = latest.filter(pl.col("id").is_in(list(texts))).drop("when").to_dicts()
+        wrong = [row | {"text": texts[row["id"]]} for row in shown if not row["right"]]
+        return {"agreement": _agreement(marks), "marks": shown, "wrong": wrong[:_WANTED]}
 
     def summary(self, tables: Tables, tau: float) -> Row:
         """Return the served page's part: user, agreement, marks, and verdicts to mark next."""
         marks = self.rows()
         return {
             "by": brief(getpass.getuser(), _NAME),
-            "agreement": [str(agreement) for agreement in agreements(marks)],
+            "agreement": _agreement(marks),
             "marks": marks.select("id", "round", "right", "by").to_dicts(),
             "wanted": wanted(tables, marks, tau),
         }
 
 
+def _agreement(marks: pl.DataFrame) -> list[str]:
+    return [str(agreement) for agreement in agreements(marks)]
+
+
 def wanted(tables: Tables, marks: pl.DataFrame, tau: float) -> list[Row]:
     """Return the verdicts of the last examination that are most worth marking.
 
-    Half are the most doubtful: their gap is closest to tau, relative to the difference between the
-    two orders. Half are drawn from all, since doubtful ones alone would make the referee look worse
-    than it is. Ids are hashes, so the lowest are a random sample.
+    Half are doubtful: their gap is closest to tau, relative to the difference between the orders.
+    Half are random (the lowest ids are, being hashes), to do the referee justice.
     """
     scores = tables.scores.drop_nulls("gap")
     last = scores.filter(pl.col("round") == scores["round"].last()) if scores.height else scores
@@ -100,9 +97,9 @@ def wanted(tables: Tables, marks: pl.DataFrame, tau: float) -> list[Row]:
     )
     doubtful = rows.sort("doubt", "id").head(_WANTED // 2)
     rest = rows.join(doubtful, on="id", how="anti").sort("id").head(_WANTED - doubtful.height)
-    texts = tables.pool.unique("id", keep="first")
-    shown = pl.concat([doubtful, rest]).join(texts.drop("round"), on="id", maintain_order="left")
+    texts = tables.pool.unique("id", keep="first").drop("round")
+    shown = pl.concat([doubtful, rest]).join(texts, on="id", maintain_order="left")
     return [
-        {"id": row["id"], "round": row["round"], "verdict": row["verdict"], "text": excerpt(row)}
+        {name: row[name] for name in ("id", "round", "verdict")} | {"text": excerpt(row)}
         for row in shown.iter_rows(named=True)
     ]

@@ -34,35 +34,22 @@ def render(
 ) -> str:
     """Return the page of one run, or of several side by side.
 
-    `browse` has, for each run, the options of its filters, its questions and, unless a server
-    answers queries (`served`), a sample of instructions. A page with a `version` polls whether the
-    run goes on, and reloads when the version has changed.
+    `browse` has each run's filters, questions and, unless a server answers queries (`served`), some
+    instructions. With a `version`, the page takes marks, and reloads if the server has another.
     """
-    script, style = _script(), palette_css() + _style()
     data = {
         "served": served,
         "version": version,
-        "marking": bool(version),
-        "runs": [
-            {
-                "label": run.label,
-                "tau": run.tau,
-                "rounds": [row["round"] for row in run.rounds],
-                "gaps": {g["round"]: g["counts"] for g in run.gaps},
-                "map": run.hard_map,
-                "marks": run.marks["marks"],
-            }
-            | about
-            for run, about in zip(runs, browse, strict=True)
-        ],
+        "runs": [run.data | about for run, about in zip(runs, browse, strict=True)],
     }
+    script, style = _script(), palette_css() + _style()
     page: str = _template().render(
         runs=runs,
         browse=browse,
         served=served,
         compared=compared,
         version=version,
-        policy=policy(script, style, served=served),
+        policy=_policy(script, style, served=served),
         script=Markup(script),
         style=Markup(style),
         data=Markup(as_json(data)),
@@ -70,7 +57,7 @@ def render(
     return page
 
 
-def policy(script: str, style: str, *, served: bool) -> str:
+def _policy(script: str, style: str, *, served: bool) -> str:
     """Return a Content-Security-Policy that allows only the page's script and style, by hash."""
     connect = "; connect-src 'self'" if served else ""
     return (
@@ -83,21 +70,12 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
+# The code digest finds the assets by their names in the three calls below.
 @cache
 def _script() -> str:
-    """Return the page's script. The code digest finds the assets by these names."""
     return _joined(
-        "base.js",
-        "address.js",
-        "charts.js",
-        "tau.js",
-        "listing.js",
-        "instructions.js",
-        "questions.js",
-        "marks.js",
-        "dialog.js",
-        "start.js",
-        "live.js",
+        *("base.js", "address.js", "charts.js", "listing.js", "lists.js"),
+        *("marks.js", "dialog.js", "live.js"),
     )
 
 
@@ -106,28 +84,9 @@ def _style() -> str:
     return _joined("page.css", "charts.css", "lists.css", "print.css")
 
 
-def _joined(*names: str) -> str:
-    return "".join(_asset(name) for name in names)
-
-
-def _asset(name: str) -> str:
-    return resources.files("lion.report").joinpath("assets", name).read_text(encoding="utf-8")
-
-
 @cache
 def _template() -> Any:
-    texts = _named(
-        "page.html",
-        "macros.html",
-        "glance.html",
-        "compared.html",
-        "evaluation.html",
-        "pools.html",
-        "gap.html",
-        "referee.html",
-        "training.html",
-        "instructions.html",
-    )
+    texts = _assets("page.html", "macros.html", "glance.html", "sections.html", "instructions.html")
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=DictLoader(texts)
     )
@@ -135,8 +94,13 @@ def _template() -> Any:
     return environment.get_template("page.html")
 
 
-def _named(*names: str) -> dict[str, str]:
-    return {name: _asset(name) for name in names}
+def _joined(*names: str) -> str:
+    return "".join(_assets(*names).values())
+
+
+def _assets(*names: str) -> dict[str, str]:
+    folder = resources.files("lion.report").joinpath("assets")
+    return {name: folder.joinpath(name).read_text(encoding="utf-8") for name in names}
 
 
 def _code(text: str) -> Markup:

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import click
-from pydantic import ValidationError
 
 from lion.report.site import Site, Workspace
 from lion.support.errors import LionError
@@ -27,25 +26,13 @@ _HEADERS = {
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a site on loopback until it is shut down; port 0 picks a free one.
-
-    It reads a workspace again before it sends the page, so it may run for days.
-    """
+    """Serves a site, or a workspace that may change for days, on loopback; port 0 is a free one."""
 
     daemon_threads = True
 
     def __init__(self, shown: Site | Workspace, port: int) -> None:
         super().__init__((HOST, port), _Answer)
-        self.workspace = shown if isinstance(shown, Workspace) else None
-        self._site = shown if isinstance(shown, Site) else None
-
-    @property
-    def site(self) -> Site:
-        """Return the site as it is now."""
-        if self.workspace is not None:
-            return self.workspace.site
-        assert self._site is not None
-        return self._site
+        self.shown = shown
 
     @property
     def address(self) -> str:
@@ -67,11 +54,11 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Save a mark. Only this server's own page may send one, and only as JSON."""
-        workspace, size = self.server.workspace, self.headers.get("Content-Length", "")
+        shown, size = self.server.shown, self.headers.get("Content-Length", "")
         is_own = self.headers.get("Origin") in [f"http://{name}" for name in self._names()]
         if not (self._is_host() and is_own):
             self._refuse(HTTPStatus.FORBIDDEN, "Only the page of `lion view` may mark verdicts.")
-        elif workspace is None or self.path != "/api/mark":
+        elif not isinstance(shown, Workspace) or self.path != "/api/mark":
             self._refuse(HTTPStatus.NOT_FOUND, "There is no such page.")
         elif not (size.isdecimal() and len(size) < 6 and int(size) <= _MOST):
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "A mark has at most 4,000 bytes.")
@@ -79,7 +66,7 @@ class _Answer(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON.")
         else:
             body = self.rfile.read(int(size))
-            self._answer(lambda _: workspace.mark(body), {})
+            self._answer(lambda: shown.mark(body))
 
     def _refuse(self, status: HTTPStatus, text: str) -> None:
         """Send an error without reading the body, and close the connection."""
@@ -103,41 +90,35 @@ class _Answer(BaseHTTPRequestHandler):
         except ValueError:
             self._send(HTTPStatus.BAD_REQUEST, "text/plain", "The address cannot be read.")
             return
-        workspace = self.server.workspace
-        if workspace and address.path == "/":
-            workspace.renew()
-        site = self.server.site
-        answers: dict[str, Callable[[dict[str, str]], Any]] = {
-            "/api/instructions": site.instructions,
-            "/api/instruction": site.instruction,
-            "/api/question": site.question,
+        shown = self.server.shown
+        live: dict[str, Callable[[], Any]] = {}
+        if isinstance(shown, Workspace):
+            live = {"/api/now": shown.now, "/api/marks": shown.marks}
+            if address.path == "/":
+                shown.renew()
+        site = shown.site if isinstance(shown, Workspace) else shown
+        answers = live | {
+            "/": lambda: ("text/html", site.page),
+            "/api/instructions": lambda: site.instructions(fields),
+            "/api/instruction": lambda: site.instruction(fields),
+            "/api/question": lambda: site.question(fields),
+            "/api/download": lambda: site.download(fields),
         }
-        if address.path == "/":
-            self._send(HTTPStatus.OK, "text/html", site.page)
-        elif address.path == "/api/now" and workspace:
-            self._answer(lambda _: workspace.now(), fields)
-        elif address.path == "/api/marks" and workspace:
-            self._answer(lambda _: workspace.marks(), fields)
-        elif address.path == "/api/download":
-            self._checked(lambda: self._send(HTTPStatus.OK, *site.download(fields)))
-        elif address.path in answers:
-            self._answer(answers[address.path], fields)
+        if address.path in answers:
+            self._answer(answers[address.path])
         else:
             self._send(HTTPStatus.NOT_FOUND, "text/plain", "There is no such page.")
 
-    def _answer(self, ask: Callable[[dict[str, str]], Any], fields: dict[str, str]) -> None:
-        def send() -> None:
-            answer = json.dumps(ask(fields), ensure_ascii=False)
-            self._send(HTTPStatus.OK, "application/json", answer)
-
-        self._checked(send)
-
-    def _checked(self, send: Callable[[], None]) -> None:
-        """Call `send`; answer 400 if a field is invalid."""
+    def _answer(self, ask: Callable[[], Any]) -> None:
+        """Send what `ask` returns: a media type and a text, or data as JSON; 400 if it refuses."""
         try:
-            send()
-        except (ValidationError, ValueError, LionError) as error:
+            answer = ask()
+        except (ValueError, LionError) as error:
             self._send(HTTPStatus.BAD_REQUEST, "text/plain", str(error))
+            return
+        if not isinstance(answer, tuple):
+            answer = "application/json", json.dumps(answer, ensure_ascii=False)
+        self._send(HTTPStatus.OK, *answer)
 
     def _send(self, status: HTTPStatus, kind: str, text: str) -> None:
         body = text.encode(errors="replace")

@@ -1,5 +1,6 @@
 """The site of `lion view`: the page of one or more runs, and their instructions."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -9,15 +10,14 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from lion.params import load_params
-from lion.report.browse import Index, Query, as_csv
+from lion.report.browse import Index, Query, Questions, as_csv
 from lion.report.contents import contents
 from lion.report.marks import Mark, Marks
 from lion.report.page import Compared, render
-from lion.report.questions import Questions
 from lion.runs.compare import Run, changed_params, differences
 from lion.runs.figures import control_of, read_control, round_rows
 from lion.runs.identity import Identity, Origin, identity_of
-from lion.runs.run import pipeline_variable, places_of, read_run
+from lion.runs.run import Tables, pipeline_variable, places_of, read_run
 from lion.runs.running import fingerprint, now, running_stage, written
 from lion.support.errors import EmptyError, LionError
 from lion.support.home import project_root, store_home
@@ -36,15 +36,11 @@ class Site:
     questions: list[Questions]
 
     def instructions(self, fields: dict[str, str]) -> Any:
-        """Return one page of the list; ValidationError or ValueError for an invalid field."""
-        total, rows = self._index(fields).find(_QUERY.validate_python(fields))
-        return {"total": total, "rows": rows}
+        """Return one page of the list; ValueError for an invalid field."""
+        return self._index(fields).find(_QUERY.validate_python(fields))
 
     def download(self, fields: dict[str, str]) -> tuple[str, str]:
-        """Return the media type and text of a file with every match, as `form` csv or jsonl.
-
-        Errors are those of `instructions`.
-        """
+        """Return the media type and text of a file with every match, as `form` csv or jsonl."""
         form = fields.pop("form", "")
         if form not in _FORMS:
             raise ValueError(f"form {form}: use csv or jsonl")
@@ -70,13 +66,11 @@ class Site:
 def site_of(
     roots: list[tuple[str, Path]], origins: dict[str, Origin] | None = None, *, version: str = ""
 ) -> Site:
-    """Return the site of `roots`: each run's label and folder (with its dvc.yaml).
+    """Return the site of `roots`, each run's label and folder; `origins` are by label.
 
-    `origins` are by label. A `version` is that of a workspace whose run may go on. EmptyError if a
-    run has no pool yet, unless a stage is running.
+    A `version` is that of a workspace whose run may go on.
     """
-    known = origins or {}
-    opened = [_opened(label, root, known.get(label, Origin())) for label, root in roots]
+    opened = [_opened(label, root, (origins or {}).get(label, Origin())) for label, root in roots]
     runs = [run for run, _ in opened]
     shown = [
         contents(run.tables, run.params, identity, label=run.label, control=_beside(run, runs))
@@ -85,13 +79,12 @@ def site_of(
     indexes = [Index(run.tables) for run in runs]
     questions = [Questions(run.tables) for run in runs]
     about = [
-        index.options() | {"questions": own.served()}
+        index.options() | {"questions": {"rows": own.rows, "details": {}, "total": own.total}}
         for index, own in zip(indexes, questions, strict=True)
     ]
     compared = Compared(differences(runs), changed_params(runs)) if len(runs) > 1 else None
-    return Site(
-        render(shown, about, served=True, compared=compared, version=version), indexes, questions
-    )
+    page = render(shown, about, served=True, compared=compared, version=version)
+    return Site(page, indexes, questions)
 
 
 def _opened(label: str, root: Path, origin: Origin) -> tuple[Run, Identity]:
@@ -107,10 +100,9 @@ def _beside(run: Run, runs: list[Run]) -> pl.DataFrame | None:
     """Return the other runs' quality, to draw beside that of `run`; alone, the control's."""
     if len(runs) == 1:
         return read_control(run.params.report.control, project_root())
-    others = [
-        control_of(round_rows(other.tables), other.label) for other in runs if other is not run
-    ]
-    known = [other for other in others if other is not None]
+    others = (other for other in runs if other is not run)
+    lines = [control_of(round_rows(other.tables), other.label) for other in others]
+    known = [line for line in lines if line is not None]
     return pl.concat(known) if known else None
 
 
@@ -119,16 +111,13 @@ class Workspace:
 
     def __init__(self, root: Path) -> None:
         self._root, self._lock = root, Lock()
-        self._version = self._fingerprint()
         self._marks = Marks(root / str(pipeline_variable(root, "marks")))
-        self.site = self._read(self._version)
+        self.site, self._version = self._read()
 
-    def _fingerprint(self) -> str:
-        return fingerprint(places_of(self._root))
-
-    def _read(self, version: str) -> Site:
-        origin = Origin(date=written(places_of(self._root)))
-        return site_of([(WORKSPACE, self._root)], {WORKSPACE: origin}, version=version)
+    def _read(self) -> tuple[Site, str]:
+        places = places_of(self._root)
+        version, origin = fingerprint(places), Origin(date=written(places))
+        return site_of([(WORKSPACE, self._root)], {WORKSPACE: origin}, version=version), version
 
     def renew(self) -> None:
         """Read the run again if it has changed.
@@ -136,30 +125,28 @@ class Workspace:
         The site stays as it is while tables cannot be read: DVC removes them when a stage begins.
         """
         with self._lock:
-            version = self._fingerprint()
-            if version == self._version:
-                return
-            try:
-                self.site = self._read(version)
-            except LionError:
-                return
-            self._version = version
+            if fingerprint(places_of(self._root)) != self._version:
+                with suppress(LionError):
+                    self.site, self._version = self._read()
 
     def now(self) -> dict[str, Any]:
         """Return the running stage with its progress, and the version of the tables."""
         self.renew()
-        params, places = load_params(self._root / "params.yaml"), places_of(self._root)
-        stage = running_stage(self._root, places)
-        tables = self.site.indexes[0].tables
-        edited = (self._root / "params.yaml").stat().st_mtime  # older times do not count
-        return now(params, tables, stage, store_home(), edited) | {"version": self._version}
+        stage = running_stage(self._root, places_of(self._root))
+        params = self._root / "params.yaml"
+        edited = params.stat().st_mtime  # older times do not count
+        told = now(load_params(params), self._tables, stage, store_home(), edited)
+        return told | {"version": self._version}
+
+    @property
+    def _tables(self) -> Tables:
+        return self.site.indexes[0].tables
 
     def marks(self) -> dict[str, Any]:
         """Return the marks of verdicts, their agreement, and the verdicts to mark next."""
-        tau = load_params(self._root / "params.yaml").tau
-        return self._marks.summary(self.site.indexes[0].tables, tau)
+        return self._marks.summary(self._tables, load_params(self._root / "params.yaml").tau)
 
     def mark(self, body: bytes) -> dict[str, Any]:
-        """Save a person's mark (JSON); ValidationError or InputError if it is invalid."""
-        self._marks.add(Mark.model_validate_json(body), self.site.indexes[0].tables)
+        """Save a person's mark (JSON); ValueError or InputError if it is invalid."""
+        self._marks.add(Mark.model_validate_json(body), self._tables)
         return {"kept": True}

@@ -1,18 +1,17 @@
 """The static page of a run, as the stage `report` writes it: its contents, within a size limit."""
 
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import Any
 
 import polars as pl
 
 from lion.params import Params
-from lion.report.browse import LATEST, Index
+from lion.report.browse import LATEST, Index, Questions
 from lion.report.contents import Contents, contents
 from lion.report.marks import Marks
 from lion.report.page import render
-from lion.report.questions import Questions
 from lion.runs.identity import identity_of
 from lion.runs.run import Places, Tables, with_texts
 from lion.support.text import as_json
@@ -29,26 +28,22 @@ def static_page(
     control: pl.DataFrame | None = None,
     marks: Marks | None = None,
 ) -> tuple[Contents, str]:
-    """Return the contents and the page; `control` is another run's quality to draw beside it.
-
-    A light run suffices: the texts in the page are read from `places`.
-    """
+    """Return the contents and the page of a run, which may be light: `places` have the texts."""
     identity = identity_of(tables, params, places)
     run = contents(tables, params, identity, label="this run", control=control, marks=marks)
     index = Index(tables)
     limit = round(params.report.megabytes * 1e6)
     few = limit // _QUESTIONS
-    each, left = params.report.each, limit - few
-    carried = _instructions(index, places, run.linked, each=each, limit=left)
-    about = index.options() | carried | {"questions": _questions(Questions(tables), few)}
+    about = index.options() | {"questions": _questions(Questions(tables), few)}
+    about |= _instructions(index, places, run.linked, each=params.report.each, limit=limit - few)
     return run, render([run], [about], served=False)
 
 
+@dataclass
 class _Space:
-    """The space left for a part of the page, in bytes of JSON."""
+    """The bytes of JSON that are left for a part of the page."""
 
-    def __init__(self, limit: int) -> None:
-        self.left = limit
+    left: int
 
     def takes(self, part: Any) -> bool:
         """Whether `part` fits; if so, take its space."""
@@ -62,8 +57,7 @@ class _Space:
 def _instructions(index: Index, places: Places, linked: list[str], *, each: int, limit: int) -> Row:
     """Return details and list rows of some instructions, at most `limit` bytes of JSON.
 
-    Instructions that the page links to come first. The kinds alternate, so that a tight limit
-    shortens all of them; `left_out` counts those that did not fit.
+    Linked ones come first; then the kinds alternate, so that a tight limit shortens all of them.
     """
     kinds = _chosen(index, each)
     turns = chain.from_iterable(zip_longest(*kinds.values()))
@@ -73,7 +67,7 @@ def _instructions(index: Index, places: Places, linked: list[str], *, each: int,
     rows: list[Row] = []
     for id in wanted:
         own = [kind for kind, ids in kinds.items() if id in ids]
-        detail, listed = index.detail(id), [{**row, "kinds": own} for row in index.rows_of(id)]
+        detail, listed = index.detail(id), [row | {"kinds": own} for row in index.rows_of(id)]
         if detail is not None and space.takes([detail, listed]):
             details[id] = detail
             rows += listed
@@ -83,19 +77,14 @@ def _instructions(index: Index, places: Places, linked: list[str], *, each: int,
 
 def _chosen(index: Index, each: int) -> dict[str, list[str]]:
     """Return up to `each` ids of every kind. Ids are hashes, so the lowest are a random sample."""
-    latest = index.exams[LATEST]
-    judged, moved = latest.drop_nulls("gap"), latest.drop_nulls("change")
-
-    def top(frame: pl.DataFrame, by: str, *, down: bool) -> list[str]:
-        ordered = frame.sort(by, "id", descending=[down, False])
-        return ordered["id"].head(each).to_list()
-
-    return {
-        "hardest": top(judged, "gap", down=True),
-        "improved": top(moved.filter(pl.col("change") > 0), "change", down=True),
-        "regressed": top(moved.filter(pl.col("change") < 0), "change", down=False),
-        "random": latest["id"].sort().head(each).to_list(),
+    latest, change = index.exams[LATEST], pl.col("change")
+    kinds = {
+        "hardest": latest.drop_nulls("gap").sort("gap", "id", descending=[True, False]),
+        "improved": latest.filter(change > 0).sort("change", "id", descending=[True, False]),
+        "regressed": latest.filter(change < 0).sort("change", "id"),
+        "random": latest.select("id").sort("id"),
     }
+    return {kind: rows["id"].head(each).to_list() for kind, rows in kinds.items()}
 
 
 def _narrowed(index: Index, places: Places, ids: list[str]) -> Index:
@@ -110,8 +99,7 @@ def _narrowed(index: Index, places: Places, ids: list[str]) -> Index:
 def _questions(questions: Questions, limit: int) -> Row:
     """Return list rows and details of the questions, at most `limit` bytes of JSON.
 
-    Rows may use half of it. Details come first for questions whose score moved most, then for
-    those that the student fails.
+    Rows may use half of it. The questions whose score moved most come first.
     """
     space = _Space(limit // 2)
     rows = [row for row in sorted(questions.rows, key=_interest) if space.takes(row)]

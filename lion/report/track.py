@@ -1,7 +1,7 @@
 """Sending the figures of each round to an experiment tracker as soon as they are known.
 
-The tracker's own library writes them in a separate process. If it fails or hangs, the stage goes
-on, and the next stage sends what is missing. Equal parameters continue the same tracked run.
+The tracker's own library writes them in a process of its own. If that fails or hangs, the next
+stage sends what is missing. Equal parameters continue the same tracked run.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import click
 
@@ -29,14 +29,8 @@ from lion.support.text import brief
 
 Row = dict[str, Any]
 _FIGURES = (
-    "quality",
-    "held_out",
-    "hard_share",
-    "mean_gap",
-    "win_rate",
-    "unjudged_share",
-    "acceptance",
-    "loss",
+    *("quality", "held_out", "hard_share", "mean_gap"),
+    *("win_rate", "unjudged_share", "acceptance", "loss"),
 )
 _PATIENCE = 300  # seconds
 _SHOWN = 300  # columns of an error message
@@ -76,44 +70,40 @@ def track(params: Params, title: str, rows: list[Row], files: list[Path]) -> Non
         row["round"]: {name: row[name] for name in _FIGURES if row[name] is not None}
         for row in rows
     }
-    report = Report(_key(params), title, rounds, [str(path.absolute()) for path in files])
+    values = params.model_dump(mode="json", exclude={*NEUTRAL, "rounds"})
+    key = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+    report = Report(key, title, rounds, [str(path.absolute()) for path in files])
+    if problem := _problem(tracker, report):
+        click.echo(
+            f"report.track: {tracker} did not get {', '.join(rounds)}: {problem}. The stage goes "
+            "on; the stage `report` sends what is missing.",
+            err=True,
+        )
+
+
+def _problem(tracker: Tracker, report: Report) -> str:
+    """Write the report in a process of its own; return what went wrong, empty if nothing did."""
     command = [sys.executable, "-m", "lion.report.track", tracker]
+    text = json.dumps(report._asdict())
     try:
         done = subprocess.run(
-            command,
-            input=json.dumps(report._asdict()),
-            text=True,
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=False,
+            command, input=text, text=True, capture_output=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        problem = f"no answer in {_PATIENCE} seconds"
-    else:
-        if not done.returncode:
-            return
-        problem = brief(next(reversed(done.stderr.split("\n")[:-1]), "it failed"), _SHOWN)
-    names = ", ".join(rounds)
-    click.echo(
-        f"report.track: {tracker} did not get {names}: {problem}. The stage goes on; the stage "
-        "`report` sends what is missing.",
-        err=True,
-    )
-
-
-def _key(params: Params) -> str:
-    values = params.model_dump(mode="json", exclude={*NEUTRAL, "rounds"})
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+        return f"no answer in {_PATIENCE} seconds"
+    last = next(reversed(done.stderr.split("\n")[:-1]), "it failed")
+    return brief(last, _SHOWN) if done.returncode else ""
 
 
 def write(tracker: Tracker, report: Report) -> None:
     """Write what the tracker lacks, with its own library; InputError if that is not installed.
 
-    The library's own settings choose the target (MLFLOW_TRACKING_URI, WANDB_MODE, ...); TensorBoard
-    and DVCLive write to the folder .lion. A file there records what has been sent.
+    The library's settings choose the target (MLFLOW_TRACKING_URI, WANDB_MODE, ...). TensorBoard and
+    DVCLive write to the folder .lion, where a file records what has been sent.
     """
+    module, write_rounds = _WRITERS[tracker]
     try:
-        library = import_module(MODULES[tracker])
+        library = import_module(module)
     except ImportError as error:
         raise InputError(
             f"{tracker} cannot be imported ({error}). Run `pip install {tracker}`."
@@ -123,7 +113,7 @@ def write(tracker: Tracker, report: Report) -> None:
     known = sent.setdefault(f"{tracker} {report.key}", {})
     lacking = {name: row for name, row in report.rounds.items() if row != known.get(name)}
     if lacking or report.files:
-        _WRITERS[tracker](library, report._replace(rounds=lacking))
+        write_rounds(library, report._replace(rounds=lacking))
         known |= lacking
         with replacing(memory) as file:
             file.write_text(json.dumps(sent), encoding="utf-8")
@@ -144,10 +134,8 @@ def _mlflow(mlflow: ModuleType, report: Report) -> None:
 
 def _wandb(wandb: ModuleType, report: Report) -> None:
     """Log to W&B by round, since rounds may come in any order and W&B's own steps only grow."""
-    folder = str(_folder("wandb"))
-    with wandb.init(
-        project="lion", id=report.key, name=report.title, dir=folder, resume="allow"
-    ) as run:
+    options = {"id": report.key, "name": report.title, "dir": str(_folder("wandb"))}
+    with wandb.init(project="lion", resume="allow", **options) as run:
         run.define_metric("*", step_metric="round")
         for number, figures in report.steps:
             run.log({"round": number, **figures})
@@ -185,14 +173,12 @@ def _folder(tracker: str) -> Path:
     return folder
 
 
-MODULES: dict[Tracker, str] = {name: name for name in get_args(Tracker)} | {
-    "tensorboard": "tensorboard.summary"
-}
-_WRITERS: dict[Tracker, Callable[[ModuleType, Report], None]] = {
-    "mlflow": _mlflow,
-    "wandb": _wandb,
-    "tensorboard": _tensorboard,
-    "dvclive": _dvclive,
+# The module of each tracker's library, and what writes with it.
+_WRITERS: dict[Tracker, tuple[str, Callable[[ModuleType, Report], None]]] = {
+    "mlflow": ("mlflow", _mlflow),
+    "wandb": ("wandb", _wandb),
+    "tensorboard": ("tensorboard.summary", _tensorboard),
+    "dvclive": ("dvclive", _dvclive),
 }
 
 if __name__ == "__main__":

@@ -11,10 +11,9 @@ from click.testing import CliRunner
 
 from lion.chat.types import Reply, Request
 from lion.cli import main
-from lion.evaluate.candidates import answers_of, load_any
+from lion.evaluate.candidates import TEMPLATES, answers_of, load_any
 from lion.evaluate.comparison import compare
 from lion.evaluate.questions import read_keyed_questions
-from lion.evaluate.templates import TEMPLATES
 from lion.oracle.families import FAMILIES
 from lion.params import Judge, Params, load_params
 from lion.pools.tables import ANSWER, from_rows

@@ -10,8 +10,7 @@ from playwright.sync_api import Browser
 
 from lion.pools.instructions import turns_text
 from lion.pools.tables import INSTRUCTION, QUESTION, read_table, write_table
-from lion.report.browse import Index
-from lion.report.questions import Questions
+from lion.report.browse import Index, Questions
 from lion.runs.run import Tables, places_of, read_run
 from lion.versions.trace import as_text, trace
 from tests.report.conftest import as_project, page_of

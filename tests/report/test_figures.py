@@ -100,14 +100,14 @@ ROWS = [
     ],
 )
 def test_the_headline_says_whether_the_gain_is_real(gain: Gain, clause: str) -> None:
-    assert str(headline(ROWS, [gain])) == (
+    assert "".join(headline(ROWS, [gain])) == (
         f"Round 2: 81.2% of the teacher's quality{clause}; 12% of instructions are still hard."
     )
 
 
 def test_the_headline_counts_what_was_examined_and_rounds_like_the_charts() -> None:
     rows = [_round("r0", quality=75.7), _round("r1", hard_share=0.325, examined=40, pool=150)]
-    assert str(headline(rows, [])).endswith("33% of the 40 examined instructions are hard.")
+    assert "".join(headline(rows, [])).endswith("33% of the 40 examined instructions are hard.")
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ def test_one_model_in_three_roles_is_named(
 
 def test_no_hard_row_is_no_claim_about_the_referee() -> None:
     rows = [_round("r0", quality=99.0), _round("r1", quality=100.0, hard_share=0.0)]
-    assert str(headline(rows, [])).endswith("; no instruction is hard.")
+    assert "".join(headline(rows, [])).endswith("; no instruction is hard.")
     rows[1] |= {"examined": 3, "pool": 1500}
-    assert str(headline(rows, [])).endswith("; none of the 3 examined instructions is hard.")
+    assert "".join(headline(rows, [])).endswith("; none of the 3 examined instructions is hard.")
 
 
 def test_a_category_without_a_judged_question_has_no_quality() -> None:

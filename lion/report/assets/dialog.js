@@ -124,3 +124,11 @@ dialog.addEventListener("keydown", (event) => {
 });
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 dialog.addEventListener("close", () => { if (address.opened()) address.settle("pushState"); });
+
+addEventListener("hashchange", () => {
+  address.restore();
+  open();
+});
+address.restore();
+for (const list of listings) if (!list.turns) list.show();
+if (address.opened()) open();

@@ -161,6 +161,14 @@ function saved(rows, form) {
   return URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: SAVED[form] }));
 }
 
+const wordsOf = (query) => query.text.toLowerCase().split(/\s+/).filter(Boolean);
+
+// One page of `rows`, sorted by a value.
+function pageOf(rows, { down, offset, limit }, value) {
+  rows.sort((a, b) => compare(value(a), value(b), down === "1") || compare(a.id, b.id, false));
+  return { total: rows.length, rows: rows.slice(offset, offset + limit) };
+}
+
 function fill(form, name, values, first) {
   const select = form.elements[name];
   if (first) select.append(make("option", { value: "" }, first));

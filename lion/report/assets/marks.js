@@ -7,7 +7,7 @@ const markOf = (id, round) =>
 // The buttons beside a verdict; pressed shows this person's last mark.
 function marking(id, exam, run) {
   if (!exam.verdict || exam.verdict === "unjudged") return null;
-  if (!data.marking) return marked(data.runs[run].marks.filter((mark) => mark.id === id && mark.round === exam.round));
+  if (!data.version) return marked(data.runs[run].marks.filter((mark) => mark.id === id && mark.round === exam.round));
   const mark = markOf(id, exam.round);
   const button = (right) => {
     const made = make("button", { type: "button" }, right ? "right" : "wrong");
@@ -49,7 +49,7 @@ function showMarks({ agreement, marks, wanted }) {
     make("li", {}, link(row.id, row.text), ` ${row.round}, ${row.verdict}`)));
 }
 
-if (data.marking) {
+if (data.version) {
   const name = find("#marks input");
   asked("/api/marks", {}).then((told) => {
     person.by = name.value = localStorage.getItem("lion-marks-by") || told.by;
