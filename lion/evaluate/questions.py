@@ -112,7 +112,7 @@ def _texts(place: str, raw: dict[str, Any], form: _Format) -> Seed:
 
 
 def _input(place: str, row: dict[str, Any], form: _Format) -> str:
-    """Return a row's input, which Dolly calls the context; in Self-Instruct's form its instance's."""
+    """Return a row's input (Dolly's context), in Self-Instruct's form that of its instance."""
     if "instances" not in form.marks:
         key, text = only(place, {name: (name, row.get(name)) for name in INPUTS}, INPUTS)
         return text_at({key: text}, key, place)
