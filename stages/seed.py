@@ -11,7 +11,7 @@ from lion.chat.offline import check_offline
 from lion.evaluate.questions import read_questions
 from lion.params import Params
 from lion.pools.cache import start_cache
-from lion.pools.instructions import context_of, task_texts
+from lion.pools.instructions import context_of, task_texts, tasks_of
 from lion.pools.seeds import Seeds, seeds_of
 from lion.pools.tables import ANSWER, ANSWERED, INSTRUCTION, QUESTION, write_table
 from lion.student.check import check_base
@@ -49,6 +49,10 @@ def main(
         params.student.revision,
         thinks=params.teacher.thoughts == "learn",
         contexts=contexts,
+        tasks=[
+            *((seed.place, seed.task) for seed in distinct.seeds.values()),
+            *((str(questions), task) for task in tasks_of(asked)),
+        ],
         lengths=params.student_lengths,
     )
     write_base(student, base=params.student.base, revision=params.student.revision)

@@ -1,15 +1,16 @@
 """Checks of a base model before the first paid request: its kind, template and tokens."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from httpx2 import HTTPError
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-from lion.pools.instructions import Task
+from lion.pools.instructions import Task, messages_of
+from lion.prompts import Message
 from lion.student.models import check_place, load_config, load_tokenizer, one_line, positions_of
 from lion.student.sandbox import render_untrusted
-from lion.student.template import encode_prompt, for_template, pad_id
+from lion.student.template import RENDER_ERRORS, encode_prompt, for_template, pad_id, rendered
 from lion.student.thoughts import form_to_learn, opened_by_prompt
 from lion.support.errors import InputError
 
@@ -24,13 +25,15 @@ def check_base(
     *,
     thinks: bool = False,
     contexts: Iterable[tuple[str, ...]] = (),
+    tasks: Iterable[tuple[str, Task]] = (),
     lengths: Mapping[str, int] | None = None,
 ) -> None:
     """Raise InputError if a base cannot be trained, or would be trained on wrong prompts.
 
     With `thinks`, it must be able to write thoughts; without, its template must not open them. The
-    template must show each of `contexts`: the roles of the messages before an instruction. The
-    model must have positions for `lengths`, tokens by parameter.
+    template must show each of `contexts`: the roles of the messages before an instruction, and
+    each of `tasks`, with their places. The model must have positions for `lengths`, tokens by
+    parameter.
     """
     check_place(base, revision)
     check_hub(base, revision)
@@ -59,6 +62,8 @@ def check_base(
     # A context with one earlier question represents those with more.
     for roles in sorted({context[: 2 + context.count("system")] for context in contexts}):
         _check_context(tokenizer, base, roles)
+    for place, task in tasks:
+        _check_task(tokenizer, base, place, task)
     _check_ids(tokenizer, config, base)
     if not thinks and (opening := opened_by_prompt(tokenizer)):
         raise InputError(
@@ -107,14 +112,38 @@ def _check_context(tokenizer: PreTrainedTokenizerBase, base: str, roles: tuple[s
         for number, role in enumerate((*roles, "user"))
     ]
     messages = for_template(tokenizer, talk)
-    prompt = _prompt(tokenizer, tuple(messages), base)
-    places = [prompt.find(message["content"]) for message in messages]
-    if -1 in places or places != sorted(places):
+    if not _shows(_prompt(tokenizer, tuple(messages), base), messages):
         raise InputError(
             f"student.base: {base}: its chat template does not show a conversation "
             f"({', '.join(roles)}, user) unchanged and in order; use another template, or remove "
             "the rows with such messages before the question"
         )
+
+
+def _check_task(tokenizer: PreTrainedTokenizerBase, base: str, place: str, task: Task) -> None:
+    """Check one task: some templates remove or refuse texts that look like their own marks."""
+    messages = for_template(tokenizer, messages_of(task))
+    try:
+        problem = (
+            "" if _shows(rendered(tokenizer, messages, prompt=True), messages) else "changes it"
+        )
+    except RENDER_ERRORS as error:
+        problem = f"fails on it ({one_line(error)[:100]})"
+    if problem:
+        raise InputError(
+            f"{place}: the chat template of student.base {base} {problem}; change or remove the row"
+        )
+
+
+def _shows(prompt: str, messages: Sequence[Message]) -> bool:
+    """Whether a prompt has the texts of all messages, in order."""
+    end = 0
+    for message in messages:
+        text = message["content"].strip()
+        end = prompt.find(text, end) + len(text)
+        if end < len(text):
+            return False
+    return True
 
 
 def _prompt(tokenizer: PreTrainedTokenizerBase, task: Task, base: str) -> str:

@@ -161,3 +161,23 @@ def test_the_seed_stage_ends_with_one_line(tmp_path: Path) -> None:
     [line] = result.stderr.splitlines()
     assert "does not show the task's text unchanged" in line
     assert not (tmp_path / "student").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Is /think a command of Qwen?", "changes it"),
+        ("<tool_response>\nx\n</tool_response>", "fails on it .*no question"),
+        ("a " * 3000, "changes it"),
+    ],
+)
+def test_a_template_must_show_each_task(tmp_path: Path, text: str, reason: str) -> None:
+    template = (
+        "{% for m in messages %}{% if m['content'].startswith('<tool_response>') %}"
+        "{{ raise_exception('no question') }}{% endif %}"
+        "[{{ m['role'] }}]{{ m['content'].replace('/think', '')[:5000] }}{% endfor %}"
+    )
+    folder = str(base(tmp_path / "base", template))
+    check_base(folder, None, tasks=[("seeds.jsonl, line 1", " Name a river.\n")])
+    with pytest.raises(InputError, match=f"^seeds.jsonl, line 2: .*{reason}"):
+        check_base(folder, None, tasks=[("seeds.jsonl, line 2", text)])
