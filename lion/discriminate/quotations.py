@@ -28,6 +28,9 @@ def unquoted(text: str) -> tuple[list[str], int] | None:
             fenced, before_fence = not fenced, len(lines)
         elif stripped.strip("| \t") and not fenced and not stripped.startswith(">"):
             lines.append(line)
+            continue
+        if stripped and lines:
+            lines[-1] = lines[-1].rstrip(":：* ")  # it announced the quotation, and nothing else
     return None if fenced else (lines, before_fence)
 
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 LONGEST = 2_000  # characters of a line; a longer one holds no score line, only mentions
 
@@ -57,35 +58,33 @@ _SCORED = re.compile(
     re.IGNORECASE,
 )
 _SCALED = re.compile(rf"(?:/| {_OF}) ?10\b", re.IGNORECASE)
-# Numbers of a remark that could be another score: 8/10 (was 7), 8/10, or 7 points.
-_ANOTHER_SCORE = re.compile(
-    r"[0-9] ?/ ?10|[0-9](?:\.[0-9]+)?(?! ?[^\W_]|[.]?[0-9])"
-    r"|\b(?:or|was|no,|to|than|auf|statt|oder|à|ou|до|или|вместо) [0-9]"
-    rf"|[0-9] ?(?:{_POINTS}|for\b)",
-    re.IGNORECASE,
-)
 _UNCLEAR = re.compile(r"[-+~<>≤≥]?[0-9]|<|n/?a\b|none\b", re.IGNORECASE)
 _ALONE = re.compile(_SCORE)
 _TWO = re.compile(rf"{_SCORE}(?:, | ?[;|&] ?| and | ){_SCORE}")
+_TITLE = re.compile(r"#+ .*|(\*\*|__)[^*_]+\1")
 _IN_BRACKETS = re.compile(r"\((.*)\)|\[(.*)\]")
 _HEADING = re.compile(rf"{_WORD}s? ?[:：] ?", re.IGNORECASE)
-# Scores within a sentence or a JSON text: `Assistant 1: 10 / Assistant 2: 10`, `"assistant_1": 10`.
-# `Assistant 1: 3 tips` is no score.
-_MENTION = re.compile(
-    _ASSISTANT + r"[ _-]?([12])(?:['’]s)?[\"'`*_)\]]{0,3}(?: score| rating)?"
-    r" ?(?:[:：=|]|[-–—] ) ?[\"'`*_(\[]{0,3}(10|[1-9])(\.[0-9]+)?"
-    r"(?:(?=[分点點점](?! ?만점))|(?![\w%]|\.[0-9])(?! (?!and\b|or\b|out\b)[a-z]))",
+# What a remark or a sentence says, from left to right: whom it names, where a sentence ends, and
+# numbers that could be scores. Numbers of other things (3 tips, step 4, 1995) are none.
+_GIVES = (
+    r"deserves?|gets?|got|merits?|earns?|receives?|(?:is|are) (?:worth|rated)|mérite|verdient"
+    r"|merece|заслуживает|(?:lower|raise|reduce|change)[^.;:]{1,40} to|should (?:be|get|have)"
+    r"|scores?|scored|(?:scores?|ratings?) (?:is|are|of|would be)"
+)
+_JOINS = "and|or|because|as|since|und|et|y|gesenkt"
+_IN_WORDS = {"three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9}
+_TOKEN = re.compile(
+    rf"(?P<name>{_NAME.pattern})|(?P<end>[.;!?] |^[0-9]+[.)] )|(?:\b[01] ?(?:to|-|–) ?|{_OF} )10\b"
+    rf"|(?:(?P<given>\b(?:{_GIVES}) |(?<=[得给給为為]))(?:only )?)?(?:(?:an?|un|eine?|uma?) )?"
+    r"(?<![a-z0-9_/#])(?<![a-z]-)(?<![0-9]\.)"
+    rf"(?P<score>(?:10|[0-9])(?:\.[0-9]+)?|\b(?:{'|'.join(_IN_WORDS)}))"
+    r"(?![0-9%]|[.]?[0-9]|,[0-9]{3})"
+    rf"(?:(?P<of_ten> ?/ ?10\b| {_OF} (?:10|ten)\b(?! [a-z]))"
+    rf"|(?P<alone> ?{_POINTS}(?![a-z])| for\b|(?! ?(?!(?:{_JOINS})\b)[^\W_]|/[0-9]| ?=)))?",
     re.IGNORECASE,
 )
-# A score that a remark gives: `only 3/10`, `deserves a 3`, `lower it to 3`, `应得3分`.
-_LATER = re.compile(
-    rf"(?<![\w.,])((?:10|[1-9])(?:\.[0-9]+)?)(?: ?/ ?10\b| {_OF} 10\b(?! [a-z]))"
-    r"|\b(?:deserves?|gets?|merits?|(?:lower|raise|reduce|change)[^.;:]{1,40} to|should (?:be|get)"
-    r"|(?:scores?|ratings?) (?:is|are|of|would be))"
-    r" (?:only )?(?:an? )?((?:10|[1-9])(?:\.[0-9]+)?)(?![\w%/]|\.[0-9])(?! (?!and\b|or\b)[a-z])"
-    r"|(?<=[得给給为為])((?:10|[1-9])(?:\.[0-9]+)?) ?分",
-    re.IGNORECASE,
-)
+_IS = re.compile(r"[\"'`*_)\]’s]{0,4}(?: score| rating)? ?(?:[:：=|]|[-–—] ) ?[\"'`*_(\[]{0,3}")
+_FOR = re.compile(rf" ?(?:points )?(?:for|to) (?:the )?(?:{_NAME.pattern})", re.IGNORECASE)
 # Full-width marks, the Arabic comma and decimal point. Text-direction marks are dropped.
 _MARKS = str.maketrans(
     dict(zip("（）／⁄∕％－～٫", "()///%-~.", strict=True))
@@ -110,7 +109,7 @@ class Line:
     of_answer: bool = False  # ... or as "Answer 1: 8", which may mean that it answered 8
     unclear: bool = False  # ... and gives numbers that cannot be read as a score
     word: str = ""  # of a label in any language, the same for both assistants
-    mentions: frozenset[tuple[int, float]] = frozenset()  # scores within a sentence
+    is_title: bool = False
 
     @property
     def is_scaled(self) -> bool:
@@ -124,9 +123,7 @@ def read_line(raw: str, *, marked: bool = False) -> Line:
     Behind a mark the label may be in any language.
     """
     text = _without_markdown(raw)
-    hits = _MENTION.finditer(text)
-    mentions = frozenset((int(hit[1]), float(hit[2] + (hit[3] or ""))) for hit in hits)
-    said = Line(text, mentions=mentions)
+    said = Line(text, is_title=_TITLE.fullmatch(raw.strip()) is not None)
     if len(text) > LONGEST:
         return said
     heading = _HEADING.match(text)
@@ -168,7 +165,7 @@ def _score(text: str) -> float | None:
     has_numbers = any(map(str.isdigit, remark))
     if has_numbers or match["sign"] or re.match("[$<][0-9]", text):
         is_scaled = _SCALED.search(match[0].removesuffix(remark))
-        if not is_scaled or (has_numbers and _ANOTHER_SCORE.search(remark)):
+        if not is_scaled or (has_numbers and amounts(remark)):
             return None
     return float(match[1])
 
@@ -205,13 +202,54 @@ def named(text: str) -> list[int]:
     return [2, 1] if _REVERSED.search(text) else list(dict.fromkeys(places))
 
 
-def other_scores(line: Line, scores: ByAssistant) -> list[str]:
-    """Return the parts of `line` that give other scores than `scores`."""
+class Amount(NamedTuple):
+    """A number in a sentence that could be a score."""
+
+    text: str  # with the words before it that say whose score it is
+    place: int  # the assistant that it is for, or 0 if the sentence does not tell
+    score: float
+    of_ten: bool
+    given: bool  # the sentence says that it is a score
+
+
+def amounts(text: str) -> list[Amount]:
+    """Return the numbers in `text` that could be scores."""
+    found: list[Amount] = []
+    named_at: dict[int, int] = {}  # since the last number, or else since the last sentence
+    ended, name_end, sentence = False, -1, 0
+    for hit in _TOKEN.finditer(text):
+        if hit["name"]:
+            named_at, ended, name_end = {} if ended else named_at, False, hit.end()
+            named_at[named(hit[0])[0]] = hit.start()
+        elif hit["end"]:
+            ended, sentence = True, hit.end()
+        elif hit["of_ten"] or hit["alone"] is not None:
+            behind = _FOR.match(text, hit.end())
+            place = next(iter(named_at)) if len(named_at) == 1 else 0
+            place = named(behind[0])[0] if behind else place
+            is_given = hit["of_ten"] or hit["given"] is not None
+            is_given = is_given or _IS.fullmatch(text, max(name_end, 0), hit.start("score"))
+            start = hit.start() if hit["of_ten"] or hit["given"] is not None else sentence
+            start = start if hit["of_ten"] else named_at.get(place, start)
+            score = float(_IN_WORDS.get(hit["score"].lower()) or hit["score"])
+            said = text[start : hit.end()]
+            found.append(Amount(said, place, score, bool(hit["of_ten"]), bool(is_given)))
+            named_at = {}
+    return found
+
+
+def other_scores(line: Line, scores: ByAssistant, *, behind: bool = False) -> list[str]:
+    """Return the parts of `line` that give other scores than `scores`.
+
+    A line `behind` the scores may correct them: there any number that could be a score counts.
+    """
     texts = [line.text for place, score in line.scores.items() if scores.get(place) != score]
-    texts += [f"{at} {score:g}" for at, score in line.mentions if scores.get(at) != score]
-    hits = _LATER.finditer(line.text) if len(line.text) <= LONGEST else ()
-    amounts = [(hit[0], float(next(filter(None, hit.groups())))) for hit in hits]
-    return texts + [text for text, score in amounts if score not in scores.values()]
+    return texts + [
+        amount.text
+        for amount in (() if line.scores else amounts(line.text))
+        if (behind or (amount.given and amount.place))
+        and amount.score not in ([scores.get(amount.place)] if amount.place else scores.values())
+    ]
 
 
 def _without_markdown(line: str) -> str:

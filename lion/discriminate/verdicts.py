@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 
 from lion.discriminate.quotations import may_be_quoted, offered, unquoted
 from lion.discriminate.score_lines import (
+    LONGEST,
     ByAssistant,
     Line,
+    amounts,
     lone_score,
     named,
     other_scores,
@@ -36,14 +38,50 @@ END = 50_000  # characters read at either end of a reply; plain scores need a re
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
 _TAG = re.compile(r"^\[[0-9a-f]{6,8}\] ?", re.MULTILINE)  # a mark that the referee miscopied
-# What the line above numbers may say that they are, other than scores out of ten.
+# A scale other than 1 to 10, or a remark on one.
+_RANGE = (
+    r"(?<![0-9.])[01] ?(?:to|[-–—~～]|bis|à|a|до|到|至|から) ?(?:[2-9]|five)(?![a-z0-9]|\.[0-9])"
+)
+_OTHER_SCALE = re.compile(
+    rf"(?:scale|rat(?:e|ed|ings?)\b|scor|grade|skala|bewert|note|échelle|escala|оцен|шкал"
+    rf"|分|評|评).*{_RANGE}"
+    rf"|{_RANGE}.*(?:scale|skala|échelle|escala|шкал|分|points|stars)"
+    r"|\bscale\W{1,4}(?:of )?(?!10|1\b)[0-9]"
+    r"|\b(?:out of|von) (?:[2-9]|five|20|100|a hundred)\b(?! [^\W_]|\.[0-9])"
+    r"|out of (?:[2-9]|five|20|100) (?:points|stars)|满分(?:为|是)? ?(?!10分?(?![0-9]))[0-9]"
+    r"|(?:^|[(:：,;.] ?)1(?:st)? ?(?:=|is|means|ist|为|是|est) ?(?:the |der |die |das |le |la )?"
+    r"[^\W\d]*(?:best|better|good|gut|meilleur|mejor|最|top|excellent|first|winner)"
+    r"|\b(?:lower|smaller|fewer)\b[^.;]{0,30} (?:is|are|means?) (?:the )?better"
+    r"|\brank(?:ed)? [12]\b",
+    re.IGNORECASE,
+)
+# What the line above numbers may say that they are, other than scores.
 _NO_SCORES = re.compile(
-    r"\brank|\bplace|position|preference|\berrors?|mistakes?\b|worst|is better|out of (?!ten)[a-z]"
+    r"\brank|\bplace|position|preference|\berrors?|mistakes?\b|worst|is better|deduct|penalt"
+    r"|out of (?!ten)[a-z]"
     r"|排名|名次|順位|순위|错误|الترتيب|\brang\b|platz|classement|posici|puesto|место|fehler|schulnote",
+    re.IGNORECASE,
+)
+_SCORES = re.compile(
+    r"scor|rating|scale|compar|grade|verdict|evaluat|évaluation|assess|judg|result|final|overall|conclusion"
+    r"|分|评|評|结|スコア|点|점수|평가|оцен|балл|итог|wertung|punkte|note|urteil|fazit|puntu|puntaj|calific"
+    r"|valora|avalia|nota|pontua|valuta|punteg|điểm|đánh giá|คะแนน|ציון|نقاط|تقييم|درج|نتيج|अंक|puan"
+    r"|değerlend|امتیاز",
     re.IGNORECASE,
 )
 _EXAMPLE = re.compile(
     r"example|format\b|e\.g\.|beispiel|ejemplo|exemple|例如|пример", re.IGNORECASE
+)
+_LONGEST_HEADING = 60  # characters
+_TAKEN_BACK = re.compile(
+    r"swap|mixed up|mix-up|confused the|wrong (?:way|order)|other way (?:a?round)|revers(?:e|ed)\b"
+    r"|(?:disregard|ignore|forget)\b.*(?:scores?|ratings?|numbers?|above)|placeholder"
+    r"|not my (?:real|final|actual)|take (?:that|it|them|this) back|chang(?:e|ed|ing) my mind"
+    r"|\bcorrect(?:ion|ing)\b|\bwait\b[,.!:—–-]"
+    r"|scratch that|second thought|(?:cannot|can't|unable to) (?:score|rate)"
+    r"|vertauscht|verwechselt|korrektur"
+    r"|inversé|échangé|correcci[oó]n|intercambi|исправл|перепута|更正|訂正|搞反|颠倒|顛倒|수정",
+    re.IGNORECASE,
 )
 _OBJECT = re.compile(r"(?:\A|\n)(?:```(?:json)?\n)?(\{[^{}]*\})(?:\n```)?\s*\Z")
 _LONGEST_OBJECT = 20_000  # characters
@@ -89,7 +127,7 @@ def _marked_scores(
     lines = [] if _fields(body) else _both_ends(body)[: -1 if cut else None]
     scores: ByAssistant = {}
     words: set[str] = set()
-    behind = 0
+    own: dict[int, list[Line]] = {}
     for at, raw in enumerate(lines):
         if mark not in raw.lower():
             continue
@@ -100,19 +138,58 @@ def _marked_scores(
             if unclear or (pair and not _is_in_order(line.scores, lines, at, shown)):
                 return None
             if line.scores:
-                words, behind = words | {line.word}, at + 1
+                words = words | {line.word}
+                own.setdefault(at, []).append(line)
             if len(words) > 1 or not _agree(line.scores, scores):
                 return None
             scores |= line.scores
-    rest = (read_line(raw) for raw in lines[behind:] if re.search(r"\d", raw))
-    disputed = len(scores) == 2 and any(_contradicts(line, scores, shown) for line in rest)
-    return None if disputed else scores
+    if len(scores) < 2:
+        return scores
+    first, last = min(own), max(own)
+    inner = [line for part in own.values() for line in part]
+    before, after = (
+        [read_line(raw) for raw in part if re.search(r"\w", raw)]
+        for part in (lines[:first], lines[last + 1 :])
+    )
+    is_doubtful = _is_disputed(before, inner, after, scores, shown) or _has_other_meaning(
+        before, inner, after, shown, marked=True
+    )
+    return None if is_doubtful else scores
 
 
-def _contradicts(line: Line, scores: ByAssistant, shown: tuple[str, ...]) -> bool:
-    """Whether a line behind the scores gives another one that is no quotation."""
-    others = other_scores(line, scores)
-    return not offered((line.text,), shown) and any(not offered((part,), shown) for part in others)
+def _is_disputed(
+    before: list[Line],
+    own: list[Line],
+    after: list[Line],
+    scores: ByAssistant,
+    shown: tuple[str, ...],
+) -> bool:
+    """Whether the lines around the scores `own` give others, or take them back.
+
+    Quotations of the texts in `shown` do not matter.
+    """
+    is_form = all(line.labelled for line in own)
+    # Unmarked score lines before marked ones are quotations or drafts.
+    pairs = [(line, False) for line in before if not line.scores]
+    pairs += [(line, is_form) for line in after]
+    return _says(_TAKEN_BACK, after, shown) or any(
+        not _is_quoted(line.text, shown) and not all(_is_quoted(part, shown) for part in others)
+        for line, behind in pairs
+        if (others := other_scores(line, scores, behind=behind))
+    )
+
+
+def _is_quoted(part: str, shown: tuple[str, ...]) -> bool:
+    """Whether a text has the numbers of `part`; word for word, if it is only one."""
+    if len(re.findall("[0-9]+", part)) > 1:
+        return offered((part,), shown)
+    return any(part.lower() in text.lower() for text in shown)
+
+
+def _says(pattern: re.Pattern[str], lines: list[Line], shown: tuple[str, ...]) -> bool:
+    """Whether a line has such words, and no text under review has the same."""
+    hits = (pattern.search(line.text[:LONGEST]) for line in lines)
+    return any(hit and not any(hit[0] in text for text in shown) for hit in hits)
 
 
 def _is_in_order(pair: ByAssistant, lines: list[str], at: int, shown: tuple[str, ...]) -> bool:
@@ -185,11 +262,11 @@ def _is_doubtful(block: _Block, lines: list[Line], shown: tuple[str, ...]) -> bo
     """Whether the scores in `block` are disputed or may be a quotation or something else."""
     first, last, scores, labelled = block
     own, before, after = lines[first : last + 1], lines[:first], lines[last + 1 :]
-    if not _undisputed(lines, scores) or any(other_scores(line, scores) for line in after):
+    if not _undisputed(lines, scores) or _is_disputed(before, own, after, scores, ()):
         return True
-    if offered([line.text for line in own], shown) or _has_other_meaning(before, own):
+    if offered([line.text for line in own], shown) or (labelled and any(x.labelled for x in after)):
         return True
-    if labelled and any(line.labelled for line in after):
+    if _has_other_meaning(before, own, after, shown, marked=False):
         return True
     if not labelled and _may_be_reversed([line.text for line in before]):
         return True
@@ -218,12 +295,7 @@ def _are_answers(scores: ByAssistant, shown: tuple[str, ...]) -> bool:
 
 def _undisputed(lines: list[Line], scores: ByAssistant) -> bool:
     """Whether no line outside of a quotation gives other scores, even within a sentence."""
-    return all(
-        _agree(line.scores, scores)
-        and all(scores.get(assistant) == score for assistant, score in line.mentions)
-        and not line.unclear
-        for line in lines
-    )
+    return not any(line.unclear or other_scores(line, scores) for line in lines)
 
 
 def _may_be_reversed(before: list[str]) -> bool:
@@ -235,15 +307,33 @@ def _may_be_reversed(before: list[str]) -> bool:
     return bool(headers) and named(headers[-1]) != [1, 2]
 
 
-def _has_other_meaning(before: list[Line], own: list[Line]) -> bool:
-    """Whether the line above scores says that they are quoted, or no scores out of ten."""
-    above = [line.text for line in before if re.search(r"[^\W_]", line.text)]
-    heading = above[-1] if above and re.search(r"[:：]$|\|", above[-1]) else ""
-    if (len(named(heading)) == 1 and "|" not in heading) or _EXAMPLE.search(heading):
+def _has_other_meaning(
+    before: list[Line], own: list[Line], after: list[Line], shown: tuple[str, ...], *, marked: bool
+) -> bool:
+    """Whether a remark, or the line above the scores, says that they are no scores out of ten."""
+    above = [line for line in before if re.search(r"[^\W_]", line.text)][-1:]
+    text = above[0].text if above else ""
+    is_table = "|" in text
+    heading = (
+        above if is_table or text.endswith((":", "：")) or (above and above[0].is_title) else []
+    )
+    if _says(_EXAMPLE, heading, shown):
         return True
-    scale = set(re.findall(r"[0-9]+", re.sub(r"^[0-9]+[.)] ", "", heading))) - {*"012", "10"}
-    is_scaled = all(line.is_scaled for line in own)
-    return not is_scaled and bool(scale or _NO_SCORES.search(heading))
+    if heading and not (marked or is_table) and (len(named(text)) == 1 or not _SCORES.search(text)):
+        return True
+    if all(line.is_scaled for line in own):
+        return False
+    scale = set(
+        re.findall(
+            r"[0-9]+", re.sub(r"^(?:step )?[0-9]+ ?[-–.):] ?", "", text, flags=re.IGNORECASE)
+        )
+    ) - {*"012", "10"}
+    is_short = len(text) <= _LONGEST_HEADING and not re.search("[.!?。！？]$", text)
+    return (
+        bool(heading and scale and not offered((text,), shown))
+        or _says(_NO_SCORES, above if is_short else heading, shown)
+        or _says(_OTHER_SCALE, before + own + after, shown)
+    )
 
 
 def _json_scores(text: str, shown: tuple[str, ...]) -> ByAssistant:
@@ -259,7 +349,27 @@ def _json_scores(text: str, shown: tuple[str, ...]) -> ByAssistant:
     lines = [f"{place} {score:g}" for place, score in scores.items()]
     by_text = any(_ESCAPED.search(text) or any(key in text for key in keys) for text in shown)
     by_text |= offered(lines, shown) or _are_answers(scores, shown)
+    remarks = [read_line(f"{name}: {value}") for place, name, value in found if not place]
+    by_text |= any(_is_against(line, scores, shown) for line in remarks)
     return scores if len(keys) == 3 and len(scores) == 2 and not by_text else {}
+
+
+def _is_against(remark: Line, scores: ByAssistant, shown: tuple[str, ...]) -> bool:
+    """Whether another field of the object gives another score out of ten, or another meaning.
+
+    What it says about an answer may quote that answer, so only "9/10" counts there.
+    """
+    others = [
+        amount.text
+        for amount in amounts(remark.text)
+        if amount.of_ten and scores.get(amount.place, amount.score) != amount.score
+    ]
+    if any(not offered((text,), shown) for text in others):
+        return True
+    is_short = len(remark.text) <= _LONGEST_HEADING
+    return not named(remark.text[:20]) and (
+        _says(_OTHER_SCALE, [remark], shown) or (is_short and _says(_NO_SCORES, [remark], shown))
+    )
 
 
 def _fields(text: str) -> list[tuple[str, Any]]:

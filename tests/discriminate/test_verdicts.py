@@ -562,3 +562,144 @@ def test_only_an_escaped_character_in_a_text_casts_doubt_on_a_structured_reply(
 ) -> None:
     reply = '{"about_answer_1": "", "about_answer_2": "", "assistant_1": 8, "assistant_2": 3}'
     assert parse_scores(reply, mark="a1b2c3", texts=(task, "Four.", "Five.")) == expected
+
+
+FORM = "[a1b2c3] Assistant 1: 9/10\n[a1b2c3] Assistant 2: 2/10\n"
+UNSCALED = "[a1b2c3] Assistant 1: 9\n[a1b2c3] Assistant 2: 2\n"
+SHOWN = ("How long is the Nile?", "The Nile is 6,650 km long.", "No idea.")
+
+
+def read(text: str) -> tuple[float, float] | None:
+    return parse_scores(text, mark="a1b2c3", texts=SHOWN)
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "I rate from 1 to 5.",
+        "Grades run from 1 to 6.",
+        "Scores (1-5):",
+        "Out of 5 points:",
+        "评分标准为1到5分。",
+        "Ranking (1 is best):",
+        "Rank 1 is the better answer.",
+        "## Ranking",
+        "## Preference",
+        "**Number of errors**",
+        "Lower is better.",
+        "Smaller numbers are better.",
+        "Schulnoten (1 = sehr gut, 6 = ungenügend)",
+        "排名如下",
+    ],
+)
+def test_numbers_of_another_scale_are_no_scores(remark: str) -> None:
+    for form in (UNSCALED, UNSCALED.replace("[a1b2c3] ", "")):
+        assert read(f"{EVIDENCE}{remark}\n{form}") is None
+    assert read(f"{EVIDENCE}{remark}\n{FORM}") == (9, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 2\n(1 = best)",
+        "5 1\n(out of 5)",
+        '{"scale": "1-5", "assistant_1": 5, "assistant_2": 1}',
+        '{"ranking": "1 is best", "assistant_1": 1, "assistant_2": 2}',
+        '{"assistant_1": 1, "assistant_2": 2, "meaning": "rank"}',
+        '{"assistant_1": 4, "assistant_2": 2, "scale": 5}',
+    ],
+)
+def test_another_scale_behind_the_numbers_or_in_a_field_counts(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize(
+    ("heading", "expected"),
+    [
+        ("Points deducted:", None),
+        ("Sentences per answer:", None),
+        ("First impression:", None),
+        ("Another reviewer would say:", None),
+        ("Words used:", None),
+        ("## Scores", (9, 2)),
+        ("**Final verdict**", (9, 2)),
+        ("Bewertung:", (9, 2)),
+        ("On a scale of 1 to 10:", (9, 2)),
+        ("Answer 2 has two errors.", (9, 2)),
+    ],
+)
+def test_a_heading_of_plain_scores_is_a_word_for_scores(
+    heading: str, expected: tuple[float, float] | None
+) -> None:
+    assert read(f"{EVIDENCE}{heading}\nAssistant 1: 9\nAssistant 2: 2") == expected
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "Final answer: 9, 6",
+        "Edit: 8 6",
+        "I change my mind: 9 and 6.",
+        "Correction: assistant 2 should have 6.",
+        "assistant 2 is worth 6 points.",
+        "Assistant 2 deserves six.",
+        "Assistant 2 really ought to have 5.",
+        "Wait, I swapped them.",
+        "I confused the two answers.",
+        "The numbers are the wrong way round.",
+        "Please disregard the scores above.",
+        "These are placeholders, not my real scores.",
+        "Korrektur: Assistent 2 verdient 6 Punkte",
+        "l'assistant 2 mérite un 6",
+        "el asistente 2 merece un 6",
+        "Ассистент 2 заслуживает 6 баллов.",
+        "更正：助手2应该是6分",
+        "訂正：アシスタント2は6点です。",
+    ],
+)
+def test_a_correction_behind_the_form_makes_it_unread(remark: str) -> None:
+    assert read(EVIDENCE + FORM + remark) is None
+    assert read(EVIDENCE + FORM.replace("[a1b2c3] ", "") + remark) is None
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "I hope this helps.",
+        "Assistant 1 (9/10) is better than assistant 2 (2/10).",
+        "9/10 for assistant 1 and 2/10 for assistant 2.",
+        "Answer 2 has 3 errors.",
+        "1. Answer 1 is right.\n2. Answer 2 is not.",
+        "I rated both on a scale from 1 to 10.",
+        "The right answer was published in 1995.",
+        "It would be better to check the facts.",
+    ],
+)
+def test_a_harmless_remark_behind_the_form_changes_nothing(remark: str) -> None:
+    assert read(EVIDENCE + FORM + remark) == (9, 2)
+    assert read(EVIDENCE + UNSCALED + remark) == (9, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{m}2 9\n\nAssistant 1 scores 9/10: it is right. Assistant 2 scores 2/10.",
+        "{m}2 9\n- **Assistant 1 (9/10)**: right\n- **Assistant 2 (2/10)**: wrong",
+        "{m}2 9\nThe first answer gets 9 and the second answer gets 2.",
+        "{m}2 9\n9/10 for assistant 1, 2/10 for assistant 2.",
+        "{m}Assistant 1: 9/10\n{m}Assistant 2: 2/10\nAssistant 1 gets 2 and assistant 2 gets 9.",
+        "About answer 1: 3/10.\nAbout answer 2: 9/10\n{m}Assistant 1: 9/10\n{m}Assistant 2: 2/10",
+        '{"about_answer_1": "", "about_answer_2": "9/10", "assistant_1": 9, "assistant_2": 2}',
+    ],
+)
+def test_a_score_that_a_sentence_gives_to_the_other_assistant_is_a_doubt(text: str) -> None:
+    assert read(text.replace("{m}", "[a1b2c3] ")) is None
+    assert read(text.replace("{m}", "")) is None
+
+
+def test_scores_in_sentences_that_agree_are_no_doubt() -> None:
+    evidence = "About answer 1: It is right. 9/10.\nAbout answer 2: 2/10, lists 3 of 5 facts.\n"
+    assert read(evidence + FORM) == (9, 2)
+    assert read("9 2\nAssistant 1 scores 9/10. Assistant 2 gets 2.") == (9, 2)
+    fields = '"about_answer_1": "lists 1 to 5", "about_answer_2": "2/10, many errors"'
+    assert read(f'{{{fields}, "assistant_1": 9, "assistant_2": 2}}') == (9, 2)
