@@ -68,7 +68,7 @@ _HEADING = re.compile(rf"{_WORD}s? ?[:：] ?", re.IGNORECASE)
 # numbers that could be scores. Numbers of other things (3 tips, step 4, 1995) are none.
 _GIVES = (
     r"deserves?|gets?|got|merits?|earns?|receives?|(?:is|are) (?:worth|rated)|mérite|verdient"
-    r"|merece|заслуживает|(?:lower|raise|reduce|change)[^.;:]{1,40} to|should (?:be|get|have)"
+    r"|merece|заслуживает|(?:lower|raise|reduce|change)[^.;:]{1,40} to|should (?:get|have)"
     r"|scores?|scored|(?:scores?|ratings?) (?:is|are|of|would be)"
 )
 _JOINS = "and|or|because|as|since|und|et|y|gesenkt"
@@ -76,7 +76,7 @@ _IN_WORDS = {"three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
 _TOKEN = re.compile(
     rf"(?P<name>{_NAME.pattern})|(?P<end>[.;!?] |^[0-9]+[.)] )|(?:\b[01] ?(?:to|-|–) ?|{_OF} )10\b"
     rf"|(?:(?P<given>\b(?:{_GIVES}) |(?<=[得给給为為]))(?:only )?)?(?:(?:an?|un|eine?|uma?) )?"
-    r"(?<![a-z0-9_/#])(?<![a-z]-)(?<![0-9]\.)"
+    r"(?<![a-z0-9_/#])(?<![a-z][-(])(?<![0-9]\.)"
     rf"(?P<score>(?:10|[0-9])(?:\.[0-9]+)?|\b(?:{'|'.join(_IN_WORDS)}))"
     r"(?![0-9%]|[.]?[0-9]|,[0-9]{3})"
     rf"(?:(?P<of_ten> ?/ ?10\b| {_OF} (?:10|ten)\b(?! [a-z]))"

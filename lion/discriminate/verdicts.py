@@ -18,9 +18,16 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from lion.discriminate.doubts import (
+    LONGEST_HEADING,
+    NO_SCORES,
+    OTHER_SCALE,
+    has_other_meaning,
+    is_disputed,
+    says,
+)
 from lion.discriminate.quotations import may_be_quoted, offered, unquoted
 from lion.discriminate.score_lines import (
-    LONGEST,
     ByAssistant,
     Line,
     amounts,
@@ -38,51 +45,6 @@ END = 50_000  # characters read at either end of a reply; plain scores need a re
 _ON_SCORES = re.compile(r"\b(?:scores?|ratings?)\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"\b(?:(?:assistant|answer|response)[ _-]?[12]|out of 10)\b", re.IGNORECASE)
 _TAG = re.compile(r"^\[[0-9a-f]{6,8}\] ?", re.MULTILINE)  # a mark that the referee miscopied
-# A scale other than 1 to 10, or a remark on one.
-_RANGE = (
-    r"(?<![0-9.])[01] ?(?:to|[-–—~～]|bis|à|a|до|到|至|から) ?(?:[2-9]|five)(?![a-z0-9]|\.[0-9])"
-)
-_OTHER_SCALE = re.compile(
-    rf"(?:scale|rat(?:e|ed|ings?)\b|scor|grade|skala|bewert|note|échelle|escala|оцен|шкал"
-    rf"|分|評|评).*{_RANGE}"
-    rf"|{_RANGE}.*(?:scale|skala|échelle|escala|шкал|分|points|stars)"
-    r"|\bscale\W{1,4}(?:of )?(?!10|1\b)[0-9]"
-    r"|\b(?:out of|von) (?:[2-9]|five|20|100|a hundred)\b(?! [^\W_]|\.[0-9])"
-    r"|out of (?:[2-9]|five|20|100) (?:points|stars)|满分(?:为|是)? ?(?!10分?(?![0-9]))[0-9]"
-    r"|(?:^|[(:：,;.] ?)1(?:st)? ?(?:=|is|means|ist|为|是|est) ?(?:the |der |die |das |le |la )?"
-    r"[^\W\d]*(?:best|better|good|gut|meilleur|mejor|最|top|excellent|first|winner)"
-    r"|\b(?:lower|smaller|fewer)\b[^.;]{0,30} (?:is|are|means?) (?:the )?better"
-    r"|\brank(?:ed)? [12]\b",
-    re.IGNORECASE,
-)
-# What the line above numbers may say that they are, other than scores.
-_NO_SCORES = re.compile(
-    r"\brank|\bplace|position|preference|\berrors?|mistakes?\b|worst|is better|deduct|penalt"
-    r"|out of (?!ten)[a-z]"
-    r"|排名|名次|順位|순위|错误|الترتيب|\brang\b|platz|classement|posici|puesto|место|fehler|schulnote",
-    re.IGNORECASE,
-)
-_SCORES = re.compile(
-    r"scor|rating|scale|compar|grade|verdict|evaluat|évaluation|assess|judg|result|final|overall|conclusion"
-    r"|分|评|評|结|スコア|点|점수|평가|оцен|балл|итог|wertung|punkte|note|urteil|fazit|puntu|puntaj|calific"
-    r"|valora|avalia|nota|pontua|valuta|punteg|điểm|đánh giá|คะแนน|ציון|نقاط|تقييم|درج|نتيج|अंक|puan"
-    r"|değerlend|امتیاز",
-    re.IGNORECASE,
-)
-_EXAMPLE = re.compile(
-    r"example|format\b|e\.g\.|beispiel|ejemplo|exemple|例如|пример", re.IGNORECASE
-)
-_LONGEST_HEADING = 60  # characters
-_TAKEN_BACK = re.compile(
-    r"swap|mixed up|mix-up|confused the|wrong (?:way|order)|other way (?:a?round)|revers(?:e|ed)\b"
-    r"|(?:disregard|ignore|forget)\b.*(?:scores?|ratings?|numbers?|above)|placeholder"
-    r"|not my (?:real|final|actual)|take (?:that|it|them|this) back|chang(?:e|ed|ing) my mind"
-    r"|\bcorrect(?:ion|ing)\b|\bwait\b[,.!:—–-]"
-    r"|scratch that|second thought|(?:cannot|can't|unable to) (?:score|rate)"
-    r"|vertauscht|verwechselt|korrektur"
-    r"|inversé|échangé|correcci[oó]n|intercambi|исправл|перепута|更正|訂正|搞反|颠倒|顛倒|수정",
-    re.IGNORECASE,
-)
 _OBJECT = re.compile(r"(?:\A|\n)(?:```(?:json)?\n)?(\{[^{}]*\})(?:\n```)?\s*\Z")
 _LONGEST_OBJECT = 20_000  # characters
 _TEXT_SCORE = re.compile(r"((?:10|[1-9])(?:\.[0-9]+)?)(?: ?/ ?10)?")
@@ -151,45 +113,10 @@ def _marked_scores(
         [read_line(raw) for raw in part if re.search(r"\w", raw)]
         for part in (lines[:first], lines[last + 1 :])
     )
-    is_doubtful = _is_disputed(before, inner, after, scores, shown) or _has_other_meaning(
+    is_doubtful = is_disputed(before, inner, after, scores, shown) or has_other_meaning(
         before, inner, after, shown, marked=True
     )
     return None if is_doubtful else scores
-
-
-def _is_disputed(
-    before: list[Line],
-    own: list[Line],
-    after: list[Line],
-    scores: ByAssistant,
-    shown: tuple[str, ...],
-) -> bool:
-    """Whether the lines around the scores `own` give others, or take them back.
-
-    Quotations of the texts in `shown` do not matter.
-    """
-    is_form = all(line.labelled for line in own)
-    # Unmarked score lines before marked ones are quotations or drafts.
-    pairs = [(line, False) for line in before if not line.scores]
-    pairs += [(line, is_form) for line in after]
-    return _says(_TAKEN_BACK, after, shown) or any(
-        not _is_quoted(line.text, shown) and not all(_is_quoted(part, shown) for part in others)
-        for line, behind in pairs
-        if (others := other_scores(line, scores, behind=behind))
-    )
-
-
-def _is_quoted(part: str, shown: tuple[str, ...]) -> bool:
-    """Whether a text has the numbers of `part`; word for word, if it is only one."""
-    if len(re.findall("[0-9]+", part)) > 1:
-        return offered((part,), shown)
-    return any(part.lower() in text.lower() for text in shown)
-
-
-def _says(pattern: re.Pattern[str], lines: list[Line], shown: tuple[str, ...]) -> bool:
-    """Whether a line has such words, and no text under review has the same."""
-    hits = (pattern.search(line.text[:LONGEST]) for line in lines)
-    return any(hit and not any(hit[0] in text for text in shown) for hit in hits)
 
 
 def _is_in_order(pair: ByAssistant, lines: list[str], at: int, shown: tuple[str, ...]) -> bool:
@@ -262,11 +189,11 @@ def _is_doubtful(block: _Block, lines: list[Line], shown: tuple[str, ...]) -> bo
     """Whether the scores in `block` are disputed or may be a quotation or something else."""
     first, last, scores, labelled = block
     own, before, after = lines[first : last + 1], lines[:first], lines[last + 1 :]
-    if not _undisputed(lines, scores) or _is_disputed(before, own, after, scores, ()):
+    if not _undisputed(lines, scores) or is_disputed(before, own, after, scores, ()):
         return True
     if offered([line.text for line in own], shown) or (labelled and any(x.labelled for x in after)):
         return True
-    if _has_other_meaning(before, own, after, shown, marked=False):
+    if has_other_meaning(before, own, after, shown, marked=False):
         return True
     if not labelled and _may_be_reversed([line.text for line in before]):
         return True
@@ -307,35 +234,6 @@ def _may_be_reversed(before: list[str]) -> bool:
     return bool(headers) and named(headers[-1]) != [1, 2]
 
 
-def _has_other_meaning(
-    before: list[Line], own: list[Line], after: list[Line], shown: tuple[str, ...], *, marked: bool
-) -> bool:
-    """Whether a remark, or the line above the scores, says that they are no scores out of ten."""
-    above = [line for line in before if re.search(r"[^\W_]", line.text)][-1:]
-    text = above[0].text if above else ""
-    is_table = "|" in text
-    heading = (
-        above if is_table or text.endswith((":", "：")) or (above and above[0].is_title) else []
-    )
-    if _says(_EXAMPLE, heading, shown):
-        return True
-    if heading and not (marked or is_table) and (len(named(text)) == 1 or not _SCORES.search(text)):
-        return True
-    if all(line.is_scaled for line in own):
-        return False
-    scale = set(
-        re.findall(
-            r"[0-9]+", re.sub(r"^(?:step )?[0-9]+ ?[-–.):] ?", "", text, flags=re.IGNORECASE)
-        )
-    ) - {*"012", "10"}
-    is_short = len(text) <= _LONGEST_HEADING and not re.search("[.!?。！？]$", text)
-    return (
-        bool(heading and scale and not offered((text,), shown))
-        or _says(_NO_SCORES, above if is_short else heading, shown)
-        or _says(_OTHER_SCALE, before + own + after, shown)
-    )
-
-
 def _json_scores(text: str, shown: tuple[str, ...]) -> ByAssistant:
     """Return the scores under the assistants' keys in a JSON object, in any language.
 
@@ -366,9 +264,9 @@ def _is_against(remark: Line, scores: ByAssistant, shown: tuple[str, ...]) -> bo
     ]
     if any(not offered((text,), shown) for text in others):
         return True
-    is_short = len(remark.text) <= _LONGEST_HEADING
+    is_short = len(remark.text) <= LONGEST_HEADING
     return not named(remark.text[:20]) and (
-        _says(_OTHER_SCALE, [remark], shown) or (is_short and _says(_NO_SCORES, [remark], shown))
+        says(OTHER_SCALE, [remark], shown) or (is_short and says(NO_SCORES, [remark], shown))
     )
 
 
