@@ -101,8 +101,9 @@ def reply_in(body: Any, sent: Body | None, *, safe: Callable[[str], str]) -> Rep
 
 
 def _first_choice(body: Any) -> Any:
-    """Return the first choice; an empty one for a completion that a filter left without any."""
-    if not body["choices"] and isinstance(body.get("usage"), dict):
+    """Return the first choice; an empty one if a filter blocked the prompt, at no output token."""
+    usage = body.get("usage")
+    if not body["choices"] and isinstance(usage, dict) and not _counts_of(usage)[1]:
         return {"message": {"content": None}, "finish_reason": "content_filter"}
     return body["choices"][0]
 

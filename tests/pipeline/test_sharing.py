@@ -135,7 +135,7 @@ def test_the_last_student_is_a_declared_model() -> None:
 @pytest.mark.parametrize(
     ("remote", "message"),
     [
-        (None, "no remote is set. Run `dvc repro` to create it, or set a remote"),
+        (None, "no remote is set. Run `dvc repro` to create it; or set a remote"),
         ("/nowhere/at/all", "the remote other does not have it"),
         ("s3://nowhere/lion", "cannot be read: Could not connect"),
     ],

@@ -61,7 +61,7 @@ def test_an_empty_newest_round_leaves_all_to_chance() -> None:
 
 @pytest.mark.parametrize("count", [50, 51, 10**9])
 def test_as_many_rows_as_the_pool_has_are_the_pool_itself(count: int) -> None:
-    assert drawn_for_exam(POOL, count, newest="r1", round="r2", seed=1) is POOL
+    assert drawn_for_exam(POOL, count, newest="r1", round="r2", seed=1).equals(POOL)
 
 
 def test_the_whole_order_has_every_row_once() -> None:
