@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from lion.chat.budget import Budget
-from lion.chat.dialect import Dialect
+from lion.chat.dialect import Dialect, spoken
 from lion.chat.ledger import UsageMeter
 from lion.chat.rate_limit import FILE, RateLimit
 from lion.chat.refusals import Refusals, summary_of
@@ -77,7 +77,7 @@ class Chat:
 
         A ChatError says how many replies the store has; the next call continues from there.
         """
-        jobs = [self._job(request) for request in requests]
+        jobs = self._with_stored_keys([self._job(request) for request in requests])
         unique = list({job.key: job for job in jobs}.values())
         stored = self._store.find([job.key for job in unique])
         self._store.note_saved(self._caller, list(stored.values()))
@@ -102,9 +102,15 @@ class Chat:
         asked = body_of(replace(request, schema=None), self.model, self._endpoint)
         try:
             key = key_of(request, asked, self._source.identity)
+            former = key_of(request, spoken(body, self._endpoint), self._source.former)
         except UnicodeEncodeError as error:
             raise ChatError(f"{row}: its text is not valid Unicode: {error.reason}") from None
-        return Job(key=key, body=body, row=row, attempt=request.attempt)
+        return Job(key=key, former=former, body=body, row=row, attempt=request.attempt)
+
+    def _with_stored_keys(self, jobs: list[Job]) -> list[Job]:
+        """Return `jobs` with the keys that the store uses, which may be former ones."""
+        present = self._store.find([job.former for job in jobs])
+        return [replace(job, key=job.former) if job.former in present else job for job in jobs]
 
     def _answer_in(self, job: Job, reply: Reply) -> Reply:
         return answer_in(reply, job.body, thinks=self._endpoint.thinking_tokens > 0)

@@ -94,6 +94,18 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max((reset for reset in resets if reset is not None), default=None)
 
 
+def request_gap(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds in which an exhausted limit regains one request; None if it is not.
+
+    The reset header is the time in which the whole limit is regained.
+    """
+    if headers.get("x-ratelimit-remaining-requests") != "0":
+        return None
+    limit = _duration(headers.get("x-ratelimit-limit-requests"))  # a plain number
+    reset = _duration(headers.get("x-ratelimit-reset-requests"))
+    return reset / limit if limit and reset is not None else None
+
+
 def _until(date: str, now: str | None) -> float | None:
     """Return the seconds until an HTTP date, at least 0; `now` is the server's clock."""
     then = _stamp(date)

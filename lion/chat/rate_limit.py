@@ -179,6 +179,13 @@ class RateLimit:
             pace.learned = pace.since = now
             pace.answered, pace.rested = 0.0, rest
 
+    def widen(self, gap: float) -> None:
+        """Keep at least `gap` seconds between requests for now, as the server's headers ask."""
+        now = time.monotonic()
+        with suppress(ChatError), self._pace() as pace:
+            if pace.gap / _growth(now - pace.learned) < gap:
+                pace.gap, pace.learned = min(gap, _WIDEST), now
+
     def _has_place(self, now: float) -> bool:
         """Whether concurrency allows one more request; each process gets an even share."""
         if now - self._swept > _SWEEP:

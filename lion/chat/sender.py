@@ -11,7 +11,7 @@ import httpx2
 import openai
 
 from lion.chat.dialect import Dialect, shortened, spoken
-from lion.chat.failures import advice, failure_in, is_transient, may_cost
+from lion.chat.failures import advice, failure_in, is_transient, may_cost, request_gap
 from lion.chat.rate_limit import RateLimit
 from lion.chat.reading import Failure, UnusableBody
 from lion.chat.redaction import safe_line, without_key
@@ -125,7 +125,6 @@ class Sender:
             sent = shortened(body, by)
             reply = without_key(reply_of(response, sent, safe=self.safe), self.client.api_key)
             used = reply.prompt_tokens + reply.completion_tokens
-            return reply
         except Failure as failure:
             if recorded := self.settle(failure, body, by):
                 return recorded
@@ -138,6 +137,9 @@ class Sender:
             raise
         finally:
             self._limit.release(answered=used > 0, surplus=likely - used)
+        if gap := request_gap(response.headers):
+            self._limit.widen(gap)
+        return reply
 
     async def _post(self, body: Body) -> httpx2.Response:
         """Return the response to `body`; TimeoutError if none comes in time.

@@ -22,6 +22,7 @@ class Source:
 
     url: str
     identity: str
+    former: str = ""  # the identity in the keys of versions before 2026-11-29
     in_process: bool = False
 
 
@@ -34,7 +35,7 @@ def source_of(params: Params, role: Role) -> Source:
         return Source(IN_PROCESS, identity, in_process=True)
     url = (named or DEFAULT_URL).rstrip("/")
     _check_for_secrets(url)
-    return Source(url, params.endpoint_of(role).identity or _without_port(url))
+    return Source(url, params.endpoint_of(role).identity or _without_port(url), url)
 
 
 def _named_by_environment() -> str | None:

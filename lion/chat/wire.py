@@ -17,9 +17,13 @@ _INTRODUCTION = 512  # tokens in which a chat template may introduce tools or do
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A request with its key in the store; `row` names it in messages to the user."""
+    """A request with its key in the store; `row` names it in messages to the user.
+
+    `former` is the key under which versions before 2026-11-29 kept the reply.
+    """
 
     key: bytes
+    former: bytes
     body: Body
     row: str
     attempt: int

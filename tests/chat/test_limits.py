@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lion.chat import connect
-from lion.chat.failures import retry_after
+from lion.chat.failures import request_gap, retry_after
 from lion.chat.rate_limit import RateLimit, _growth
 from lion.params import Endpoint
 from tests.chat.conftest import ROOT, ParamsOf, requests
@@ -57,6 +57,31 @@ def test_the_servers_wait_is_read_in_every_form(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert retry_after(headers) == seconds
+
+
+USED_UP = {
+    "x-ratelimit-limit-requests": "3000",
+    "x-ratelimit-remaining-requests": "0",
+    "x-ratelimit-reset-requests": "1m",
+}
+
+
+def test_used_up_requests_tell_the_gap_between_them() -> None:
+    assert request_gap(USED_UP) == 0.02
+    assert request_gap(USED_UP | {"x-ratelimit-remaining-requests": "1"}) is None
+
+
+def test_used_up_requests_slow_down_before_the_first_refusal(
+    server: Server, params_at: ParamsOf
+) -> None:
+    headers = USED_UP | {"x-ratelimit-limit-requests": "600"}  # a request every 0.1 s
+    server.answering = lambda asked: Answer(echo(asked).body, headers=headers)
+    begun = time.monotonic()
+    with connect(
+        params_at(server.url, concurrency=1), "teacher", stage="teach", round="r0"
+    ) as chat:
+        chat.ask(requests(12), label="teach")
+    assert time.monotonic() - begun > 10 * 0.1 * 0.8
 
 
 def test_concurrency_is_bounded_over_processes(server: Server) -> None:

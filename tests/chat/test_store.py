@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lion.chat import connect
+from lion.chat import Request, connect
+from lion.chat.dialect import spoken
+from lion.chat.wire import Body, body_of, key_of
 from lion.support.errors import ChatError
 from tests.chat.conftest import ParamsOf, requests
 from tests.chat.server import Server
@@ -26,6 +28,26 @@ def test_a_reply_in_the_store_is_not_asked_for_again(server: Server, params_at: 
         with connect(params, "teacher", stage="teach", round="r0") as chat:
             chat.ask(requests(20), label="teach")
     assert len(server.asked) == 20
+
+
+def test_replies_of_an_older_version_are_not_paid_for_again(
+    server: Server, params_at: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its keys had the server's port and the fields as they were sent."""
+
+    def key_then(request: Request, body: Body, where: str) -> bytes:
+        sent = body_of(request, str(body["model"]), params.endpoint_of("teacher"))
+        return key_of(request, spoken(sent, params.endpoint_of("teacher")), server.url)
+
+    params = params_at(server.url, omit=["seed"])
+    with monkeypatch.context() as patch:
+        patch.setattr("lion.chat.chat.key_of", key_then)
+        with connect(params, "teacher", stage="teach", round="r0") as chat:
+            replies = chat.ask(requests(5), label="teach")
+    asked = len(server.asked)
+    with connect(params, "teacher", stage="teach", round="r0") as chat:
+        assert chat.ask(requests(5), label="teach") == replies
+    assert len(server.asked) == asked == 5
 
 
 def test_the_same_request_twice_in_a_list_is_asked_once(
