@@ -123,9 +123,9 @@ def read_line(raw: str, *, marked: bool = False) -> Line:
     Behind a mark the label may be in any language.
     """
     text = _without_markdown(raw)
-    said = Line(text, is_title=_TITLE.fullmatch(raw.strip()) is not None)
+    line = Line(text, is_title=_TITLE.fullmatch(raw.strip()) is not None)
     if len(text) > LONGEST:
-        return said
+        return line
     heading = _HEADING.match(text)
     body = text[heading.end() :] if heading else text
     labels = [*_LABELLED.finditer(body)]
@@ -134,17 +134,17 @@ def read_line(raw: str, *, marked: bool = False) -> Line:
         score = _score(body[label.end() :]) if label and _SCALED.search(body) else None
         if label and score:
             word, scores = (label[1] or label[4]).casefold(), {int(label[2] or label[3]): score}
-            return replace(said, scores=scores, labelled=True, word=word)
-        return replace(said, scores=two_scores(body))
-    said = replace(said, labelled=True, of_answer=labels[0]["answer"] is not None)
+            return replace(line, scores=scores, labelled=True, word=word)
+        return replace(line, scores=two_scores(body))
+    line = replace(line, labelled=True, of_answer=labels[0]["answer"] is not None)
     if len(labels) == 2 and (both := _side_by_side(body, labels)):
-        return replace(said, scores=both)
+        return replace(line, scores=both)
     rest = body[labels[0].end() :]
     if score := _score(rest):
-        return replace(said, scores={_place(labels[0]): score})
+        return replace(line, scores={_place(labels[0]): score})
     unclear = _UNCLEAR.match(rest) is not None and any(map(str.isdigit, rest))
     # "Answer 1: clear" is prose.
-    return replace(said, labelled=unclear or not said.of_answer, unclear=unclear)
+    return replace(line, labelled=unclear or not line.of_answer, unclear=unclear)
 
 
 def _side_by_side(body: str, labels: list[re.Match[str]]) -> ByAssistant:
@@ -214,7 +214,7 @@ class Amount(NamedTuple):
 
 def amounts(text: str) -> list[Amount]:
     """Return the numbers in `text` that could be scores."""
-    found: list[Amount] = []
+    scores: list[Amount] = []
     named_at: dict[int, int] = {}  # since the last number, or else since the last sentence
     ended, name_end, sentence = False, -1, 0
     for hit in _TOKEN.finditer(text):
@@ -224,18 +224,18 @@ def amounts(text: str) -> list[Amount]:
         elif hit["end"]:
             ended, sentence = True, hit.end()
         elif hit["of_ten"] or hit["alone"] is not None:
-            behind = _FOR.match(text, hit.end())
+            for_whom = _FOR.match(text, hit.end())
             place = next(iter(named_at)) if len(named_at) == 1 else 0
-            place = named(behind[0])[0] if behind else place
-            is_given = hit["of_ten"] or hit["given"] is not None
-            is_given = is_given or _IS.fullmatch(text, max(name_end, 0), hit.start("score"))
-            start = hit.start() if hit["of_ten"] or hit["given"] is not None else sentence
-            start = start if hit["of_ten"] else named_at.get(place, start)
+            place = named(for_whom[0])[0] if for_whom else place
+            of_ten, is_given = bool(hit["of_ten"]), bool(hit["of_ten"] or hit["given"] is not None)
+            start = hit.start() if is_given else sentence
+            start = start if of_ten else named_at.get(place, start)
+            is_equal = _IS.fullmatch(text, max(name_end, 0), hit.start("score")) is not None
             score = float(_IN_WORDS.get(hit["score"].lower()) or hit["score"])
-            said = text[start : hit.end()]
-            found.append(Amount(said, place, score, bool(hit["of_ten"]), bool(is_given)))
+            words = text[start : hit.end()]
+            scores.append(Amount(words, place, score, of_ten, is_given or is_equal))
             named_at = {}
-    return found
+    return scores
 
 
 def other_scores(line: Line, scores: ByAssistant, *, behind: bool = False) -> list[str]:

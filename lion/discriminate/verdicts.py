@@ -240,14 +240,14 @@ def _json_scores(text: str, shown: tuple[str, ...]) -> ByAssistant:
     None if one is not unique, or if the object may repeat a text under review: one that has such a
     key, plain or escaped, or the same numbers.
     """
-    found = [(place_of_key(name), name, value) for name, value in _fields(text)]
-    given = {place: _number(value) for place, _, value in found if place}
-    keys = ["assistant_", *(name for place, name, _ in found if place)]
+    fields = [(place_of_key(name), name, value) for name, value in _fields(text)]
+    given = {place: _number(value) for place, _, value in fields if place}
+    keys = ["assistant_", *(name for place, name, _ in fields if place)]
     scores = {place: score for place in (1, 2) if (score := given.get(place))}
     lines = [f"{place} {score:g}" for place, score in scores.items()]
     by_text = any(_ESCAPED.search(text) or any(key in text for key in keys) for text in shown)
     by_text |= offered(lines, shown) or _are_answers(scores, shown)
-    remarks = [read_line(f"{name}: {value}") for place, name, value in found if not place]
+    remarks = [read_line(f"{name}: {value}") for place, name, value in fields if not place]
     by_text |= any(_is_against(line, scores, shown) for line in remarks)
     return scores if len(keys) == 3 and len(scores) == 2 and not by_text else {}
 

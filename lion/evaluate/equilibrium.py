@@ -45,11 +45,11 @@ class Equilibrium:
         rate = f"the student's win rate is {self.win_rate:.1f}%"
         noise = f"noise of 50% ({self.even:.1f} points)"
         if self.reached:
-            told = "The referee can no longer tell the student from the teacher"
-            return f"{told}: {rate}, within its own {noise}, and {flips}."
+            result = "The referee can no longer tell the student from the teacher"
+            return f"{result}: {rate}, within its own {noise}, and {flips}."
         if abs(self.win_rate - 50) <= (self.even or 0):
-            told = f"{self.pairs:,} pairs do not show who is better"
-            return f"{told}: {rate}, within their {noise}, and {flips}."
+            result = f"{self.pairs:,} pairs do not show who is better"
+            return f"{result}: {rate}, within their {noise}, and {flips}."
         who = "teacher" if self.win_rate < 50 else "student"
         return f"The referee prefers the {who}: {rate}, and {flips}."
 

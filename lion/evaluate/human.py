@@ -49,15 +49,15 @@ def agreements(marks: pl.DataFrame) -> list[Agreement]:
         pl.coalesce("id", pl.format("row {}", "row")).alias("id")
     )
     last = keyed.unique(["by", "id", "round"], keep="last", maintain_order=True)
-    found = []
+    results = []
     for (name,), rows in last.group_by("by", maintain_order=True):
         for verdict in ("all", "hard", "easy"):
             own = rows if verdict == "all" else rows.filter(verdict=verdict)
             count, right = own.height, int(own["right"].sum())
             if count:
                 share = wilson(right, count).scaled(100)
-                found.append(Agreement(str(name), verdict, count, right, share))
-    return found
+                results.append(Agreement(str(name), verdict, count, right, share))
+    return results
 
 
 def wilson(successes: int, trials: int) -> Interval:

@@ -26,13 +26,13 @@ def exported_rows(tables: Tables, round: str, *, thoughts: bool = False) -> pl.D
     rows = without_unclear(with_rewrites(answered, rewrites)).rename({"answer": "output"})
     for more in (models, exams, _judged(answered, rewrites, exams)):
         rows = rows.join(more, on="id", how="left", maintain_order="left")
-    said = pl.col("output")
+    learnt = pl.col("output")
     if thoughts:
         block = pl.format("<think>\n{}\n</think>\n\n{}", "thoughts", "output")
-        said = pl.when(pl.col("thoughts") != "").then(block).otherwise(said)
+        learnt = pl.when(pl.col("thoughts") != "").then(block).otherwise(learnt)
     talks = [
         [*messages_of(task), {"role": "assistant", "content": answer}]
-        for task, answer in zip(tasks_of(rows), rows.select(said).to_series(), strict=True)
+        for task, answer in zip(tasks_of(rows), rows.select(learnt).to_series(), strict=True)
     ]
     turn = pl.Struct({"role": pl.String, "content": pl.String})
     rows = rows.with_columns(pl.Series("messages", talks, dtype=pl.List(turn)))

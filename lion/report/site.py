@@ -135,8 +135,8 @@ class Workspace:
         stage = running_stage(self._root, places_of(self._root))
         params = self._root / "params.yaml"
         edited = params.stat().st_mtime  # older times do not count
-        told = now(load_params(params), self._tables, stage, store_home(), edited)
-        return told | {"version": self._version}
+        status = now(load_params(params), self._tables, stage, store_home(), edited)
+        return status | {"version": self._version}
 
     @property
     def _tables(self) -> Tables:

@@ -38,13 +38,7 @@ def check_base(
     check_place(base, revision)
     check_hub(base, revision)
     config = load_config(base, revision)
-    positions = positions_of(config)
-    for name, tokens in (lengths or {}).items():
-        if positions and positions < tokens:
-            raise InputError(
-                f"{name}: {tokens:,} tokens, but {base} has {positions:,} positions; set a lower "
-                "number, or choose another student.base"
-            )
+    _check_positions(config, base, lengths or {})
     tokenizer = load_tokenizer(base, revision)
     if thinks:
         form_to_learn(tokenizer)
@@ -53,6 +47,33 @@ def check_base(
             f"student.base: {base}: its tokenizer has no end-of-text token, so the student could "
             "not learn to stop; set eos_token in tokenizer_config.json"
         )
+    _check_template(tokenizer, base, contexts, tasks)
+    _check_ids(tokenizer, config, base)
+    if not thinks and (opening := opened_by_prompt(tokenizer)):
+        raise InputError(
+            f"student.base: {base}: its chat template opens thoughts ({opening}) in each prompt, "
+            "so the student would write its answers as thoughts; set teacher.thoughts: learn, or "
+            "choose another base"
+        )
+
+
+def _check_positions(config: PreTrainedConfig, base: str, lengths: Mapping[str, int]) -> None:
+    positions = positions_of(config)
+    for name, tokens in lengths.items():
+        if positions and positions < tokens:
+            raise InputError(
+                f"{name}: {tokens:,} tokens, but {base} has {positions:,} positions; set a lower "
+                "number, or choose another student.base"
+            )
+
+
+def _check_template(
+    tokenizer: PreTrainedTokenizerBase,
+    base: str,
+    contexts: Iterable[tuple[str, ...]],
+    tasks: Iterable[tuple[str, Task]],
+) -> None:
+    """Check that the template shows a probe, each kind of context and each task unchanged."""
     if PROBE not in (prompt := _prompt(tokenizer, PROBE, base)):
         raise InputError(
             f"student.base: {base}: its chat template does not show the task's text unchanged "
@@ -64,13 +85,6 @@ def check_base(
         _check_context(tokenizer, base, roles)
     for place, task in tasks:
         _check_task(tokenizer, base, place, task)
-    _check_ids(tokenizer, config, base)
-    if not thinks and (opening := opened_by_prompt(tokenizer)):
-        raise InputError(
-            f"student.base: {base}: its chat template opens thoughts ({opening}) in each prompt, "
-            "so the student would write its answers as thoughts; set teacher.thoughts: learn, or "
-            "choose another base"
-        )
 
 
 def check_hub(base: str, revision: str | None) -> None:

@@ -70,11 +70,12 @@ def _match(tables: Tables, drafts: pl.DataFrame, query: str) -> str:
     by_id = pl.col("id").str.starts_with(wanted) & (len(wanted) >= _SHORTEST)
     by_text = text.str.contains(wanted, literal=True)
     for condition in (by_id, by_text, pl.all_horizontal(words)) if wanted else ():
-        found = rows.filter(condition)
-        if found.height > 1:
-            raise InputError(f"{query!r} matches {found.height:,} instructions: {_named(found)}")
-        if found.height:
-            return str(found["id"][0])
+        matches = rows.filter(condition)
+        if matches.height > 1:
+            count = f"{matches.height:,} instructions"
+            raise InputError(f"{query!r} matches {count}: {_named(matches)}")
+        if matches.height:
+            return str(matches["id"][0])
     raise InputError(f"{query!r}: no instruction of this run has this id or text.")
 
 

@@ -14,6 +14,7 @@ from lion.student.models import load_student
 from lion.student.monitor import WHOLE
 from tests.student.project import TASKS, Make, Project
 
+LORA = {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": ["q_proj", "v_proj"]}
 TWO = {"launcher": "torchrun", "processes": 2, "launcher_args": ["--standalone"]}
 
 
@@ -95,9 +96,9 @@ def test_two_processes_evaluate_as_one_and_ask_the_judge_once(make: Make) -> Non
     assert spent.requests == 8  # four questions in both orders; the second run replays them
 
 
-def test_a_killed_training_ends_with_the_same_weights(make: Make) -> None:
-    """tests/student/test_contrast.py kills one of an adapter."""
-    project = make(imitate={"epochs": 200}, compute={"checkpoint_steps": 20})
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_a_killed_training_ends_with_the_same_weights(make: Make, lora: dict[str, object]) -> None:
+    project = make(imitate={"epochs": 200, "lora": lora}, compute={"checkpoint_steps": 20})
     project.kill(project.start("imitate", project.imitate("killed")), when=f"*/{WHOLE}")
     assert not (project.folder / "killed").exists()
     output = project.here("imitate", project.imitate("killed"))
@@ -107,6 +108,6 @@ def test_a_killed_training_ends_with_the_same_weights(make: Make) -> None:
     project.set(compute={"checkpoint_steps": None})
     project.here("imitate", project.imitate("whole"))
     assert losses(project, "killed").equals(losses(project, "whole"))
-    weights = (project.folder / run / "model.safetensors" for run in ("killed", "whole"))
-    killed, whole = (path.read_bytes() for path in weights)
+    name = "adapter_model.safetensors" if lora else "model.safetensors"
+    killed, whole = ((project.folder / run / name).read_bytes() for run in ("killed", "whole"))
     assert killed == whole
